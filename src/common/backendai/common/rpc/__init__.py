@@ -1,0 +1,1 @@
+"""Typed calls between daemons: ZeroMQ sockets, CURVE keys, msgspec frames."""
