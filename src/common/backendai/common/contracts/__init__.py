@@ -1,0 +1,1 @@
+"""What daemons ask of each other: one module per daemon that answers."""

@@ -1,0 +1,304 @@
+"""What a manager may ask of an agent.
+
+`ENSURE` says what shall be; `OBSERVE` says what is. Both are idempotent and carry generations, so a
+lost reply costs a repetition and nothing else. The remaining calls speak with the runner inside a
+running kernel.
+"""
+
+import enum
+from typing import Final
+
+import msgspec
+
+from backendai.common.rpc.call import Call
+
+OBSERVE_WAIT_SECONDS_MAX: Final = 30.0
+FILE_CHUNK_BYTES: Final = 4 * 1024 * 1024
+
+
+class Desired(enum.StrEnum):
+    RUNNING = "running"
+    GONE = "gone"
+
+
+class KernelState(enum.StrEnum):
+    """What an agent knows of one generation of a kernel.
+
+    FAILED, EXITED and GONE are proofs: nothing of that generation runs on this node any more.
+    UNKNOWN means that the engine cannot be asked now; it never counts as dead.
+    """
+
+    WAITING = "waiting"  # accepted, not begun
+    PULLING = "pulling"
+    PREPARING = "preparing"
+    RUNNING = "running"
+    STOPPING = "stopping"
+    FAILED = "failed"
+    EXITED = "exited"
+    GONE = "gone"
+    UNKNOWN = "unknown"
+
+
+class KernelSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Everything an agent needs to make the container of one kernel.
+
+    `slots` maps slot names to exact amounts as text (cores, bytes, devices). `environ` is what the
+    user asked for; the agent adds its own variables, which win.
+    """
+
+    session_id: str
+    session_name: str
+    session_type: str
+    image: str
+    image_digest: str = ""
+    architecture: str = "x86_64"
+    slots: dict[str, str]
+    shared_memory_bytes: int = 64 * 1024 * 1024
+    environ: dict[str, str] = {}
+    startup_command: str = ""
+    bootstrap_script: str = ""
+    cluster_role: str = "main"
+    cluster_index: int = 1
+    cluster_size: int = 1
+    cluster_hostname: str = "main1"
+    cluster_network: str = ""
+    cluster_hosts: list[str] = []
+    owner_access_key: str = ""
+    owner_email: str = ""
+    domain: str = ""
+    project: str = ""
+    preopen_ports: list[int] = []
+    runtime_path: str = ""
+    pull: bool = True
+
+
+class EnsureKernel(msgspec.Struct, frozen=True, kw_only=True):
+    """Desire for one kernel. A lower generation than the agent has seen is refused (`stale`)."""
+
+    kernel_id: str
+    generation: int
+    desired: Desired
+    spec: KernelSpec | None = None
+    reason: str = ""
+    grace_seconds: float = 5.0
+
+
+class ResourceUse(msgspec.Struct, frozen=True, kw_only=True):
+    """Usage of one kernel, from cgroup files. Times and counts since its start."""
+
+    cpu_used_milliseconds: float = 0.0
+    cpu_percent: float = 0.0
+    memory_bytes: int = 0
+    memory_bytes_max: int = 0
+    io_read_bytes: int = 0
+    io_write_bytes: int = 0
+    network_received_bytes: int = 0
+    network_sent_bytes: int = 0
+    scratch_bytes: int = 0
+    processes: int = 0
+
+
+class ServicePort(msgspec.Struct, frozen=True, kw_only=True):
+    name: str
+    protocol: str
+    ports: list[int]
+
+
+class KernelReport(msgspec.Struct, frozen=True, kw_only=True):
+    """The level of one kernel on this node. Times are Unix seconds (UTC)."""
+
+    kernel_id: str
+    session_id: str
+    generation: int
+    state: KernelState
+    container_id: str = ""
+    reason: str = ""
+    detail: str = ""
+    exit_code: int | None = None
+    retriable: bool = False
+    progress: str = ""
+    started_at: float | None = None
+    ended_at: float | None = None
+    slots: dict[str, str] = {}
+    devices: dict[str, list[str]] = {}
+    service_ports: list[ServicePort] = []
+    use: ResourceUse | None = None
+
+
+class ImageReport(msgspec.Struct, frozen=True, kw_only=True):
+    """An image that this node has."""
+
+    name: str
+    digest: str
+    architecture: str
+    size_bytes: int
+    labels: dict[str, str] = {}
+
+
+class AgentReport(msgspec.Struct, frozen=True, kw_only=True):
+    """The whole level of one node. `version` grows with each change of anything but `use` and load.
+
+    `capacity` is what may be given to kernels (reserved amounts already taken off).
+    """
+
+    agent_id: str
+    instance: str
+    version: int
+    started_at: float
+    daemon_version: str
+    architecture: str
+    region: str
+    resource_group: str
+    backend: str
+    engine_reachable: bool
+    engine_detail: str = ""
+    halted: str = ""
+    capacity: dict[str, str]
+    kernels: list[KernelReport]
+    images: list[ImageReport]
+    cpu_percent: float = 0.0
+    memory_used_bytes: int = 0
+    plugins: dict[str, str] = {}
+
+
+class Observe(msgspec.Struct, frozen=True, kw_only=True):
+    """Answer as soon as the report's version differs from `after`, or after `wait_seconds`.
+
+    `instance` is the one that `after` belongs to: after a restart of the agent versions begin anew.
+    """
+
+    instance: str = ""
+    after: int = 0
+    wait_seconds: float = 0.0
+
+
+class KernelRef(msgspec.Struct, frozen=True, kw_only=True):
+    kernel_id: str
+    generation: int
+
+
+class Execute(msgspec.Struct, frozen=True, kw_only=True):
+    """One step of a run. `mode` is an ExecutionMode; `options` belong to batch mode."""
+
+    kernel: KernelRef
+    run_id: str
+    mode: str
+    code: str = ""
+    options: dict[str, str | bool | None] = {}
+    flush_seconds: float = 2.0
+
+
+class ExecuteResult(msgspec.Struct, frozen=True, kw_only=True):
+    """What a step gave: `console` is a list of (type, content) in the order of output."""
+
+    run_id: str
+    status: str
+    exit_code: int | None = None
+    console: list[tuple[str, str | tuple[str, str]]] = []
+    options: dict[str, bool] | None = None
+
+
+class Complete(msgspec.Struct, frozen=True, kw_only=True):
+    kernel: KernelRef
+    code: str
+    row: int = 0
+    col: int = 0
+    line: str = ""
+    post: str = ""
+
+
+class Completions(msgspec.Struct, frozen=True, kw_only=True):
+    completions: list[str]
+
+
+class ReadLogs(msgspec.Struct, frozen=True, kw_only=True):
+    """The console log of a kernel, live or ended, at most the last `bytes_max` bytes."""
+
+    kernel: KernelRef
+    bytes_max: int = 8 * 1024 * 1024
+
+
+class Logs(msgspec.Struct, frozen=True, kw_only=True):
+    data: bytes
+    truncated: bool = False
+
+
+class UploadFile(msgspec.Struct, frozen=True, kw_only=True):
+    """One chunk of a file below /home/work; `last` completes it under its name."""
+
+    kernel: KernelRef
+    path: str
+    offset: int
+    data: bytes
+    last: bool
+
+
+class DownloadFile(msgspec.Struct, frozen=True, kw_only=True):
+    """Ask for the chunk at `offset` of an uncompressed tar of `path`."""
+
+    kernel: KernelRef
+    path: str
+    offset: int = 0
+    transfer_id: str = ""
+
+
+class FileChunk(msgspec.Struct, frozen=True, kw_only=True):
+    transfer_id: str
+    offset: int
+    data: bytes
+    last: bool
+
+
+class ListFiles(msgspec.Struct, frozen=True, kw_only=True):
+    kernel: KernelRef
+    path: str = "."
+
+
+class FileEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """Times are Unix seconds; `mode` reads like `-rw-r--r--`."""
+
+    filename: str
+    size: int
+    mode: str
+    mtime: float
+    ctime: float
+    atime: float
+
+
+class FileList(msgspec.Struct, frozen=True, kw_only=True):
+    abspath: str
+    files: list[FileEntry]
+    errors: str = ""
+
+
+class Nothing(msgspec.Struct, frozen=True):
+    """An empty request or reply."""
+
+
+ENSURE: Final = Call("ensure", EnsureKernel, KernelReport, idempotent=True, deadline_seconds=10.0)
+OBSERVE: Final = Call(
+    "observe",
+    Observe,
+    AgentReport,
+    idempotent=True,
+    deadline_seconds=OBSERVE_WAIT_SECONDS_MAX + 10.0,
+)
+EXECUTE: Final = Call("execute", Execute, ExecuteResult, idempotent=False, deadline_seconds=60.0)
+INTERRUPT: Final = Call("interrupt", KernelRef, Nothing, idempotent=True, deadline_seconds=10.0)
+COMPLETE: Final = Call("complete", Complete, Completions, idempotent=True, deadline_seconds=10.0)
+LOGS: Final = Call("logs", ReadLogs, Logs, idempotent=True, deadline_seconds=20.0)
+UPLOAD: Final = Call("upload", UploadFile, Nothing, idempotent=True, deadline_seconds=30.0)
+DOWNLOAD: Final = Call("download", DownloadFile, FileChunk, idempotent=True, deadline_seconds=60.0)
+LIST_FILES: Final = Call("list_files", ListFiles, FileList, idempotent=True, deadline_seconds=20.0)
+
+CONTRACT: Final = (
+    ENSURE,
+    OBSERVE,
+    EXECUTE,
+    INTERRUPT,
+    COMPLETE,
+    LOGS,
+    UPLOAD,
+    DOWNLOAD,
+    LIST_FILES,
+)
