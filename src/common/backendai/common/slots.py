@@ -6,7 +6,7 @@ added and freed again sums to zero. `Infinity` means "no limit" and appears only
 
 import re
 from collections.abc import Iterator, Mapping
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Final, NewType
 
 from backendai.common.enums import SlotType
@@ -67,15 +67,12 @@ def parse_count(value: str | int | Decimal) -> Decimal:
         return INFINITY
     if not _NUMBER.fullmatch(text):
         raise SlotError(f"{value!r} is no amount: write a number such as 2 or 0.5, not below zero")
-    try:
-        amount = Decimal(text)
-    except InvalidOperation as error:  # unreachable by the pattern, kept for its promise
-        raise SlotError(f"{value!r} is no amount") from error
+    amount = _bounded(Decimal(text), value)
     if amount != amount.quantize(_QUANTUM):
         raise SlotError(
             f"{value!r} is too fine: at most {DIGITS_AFTER_POINT_MAX} digits after the point"
         )
-    return _bounded(amount, value)
+    return amount
 
 
 def parse_amount(name: SlotName, value: object) -> Decimal:
