@@ -1,0 +1,93 @@
+"""Real stores and a real engine for tests: started once per session, shared when told to.
+
+`BAI_TEST_STORES` ("postgres-dsn redis-url etcd-address", by blanks) and
+`BAI_TEST_DOCKER_HOST` name running ones instead of starting any.
+"""
+
+import asyncio
+import itertools
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.parse import urlsplit, urlunsplit
+
+import asyncpg
+import pytest
+import redis
+
+from backendai.halfstack.stores import StoreAddresses, run_stores
+
+_numbers = itertools.count(1)
+_VALKEY_DATABASES = 16
+
+
+@pytest.fixture(scope="session")
+def runner() -> Iterator[asyncio.Runner]:
+    """A loop of the session's own: it never becomes the current loop of a test."""
+    with asyncio.Runner(loop_factory=asyncio.new_event_loop) as own:
+        yield own
+
+
+@pytest.fixture(scope="session")
+def stores(runner: asyncio.Runner) -> Iterator[StoreAddresses]:
+    """PostgreSQL, Valkey and etcd. A killed one is back within a second."""
+    if shared := os.environ.get("BAI_TEST_STORES"):
+        yield StoreAddresses(*shared.split())
+        return
+    base = Path(tempfile.mkdtemp(prefix="bai-stores-"))
+    running = run_stores(base)
+    try:
+        yield runner.run(running.__aenter__())
+    finally:
+        runner.run(running.__aexit__(None, None, None))
+        shutil.rmtree(base)
+
+
+@pytest.fixture(scope="session")
+def make_database(
+    runner: asyncio.Runner, stores: StoreAddresses
+) -> Iterator[Callable[[str | None], str]]:
+    """`make_database(template_dsn or None)` gives the DSN of a new database."""
+    made: list[str] = []
+
+    async def run_sql(words: str) -> None:
+        connection = await asyncpg.connect(stores.postgres)
+        try:
+            await connection.execute(words)
+        finally:
+            await connection.close()
+
+    def make(template: str | None = None) -> str:
+        name = f"test_{os.getpid()}_{next(_numbers)}"
+        source = urlsplit(template).path.lstrip("/") if template else "template1"
+        runner.run(run_sql(f'CREATE DATABASE {name} TEMPLATE "{source}"'))
+        made.append(name)
+        return urlunsplit(urlsplit(stores.postgres)._replace(path=f"/{name}"))
+
+    yield make
+    for name in made:
+        runner.run(run_sql(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)"))
+
+
+@pytest.fixture(scope="module")
+def postgres_dsn(make_database: Callable[[str | None], str]) -> str:
+    """An empty database for the module. Copy it with `make_database(dsn)` once migrated."""
+    return make_database(None)
+
+
+@pytest.fixture(scope="module")
+def redis_url(stores: StoreAddresses) -> str:
+    """An empty numbered database of the shared server (publish/subscribe is not separate)."""
+    number = next(_numbers) % _VALKEY_DATABASES
+    url = urlunsplit(urlsplit(stores.redis)._replace(path=f"/{number}"))
+    with redis.Redis.from_url(url) as client:
+        client.flushdb()
+    return url
+
+
+@pytest.fixture(scope="session")
+def etcd_addr(stores: StoreAddresses) -> str:
+    """`host:port` of the shared etcd: use a namespace of your own."""
+    return stores.etcd
