@@ -1,7 +1,8 @@
 """Structured logs on the standard library: an event first, then fields, never sentences.
 
 One line is one record, as JSON under a service manager and readable in a terminal. Context
-(request, session, agent) comes from a context variable; secrets are removed and controls escaped here.
+(request, session, agent) comes from a context variable. Secrets are removed and control characters
+escaped here.
 """
 
 import logging
@@ -87,7 +88,7 @@ class Log:
     def error(self, event: str, **fields: object) -> None:
         self._write(logging.ERROR, event, fields)
 
-    def exception(self, event: str, cause: BaseException, **fields: object) -> None:
+    def crash(self, event: str, cause: BaseException, **fields: object) -> None:
         """An error with the whole chain of `cause`, for the edge that ends it."""
         self._write(logging.ERROR, event, fields, cause)
 

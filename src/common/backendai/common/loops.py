@@ -86,7 +86,7 @@ class LoopHealth:
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How often a loop runs: each period, at hints but not closer than the gap, later after faults."""
+    """How often a loop runs: each period, at hints not closer than the gap, later after faults."""
 
     period_seconds: float
     gap_seconds: float = 0.0
