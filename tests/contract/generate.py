@@ -1,0 +1,111 @@
+"""Makes every generated file of the project: `python -m tests.contract.generate` writes them.
+
+The tests beside this module compare them with what is committed, so a change of a contract is seen
+in review, and a generated page is never stale.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Final
+
+from backendai.common.contracts import agent as agent_contract
+from backendai.common.lifecycle import DEADLINES, FINAL, HOLDING, TABLE, KernelStatus
+from backendai.common.rpc.schema import contract_schema
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+
+_MEANING: Final[Mapping[KernelStatus, str]] = {
+    KernelStatus.PENDING: "In the queue. `backendai session why` says what it waits for.",
+    KernelStatus.SCHEDULED: "Has a node and its resources; the agent is being told.",
+    KernelStatus.PULLING: "The node fetches the image.",
+    KernelStatus.PREPARING: "The node makes the container and waits for the runner inside.",
+    KernelStatus.RUNNING: "The runner answers; code can run.",
+    KernelStatus.RESTARTING: "A fresh container with the same files replaces the old one.",
+    KernelStatus.TERMINATING: "Somebody ordered the end; the node removes the container.",
+    KernelStatus.ERROR: (
+        "It did not end in time and its node has not proved that it is gone. "
+        "Its resources stay taken until the node answers or an operator decides."
+    ),
+    KernelStatus.TERMINATED: "It ran and is gone.",
+    KernelStatus.CANCELLED: "It never ran and nothing is left of it.",
+}
+
+
+def render_lifecycle() -> str:
+    """The page about states: diagram, table of moves, and the prose of each state."""
+    return "\n".join([*_introduction(), *_diagram(), *_states(), *_moves()]) + "\n"
+
+
+def render_agent_contract() -> str:
+    schema = contract_schema(agent_contract.CONTRACT)
+    return json.dumps(schema, indent=2, sort_keys=True) + "\n"
+
+
+def _introduction() -> list[str]:
+    return [
+        "# Lifecycle of kernels and sessions",
+        "",
+        "Generated from `backendai.common.lifecycle`; change the table there.",
+        "",
+        "A session's status is computed from the statuses of its kernels, and written in the same",
+        "transaction. Every move names the revision it was decided on and leaves a history row and",
+        "an outbox row. `failed`, `requeue`, `exited` and `gone` carry the agent's proof that nothing",
+        "of that generation runs; only they release resources.",
+        "",
+    ]
+
+
+def _diagram() -> list[str]:
+    edges: dict[tuple[str, str], list[str]] = {}
+    for (source, event), target in TABLE.items():
+        edges.setdefault((source.value, target.value), []).append(event.value)
+    lines = ["```mermaid", "stateDiagram-v2", "    [*] --> PENDING"]
+    lines += [f"    {a} --> {b}: {', '.join(events)}" for (a, b), events in edges.items()]
+    lines += [f"    {status.value} --> [*]" for status in KernelStatus if status in FINAL]
+    return [*lines, "```", ""]
+
+
+def _states() -> list[str]:
+    rows = [
+        f"| {status.value} | {_MEANING[status]} | {'yes' if status in HOLDING else 'no'} "
+        f"| {_longest_stay(status)} |"
+        for status in KernelStatus
+    ]
+    head = "| State | Meaning | Holds resources | Longest stay |"
+    return ["## States", "", head, "|---|---|---|---|", *rows, ""]
+
+
+def _longest_stay(status: KernelStatus) -> str:
+    deadline = DEADLINES.get(status)
+    if deadline is None:
+        return "final"
+    if deadline.seconds is None or deadline.event is None:
+        return "no limit"
+    return f"{deadline.seconds:g} s, then {deadline.event.value}"
+
+
+def _moves() -> list[str]:
+    rows = [
+        f"| {source.value} | {event.value} | {target.value} |"
+        for (source, event), target in TABLE.items()
+    ]
+    return ["## Moves", "", "| From | Event | To |", "|---|---|---|", *rows]
+
+
+GENERATED: Final[Mapping[str, Callable[[], str]]] = {
+    "docs/lifecycle.md": render_lifecycle,
+    "docs/reference/agent-rpc.json": render_agent_contract,
+}
+
+
+def main() -> None:
+    for name, render in GENERATED.items():
+        path = ROOT / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(render())
+        print(f"wrote {name}")
+
+
+if __name__ == "__main__":
+    main()
