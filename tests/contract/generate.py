@@ -48,10 +48,10 @@ def _introduction() -> list[str]:
         "",
         "Generated from `backendai.common.lifecycle`; change the table there.",
         "",
-        "A session's status is computed from the statuses of its kernels, and written in the same",
-        "transaction. Every move names the revision it was decided on and leaves a history row and",
-        "an outbox row. `failed`, `requeue`, `exited` and `gone` carry the agent's proof that nothing",
-        "of that generation runs; only they release resources.",
+        "A session's status is computed from the statuses of its kernels, and written in the",
+        "same transaction. Every move names the revision it was decided on and leaves a history",
+        "row and an outbox row. `failed`, `requeue`, `exited` and `gone` carry the agent's proof",
+        "that nothing of that generation runs; only they release resources.",
         "",
     ]
 
