@@ -17,6 +17,8 @@ import asyncpg
 import pytest
 import redis
 
+from backendai.halfstack.engine import run_engine
+from backendai.halfstack.images import BUSYBOX, PYTHON, find_cache, import_image
 from backendai.halfstack.stores import StoreAddresses, run_stores
 
 _numbers = itertools.count(1)
@@ -91,3 +93,32 @@ def redis_url(stores: StoreAddresses) -> str:
 def etcd_addr(stores: StoreAddresses) -> str:
     """`host:port` of the shared etcd: use a namespace of your own."""
     return stores.etcd
+
+
+@pytest.fixture(scope="session")
+def docker_host(runner: asyncio.Runner) -> Iterator[str]:
+    """DOCKER_HOST of a private daemon that only this session uses; needs root."""
+    if shared := os.environ.get("BAI_TEST_DOCKER_HOST"):
+        yield shared
+        return
+    base = Path(tempfile.mkdtemp(prefix="bai-engine-"))
+    running = run_engine(base)
+    try:
+        yield runner.run(running.__aenter__())
+    finally:
+        runner.run(running.__aexit__(None, None, None))
+        shutil.rmtree(base)
+
+
+@pytest.fixture(scope="session")
+def busybox_image(docker_host: str) -> str:
+    """Name of an image with a shell and no libc, no Python, no labels of Backend.AI."""
+    import_image(BUSYBOX, docker_host, find_cache())
+    return BUSYBOX.name
+
+
+@pytest.fixture(scope="session")
+def python_image(docker_host: str) -> str:
+    """Name of a Debian image with Python and Backend.AI's labels."""
+    import_image(PYTHON, docker_host, find_cache())
+    return PYTHON.name

@@ -87,7 +87,7 @@ async def prepare_stores(layout: Layout, external: ExternalStores) -> tuple[Serv
 
 @asynccontextmanager
 async def run_stores(base_dir: Path) -> AsyncIterator[StoreAddresses]:
-    """All three on own ports under `base_dir`, an absolute path, for tests; gone with the caller."""
+    """All three under `base_dir`, an absolute path, for tests; gone with the caller."""
     layout = Layout(base_dir)
     layout.make()
     services, _ = await asyncio.gather(
