@@ -136,8 +136,8 @@ def read_signed_request(
 ) -> tuple[SignedRequest, Credential]:
     """What a request claims. `target` is the raw request target, `body` all of its body.
 
-    The body counts only when the credential's method covers it. Raises InvalidAuthParams for what is
-    malformed and AuthFailed for a sign method that is not allowed.
+    The body counts only when the credential's method covers it. Raises InvalidAuthParams for what
+    is malformed and AuthFailed for a sign method that is not allowed.
     """
     credential = parse_authorization(headers.get("Authorization") or "")
     version_header = next((name for name in VERSION_HEADERS if headers.get(name)), "")

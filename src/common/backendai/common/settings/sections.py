@@ -1,0 +1,89 @@
+"""Sections that several daemons have: the stores, logs and debugging."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from ..logs import FORMATS, LEVELS
+from .checks import (
+    HostPort,
+    byte_size,
+    choice,
+    flag,
+    host_port,
+    integer,
+    mapping,
+    number,
+    optional,
+    path,
+    secret,
+    text,
+)
+from .fields import setting, settings
+
+
+@settings
+class EtcdSettings:
+    """Where the cluster's configuration and discovery are."""
+
+    namespace: str = setting(
+        text(pattern=r"[A-Za-z0-9._-]{1,64}"),
+        "What separates clusters in one etcd",
+        default="local",
+    )
+    addr: HostPort = setting(host_port(), "Address of etcd", default=HostPort("127.0.0.1", 2379))
+    user: str | None = setting(optional(text()), "User name", default=None)
+    password: str = setting(secret(), "Password", default="", env="BACKEND_ETCD_PASSWORD")
+
+
+@settings
+class DbSettings:
+    """The PostgreSQL database."""
+
+    addr: HostPort = setting(
+        host_port(), "Address of PostgreSQL", default=HostPort("127.0.0.1", 5432)
+    )
+    name: str = setting(text(chars_max=63), "Name of the database", default="backend")
+    user: str = setting(text(chars_max=63), "User name", default="postgres")
+    password: str = setting(secret(), "Password", default="", env="BACKEND_DB_PASSWORD")
+    pool_size: int = setting(integer(1, 1000), "Connections of one process", default=8)
+    pool_timeout: float = setting(
+        number(0.1, 600), "Longest wait for a free connection", unit="seconds", default=10.0
+    )
+    statement_timeout: float = setting(
+        number(0.1, 3600), "Longest time of one statement", unit="seconds", default=15.0
+    )
+
+
+@settings
+class RedisSettings:
+    """Redis or Valkey, for hints, caches and web logins."""
+
+    addr: HostPort = setting(host_port(), "Address", default=HostPort("127.0.0.1", 6379))
+    password: str = setting(secret(), "Password", default="", env="BACKEND_REDIS_PASSWORD")
+    db: int = setting(integer(0, 1023), "Number of the database", default=0)
+
+
+@settings
+class LoggingSettings:
+    """What is logged, and where to. Records always go to standard error too."""
+
+    level: str = setting(choice(*LEVELS), "Least severe level that is logged", default="INFO")
+    format: str = setting(
+        choice(*FORMATS), "Form of a record; auto is console in a terminal", default="auto"
+    )
+    file: Path | None = setting(optional(path()), "A file to log to as well", default=None)
+    file_bytes_max: int = setting(
+        byte_size(4096), "Size at which the file is rotated", unit="bytes", default=10 << 20
+    )
+    file_backups: int = setting(integer(0, 100), "Rotated files that are kept", default=5)
+    pkg_ns: Mapping[str, str] = setting(
+        mapping(choice(*LEVELS)), "Levels of single packages", default={"aiohttp": "WARNING"}
+    )
+
+
+@settings
+class DebugSettings:
+    """For developers."""
+
+    enabled: bool = setting(flag(), "Whether debugging aids are on", default=False)
+    asyncio: bool = setting(flag(), "Whether the event loop checks itself", default=False)
