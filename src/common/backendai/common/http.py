@@ -1,0 +1,192 @@
+"""The edge of an HTTP daemon: what every request passes coming in and every answer going out.
+
+Handlers return responses and raise faults; here requests get an id, and faults become problem+json.
+An exception that nobody expected is logged once, whole, and tells nothing but the request id.
+"""
+
+import asyncio
+import re
+import ssl
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+import msgspec
+from aiohttp import web
+from aiohttp.typedefs import Middleware
+
+from .access_log import AccessLog
+from .faults import (
+    PROBLEM_CONTENT_TYPE,
+    BadRequest,
+    BodyTooLarge,
+    Fault,
+    InternalError,
+    Kind,
+    MethodNotAllowed,
+    ServerMisconfigured,
+    Unavailable,
+    UrlNotFound,
+    to_problem,
+)
+from .logs import get_logger, log_context
+from .settings.checks import HostPort
+
+log = get_logger(__name__)
+
+REQUEST_ID_HEADER: Final = "X-Request-Id"
+SERVER_NAME: Final = "BackendAI"
+BODY_BYTES_MAX: Final = 16 * 1024 * 1024
+RETRY_AFTER_SECONDS: Final = 1
+REQUEST_ID: Final = web.RequestKey("request_id", str)
+_REQUEST_ID_GIVEN: Final = re.compile(r"[A-Za-z0-9_-]{8,64}")
+_NOT_IN_REASON: Final = re.compile(r"[^\x20-\x7e]")
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def make_app(
+    *,
+    middlewares: Sequence[Middleware] = (),
+    unavailable: tuple[type[Exception], ...] = (),
+    body_bytes_max: int = BODY_BYTES_MAX,
+    access_log: AccessLog | None = None,
+) -> web.Application:
+    """An application with the edge around it. `middlewares` run inside the edge, in their order.
+
+    `unavailable` are the exceptions by which stores say that they are away: answered with 503.
+    """
+    edge = make_edge((TimeoutError, *unavailable), access_log)
+    app = web.Application(client_max_size=body_bytes_max, middlewares=[edge, *middlewares])
+    app.on_response_prepare.append(_set_headers)
+    return app
+
+
+def make_edge(
+    unavailable: tuple[type[Exception], ...] = (TimeoutError,),
+    access_log: AccessLog | None = None,
+) -> Middleware:
+    """The outermost middleware: request id, faults to problems, access log."""
+
+    @web.middleware
+    async def edge(request: web.Request, handler: Handler) -> web.StreamResponse:
+        request_id = _request_id_of(request)
+        request[REQUEST_ID] = request_id
+        started_at = asyncio.get_running_loop().time() if access_log is not None else 0.0
+        with log_context(request_id=request_id):
+            response = await _answer(request, handler, unavailable)
+        if access_log is not None:
+            elapsed = asyncio.get_running_loop().time() - started_at
+            access_log.note(request, response.status, elapsed, request_id)
+        return response
+
+    return edge
+
+
+async def _answer(
+    request: web.Request, handler: Handler, unavailable: tuple[type[Exception], ...]
+) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except Fault as fault:
+        if fault.__cause__ is not None:
+            log.info("http.fault", code=fault.code, cause=repr(fault.__cause__))
+        return problem_response(fault)
+    except web.HTTPException as error:
+        if error.status < 400:
+            raise
+        return _of_http_exception(request, error)
+    except unavailable as error:
+        log.warning("http.store_unavailable", path=request.path, cause=repr(error))
+        return problem_response(Unavailable("A service behind this one did not answer."))
+    except (ConnectionResetError, asyncio.CancelledError):
+        raise
+    except Exception as error:
+        log.crash("http.handler_failed", error, method=request.method, path=request.path)
+        return problem_response(InternalError("", {"requestId": request[REQUEST_ID]}))
+
+
+def problem_response(fault: Fault, headers: Mapping[str, str] | None = None) -> web.Response:
+    """`fault` as an answer; faults that may pass say when to ask again."""
+    made = dict(headers or {})
+    if fault.kind.retryable:
+        made["Retry-After"] = str(fault.facts.get("retryAfterSeconds", RETRY_AFTER_SECONDS))
+    return web.Response(
+        status=fault.http_status,
+        reason=_NOT_IN_REASON.sub(" ", fault.title)[:200],
+        body=msgspec.json.encode(to_problem(fault)),
+        content_type=PROBLEM_CONTENT_TYPE,
+        headers=made,
+    )
+
+
+def json_response(
+    value: Any, status: int = 200, headers: Mapping[str, str] | None = None
+) -> web.Response:
+    """`value` as JSON: plain values, dataclasses, structs, UUIDs, times, decimals, enums."""
+    return web.Response(
+        status=status,
+        body=msgspec.json.encode(value),
+        content_type="application/json",
+        headers=headers,
+    )
+
+
+def raw_target(request: web.Request) -> str:
+    """The request target exactly as it was sent: what a signature covers."""
+    return request.raw_path
+
+
+@asynccontextmanager
+async def serve(
+    app: web.Application,
+    address: HostPort,
+    *,
+    ssl_context: ssl.SSLContext | None = None,
+    shutdown_seconds: float = 5.0,
+) -> AsyncIterator[HostPort]:
+    """Serve `app` while the context is open; gives the real address, as port 0 takes a free one.
+
+    Raises ServerMisconfigured when the address cannot be listened at.
+    """
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=shutdown_seconds)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, address.host, address.port, ssl_context=ssl_context)
+        try:
+            await site.start()
+        except OSError as error:
+            raise ServerMisconfigured(f"cannot listen at {address}: {error.strerror}") from error
+        host, port = runner.addresses[0][:2]
+        yield HostPort(host, port)
+    finally:
+        await runner.cleanup()
+
+
+async def _set_headers(request: web.Request, response: web.StreamResponse) -> None:
+    response.headers["Server"] = SERVER_NAME
+    request_id = request.get(REQUEST_ID)
+    if request_id is not None:
+        response.headers[REQUEST_ID_HEADER] = request_id
+
+
+def _request_id_of(request: web.Request) -> str:
+    given = request.headers.get(REQUEST_ID_HEADER, "")
+    return given if _REQUEST_ID_GIVEN.fullmatch(given) else uuid.uuid4().hex
+
+
+def _of_http_exception(request: web.Request, error: web.HTTPException) -> web.Response:
+    """The framework's own refusals, as problems."""
+    match error:
+        case web.HTTPNotFound():
+            return problem_response(UrlNotFound("", {"path": request.path}))
+        case web.HTTPMethodNotAllowed():
+            allowed = ",".join(sorted(error.allowed_methods))
+            return problem_response(MethodNotAllowed(), {"Allow": allowed})
+        case web.HTTPRequestEntityTooLarge():
+            return problem_response(BodyTooLarge(error.text or ""))
+    fault: Fault = BadRequest(error.reason) if error.status < 500 else Unavailable(error.reason)
+    if fault.kind is Kind.INVALID:
+        fault.status = error.status
+    return problem_response(fault)
