@@ -1,0 +1,1 @@
+"""Who may use the cluster: domains, projects, users and their keypairs."""

@@ -1,0 +1,161 @@
+"""Connections to Postgres: whole transactions, retried only where nothing can have happened twice.
+
+An outage is `StoreUnavailable` (503, ask again), never an unexpected exception.
+"""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any, Final, TypeVar
+
+import asyncpg
+import msgspec
+from sqlalchemy import URL
+from sqlalchemy.exc import DBAPIError, InterfaceError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+from backendai.common.faults import StoreUnavailable
+from backendai.common.settings.sections import DbSettings
+
+T = TypeVar("T")
+Work = Callable[[AsyncConnection], Awaitable[T]]
+
+ATTEMPTS_MAX: Final = 3
+CONNECT_TIMEOUT_SECONDS: Final = 3.0
+
+# Nothing of the transaction was kept: doing it again is right.
+_SERIALISATION: Final = frozenset({"40001", "40P01"})
+# Too busy, shutting down, starting up, out of space or of connections: the caller may ask again.
+_OUTAGE_CLASSES: Final = ("08", "53", "55", "57", "58")
+
+
+class Database:
+    """The pool of one daemon. `transact` runs a unit of work, `begin` opens a plain transaction."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self.engine = engine
+
+    async def transact(self, work: Work[T]) -> T:
+        """`work(connection)` in one transaction, committed when it returns.
+
+        Serialisation and connect failures run the whole of `work` again, at most three times in
+        all. A connection that breaks during COMMIT is never retried: it may have been kept.
+        Raises StoreUnavailable, and whatever `work` raises.
+        """
+        for attempt in range(1, ATTEMPTS_MAX + 1):
+            try:
+                return await self._attempt(work)
+            except _Again as again:
+                if attempt == ATTEMPTS_MAX:
+                    raise unavailable() from again.cause
+            # Spread, so that those who clashed do not clash again; nothing secret.
+            await asyncio.sleep(random.uniform(0.005, 0.03) * 2**attempt)  # noqa: S311
+        raise AssertionError("unreachable")
+
+    @asynccontextmanager
+    async def begin(self) -> AsyncIterator[AsyncConnection]:
+        """One transaction without retries, for reads and for work that holds other state."""
+        try:
+            async with self.engine.begin() as connection:
+                yield connection
+        except Exception as error:
+            if is_outage(error) or is_serialisation(error):
+                raise unavailable() from error
+            raise
+
+    async def close(self) -> None:
+        await self.engine.dispose()
+
+    async def _attempt(self, work: Work[T]) -> T:
+        done: list[T] = []
+        try:
+            async with self.engine.connect() as connection:
+                done.append(await work(connection))
+                await connection.commit()
+        except Exception as error:
+            if is_serialisation(error):
+                raise _Again(error) from error
+            if is_outage(error):
+                if not done and is_disconnect(error):
+                    raise _Again(error) from error
+                raise unavailable() from error
+            raise
+        return done[0]
+
+
+class _Again(Exception):
+    def __init__(self, cause: Exception) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
+
+
+def open_database(settings: DbSettings, application: str) -> Database:
+    """A lazy pool: nothing connects until the first query."""
+    engine = create_async_engine(
+        database_url(settings),
+        pool_size=settings.pool_size,
+        max_overflow=settings.pool_size,
+        pool_timeout=settings.pool_timeout,
+        pool_reset_on_return="rollback",
+        json_serializer=lambda value: msgspec.json.encode(value).decode(),
+        json_deserializer=msgspec.json.decode,
+        connect_args={
+            "timeout": CONNECT_TIMEOUT_SECONDS,
+            "command_timeout": settings.statement_timeout,
+            "server_settings": {"application_name": application, "timezone": "UTC", "jit": "off"},
+        },
+    )
+    return Database(engine)
+
+
+def database_url(settings: DbSettings) -> URL:
+    return URL.create(
+        "postgresql+asyncpg",
+        settings.user,
+        settings.password or None,
+        settings.addr.host,
+        settings.addr.port,
+        settings.name,
+    )
+
+
+def unavailable() -> StoreUnavailable:
+    return StoreUnavailable("The database cannot be reached now; try again in a moment.")
+
+
+def is_serialisation(error: BaseException) -> bool:
+    return _sqlstate(error) in _SERIALISATION
+
+
+def is_disconnect(error: BaseException) -> bool:
+    """Whether the connection itself failed, so that an open transaction is surely gone."""
+    if isinstance(error, DBAPIError):
+        state = _sqlstate(error)
+        return error.connection_invalidated or state.startswith("08") or state == "57P03"
+    return isinstance(error, OSError)
+
+
+def is_outage(error: BaseException) -> bool:
+    """Whether `error` says that the database is away or too busy, not that the query is wrong."""
+    if isinstance(error, PoolTimeout | OSError | TimeoutError):
+        return True
+    state = _sqlstate(error)
+    if state:
+        return state.startswith(_OUTAGE_CLASSES)
+    if isinstance(error, DBAPIError):
+        return error.connection_invalidated or isinstance(
+            error.orig.__cause__ if error.orig else None,
+            OSError | TimeoutError | asyncpg.InterfaceError,
+        )
+    return isinstance(error, InterfaceError | asyncpg.InterfaceError)
+
+
+def _sqlstate(error: Any) -> str:
+    """The five-character state of a failure, or ""."""
+    for candidate in (error, getattr(error, "orig", None)):
+        state = getattr(candidate, "sqlstate", None)
+        if isinstance(state, str):
+            return state
+    return ""

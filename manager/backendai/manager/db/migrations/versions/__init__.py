@@ -1,0 +1,1 @@
+"""One module per revision; each is compatible with the release that runs before it."""

@@ -1,0 +1,93 @@
+"""Brings the database to this release's schema, one manager at a time, or not at all."""
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, text
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.schema import CreateIndex, CreateTable
+
+from backendai.common.faults import StoreUnavailable
+
+from .engine import Database
+from .tables import metadata
+
+_FOLDER: Final = Path(__file__).parent / "migrations"
+# Any number will do that nobody else takes: the word "schema" as bytes.
+_GUARD: Final = int.from_bytes(b"schema", "big")
+GUARD_WAIT_SECONDS: Final = 60.0
+
+
+async def upgrade(database: Database) -> list[str]:
+    """Run the revisions that are missing, in one transaction. Returns their ids.
+
+    Lock timeout 4 s and statement timeout 5 s, so that a migration never stops a running manager.
+    """
+    async with database.begin() as connection:
+        await _take_guard(connection)
+        await connection.execute(text("set local lock_timeout = '4s'"))
+        await connection.execute(text("set local statement_timeout = '5s'"))
+        return await connection.run_sync(_upgrade)
+
+
+async def current_revision(database: Database) -> str | None:
+    async with database.begin() as connection:
+        return await connection.run_sync(_current)
+
+
+def head_revision() -> str | None:
+    return ScriptDirectory.from_config(_config()).get_current_head()
+
+
+def render_tables() -> str:
+    """The CREATE statements of the present tables: the text of a first revision."""
+    return "".join(f"{_tidied(statement)};\n" for statement in _statements())
+
+
+def _tidied(statement: str) -> str:
+    lines = (line.rstrip().replace("\t", "  ") for line in statement.strip().splitlines())
+    return "\n".join(lines)
+
+
+def _statements() -> Iterator[str]:
+    dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
+    for table in metadata.sorted_tables:
+        yield str(CreateTable(table).compile(dialect=dialect))
+        for index in sorted(table.indexes, key=lambda index: str(index.name)):
+            yield str(CreateIndex(index).compile(dialect=dialect))
+
+
+async def _take_guard(connection: AsyncConnection) -> None:
+    free = text("select pg_try_advisory_xact_lock(:key)")
+    try:
+        async with asyncio.timeout(GUARD_WAIT_SECONDS):
+            while not await connection.scalar(free, {"key": _GUARD}):
+                await asyncio.sleep(0.2)
+    except TimeoutError as error:
+        raise StoreUnavailable("Another manager has been migrating for a minute.") from error
+
+
+def _upgrade(connection: Connection) -> list[str]:
+    config = _config()
+    config.attributes["connection"] = connection
+    before = _current(connection)
+    command.upgrade(config, "head")
+    revisions = ScriptDirectory.from_config(config).iterate_revisions("head", before or "base")
+    return [revision.revision for revision in reversed(list(revisions))]
+
+
+def _current(connection: Connection) -> str | None:
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(_FOLDER))
+    return config

@@ -1,0 +1,1 @@
+"""The door: who asks, may they, how often; and how every answer leaves."""

@@ -1,0 +1,114 @@
+"""Who asks, and what each action needs of them: the one place that knows roles."""
+
+import enum
+import uuid
+from dataclasses import dataclass
+from typing import Final
+
+from backendai.common.enums import UserRole
+from backendai.common.faults import AuthFailed, Forbidden
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """A keypair whose signature was checked, with the user who owns it."""
+
+    access_key: str
+    user_id: uuid.UUID
+    email: str
+    username: str
+    full_name: str
+    role: UserRole
+    domain: str
+    is_admin: bool
+    policy: str
+    rate_limit: int
+    main_access_key: str | None = None
+    bootstrap_script: str = ""
+
+    @property
+    def is_superadmin(self) -> bool:
+        return self.role is UserRole.SUPERADMIN
+
+    @property
+    def is_domain_admin(self) -> bool:
+        return self.role in (UserRole.ADMIN, UserRole.SUPERADMIN)
+
+
+class Access(enum.IntEnum):
+    """The least that a caller must be."""
+
+    OPEN = 0
+    USER = 1
+    ADMIN = 2
+    SUPERADMIN = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """What a route does, in one dotted word, and who may. `writes` closes it to monitors."""
+
+    name: str
+    access: Access = Access.USER
+    writes: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Whose objects a query may see: each set field narrows; all empty means every tenant's."""
+
+    user_id: uuid.UUID | None = None
+    access_key: str | None = None
+    domain: str | None = None
+
+
+EVERYTHING: Final = Scope()
+
+
+def authorize(actor: Actor | None, action: Action) -> None:
+    """Raises AuthFailed when `actor` may not do `action` at all."""
+    if action.access is Access.OPEN:
+        return
+    if actor is None:
+        raise AuthFailed("Unauthorized access")
+    allowed = {
+        Access.USER: True,
+        Access.ADMIN: actor.is_domain_admin,
+        Access.SUPERADMIN: actor.is_superadmin,
+    }[action.access]
+    if not allowed or (action.writes and actor.role is UserRole.MONITOR):
+        raise AuthFailed("Unauthorized access")
+
+
+def authorize_delegation(actor: Actor, owner: Actor | None) -> Actor:
+    """`owner`, on whose behalf `actor` may act. Raises Forbidden, the same for unknown keys.
+
+    A superadmin may for all, a domain admin within the domain but not for a superadmin.
+    """
+    if owner is not None and owner.access_key == actor.access_key:
+        return owner
+    may = owner is not None and (
+        actor.is_superadmin
+        or (
+            actor.role is UserRole.ADMIN
+            and owner.domain == actor.domain
+            and not owner.is_superadmin
+        )
+    )
+    if owner is None or not may:
+        raise Forbidden("You may not act on behalf of this access key.")
+    return owner
+
+
+def own_scope(actor: Actor) -> Scope:
+    """What belongs to one keypair."""
+    return Scope(access_key=actor.access_key)
+
+
+def widest_scope(actor: Actor) -> Scope:
+    """Everything that `actor` may list: own objects, own domain, or all."""
+    if actor.is_superadmin:
+        return EVERYTHING
+    if actor.is_domain_admin:
+        return Scope(domain=actor.domain)
+    return Scope(user_id=actor.user_id)

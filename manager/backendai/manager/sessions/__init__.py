@@ -1,0 +1,1 @@
+"""What a user asked for: sessions, from the request to the last log line."""

@@ -1,0 +1,117 @@
+"""Sessions as values: what was asked for, and what is stored."""
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from backendai.common.enums import ClusterMode, SessionResult, SessionType
+from backendai.common.lifecycle import SESSION_FINAL, KernelStatus, SessionStatus
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionRequest:
+    """A request for a session, checked as far as it can be without looking anything up.
+
+    `resources` and `resource_opts` are as the user wrote them; `starts_at` is aware.
+    """
+
+    name: str
+    image: str
+    architecture: str = "x86_64"
+    type: SessionType = SessionType.INTERACTIVE
+    project: str = "default"
+    domain: str = "default"
+    cluster_size: int = 1
+    cluster_mode: ClusterMode = ClusterMode.SINGLE_NODE
+    tag: str | None = None
+    priority: int = 10
+    enqueue_only: bool = False
+    wait_seconds_max: int = 0
+    starts_at: datetime | None = None
+    reuse: bool = True
+    startup_command: str | None = None
+    bootstrap_script: str | None = None
+    dependencies: tuple[str, ...] = ()
+    callback_url: str | None = None
+    owner_access_key: str | None = None
+    mounts: tuple[str, ...] = ()
+    environ: Mapping[str, str] = field(default_factory=dict)
+    resources: Mapping[str, object] = field(default_factory=dict)
+    resource_opts: Mapping[str, object] = field(default_factory=dict)
+    resource_group: str | None = None
+    preopen_ports: tuple[int, ...] = ()
+    agents: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kernel:
+    """One container of a session, as stored."""
+
+    id: uuid.UUID
+    session_id: uuid.UUID
+    cluster_role: str
+    cluster_index: int
+    cluster_hostname: str
+    image: str
+    image_id: uuid.UUID | None
+    architecture: str
+    requested_slots: Mapping[str, str]
+    shared_memory_bytes: int
+    status: KernelStatus
+    status_info: str
+    status_data: Mapping[str, Any]
+    status_changed_at: datetime
+    generation: int
+    agent_id: str | None
+    container_id: str | None
+    service_ports: list[dict[str, Any]]
+    last_use: Mapping[str, Any]
+    exit_code: int | None
+    created_at: datetime
+    started_at: datetime | None
+    ended_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """A session as stored, with its kernels, main kernel first."""
+
+    id: uuid.UUID
+    revision: int
+    name: str
+    type: SessionType
+    tag: str | None
+    priority: int
+    domain_name: str
+    project_id: uuid.UUID
+    user_id: uuid.UUID
+    access_key: str
+    resource_group: str
+    cluster_mode: ClusterMode
+    cluster_size: int
+    status: SessionStatus
+    status_info: str
+    status_changed_at: datetime
+    waiting: Mapping[str, Any]
+    result: SessionResult
+    exit_code: int | None
+    startup_command: str | None
+    environ: Mapping[str, str]
+    resource_opts: Mapping[str, Any]
+    requested_slots: Mapping[str, str]
+    starts_at: datetime | None
+    started_at: datetime | None
+    ended_at: datetime | None
+    query_count: int
+    created_at: datetime
+    kernels: tuple[Kernel, ...] = ()
+
+    @property
+    def main(self) -> Kernel:
+        return self.kernels[0]
+
+    @property
+    def is_live(self) -> bool:
+        return self.status not in SESSION_FINAL

@@ -1,0 +1,81 @@
+"""The manager's settings: one frozen tree, read once in `app.py` and passed on."""
+
+from pathlib import Path
+
+from backendai.common.settings.checks import (
+    HostPort,
+    host_port,
+    integer,
+    listing,
+    number,
+    optional,
+    path,
+    text,
+)
+from backendai.common.settings.fields import section, setting, settings
+from backendai.common.settings.sections import (
+    DbSettings,
+    DebugSettings,
+    EtcdSettings,
+    LoggingSettings,
+    RedisSettings,
+)
+
+
+@settings
+class ServiceSettings:
+    """The manager itself."""
+
+    service_addr: HostPort = setting(
+        host_port(port_min=0), "Where the API listens", default=HostPort("127.0.0.1", 8081)
+    )
+    id: str = setting(
+        text(pattern=r"[A-Za-z0-9._-]{1,64}"),
+        "Name of this manager among others on the same database",
+        default="manager-1",
+    )
+    rpc_keypair: Path | None = setting(
+        optional(path()),
+        "File of the key with which agents know this manager; without one, RPC is not encrypted",
+        default=None,
+    )
+    secret_key_file: Path = setting(
+        path(),
+        "File of the key that seals secret keys in the database: 32 bytes as base64, mode 0600",
+        default=Path("manager.secret"),
+    )
+    heartbeat_timeout: float = setting(
+        number(1, 3600),
+        "Silence after which an agent gets no new work",
+        unit="seconds",
+        default=15.0,
+    )
+    agent_lost_after: float = setting(
+        number(1, 86400),
+        "Silence after which an agent counts as lost",
+        unit="seconds",
+        default=600.0,
+    )
+    trusted_proxies: tuple[str, ...] = setting(
+        listing(text(chars_max=64)),
+        "Addresses or networks whose X-Forwarded-For is believed",
+        default=(),
+    )
+    body_bytes_max: int = setting(
+        integer(4096, 1 << 30), "Longest request body", unit="bytes", default=8 << 20
+    )
+    pid_file: Path | None = setting(
+        optional(path()), "Where the process id is written", default=None
+    )
+
+
+@settings
+class ManagerSettings:
+    """Everything in manager.toml."""
+
+    etcd: EtcdSettings = section(EtcdSettings)
+    db: DbSettings = section(DbSettings)
+    redis: RedisSettings = section(RedisSettings)
+    manager: ServiceSettings = section(ServiceSettings)
+    logging: LoggingSettings = section(LoggingSettings)
+    debug: DebugSettings = section(DebugSettings)
