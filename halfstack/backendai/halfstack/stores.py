@@ -4,7 +4,6 @@ An address that is configured from outside takes the place of the embedded serve
 """
 
 import asyncio
-import os
 import platform
 import re
 import secrets
@@ -190,15 +189,6 @@ def _specify_etcd(layout: Layout, port: int, peer_port: int) -> Service:
         probe=Probe("http", "127.0.0.1", port, "/health"),
         cwd=str(layout.data),
         address=f"127.0.0.1:{port}",
-    )
-
-
-def load_external(configured: ExternalStores) -> ExternalStores:
-    """Environment (`BAI_POSTGRES`, `BAI_REDIS`, `BAI_ETCD`) wins over `bai.toml`."""
-    return ExternalStores(
-        postgres=os.environ.get("BAI_POSTGRES") or configured.postgres,
-        redis=os.environ.get("BAI_REDIS") or configured.redis,
-        etcd=os.environ.get("BAI_ETCD") or configured.etcd,
     )
 
 
