@@ -1,0 +1,58 @@
+"""The environment of user processes: the image's own, then the kernel's, with nothing of the bundle
+in it.
+"""
+
+import os
+import shutil
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from backendai.kernel.wire import KernelSetup
+
+DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+SAVED_PRELOAD = "USER_LD_PRELOAD"
+IMAGE_SHELL = "/bin/sh"
+
+
+def make_environ(image: Mapping[str, str], setup: KernelSetup, work_dir: Path) -> dict[str, str]:
+    """The entry script hides the image's LD_PRELOAD from the runner; here it comes back."""
+    environ = dict(image)
+    preload = environ.pop(SAVED_PRELOAD, "")
+    if preload:
+        environ["LD_PRELOAD"] = preload
+    environ.setdefault("PATH", DEFAULT_PATH)
+    environ.setdefault("LANG", "C.UTF-8")
+    environ.setdefault("USER", "work")
+    if environ.get("HOME", "/") in ("", "/", "/root") and os.getuid() != 0:
+        environ["HOME"] = str(work_dir)
+    environ.setdefault("HOME", str(work_dir))
+    environ["PWD"] = str(work_dir)
+    environ.update(setup.environ)
+    return environ
+
+
+def list_interpreters(runtime_path: str, search_path: str) -> list[str]:
+    """Interpreters to try in turn: what the image names, its python3 and python; the bundle's is
+    not among them.
+    """
+    found = [
+        shutil.which(name, path=search_path) for name in (runtime_path, "python3", "python") if name
+    ]
+    return list(dict.fromkeys(path for path in found if path))
+
+
+def get_bundle_interpreter() -> str:
+    return sys.executable
+
+
+def make_shell_command(command: str) -> list[str]:
+    """Run by the image's shell, or by the bundle's busybox where the image has none; raises
+    FileNotFoundError.
+    """
+    if os.access(IMAGE_SHELL, os.X_OK):
+        return [IMAGE_SHELL, "-c", command]
+    busybox = Path(sys.executable).with_name("busybox")
+    if os.access(busybox, os.X_OK):
+        return [str(busybox), "sh", "-c", command]
+    raise FileNotFoundError("the image has no /bin/sh and the bundle was built without busybox")
