@@ -1,0 +1,49 @@
+"""How well a queue keeps two slots busy: 50 batch jobs of two seconds against 50 seconds."""
+
+import time
+from typing import Final
+
+from tests.bench.harness import Row, show_seconds
+from tests.running.rest import Api
+from tests.running.sessions import await_status, batch, find, resources
+from tests.running.stack import Stack
+
+NEEDS_STACK: Final = True
+JOBS: Final = 50
+SLOTS: Final = 2
+JOB_SECONDS: Final = 2
+RATIO_MAX: Final = 1.3
+
+
+def measure(stack: Stack) -> list[Row]:
+    api = stack.api()
+    config = resources(cpu=_half_of_all_cores(stack))
+    started = time.perf_counter()
+    jobs = [
+        batch(api, f"bench-{number:02}", f"sleep {JOB_SECONDS}", config=config)
+        for number in range(JOBS)
+    ]
+    enqueued = time.perf_counter() - started
+    _await_end(api, jobs)
+    seconds = time.perf_counter() - started
+    results = [find(api, job)["result"] for job in jobs]
+    assert results.count("SUCCESS") == JOBS, results
+    ideal = JOBS * JOB_SECONDS / SLOTS
+    ours = f"{show_seconds(seconds)} (enqueued in {show_seconds(enqueued)})"
+    what = f"{JOBS} batch jobs of {JOB_SECONDS} s on {SLOTS} slots"
+    return [Row("queue", what, seconds / ideal, RATIO_MAX, "x", ours, show_seconds(ideal))]
+
+
+def _half_of_all_cores(stack: Stack) -> str:
+    """How many cores a job asks for, so that exactly two fit."""
+    rows = stack.query("SELECT capacity ->> 'cpu' AS cpu FROM agents WHERE status = 'ALIVE'")
+    cores = int(float(rows[0]["cpu"]))
+    assert len(rows) == 1, "this bench knows what fits on one agent only"
+    assert cores >= SLOTS, f"two jobs at once need two cores, the agent gives {cores}"
+    return str(cores // SLOTS)
+
+
+def _await_end(api: Api, jobs: list[str]) -> None:
+    """Looking at the last job first costs the manager one request a poll."""
+    for job in reversed(jobs):
+        await_status(api, job, "TERMINATED", seconds=600)

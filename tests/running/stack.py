@@ -1,0 +1,162 @@
+"""A whole running system as a test sees it: commands, API, processes, containers, database."""
+
+import asyncio
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import asyncpg
+import docker
+import psutil
+
+from backendai.halfstack.places import Layout
+from backendai.halfstack.stores import ExternalStores, list_addresses
+from tests.running.rest import Api
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+COMMAND: Final = Path(sys.executable).with_name("backendai")
+_EXPORT: Final = re.compile(r"^export (\w+)=(.*)$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Done:
+    """A command that ended. `both` is stdout and stderr together, for messages."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def both(self) -> str:
+        return self.out + self.err
+
+
+def run(argv: list[str], environ: Mapping[str, str], seconds: float = 300.0, **more: Any) -> Done:
+    """Run to its end. Raises subprocess.TimeoutExpired."""
+    done = subprocess.run(
+        argv,
+        env=environ,
+        cwd=more.pop("cwd", ROOT),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=seconds,
+        stdin=subprocess.DEVNULL,
+        **more,
+    )
+    return Done(done.returncode, done.stdout, done.stderr)
+
+
+@dataclass(frozen=True)
+class Stack:
+    """The instance whose state is in `home`."""
+
+    home: Path
+
+    @property
+    def environ(self) -> dict[str, str]:
+        """A person's environment without anything of another instance in it."""
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(("BACKEND_", "BAI_"))}
+        path = f"{COMMAND.parent}:{kept['PATH']}"
+        cache = {k: v for k, v in os.environ.items() if k == "BAI_CACHE"}
+        return kept | cache | {"BAI_HOME": str(self.home), "PATH": path, "COLUMNS": "200"}
+
+    def bai(self, *words: str, seconds: float = 600.0) -> Done:
+        return run([str(ROOT / "bai"), *words], self.environ, seconds)
+
+    def cli(self, *words: str, who: str = "user", seconds: float = 180.0) -> Done:
+        """`backendai …` as a person who loaded the credentials of `who`."""
+        return run([str(COMMAND), *words], self.environ | self.credentials(who), seconds)
+
+    def ok(self, *words: str, who: str = "user") -> str:
+        """Standard output of a command that has to succeed."""
+        done = self.cli(*words, who=who)
+        assert done.code == 0, f"backendai {' '.join(words)}: exit {done.code}\n{done.both}"
+        return done.out
+
+    def credentials(self, who: str = "user") -> dict[str, str]:
+        text = (self.home / f"env-{who}.sh").read_text()
+        return {name: value.strip("'\"") for name, value in _EXPORT.findall(text)}
+
+    def api(self, who: str = "user") -> Api:
+        found = self.credentials(who)
+        return Api(
+            found["BACKEND_ENDPOINT"], found["BACKEND_ACCESS_KEY"], found["BACKEND_SECRET_KEY"]
+        )
+
+    def status(self) -> dict[str, Any]:
+        done = self.bai("status", "--json", seconds=60)
+        found: dict[str, Any] = json.loads(done.out)
+        return found
+
+    def is_green(self) -> bool:
+        return bool(self.status()["healthy"])
+
+    def daemon(self, name: str) -> dict[str, Any]:
+        """What `status` says of one process: name, pid, healthy, address."""
+        found = {row["name"]: row for row in self.status()["daemons"]}
+        return dict(found[name])
+
+    def processes(self, name: str) -> list[psutil.Process]:
+        """A daemon and all its children."""
+        main = psutil.Process(self.daemon(name)["pid"])
+        return [main, *main.children(recursive=True)]
+
+    @property
+    def backend(self) -> str:
+        return "docker" if self.docker_host else "process"
+
+    @property
+    def docker_host(self) -> str:
+        """Where the engine of the containers listens; empty for the process backend."""
+        own = Layout(self.home).run / "docker.sock"
+        if own.exists():
+            return f"unix://{own}"
+        system = Path("/var/run/docker.sock")
+        return f"unix://{system}" if system.exists() else ""
+
+    @contextmanager
+    def engine(self) -> Iterator[docker.DockerClient]:
+        client = docker.DockerClient(base_url=self.docker_host, timeout=60)
+        try:
+            yield client
+        finally:
+            client.close()
+
+    def containers(self, session_id: str = "") -> dict[str, int]:
+        """Name -> process id of each container of ours, or of one session."""
+        label = f"bai.session={session_id}" if session_id else "bai.kernel"
+        with self.engine() as client:
+            listed = client.api.containers(all=True, filters={"label": label})
+            found = [client.api.inspect_container(row["Id"]) for row in listed]
+        return {row["Name"].lstrip("/"): row["State"]["Pid"] for row in found}
+
+    def query(self, sql: str) -> list[dict[str, Any]]:
+        """Rows of the manager's own database."""
+        return asyncio.run(
+            _query(list_addresses(Layout(self.home), ExternalStores()).postgres, sql)
+        )
+
+    def drift(self) -> list[dict[str, Any]]:
+        return self.query("SELECT * FROM slot_drift")
+
+
+async def _query(dsn: str, sql: str) -> list[dict[str, Any]]:
+    connection = await asyncpg.connect(dsn)
+    try:
+        return [dict(row) for row in await connection.fetch(sql)]
+    finally:
+        await connection.close()
+
+
+def find_stack() -> Stack:
+    """The instance of BAI_TEST_STACK or BAI_HOME, else the one of this checkout."""
+    named = os.environ.get("BAI_TEST_STACK") or os.environ.get("BAI_HOME")
+    return Stack(Path(named).absolute() if named else ROOT / ".bai")
