@@ -1,0 +1,161 @@
+"""The SDK for code without an event loop: every method is the async one, run to its end.
+
+Nothing is written twice: a line names the async method, and its types follow from it.
+"""
+
+import asyncio
+import enum
+import threading
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterator
+from types import TracebackType
+from typing import Any, Concatenate, Final, Generic, ParamSpec, Self, TypeVar
+
+from backendai.client.client import Client
+from backendai.client.config import Config
+from backendai.client.images import Images
+from backendai.client.sessions import Sessions
+from backendai.client.system import System
+from backendai.client.transport import Transport
+
+N = TypeVar("N")
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Loop:
+    """An event loop in a thread of its own."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(
+            target=self._loop.run_forever, name="backendai-client", daemon=True
+        )
+        self._thread.start()
+
+    def run(self, work: Coroutine[Any, Any, R]) -> R:
+        """Waits for `work`; an interruption of the caller cancels it."""
+        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        try:
+            return future.result()
+        except BaseException:
+            future.cancel()
+            raise
+
+    def close(self) -> None:
+        self.run(self._loop.shutdown_default_executor())
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+
+class Blocking(Generic[N]):
+    """The sync face of one async noun."""
+
+    def __init__(self, noun: N, loop: Loop) -> None:
+        self._noun = noun
+        self._loop = loop
+
+
+class Waits(Generic[N, P, R]):
+    """A method that waits for the coroutine of `method` and gives its result."""
+
+    def __init__(self, method: Callable[Concatenate[N, P], Coroutine[Any, Any, R]]) -> None:
+        self.method = method
+        self.__doc__ = method.__doc__
+
+    def __get__(self, face: Blocking[N], owner: type[Blocking[N]]) -> Callable[P, R]:
+        def call(*args: P.args, **kwargs: P.kwargs) -> R:
+            return face._loop.run(self.method(face._noun, *args, **kwargs))
+
+        return call
+
+
+class Iterates(Generic[N, P, R]):
+    """A method that gives the items of `method`'s async iterator as they come."""
+
+    def __init__(self, method: Callable[Concatenate[N, P], AsyncIterator[R]]) -> None:
+        self.method = method
+        self.__doc__ = method.__doc__
+
+    def __get__(self, face: Blocking[N], owner: type[Blocking[N]]) -> Callable[P, Iterator[R]]:
+        def call(*args: P.args, **kwargs: P.kwargs) -> Iterator[R]:
+            return _iterate(face._loop, self.method(face._noun, *args, **kwargs))
+
+        return call
+
+
+class _End(enum.Enum):
+    END = "end"
+
+
+_END: Final = _End.END
+
+
+def _iterate(loop: Loop, items: AsyncIterator[R]) -> Iterator[R]:
+    try:
+        while True:
+            if (item := loop.run(_next_of(items))) is _END:
+                return
+            yield item
+    finally:
+        if isinstance(items, AsyncGenerator):
+            loop.run(items.aclose())
+
+
+async def _next_of(items: AsyncIterator[R]) -> R | "_End":
+    return await anext(items, _END)
+
+
+class BlockingSessions(Blocking[Sessions]):
+    create = Waits(Sessions.create)
+    info = Waits(Sessions.info)
+    list = Waits(Sessions.list)
+    destroy = Waits(Sessions.destroy)
+    restart = Waits(Sessions.restart)
+    rename = Waits(Sessions.rename)
+    interrupt = Waits(Sessions.interrupt)
+    complete = Waits(Sessions.complete)
+    logs = Waits(Sessions.logs)
+    why = Waits(Sessions.why)
+    history = Waits(Sessions.history)
+    events = Iterates(Sessions.events)
+    execute = Iterates(Sessions.execute)
+    run_code = Waits(Sessions.run_code)
+    upload = Waits(Sessions.upload)
+    download = Waits(Sessions.download)
+    list_files = Waits(Sessions.list_files)
+
+
+class BlockingImages(Blocking[Images]):
+    list = Waits(Images.list)
+    find_default = Waits(Images.find_default)
+
+
+class BlockingSystem(Blocking[System]):
+    hello = Waits(System.hello)
+
+
+class SyncClient:
+    """`Client` for sync code: the same nouns and methods, safe to share between threads."""
+
+    def __init__(self, config: Config | None = None, transport: Transport | None = None) -> None:
+        self._client = Client(config, transport)
+        self._loop = Loop()
+        self.sessions = BlockingSessions(self._client.sessions, self._loop)
+        self.images = BlockingImages(self._client.images, self._loop)
+        self.system = BlockingSystem(self._client.system, self._loop)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._loop.run(self._client.close())
+        self._loop.close()

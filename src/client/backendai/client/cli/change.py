@@ -1,0 +1,65 @@
+"""`session rename`, `restart`, `terminate`."""
+
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from backendai.client.client import Client
+
+
+@click.command()
+@click.argument("session")
+@click.argument("name")
+def rename(session: str, name: str) -> None:
+    """Give SESSION the new NAME.
+
+    Example: backendai session rename demo trial
+    """
+    from backendai.client.cli.connect import with_client
+
+    with_client(lambda client: client.sessions.rename(session, name))
+
+
+@click.command()
+@click.argument("session")
+def restart(session: str) -> None:
+    """Start the containers of SESSION again; its files in /home/work stay.
+
+    Example: backendai session restart demo
+    """
+    from backendai.client.cli.connect import with_client
+    from backendai.client.cli.progress import show_waiting
+
+    async def work(client: "Client") -> None:
+        async with show_waiting(f"{session}: restarting"):
+            await client.sessions.restart(session)
+
+    with_client(work)
+
+
+@click.command()
+@click.argument("sessions", nargs=-1, required=True)
+@click.option("--forced", "-f", is_flag=True, help="Also when it is stuck.")
+@click.option("--recursive", "-r", is_flag=True, help="Also the sessions that depend on it.")
+def terminate(sessions: tuple[str, ...], forced: bool, recursive: bool) -> None:
+    """End SESSIONS. All are tried; the exit code is that of the first that failed.
+
+    Example: backendai session terminate demo trial
+    """
+    from backendai.client.cli.connect import with_client
+    from backendai.client.cli.exits import OK, explain
+    from backendai.common.faults import Fault
+
+    async def work(client: "Client") -> int:
+        code = OK
+        for session in sessions:
+            try:
+                await client.sessions.destroy(session, is_forced=forced, is_recursive=recursive)
+            except Fault as fault:
+                code = code or explain(fault)
+            else:
+                click.echo(session)
+        return code
+
+    click.get_current_context().exit(with_client(work))

@@ -1,0 +1,126 @@
+"""`session create`, and starting a session for `run`."""
+
+import secrets
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from backendai.client.cli.options import IMAGE_VARIABLE, creation_options, take_creation
+
+if TYPE_CHECKING:
+    from backendai.client.client import Client
+    from backendai.client.results import Created, NewSession
+
+ENDED: Final = ("ERROR", "CANCELLED", "TERMINATED")
+
+
+@click.command()
+@creation_options
+@click.option(
+    "--type",
+    "session_type",
+    type=click.Choice(["interactive", "batch", "inference"]),
+    default="interactive",
+    show_default=True,
+)
+@click.option("--startup-command", "-c", help="Command of a batch session.")
+@click.option("--starts-at", help="Start of a batch session: ISO time, or relative such as 1h.")
+@click.option("--depends", "dependencies", multiple=True, help="Session that must succeed first.")
+@click.option("--reuse", is_flag=True, help="Take a running session of this name and image.")
+@click.option("--enqueue-only", is_flag=True, help="Do not wait until it runs.")
+@click.option("--output", type=click.Choice(["table", "json"]), default="table")
+def create(**options: Any) -> None:
+    """Start a session and wait until it runs.
+
+    \b
+    Examples:
+      backendai session create --name demo
+      backendai session create --name big --image python:3.11 -r cpu=4 -r mem=8g
+      backendai session create --type batch --startup-command 'python train.py' -e SEED=1
+      backendai session create --name later --depends demo --enqueue-only
+    """
+    from backendai.client.cli.connect import with_client
+
+    if options["session_type"] == "batch" and not options["startup_command"]:
+        raise click.UsageError("A batch session needs --startup-command.")
+    more = {
+        "type": options["session_type"],
+        "startup_command": options["startup_command"],
+        "starts_at": options["starts_at"],
+        "dependencies": options["dependencies"],
+        "reuse": options["reuse"],
+        "enqueue_only": options["enqueue_only"],
+        **take_creation(options),
+    }
+
+    async def work(client: "Client") -> int:
+        name = options["name"] or new_name()
+        new = await plan_session(client, options["image"], name, more)
+        created = await start(client, new)
+        return await _tell(client, created, options["output"])
+
+    click.get_current_context().exit(with_client(work))
+
+
+def new_name() -> str:
+    return f"session-{secrets.token_hex(4)}"
+
+
+async def plan_session(
+    client: "Client", image: str | None, name: str, more: dict[str, Any]
+) -> "NewSession":
+    """What to start, with an image chosen where none is given. Raises BadUsage."""
+    from backendai.client.faults import BadUsage
+    from backendai.client.results import NewSession
+
+    if image is None:
+        default = await client.images.find_default()
+        if default is None:
+            raise BadUsage(f"The server has no image: name one by --image or {IMAGE_VARIABLE}.")
+        image = default.reference
+    return NewSession(image=image, name=name, **more)
+
+
+async def start(client: "Client", new: "NewSession") -> "Created":
+    """Creates a session, telling on a terminal why it waits."""
+    from backendai.client.cli.progress import show_waiting
+    from backendai.common.faults import Fault
+
+    async def look() -> str:
+        try:
+            answer = await client.sessions.why(new.name)
+        except Fault:
+            return ""  # not there yet; the create itself tells what is wrong
+        return f"{new.name}: {answer.status} {answer.text}"
+
+    async with show_waiting(f"{new.name}: asking", look):
+        return await client.sessions.create(new)
+
+
+async def explain_unstarted(client: "Client", created: "Created") -> int:
+    """Tells why a session does not run, and gives the exit code for it."""
+    from backendai.client.cli.exits import FAILED, WAITED
+    from backendai.client.results import WAIT_ENDED
+
+    answer = await client.sessions.why(created.session_id)
+    if created.status == WAIT_ENDED:
+        click.echo(f"error: {created.session_name} still waits: {answer.text}", err=True)
+        click.echo(f"  Ask again: backendai session why {created.session_name}", err=True)
+        return WAITED
+    click.echo(f"error: {created.session_name} is {created.status}: {answer.text}", err=True)
+    return FAILED
+
+
+async def _tell(client: "Client", created: "Created", output: str) -> int:
+    from msgspec import json
+
+    from backendai.client.results import WAIT_ENDED
+
+    if output == "json":
+        click.echo(json.encode(created))
+    if created.status in (*ENDED, WAIT_ENDED):
+        return await explain_unstarted(client, created)
+    if output != "json":
+        found = "" if created.created else " (it was there already)"
+        click.echo(f"{created.session_name} {created.session_id} {created.status}{found}")
+    return 0

@@ -1,0 +1,54 @@
+"""`session exec`."""
+
+import shlex
+from typing import TYPE_CHECKING
+
+import click
+
+from backendai.client.cli.dashes import CommandAfterDashes
+
+if TYPE_CHECKING:
+    from backendai.client.client import Client
+
+
+@click.command("exec", cls=CommandAfterDashes)
+@click.argument("session")
+@click.option("-c", "--code", "snippets", multiple=True, help="Code to run; repeat it for more.")
+@click.pass_context
+def execute(ctx: click.Context, session: str, snippets: tuple[str, ...]) -> None:
+    """Run code, or after `--` a command, in SESSION; exits with its exit code.
+
+    What the code prints is shown as it comes; Ctrl-C interrupts the code, twice leaves it. State is
+    kept between snippets and between calls.
+
+    \b
+    Examples:
+      backendai session exec demo -c 'x = 40' -c 'print(x + 2)'
+      backendai session exec demo -- ls -l
+    """
+    from backendai.client.cli.connect import with_client
+
+    command: list[str] = ctx.meta["command"]
+    if bool(snippets) == bool(command):
+        raise click.UsageError("Give either code by -c or a command after --.")
+
+    async def work(client: "Client") -> int:
+        return await run_parts(client, session, snippets, command)
+
+    ctx.exit(with_client(work))
+
+
+async def run_parts(
+    client: "Client", session: str, snippets: tuple[str, ...], command: list[str]
+) -> int:
+    """Runs snippets one after the other until one fails, then the command if there is one."""
+    from backendai.client.cli.console import run_shown
+    from backendai.client.results import Batch
+
+    for code in snippets:
+        exit_code = await run_shown(client, session, code)
+        if exit_code:
+            return exit_code
+    if command:
+        return await run_shown(client, session, batch=Batch(exec=shlex.join(command)))
+    return 0

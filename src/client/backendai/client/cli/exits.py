@@ -1,0 +1,61 @@
+"""Exit codes by kind of fault, and how a fault is told on a terminal.
+
+0 done, 1 failed, 2 wrong usage, 3 waited too long, 4 invalid argument, 5 not allowed to,
+6 not found, 7 conflict or quota, 8 away for now, 130 interrupted.
+"""
+
+import sys
+from collections.abc import Iterator
+from typing import Final
+
+from backendai.client.faults import Unreachable, WaitedTooLong
+from backendai.common.faults import Fault, InvalidParams, Kind, SessionAlreadyExists
+
+OK: Final = 0
+FAILED: Final = 1
+WAITED: Final = 3
+INTERRUPTED: Final = 130
+BY_KIND: Final = {
+    Kind.INVALID: 4,
+    Kind.UNPROCESSABLE: 4,
+    Kind.TOO_LARGE: 4,
+    Kind.UNAUTHENTICATED: 5,
+    Kind.FORBIDDEN: 5,
+    Kind.NOT_FOUND: 6,
+    Kind.CONFLICT: 7,
+    Kind.QUOTA: 7,
+    Kind.RATE_LIMITED: 8,
+    Kind.UNAVAILABLE: 8,
+}
+
+
+def exit_code_of(fault: Fault) -> int:
+    if isinstance(fault, WaitedTooLong):
+        return WAITED
+    if fault.code.startswith("auth."):
+        return BY_KIND[Kind.UNAUTHENTICATED]
+    return BY_KIND.get(fault.kind, FAILED)
+
+
+def explain(error: Exception) -> int:
+    """Tells of a fault on stderr and gives its exit code; what is no fault is raised on."""
+    if not isinstance(error, Fault):
+        raise error
+    for line in describe(error):
+        print(line, file=sys.stderr)  # noqa: T201 - a command's own words
+    return exit_code_of(error)
+
+
+def describe(fault: Fault) -> Iterator[str]:
+    """What went wrong, then what to do where we know it."""
+    yield f"error: {fault}"
+    if isinstance(fault, InvalidParams):
+        yield from (f"  {field}: {message}" for field, message in fault.facts.items())
+    for match in fault.facts.get("matches") or ():
+        yield f"  {match.get('id')}  {match.get('name')}  {match.get('status')}"
+    if isinstance(fault, SessionAlreadyExists):
+        yield f"  It is {fault.facts.get('existingSessionId')}. Take another --name, or --reuse."
+    if exception := (fault.facts.get("agent-details") or {}).get("exception"):
+        yield f"  {exception}" if exception != fault.detail else ""
+    if isinstance(fault, Unreachable):
+        yield "  See what runs with `./bai status`, start it with `./bai up`."

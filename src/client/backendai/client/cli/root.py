@@ -1,0 +1,57 @@
+"""The top of the command line."""
+
+import click
+
+from backendai.client.cli.lazy import PluggedGroup
+
+OWN = {
+    "run": ("backendai.client.cli.run:run", "Run code in a new session and give it back."),
+    "ps": ("backendai.client.cli.listing:ps", "List sessions."),
+    "session": ("backendai.client.cli.session:session", "Start, look at, use and end sessions."),
+}
+
+HELP = """Compute sessions on your cluster.
+
+\b
+Examples:
+  backendai run -c 'print(6 * 7)'
+  backendai session create --name demo -r cpu=1 -r mem=1g
+  backendai session exec demo -c 'print("hello")'
+  backendai ps
+
+\b
+Who you are comes from BACKEND_ENDPOINT, BACKEND_ACCESS_KEY and
+BACKEND_SECRET_KEY; after `./bai up`: . .bai/env-user.sh
+
+\b
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 waited too long, 4 invalid
+argument, 5 not allowed to, 6 not found, 7 conflict or quota, 8 away for now.
+`run` and `session exec` exit with the code of what they ran.
+"""
+
+
+def _show_version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
+    if not value:
+        return
+    from importlib.metadata import version
+
+    click.echo(f"backendai {version('backendai-client')}")
+    ctx.exit()
+
+
+root = PluggedGroup(
+    "backendai",
+    OWN,
+    help=HELP,
+    params=[
+        click.Option(
+            ["--version"],
+            is_flag=True,
+            is_eager=True,
+            expose_value=False,
+            callback=_show_version,
+            help="Show the version.",
+        )
+    ],
+    context_settings={"help_option_names": ["-h", "--help"]},
+)

@@ -1,0 +1,88 @@
+"""Where the API is and who asks: from arguments or from the environment, never from files."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Self
+from urllib.parse import urlsplit
+
+from backendai.client.faults import NotConfigured
+
+if TYPE_CHECKING:
+    import ssl
+
+HINT = "After `./bai up`, load the variables with `. .bai/env-user.sh`."
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """One user of one API.
+
+    `endpoints` are base URLs, tried in order when one is away. Times are in seconds:
+    `request_seconds` bounds a plain request (a create waits as long as the server does),
+    `retry_seconds` is how long a request that lost its connection is asked again. `signs_body`
+    takes the signature form that covers the body too, which not every server knows.
+    """
+
+    endpoints: tuple[str, ...]
+    access_key: str
+    secret_key: str = field(repr=False)
+    domain: str = "default"
+    project: str = "default"
+    verify_certificates: bool = True
+    signs_body: bool = False
+    connect_seconds: float = 10.0
+    request_seconds: float = 60.0
+    retry_seconds: float = 15.0
+
+    def __post_init__(self) -> None:
+        if not self.endpoints:
+            raise NotConfigured("No address of the API is given.")
+        for endpoint in self.endpoints:
+            _check_endpoint(endpoint)
+        if bool(self.access_key) != bool(self.secret_key):
+            raise NotConfigured("Give both an access key and a secret key.")
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str] = os.environ) -> Self:
+        """From BACKEND_ENDPOINT, BACKEND_ACCESS_KEY, BACKEND_SECRET_KEY, BACKEND_DOMAIN,
+        BACKEND_GROUP, BACKEND_SIGN_BODY (yes or no) and BACKEND_SKIP_SSLCERT_VALIDATION.
+        Raises NotConfigured."""
+        needed = ("BACKEND_ENDPOINT", "BACKEND_ACCESS_KEY", "BACKEND_SECRET_KEY")
+        missing = [name for name in needed if not environ.get(name)]
+        if missing:
+            raise NotConfigured(f"Not set: {', '.join(missing)}. {HINT}")
+        if environ.get("BACKEND_ENDPOINT_TYPE", "api") != "api":
+            raise NotConfigured("BACKEND_ENDPOINT_TYPE must be 'api': requests are signed by keys.")
+        endpoints = environ["BACKEND_ENDPOINT"].split(",")
+        return cls(
+            endpoints=tuple(text.strip().rstrip("/") for text in endpoints if text.strip()),
+            access_key=environ["BACKEND_ACCESS_KEY"],
+            secret_key=environ["BACKEND_SECRET_KEY"],
+            domain=environ.get("BACKEND_DOMAIN") or "default",
+            project=environ.get("BACKEND_GROUP") or "default",
+            verify_certificates=not _is_yes(environ.get("BACKEND_SKIP_SSLCERT_VALIDATION")),
+            signs_body=_is_yes(environ.get("BACKEND_SIGN_BODY")),
+        )
+
+    def make_tls_context(self) -> "ssl.SSLContext":
+        """A context that checks certificates, unless told otherwise."""
+        import ssl
+
+        context = ssl.create_default_context()
+        if not self.verify_certificates:
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        return context
+
+
+def _is_yes(text: str | None) -> bool:
+    return (text or "").lower() in ("yes", "true", "1", "y", "on")
+
+
+def _check_endpoint(endpoint: str) -> None:
+    parts = urlsplit(endpoint)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise NotConfigured(f"{endpoint!r} is no address: write http://host:port or https://host.")
+    if parts.query or parts.fragment or parts.username:
+        raise NotConfigured(f"{endpoint!r} may have no user name, query or fragment.")

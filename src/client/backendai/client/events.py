@@ -1,0 +1,95 @@
+"""Server-sent events: a pure parser of lines, and a stream that outlives its connections."""
+
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+
+from backendai.client.channel import Call, Channel, decode
+from backendai.client.faults import ConnectionLost, Unreachable
+from backendai.client.results import Scope, SessionEvent
+
+CLOSING_EVENT: Final = "server_close"
+RECONNECT_SECONDS: Final = 5.0
+SESSION_ID_CHARS: Final = 36
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One event of a stream: its name, and its data lines joined by line feeds."""
+
+    event: str
+    data: str
+
+
+class MessageParser:
+    """Feed it lines without their ends; it gives a message at each blank line that ends one.
+
+    `retry_seconds` is what the server last asked for, or the default.
+    """
+
+    def __init__(self) -> None:
+        self.retry_seconds = RECONNECT_SECONDS
+        self._event = ""
+        self._data: list[str] = []
+
+    def feed(self, line: str) -> Message | None:
+        if line == "":
+            return self._finish()
+        name, _, value = line.partition(":")
+        self._take(name, value.removeprefix(" "))
+        return None
+
+    def _take(self, name: str, value: str) -> None:
+        if name == "event":
+            self._event = value
+        elif name == "data":
+            self._data.append(value)
+        elif name == "retry" and value.isdigit():
+            self.retry_seconds = float(value)
+
+    def _finish(self) -> Message | None:
+        event, data = self._event, self._data
+        self._event, self._data = "", []
+        return Message(event or "message", "\n".join(data)) if event or data else None
+
+
+async def follow_events(
+    channel: Channel, session: str, scope: Scope
+) -> AsyncGenerator[SessionEvent, None]:
+    """Events of one session. Reconnects for ever; only a refusal or `server_close` ends it."""
+    call = Call(
+        method="GET",
+        path="/events/session",
+        query={_subject(session): session, "scope": scope},
+        content_type="",
+        timeout_seconds=None,
+    )
+    parser = MessageParser()
+    was_open = False
+    while True:
+        try:
+            async with channel.lines(call) as lines:
+                was_open = True
+                async for line in lines:
+                    message = parser.feed(line)
+                    if message is None:
+                        continue
+                    if message.event == CLOSING_EVENT:
+                        return
+                    yield read_event(message)
+        except (ConnectionLost, Unreachable):
+            if not was_open:
+                raise
+        await channel.clock.sleep(parser.retry_seconds)
+
+
+def read_event(message: Message) -> SessionEvent:
+    event = decode(SessionEvent, (message.data or "{}").encode())
+    return msgspec.structs.replace(event, name=message.event)
+
+
+def _subject(session: str) -> str:
+    is_id = len(session) == SESSION_ID_CHARS and session.count("-") == 4
+    return "sessionId" if is_id else "sessionName"

@@ -1,0 +1,52 @@
+"""What goes wrong on this side of the wire; answers of the server are in `common.faults`."""
+
+from backendai.common.faults import Fault, Kind, Unavailable
+
+
+class NotConfigured(Fault):
+    """An address or a key is missing or wrong."""
+
+    kind, code = Kind.INVALID, "client.not_configured"
+    slug, title = "client-not-configured", "The client is not configured."
+
+
+class BadUsage(Fault):
+    """An argument of a call or a command that cannot be right."""
+
+    kind, code = Kind.INVALID, "client.bad_usage"
+    slug, title = "client-bad-usage", "Invalid argument."
+
+
+class Unreachable(Unavailable):
+    """Nothing answers at the address. Facts: `address`."""
+
+    code = "client.unreachable"
+    slug, title = "client-unreachable", "Nothing answers at the API's address."
+
+
+class ConnectionLost(Unavailable):
+    """The connection broke before the answer: whether the server did it is unknown."""
+
+    code = "client.connection_lost"
+    slug, title = "client-connection-lost", "The connection broke before the answer came."
+
+
+class WaitedTooLong(Fault):
+    """The time that the caller gave ran out; what was waited for may still happen."""
+
+    kind, code = Kind.UNAVAILABLE, "client.waited_too_long"
+    slug, title = "client-waited-too-long", "Waited too long."
+
+
+class ExecutionBroken(Fault):
+    """The server stopped an execution before it finished."""
+
+    kind, code = Kind.AGENT_FAILED, "client.execution_broken"
+    slug, title = "client-execution-broken", "The execution was stopped before its end."
+
+
+class UnexpectedAnswer(Fault):
+    """The server's answer is not what this API gives."""
+
+    code = "client.unexpected_answer"
+    slug, title = "client-unexpected-answer", "The answer is not one of this API."

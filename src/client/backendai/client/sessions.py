@@ -1,0 +1,250 @@
+"""Sessions: start, look at, change and end them, run code in them, move files."""
+
+from collections.abc import AsyncGenerator, Iterable, Sequence
+from contextlib import aclosing
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from backendai.client import archive
+from backendai.client.channel import TOKEN_HEADER, Call, Channel, convert, decode, path_of
+from backendai.client.events import follow_events
+from backendai.client.execution import OnInput, collect, stream_steps
+from backendai.client.results import (
+    LIVE,
+    Batch,
+    Created,
+    FileEntry,
+    Move,
+    NewSession,
+    Page,
+    Result,
+    Scope,
+    SessionEvent,
+    SessionInfo,
+    Step,
+    Why,
+)
+from backendai.common.faults import Fault, FileNotFound
+
+ROW_FIELDS: Final = (
+    "name id group_name image type status status_info status_changed result created_at"
+    " terminated_at occupying_slots access_key tag"
+)
+LIST_QUERY: Final = (
+    "query($limit: Int!, $offset: Int!, $status: String, $access_key: String, $filter: String,"
+    " $order: String) { compute_session_list(limit: $limit, offset: $offset, status: $status,"
+    " access_key: $access_key, filter: $filter, order: $order)"
+    f" {{ items {{ {ROW_FIELDS} }} total_count }} }}"
+)
+TRANSFER_SECONDS: Final = 600.0
+
+
+class Sessions:
+    """`session` is a name or an id everywhere. Every method raises the server's fault."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+
+    async def create(self, new: NewSession, *, token: str = "") -> Created:
+        """Start a session; waits until it runs unless told otherwise.
+
+        Sent with a client token (`token`, or a new one), so asking again after a lost connection
+        starts nothing twice. Faults: SessionAlreadyExists, ImageNotFound, QuotaExceeded, ….
+        """
+        call = Call(
+            method="POST",
+            path="/session",
+            json=_creation_body(new, self._channel.config.domain, self._channel.config.project),
+            headers={TOKEN_HEADER: token or self._channel.new_token()},
+            repeatable=True,
+            timeout_seconds=None,
+        )
+        return await self._channel.ask_for(Created, call)
+
+    async def info(self, session: str) -> SessionInfo:
+        facts = await self._channel.ask_for(dict[str, Any], _get(session))
+        info = convert(SessionInfo, facts)
+        return msgspec.structs.replace(info, facts=facts)
+
+    async def list(
+        self,
+        statuses: Sequence[str] = LIVE,
+        *,
+        limit: int = 100,
+        offset: int = 0,
+        filter: str | None = None,  # noqa: A002 - the word of the API
+        order: str | None = None,
+        access_key: str | None = None,
+    ) -> Page:
+        """One page of at most 100, `filter`ed (`name == "a"`) and in `order` (`-created_at`)."""
+        variables = {
+            "limit": limit,
+            "offset": offset,
+            "status": ",".join(statuses),
+            "access_key": access_key,
+            "filter": filter,
+            "order": order,
+        }
+        data = await self._channel.query(LIST_QUERY, variables)
+        return convert(Page, data["compute_session_list"])
+
+    async def destroy(
+        self, session: str, *, is_forced: bool = False, is_recursive: bool = False
+    ) -> None:
+        """End a session. Forced also ends what is stuck; recursive also what depends on it."""
+        flags = {
+            "forced": "true" if is_forced else None,
+            "recursive": "true" if is_recursive else None,
+        }
+        await self._channel.ask(
+            Call(method="DELETE", path=path_of("session", session), query=flags)
+        )
+
+    async def restart(self, session: str) -> None:
+        await self._channel.ask(
+            Call(method="PATCH", path=path_of("session", session), timeout_seconds=None)
+        )
+
+    async def rename(self, session: str, name: str) -> None:
+        await self._channel.ask(_post(session, "rename", query={"name": name}))
+
+    async def interrupt(self, session: str) -> None:
+        """Stop the code that runs now, as Ctrl-C does; the session and its state stay."""
+        await self._channel.ask(_post(session, "interrupt"))
+
+    async def complete(self, session: str, code: str, row: int, column: int) -> tuple[str, ...]:
+        """Possible continuations of `code` at a position, counted from 0."""
+        line = code.split("\n")[row] if code else ""
+        options = {"row": row, "col": column, "line": line, "post": line[column:]}
+        body = {"code": code, "options": options}
+        answer = await self._channel.ask_for(dict[str, Any], _post(session, "complete", json=body))
+        return convert(tuple[str, ...], answer.get("result", {}).get("completions", []))
+
+    async def logs(self, session: str) -> str:
+        """What the session printed: live, and kept after its end."""
+        answer = await self._channel.ask_for(dict[str, Any], _get(session, "logs"))
+        return str(answer.get("result", {}).get("logs", ""))
+
+    async def why(self, session: str) -> Why:
+        """Why the session is in its status, above all why it waits."""
+        return await self._channel.ask_for(Why, _get(session, "why"))
+
+    async def history(self, session: str) -> tuple[Move, ...]:
+        """Every move of every kernel with its cause, oldest first."""
+        call = _get(session, "status-history", query={"full": "1"})
+        answer = await self._channel.ask_for(dict[str, Any], call)
+        return convert(tuple[Move, ...], answer.get("history", []))
+
+    def events(self, session: str, *, scope: Scope = "*") -> AsyncGenerator[SessionEvent, None]:
+        """Events from now on, through reconnections, until the caller stops."""
+        return follow_events(self._channel, session, scope)
+
+    async def execute(
+        self,
+        session: str,
+        code: str = "",
+        *,
+        batch: Batch | None = None,
+        on_input: OnInput | None = None,
+    ) -> AsyncGenerator[Step, None]:
+        """Run `code`, or the commands of `batch`, and yield what is printed as it comes.
+
+        The last step has the status `finished` and the exit code. `on_input` answers prompts of the
+        code (a function or coroutine function of a Prompt); without it a prompt is an empty line.
+        Leaving the iteration early interrupts the code. Raises ExecutionBroken.
+        """
+        try:
+            run = stream_steps(self._channel, session, code, batch, on_input)
+            async with aclosing(run) as steps:
+                async for step in steps:
+                    yield step
+        except Fault as fault:
+            if fault.code.startswith("unknown."):
+                # A refused upgrade tells only a status: plain words need a plain request.
+                await self.info(session)
+            raise
+
+    async def run_code(
+        self,
+        session: str,
+        code: str = "",
+        *,
+        batch: Batch | None = None,
+        on_input: OnInput | None = None,
+    ) -> Result:
+        """`execute` to its end, with everything printed put together."""
+        return await collect(self.execute(session, code, batch=batch, on_input=on_input))
+
+    async def upload(
+        self, session: str, files: Iterable[Path | str], *, base: Path | str = "."
+    ) -> None:
+        """Copy files into /home/work, under their paths relative to `base`."""
+        content_type, body = archive.pack_form(list(map(Path, files)), Path(base))
+        call = _post(session, "upload", body=body, content_type=content_type)
+        await self._channel.ask(call)
+
+    async def download(
+        self, session: str, files: Sequence[str], *, destination: Path | str = "."
+    ) -> tuple[Path, ...]:
+        """Copy files or folders of /home/work into `destination`; gives what was written."""
+        call = _get(session, "download", json={"files": list(files)})
+        answer = await self._channel.ask(call)
+        content_type = answer.headers.get("content-type", "")
+        return archive.unpack_parts(content_type, answer.body, Path(destination))
+
+    async def list_files(self, session: str, path: str = ".") -> tuple[FileEntry, ...]:
+        """What a folder of the session holds. Raises FileNotFound."""
+        answer = await self._channel.ask_for(
+            dict[str, Any], _get(session, "files", json={"path": path})
+        )
+        if answer.get("errors"):
+            raise FileNotFound(str(answer["errors"]).strip())
+        return decode(tuple[FileEntry, ...], str(answer.get("files") or "[]").encode())
+
+
+def _get(session: str, *path: str, **options: Any) -> Call:
+    return Call(method="GET", path=path_of("session", session, *path), repeatable=True, **options)
+
+
+def _post(session: str, operation: str, **options: Any) -> Call:
+    return Call(method="POST", path=path_of("session", session, operation), **options)
+
+
+def _creation_body(new: NewSession, domain: str, project: str) -> dict[str, Any]:
+    return {
+        "name": new.name,
+        "image": new.image,
+        "type": new.type,
+        "domain": domain,
+        "group": project,
+        "architecture": new.architecture,
+        "clusterSize": new.cluster_size,
+        "clusterMode": new.cluster_mode,
+        "tag": new.tag,
+        "enqueueOnly": new.enqueue_only,
+        "maxWaitSeconds": new.max_wait_seconds,
+        "reuseIfExists": new.reuse,
+        "startupCommand": new.startup_command,
+        "bootstrap_script": new.bootstrap_script,
+        "starts_at": new.starts_at,
+        "dependencies": [*new.dependencies],
+        "callback_url": new.callback_url,
+        "owner_access_key": new.owner_access_key,
+        "config": _creation_config(new),
+    }
+
+
+def _creation_config(new: NewSession) -> dict[str, Any]:
+    shared_memory = {"shmem": new.shared_memory} if new.shared_memory else {}
+    config = {
+        "mounts": [*new.mounts],
+        "mount_map": {name: path for name, path in new.mounts.items() if path},
+        "environ": dict(new.environ),
+        "resources": dict(new.resources),
+        "resource_opts": shared_memory,
+        "scalingGroup": new.resource_group,
+        "preopen_ports": [*new.preopen_ports] or None,
+    }
+    return config | ({"agentList": [*new.agents]} if new.agents else {})

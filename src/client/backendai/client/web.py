@@ -1,0 +1,140 @@
+"""Requests, WebSockets and line streams through aiohttp: what the SDK uses."""
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from http import HTTPStatus
+from typing import Final
+
+import aiohttp
+from yarl import URL
+
+from backendai.client.config import Config
+from backendai.client.faults import (
+    ConnectionLost,
+    UnexpectedAnswer,
+    Unreachable,
+    WaitedTooLong,
+)
+from backendai.client.transport import Answer, Request, Socket, raise_for_status
+from backendai.common.faults import fault_from_problem
+
+PING_SECONDS: Final = 30.0
+FRAME_BYTES_MAX: Final = 64 * 1024 * 1024
+LINE_BYTES_MAX: Final = 4 * 1024 * 1024
+CONNECTIONS_MAX: Final = 100
+
+
+class WebTransport:
+    """A Streams transport. Its connections are pooled until `close`."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._session: aiohttp.ClientSession | None = None
+
+    async def send(self, request: Request) -> Answer:
+        with _as_faults(request):
+            async with self._begin(request) as response:
+                return await _read_answer(response)
+
+    @asynccontextmanager
+    async def socket(self, request: Request) -> AsyncIterator[Socket]:
+        with _as_faults(request):
+            connection = await self._open().ws_connect(
+                _url(request),
+                headers=request.headers,
+                heartbeat=PING_SECONDS,
+                max_msg_size=FRAME_BYTES_MAX,
+            )
+        async with connection:
+            yield WebSocket(connection)
+
+    @asynccontextmanager
+    async def lines(self, request: Request) -> AsyncIterator[AsyncIterator[str]]:
+        with _as_faults(request):
+            async with self._begin(request) as response:
+                if response.status != HTTPStatus.OK:
+                    raise_for_status(await _read_answer(response))
+                yield _lines_of(response.content)
+
+    async def close(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    def _begin(self, request: Request) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
+        timeout = aiohttp.ClientTimeout(
+            total=request.timeout_seconds, sock_connect=self._config.connect_seconds
+        )
+        return self._open().request(
+            request.method,
+            _url(request),
+            headers=request.headers,
+            data=request.body or None,
+            timeout=timeout,
+            allow_redirects=False,
+            skip_auto_headers=("Content-Type",),
+        )
+
+    def _open(self) -> aiohttp.ClientSession:
+        if self._session is None:
+            is_tls = any(text.startswith("https:") for text in self._config.endpoints)
+            tls = self._config.make_tls_context() if is_tls else True
+            connector = aiohttp.TCPConnector(ssl=tls, limit=CONNECTIONS_MAX)
+            self._session = aiohttp.ClientSession(connector=connector)
+        return self._session
+
+
+class WebSocket:
+    """A Socket on aiohttp's."""
+
+    def __init__(self, connection: aiohttp.ClientWebSocketResponse) -> None:
+        self._connection = connection
+
+    async def write(self, text: str) -> None:
+        await self._connection.send_str(text)
+
+    async def __aiter__(self) -> AsyncIterator[str]:
+        async for message in self._connection:
+            if message.type is aiohttp.WSMsgType.TEXT:
+                yield message.data
+
+
+def _url(request: Request) -> URL:
+    """Taken as it is: another encoding of the same target would have another signature."""
+    return URL(request.address + request.target, encoded=True)
+
+
+async def _read_answer(response: aiohttp.ClientResponse) -> Answer:
+    headers = {name.lower(): text for name, text in response.headers.items()}
+    return Answer(response.status, headers, await response.read())
+
+
+async def _lines_of(content: aiohttp.StreamReader) -> AsyncIterator[str]:
+    """Lines without their ends; what follows the last end is no line."""
+    rest = b""
+    async for chunk in content.iter_any():
+        *lines, rest = (rest + chunk).split(b"\n")
+        for line in lines:
+            yield line.removesuffix(b"\r").decode("utf-8", "replace")
+        if len(rest) > LINE_BYTES_MAX:
+            raise UnexpectedAnswer(f"A line is longer than {LINE_BYTES_MAX} bytes.")
+
+
+@contextmanager
+def _as_faults(request: Request) -> Iterator[None]:
+    facts = {"address": request.address}
+    try:
+        yield
+    except aiohttp.WSServerHandshakeError as error:
+        raise fault_from_problem(error.status, None) from error
+    except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
+        raise Unreachable(f"{request.address}: {_reason(error)}", facts) from error
+    except TimeoutError as error:
+        raise WaitedTooLong(f"No answer within {request.timeout_seconds} s.") from error
+    except (aiohttp.ClientError, OSError) as error:
+        raise ConnectionLost(f"{request.address}: {_reason(error)}", facts) from error
+
+
+def _reason(error: BaseException) -> str:
+    source = getattr(error, "os_error", error)
+    return getattr(source, "strerror", None) or str(source) or type(source).__name__
