@@ -121,7 +121,7 @@ async def remove_engine(layout: Layout) -> None:
     network = find_network(layout)
     if network is not None:
         await asyncio.to_thread(remove_network, network)
-    _remove_cgroups(f"bai-{layout.instance}")
+    remove_cgroups(f"bai-{layout.instance}")
     for place in (layout.data / "docker", layout.data / "containerd", layout.run / "docker"):
         remove_tree(place)
 
@@ -213,7 +213,8 @@ def _list_mounts(place: Path) -> list[str]:
     return [path for path in paths if path == str(place) or path.startswith(f"{place}/")]
 
 
-def _remove_cgroups(name: str) -> None:
+def remove_cgroups(name: str) -> None:
+    """Empty groups of ours, in every hierarchy."""
     for top in {*Path("/sys/fs/cgroup").glob(name), *Path("/sys/fs/cgroup").glob(f"*/{name}")}:
         for folder in sorted((p for p in top.rglob("*") if p.is_dir()), reverse=True):
             with suppress(OSError):

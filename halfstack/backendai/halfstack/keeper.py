@@ -104,7 +104,7 @@ class Keeper:
             digest=self.service.digest,
             cwd=Path(self.service.cwd),
             log=self._layout.log_file(self.service.name),
-            env={**os.environ, **self.service.env},
+            env={**os.environ, **self.service.env, "BAI_INSTANCE": self._layout.instance},
         )
         return await self._await_record(pid)
 

@@ -1,0 +1,252 @@
+"""`backendai up|down|status|doctor|test|check|logs`: options and rendering, nothing else.
+
+Imports are inside the commands: `backendai --help` loads this module and must stay quick.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import json
+import sys
+from collections.abc import Callable, Coroutine, Iterator
+from functools import wraps
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+import click
+
+from .faults import SetupFault
+from .places import find_checkout, find_layout
+
+if TYPE_CHECKING:
+    from .config import HalfstackSettings
+    from .doctor import Finding
+    from .up import Cluster
+
+P = ParamSpec("P")
+T = TypeVar("T")
+_INTERRUPTED = 130
+_ADVICE = {
+    errno.ENOSPC: "free some disk space, then run the same command again",
+    errno.EDQUOT: "free some of your disk quota, then run the same command again",
+    errno.EROFS: "use a state directory that can be written (BAI_HOME)",
+    errno.EACCES: "run as the user who owns the state directory, or as root",
+    errno.EPERM: "run as the user who owns the state directory, or as root",
+}
+
+
+def _explained(command: Callable[P, None]) -> Callable[P, None]:
+    """One message with the fix and exit code 1, never a traceback, for what can be foreseen."""
+
+    @wraps(command)
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            command(*args, **kwargs)
+        except (SetupFault, OSError, ExceptionGroup) as error:
+            problems = list(_list_problems(error))
+            if any(problem is None for problem in problems):
+                raise
+            click.echo("\n".join(problem for problem in problems if problem), err=True)
+            sys.exit(1)
+        except KeyboardInterrupt:
+            click.echo("interrupted: run the same command again to go on", err=True)
+            sys.exit(_INTERRUPTED)
+
+    return wrapper
+
+
+@click.command()
+@click.option("--no-install", is_flag=True, help="Install no Debian packages.")
+@_explained
+def up(no_install: bool) -> None:
+    """Bring up a whole cluster on this machine, or repair what is down.
+
+    \b
+    Example:
+      ./bai up && . .bai/env-user.sh && backendai ps
+    """
+    from .display import Display
+    from .up import bring_up
+
+    layout, settings = find_layout(), _load_config()
+    with Display() as display:
+        cluster = _run(bring_up(layout, settings, display, installs=not no_install))
+    click.echo(_render_summary(cluster))
+
+
+@click.command()
+@click.option("--purge", is_flag=True, help="Also remove containers, networks and all files.")
+@_explained
+def down(purge: bool) -> None:
+    """Stop the cluster. Its sessions go on, unless --purge removes everything."""
+    from .display import Display
+    from .down import bring_down
+    from .down import purge as purge_all
+
+    layout, settings = find_layout(), _load_config()
+    with Display() as display, display.step("down, and nothing left" if purge else "down") as say:
+        if purge:
+            _run(purge_all(layout, settings.engine.docker_host, say))
+        else:
+            _run(bring_down(layout, say))
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+@_explained
+def status(as_json: bool) -> None:
+    """Show what runs and answers; exit code 0 only when all of it does."""
+    from .status import report_status
+
+    report = _run(report_status(find_layout(), _load_config()))
+    if as_json:
+        click.echo(report.to_json())
+    else:
+        for one in report.daemons:
+            mark = click.style("✓", "green") if one.healthy else click.style("✗", "red")
+            click.echo(f" {mark} {one.name:<12}{one.pid or '-':>9}  {one.address}")
+        click.echo("healthy" if report.healthy else "not healthy: `./bai up` repairs it")
+    sys.exit(0 if report.healthy else 1)
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+@click.option("--no-install", is_flag=True, help="Only look; install no Debian packages.")
+@_explained
+def doctor(as_json: bool, no_install: bool) -> None:
+    """Check this machine; as root, install the Debian packages that are missing."""
+    from .doctor import (
+        Machine,
+        can_install,
+        examine,
+        install_missing,
+        is_sound,
+        list_missing_packages,
+    )
+
+    machine = Machine(find_layout(), _load_config())
+    findings = examine(machine)
+    missing = list_missing_packages(findings)
+    if missing and can_install() and not no_install:
+        install_missing(missing, lambda words: click.echo(words, err=True))
+        findings = examine(machine)
+    click.echo(_render_json(findings) if as_json else _render_findings(findings))
+    sys.exit(0 if is_sound(findings) else 1)
+
+
+@click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@click.argument("words", nargs=-1, type=click.UNPROCESSED)
+@_explained
+def test(words: tuple[str, ...]) -> None:
+    """Run the project's tests: all kinds, or those named. Options go to pytest.
+
+    \b
+    Examples:
+      ./bai test
+      ./bai test unit tidy
+      ./bai test integration -- -k stores -x
+    """
+    from .quality import choose_kinds, render_summary, run_kinds, run_smoke
+
+    first = next((i for i, word in enumerate(words) if word.startswith("-")), len(words))
+    kinds, extra = words[:first], [word for word in words[first:] if word != "--"]
+    root = find_checkout()
+    chosen = choose_kinds(kinds)
+    outcomes = run_kinds(root, chosen, extra)
+    if "unit" in chosen and not extra:
+        smoke = run_smoke(root, click.echo)
+        outcomes += [smoke] if smoke else []
+    click.echo(render_summary(outcomes))
+    sys.exit(0 if all(outcome.is_ok for outcome in outcomes) else 1)
+
+
+@click.command()
+@_explained
+def check() -> None:
+    """Format, lint, types, unit and tidy tests: what to run before a commit."""
+    from .quality import render_summary, run_checks
+
+    outcomes = run_checks(find_checkout())
+    click.echo(render_summary(outcomes))
+    sys.exit(0 if all(outcome.is_ok for outcome in outcomes) else 1)
+
+
+@click.command()
+@click.argument("daemons", nargs=-1)
+@click.option("-f", "--follow", is_flag=True, help="Go on with what is written from now on.")
+@click.option("-n", "--lines", default=50, show_default=True, type=click.IntRange(0))
+@_explained
+def logs(daemons: tuple[str, ...], follow: bool, lines: int) -> None:
+    """Show the logs of all daemons, or of those named."""
+    from .logs import find_logs, follow_logs, show_logs
+
+    chosen = find_logs(find_layout(), daemons)
+    show_logs(chosen, lines, click.echo)
+    if follow:
+        for line in follow_logs(chosen):
+            click.echo(line)
+
+
+def _load_config() -> HalfstackSettings:
+    from .config import load_config
+
+    return load_config(find_checkout())
+
+
+def _run(work: Coroutine[Any, Any, T]) -> T:
+    return asyncio.run(work)
+
+
+def _list_problems(error: BaseException) -> Iterator[str | None]:
+    """Words for each foreseen error; None for one that is a mistake of ours."""
+    match error:
+        case SetupFault():
+            yield f"error: {error.problem}\n  fix: {error.fix}"
+        case OSError() if error.errno in _ADVICE:
+            yield f"error: {error}\n  fix: {_ADVICE[error.errno]}"
+        case BaseExceptionGroup():
+            for inner in error.exceptions:
+                yield from _list_problems(inner)
+        case _:
+            yield None
+
+
+def _render_findings(findings: list[Finding]) -> str:
+    lines = []
+    for one in findings:
+        mark = "✓" if one.is_ok else ("✗" if one.severity == "required" else "!")
+        lines.append(f" {mark} {one.name:<17}{one.told}")
+        if not one.is_ok:
+            lines.append(f"   {'':<17}fix: {one.fix}")
+    return "\n".join(lines)
+
+
+def _render_json(findings: list[Finding]) -> str:
+    rows = [
+        {
+            "name": one.name,
+            "ok": one.is_ok,
+            "severity": one.severity,
+            "told": one.told,
+            "fix": one.fix,
+            "packages": list(one.packages),
+        }
+        for one in findings
+    ]
+    return json.dumps(rows, indent=1)
+
+
+def _render_summary(cluster: Cluster) -> str:
+    root = cluster.plan.layout.root
+    lines = [
+        "",
+        f"  first session  {cluster.output.strip()}",
+        f"  API            {cluster.plan.endpoint}",
+        f"  credentials    {root}/env-admin.sh, {root}/env-user.sh",
+        "",
+        "  next:  . .bai/env-user.sh",
+        "         .venv/bin/backendai run -c 'print(6 * 7)'",
+        "         ./bai status",
+    ]
+    lines += [f"  note:  {warning}" for warning in cluster.warnings]
+    return "\n".join(lines)

@@ -1,0 +1,115 @@
+"""`down`: stop in order. `down --purge`: leave nothing of this instance on the machine."""
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from .control import await_healthy, find_standings, shut_down, start_supervisor, stop_services
+from .daemons import name_agent
+from .engine import find_engine, own_docker_host, remove_cgroups, remove_engine, remove_tree
+from .faults import SetupFault
+from .network import find_network, remove_network
+from .places import Layout
+from .status import load_wanted
+
+_AGENT_LABEL = "bai.agent"
+_ENGINE = ("containerd", "dockerd")
+_ENGINE_SECONDS = 30.0
+
+
+async def bring_down(layout: Layout, say: Callable[[str], None]) -> None:
+    """Stop daemons, stores and our own engine. Containers go on and are found again by `up`."""
+    if await _adopt(layout) is None:
+        say("nothing runs")
+        return
+    say("stopping")
+    await shut_down(layout)
+
+
+async def purge(layout: Layout, configured_host: str | None, say: Callable[[str], None]) -> None:
+    """Everything of this instance: containers, networks, processes, mounts, files."""
+    standings = await _adopt(layout)
+    say("stopping manager and agent")
+    if standings is not None:
+        await stop_services(layout, ["agent", "manager"])
+    say("removing containers and networks")
+    await _purge_engine(layout, configured_host)
+    say("stopping the rest")
+    if await find_standings(layout) is not None:
+        await shut_down(layout)
+    await asyncio.to_thread(kill_marked, layout)
+    remove_cgroups(f"bai-{layout.instance}")
+    say(f"deleting {layout.root}")
+    for place in (layout.run, layout.root):
+        await asyncio.to_thread(remove_tree, place)
+
+
+def kill_marked(layout: Layout) -> None:
+    """End what carries this instance's mark in its environment, sandboxes among them."""
+    mark = f"BAI_INSTANCE={layout.instance}".encode()
+    deadline = time.monotonic() + 10
+    while found := [pid for pid in _list_pids() if mark in _read_environment(pid)]:
+        for pid in found:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        if time.monotonic() > deadline:
+            raise SetupFault(f"processes {found} cannot be ended", "look at them with ps")
+        time.sleep(0.05)
+
+
+async def _adopt(layout: Layout) -> object:
+    """A supervisor that knows what runs; None when there was never anything to run."""
+    if await find_standings(layout) is None:
+        if not load_wanted(layout):
+            return None
+        await start_supervisor(layout)
+    return await find_standings(layout)
+
+
+async def _purge_engine(layout: Layout, configured_host: str | None) -> None:
+    if any(service.name == "dockerd" for service in load_wanted(layout)):
+        await await_healthy(layout, _ENGINE, _ENGINE_SECONDS)
+        await remove_engine(layout)
+        return
+    network = find_network(layout)
+    if network is not None:
+        await asyncio.to_thread(remove_network, network)
+    with suppress(SetupFault):
+        engine = await find_engine(layout, configured_host)
+        if engine.backend == "docker" and engine.docker_host != own_docker_host(layout):
+            await asyncio.to_thread(_remove_labelled, engine.docker_host, name_agent(layout))
+
+
+def _remove_labelled(docker_host: str, agent_id: str) -> None:
+    """On a daemon that others use too, only what carries our agent's label."""
+    import docker
+
+    client: Any = docker.DockerClient(base_url=docker_host, timeout=60)
+    chosen = {"label": f"{_AGENT_LABEL}={agent_id}"}
+    try:
+        for container in client.containers.list(all=True, filters=chosen, ignore_removed=True):
+            with suppress(docker.errors.NotFound):
+                container.remove(force=True, v=True)
+        for network in client.networks.list(filters=chosen):
+            with suppress(docker.errors.NotFound):
+                network.remove()
+    finally:
+        client.close()
+
+
+def _list_pids() -> list[int]:
+    return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+
+
+def _read_environment(pid: int) -> list[bytes]:
+    if pid == os.getpid():
+        return []
+    try:
+        return Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    except (FileNotFoundError, ProcessLookupError, PermissionError):
+        return []

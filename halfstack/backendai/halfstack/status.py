@@ -1,0 +1,89 @@
+"""What runs and what answers, also when the supervisor itself is gone."""
+
+import asyncio
+import json
+from dataclasses import asdict, dataclass
+
+from .config import HalfstackSettings
+from .control import ask, find_standings
+from .places import Layout
+from .probes import run_probe
+from .processes import find_recorded
+from .services import Probe, Service, decode_services
+from .stores import ExternalStores, split_address
+
+_NEEDED = ("manager", "agent")
+
+
+@dataclass(frozen=True)
+class Daemon:
+    """One line of `status`; `pid` is None for what somebody else runs."""
+
+    name: str
+    pid: int | None
+    healthy: bool
+    address: str
+
+
+@dataclass(frozen=True)
+class Report:
+    healthy: bool
+    daemons: tuple[Daemon, ...]
+
+    def to_json(self) -> str:
+        rows = [asdict(daemon) for daemon in self.daemons]
+        return json.dumps({"healthy": self.healthy, "daemons": rows}, indent=1)
+
+
+async def report_status(layout: Layout, settings: HalfstackSettings) -> Report:
+    """Healthy when every daemon is, and the manager and the agent are among them."""
+    ours, external = await asyncio.gather(
+        _report_services(layout), _report_external(settings.external)
+    )
+    daemons = (*ours, *external)
+    known = {daemon.name for daemon in daemons}
+    healthy = all(daemon.healthy for daemon in daemons) and known.issuperset(_NEEDED)
+    return Report(healthy, daemons)
+
+
+def load_wanted(layout: Layout) -> tuple[Service, ...]:
+    """What the supervisor was told to keep, from its file."""
+    path = layout.run / "services.json"
+    return decode_services(json.loads(path.read_text())) if path.exists() else ()
+
+
+async def _report_services(layout: Layout) -> list[Daemon]:
+    standings = await find_standings(layout)
+    if standings is None:
+        return [
+            Daemon("supervisor", None, False, str(layout.control_socket)),
+            *[_report_orphan(layout, service) for service in load_wanted(layout)],
+        ]
+    reply = await ask(layout, {"do": "status"})
+    supervisor = Daemon("supervisor", reply["pid"], True, str(layout.control_socket))
+    rows = [Daemon(row.name, row.pid, row.healthy, row.address) for row in standings]
+    return [supervisor, *rows]
+
+
+def _report_orphan(layout: Layout, service: Service) -> Daemon:
+    """Alive perhaps, but nobody watches it, which is not healthy."""
+    found = find_recorded(layout.run / f"{service.name}.process")
+    return Daemon(service.name, found.pid if found else None, False, service.address)
+
+
+async def _report_external(external: ExternalStores) -> list[Daemon]:
+    probes: list[tuple[str, Probe]] = []
+    if external.postgres:
+        host, port, *_ = split_address(external.postgres)
+        probes.append(("postgres", Probe("postgres", host, port or 5432)))
+    if external.redis:
+        host, port, *_ = split_address(external.redis)
+        probes.append(("valkey", Probe("redis", host, port or 6379)))
+    if external.etcd:
+        host, _, text = external.etcd.rpartition(":")
+        probes.append(("etcd", Probe("http", host, int(text), "/health")))
+    problems = await asyncio.gather(*[run_probe(probe) for _, probe in probes])
+    return [
+        Daemon(name, None, not problem, f"{probe.host}:{probe.port}")
+        for (name, probe), problem in zip(probes, problems, strict=True)
+    ]

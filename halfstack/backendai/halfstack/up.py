@@ -1,0 +1,292 @@
+"""`up`: from whatever is there to a cluster that answers, step by step, each repeatable."""
+
+import asyncio
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from . import doctor
+from .accounts import compose_fixture, load_accounts, write_environment_files
+from .config import HalfstackSettings
+from .control import await_healthy, ensure_services, find_standings, start_supervisor
+from .daemons import Plan, digest_of, find_program, specify_daemons, write_configs
+from .display import Display
+from .engine import Engine, find_engine, prepare_engine
+from .faults import SetupFault
+from .images import ALL, PYTHON, Image, find_cache, import_image, pull_image, unpack_image
+from .places import Layout, write_file
+from .ports import forget_ports, is_port_free, keep_ports
+from .stores import StoreAddresses, find_etcd, list_addresses, prepare_stores
+
+T = TypeVar("T")
+_MANAGER_PORT = 8081
+_READY_SECONDS = 60.0
+_FIRST = "first-session"
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """What `up` has brought: for the summary."""
+
+    plan: Plan
+    output: str
+    warnings: tuple[str, ...]
+
+
+async def bring_up(
+    layout: Layout, settings: HalfstackSettings, display: Display, *, installs: bool = True
+) -> Cluster:
+    """All steps in order of dependence. Raises SetupFault; run again it goes on from there."""
+    with display.step("machine") as say:
+        await asyncio.to_thread(_check_machine, layout, settings, say, installs)
+    layout.make()
+    async with asyncio.TaskGroup() as group:
+        engine_task = group.create_task(_bring_engine(layout, settings, display))
+        bundle_task = group.create_task(asyncio.to_thread(_build_bundle, display))
+        stores_task = group.create_task(_bring_stores(layout, settings, display))
+    addresses, names = stores_task.result()
+    plan = await _plan(layout, settings, addresses, engine_task.result(), bundle_task.result())
+    with display.step("database and accounts"):
+        await asyncio.to_thread(_prepare_database, plan)
+    with display.step("manager and agent") as say:
+        await ensure_services(layout, specify_daemons(plan, names))
+        await await_healthy(layout, ["manager", "agent"], _READY_SECONDS, say)
+        write_environment_files(layout, plan.endpoint, PYTHON.name)
+    with display.step("first session") as say:
+        output = await _run_first_session(plan, say)
+    return Cluster(plan, output, _list_warnings(settings, plan.engine))
+
+
+def _check_machine(
+    layout: Layout, settings: HalfstackSettings, say: Callable[[str], None], installs: bool
+) -> None:
+    machine = doctor.Machine(layout, settings)
+    findings = doctor.examine(machine)
+    missing = doctor.list_missing_packages(findings)
+    if missing and installs and doctor.can_install():
+        doctor.install_missing(missing, say)
+        findings = doctor.examine(machine)
+    for finding in findings:
+        if not finding.is_ok and finding.severity == "required":
+            raise SetupFault(f"{finding.name}: {finding.told}", finding.fix)
+
+
+async def _bring_stores(
+    layout: Layout, settings: HalfstackSettings, display: Display
+) -> tuple[StoreAddresses, tuple[str, ...]]:
+    with display.step("stores") as say:
+        running = await find_standings(layout)
+        if running is None:
+            _replace_taken_ports(layout)
+        services, _ = await asyncio.gather(
+            prepare_stores(layout, settings.external), start_supervisor(layout)
+        )
+        await ensure_services(layout, services)
+        names = tuple(service.name for service in services)
+        await await_healthy(layout, names, _READY_SECONDS, say)
+        return list_addresses(layout, settings.external), names
+
+
+def _replace_taken_ports(layout: Layout) -> None:
+    """Ports that we chose are ours to change when somebody took them while we were down.
+
+    A service that still runs without its supervisor holds its own port: that is no thief.
+    """
+    from .ports import load_ports
+    from .processes import find_recorded
+
+    taken = [
+        name
+        for name, port in load_ports(layout).items()
+        if not is_port_free(port)
+        and find_recorded(layout.run / f"{name.removesuffix('-peer')}.process") is None
+    ]
+    if taken:
+        forget_ports(layout, taken)
+
+
+async def _bring_engine(layout: Layout, settings: HalfstackSettings, display: Display) -> Engine:
+    with display.step("container engine") as say:
+        engine = await _choose_engine(layout, settings)
+        say(engine.reason)
+        if engine.own:
+            await start_supervisor(layout)
+            services = await asyncio.to_thread(prepare_engine, layout)
+            await ensure_services(layout, services)
+            await await_healthy(layout, [service.name for service in services], _READY_SECONDS)
+    with display.step("images") as say:
+        await asyncio.to_thread(_bring_images, layout, settings, engine, say)
+    return engine
+
+
+async def _choose_engine(layout: Layout, settings: HalfstackSettings) -> Engine:
+    if settings.engine.backend == "process":
+        return Engine("process", "", False, "sandboxed processes, as configured")
+    engine = await find_engine(layout, settings.engine.docker_host)
+    if settings.engine.backend == "docker" and engine.backend != "docker":
+        raise SetupFault(
+            f"Docker is configured and cannot be had: {engine.reason}",
+            "run as root, join the group docker, or set `[engine] backend` to auto in bai.toml",
+        )
+    if engine.backend == "process" and shutil.which("bwrap") is None:
+        raise SetupFault(
+            f"nothing here can run containers: {engine.reason}",
+            "run `./bai up` as root, install bubblewrap, or join the group docker",
+        )
+    return engine
+
+
+def _bring_images(
+    layout: Layout, settings: HalfstackSettings, engine: Engine, say: Callable[[str], None]
+) -> None:
+    pulled = {"bai/base:bookworm": settings.images.base, PYTHON.name: settings.images.python}
+    for image in ALL:
+        say(image.name)
+        reference = pulled.get(image.name)
+        if engine.backend == "process":
+            _unpack(image, layout, say)
+        elif reference:
+            pull_image(reference, image, engine.docker_host)
+        else:
+            import_image(image, engine.docker_host, find_cache())
+
+
+def _unpack(image: Image, layout: Layout, say: Callable[[str], None]) -> None:
+    try:
+        unpack_image(image, layout, find_cache())
+    except SetupFault as fault:
+        # The sandbox then shows the machine's own /usr, which is enough to run code.
+        say(f"{image.name} is left out: {fault.problem}")
+
+
+def _build_bundle(display: Display) -> Path:
+    from backendai.kernel.bundle import BundleError, build_bundle
+
+    with display.step("runner bundle") as say:
+        try:
+            return build_bundle(find_cache() / "bundles", progress=say).path
+        except BundleError as error:
+            raise SetupFault(str(error), "correct that and run `./bai up` again") from error
+
+
+async def _plan(
+    layout: Layout,
+    settings: HalfstackSettings,
+    addresses: StoreAddresses,
+    engine: Engine,
+    bundle: Path,
+) -> Plan:
+    ports = keep_ports(layout, {"manager": settings.manager.port or _MANAGER_PORT, "agent": None})
+    wanted = settings.manager.port
+    if wanted is not None and ports["manager"] != wanted:
+        forget_ports(layout, ["manager"])
+        if not is_port_free(wanted):
+            raise SetupFault(
+                f"port {wanted} of `[manager] port` is taken",
+                "stop what listens there, or choose another port in bai.toml",
+            )
+        ports = keep_ports(layout, {"manager": wanted, "agent": None})
+    plan = Plan(layout, addresses, engine, bundle, ports["manager"], ports["agent"])
+    write_configs(plan)
+    return plan
+
+
+def _prepare_database(plan: Plan) -> None:
+    """Migrations, then first rows; both are skipped when they were done for this release."""
+    fixture = json.dumps(compose_fixture(plan.layout), indent=1)
+    mark = digest_of(plan.addresses.postgres, _list_migrations(), fixture)
+    done = plan.layout.root / "database.done"
+    if done.exists() and done.read_text() == mark:
+        return
+    config = str(plan.layout.etc / "manager.toml")
+    _run_manager(plan, "schema", "upgrade", "-f", config)
+    rows = plan.layout.secrets / "first-rows.json"
+    write_file(rows, fixture)
+    try:
+        _run_manager(plan, "fixture", "populate", str(rows), "-f", config)
+    finally:
+        rows.unlink()
+    write_file(done, mark)
+
+
+def _list_migrations() -> list[str]:
+    import importlib.util
+
+    spec = importlib.util.find_spec("backendai.manager")
+    folders = list(spec.submodule_search_locations or ()) if spec else []
+    return sorted(
+        path.name for folder in folders for path in Path(folder).glob("db/migrations/versions/*.py")
+    )
+
+
+def _run_manager(plan: Plan, *words: str) -> None:
+    argv = [str(find_program()), "mgr", *words]
+    done = subprocess.run(argv, check=False, capture_output=True, text=True, cwd=plan.layout.root)
+    if done.returncode != 0:
+        said = (done.stderr or done.stdout).strip()[-1500:]
+        raise SetupFault(
+            f"`backendai mgr {' '.join(words[:2])}` failed: {said}",
+            f"read {plan.layout.log_file('postgres')}, then run `./bai up` again",
+        )
+
+
+async def _run_first_session(plan: Plan, say: Callable[[str], None]) -> str:
+    """Run a line of Python in a new session. A second `up` shows what the first one printed."""
+    from backendai.client.client import Client
+    from backendai.client.config import Config
+    from backendai.client.results import NewSession
+    from backendai.common.faults import Fault
+
+    kept = plan.layout.root / "first-session.txt"
+    if kept.exists():
+        say("done before")
+        return kept.read_text()
+    user = load_accounts(plan.layout)[1]
+    config = Config((plan.endpoint,), user.access_key, user.secret_key)
+    code = "import platform; print(f'hello from {platform.node()}: 6 * 7 = {6 * 7}')"
+    async with Client(config) as client:
+        try:
+            say("waiting for a container")
+            new = NewSession(image=PYTHON.name, name=_FIRST, reuse=True, max_wait_seconds=60)
+            created = await client.sessions.create(new)
+            if created.status != "RUNNING":
+                raise await _explain_wait(client.sessions.why, plan, created.status)
+            say("running code")
+            result = await client.sessions.run_code(_FIRST, code)
+        except Fault as fault:
+            raise SetupFault(
+                f"the first session failed: {fault}",
+                f"read {plan.layout.log_file('agent')} and {plan.layout.log_file('manager')}",
+            ) from fault
+        finally:
+            with suppress(Fault):
+                await client.sessions.destroy(_FIRST, is_forced=True)
+    write_file(kept, result.stdout)
+    return result.stdout
+
+
+async def _explain_wait(
+    why: Callable[[str], Awaitable[object]], plan: Plan, status: str
+) -> SetupFault:
+    reason = await why(_FIRST)
+    return SetupFault(
+        f"the first session is {status} after 60 s: {reason}",
+        f"read {plan.layout.log_file('agent')}, then run `./bai up` again",
+    )
+
+
+def _list_warnings(settings: HalfstackSettings, engine: Engine) -> tuple[str, ...]:
+    warnings = []
+    if engine.backend == "process":
+        warnings.append(f"sessions are sandboxed processes, not containers: {engine.reason}")
+    if settings.external.etcd is None and (warning := find_etcd()[1]):
+        warnings.append(warning)
+    if os.geteuid() == 0 and settings.external.postgres is None:
+        warnings.append("the stores are for trying out: name your own in bai.toml for production")
+    return tuple(warnings)
