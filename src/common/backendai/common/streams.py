@@ -1,7 +1,8 @@
 """Hints between processes over Redis streams: "look now", never the only word of anything.
 
-A subscriber gets every payload while all is well, and a gap mark whenever some may be missing: at its
-start, after a reconnect, after the store was emptied. At a gap it reads the level from the database.
+A subscriber gets every payload while all is well, and a gap mark whenever some may be missing: at
+its start, after a reconnect, after the store was found empty. At a gap it reads the level from the
+database.
 """
 
 import asyncio
@@ -94,47 +95,68 @@ class RedisHints:
 
     async def subscribe(self, topic: str) -> AsyncGenerator[Batch, None]:
         reader: Any = open_redis(self._settings, timeout_seconds=BLOCK_SECONDS * 2, retries=0)
+        cursor = _Cursor(reader, topic)
         failures = 0
-        last: bytes | None = None
         try:
             while True:
                 try:
-                    position = await _position(reader, topic, last)
-                    if position != last or failures:
-                        last, failures = position, 0
-                        yield GAP
-                    entries = await _read(reader, topic, position)
+                    batch = await cursor.read()
                 except _STORE_ERRORS as error:
                     log.warning("hints.store_away", topic=topic, cause=repr(error))
                     await self._clock.sleep(_RETRY_SECONDS[min(failures, 4)])
                     failures += 1
+                    cursor.is_doubtful = True
                     continue
-                if entries:
-                    last = entries[-1][0]
-                    yield Batch(tuple(fields[_FIELD] for _, fields in entries if _FIELD in fields))
+                failures = 0
+                if batch is not None:
+                    yield batch
         finally:
             await reader.aclose()
 
 
-async def _position(reader: Any, topic: str, last: bytes | None) -> bytes:
-    """Where to read on: after `last`, unless the stream began anew below it."""
-    newest = await reader.xrevrange(topic, count=1)
-    end: bytes = newest[0][0] if newest else _START
-    if last is None or _order(end) < _order(last):
-        return end
-    return last
+class _Cursor:
+    """Where a subscriber is in its stream. In doubt it compares itself with the stream's end."""
 
+    def __init__(self, reader: Any, topic: str) -> None:
+        self._reader = reader
+        self._topic = topic
+        self._position: bytes | None = None
+        self.is_doubtful = False
 
-async def _read(reader: Any, topic: str, position: bytes) -> list[tuple[bytes, dict[bytes, bytes]]]:
-    reply = await reader.xread(
-        {topic: position}, count=READ_ENTRIES_MAX, block=int(BLOCK_SECONDS * 1000)
-    )
-    # A mapping of streams in RESP3, a list of pairs in RESP2; the entries may be nested once more.
-    streams = list(reply.items()) if isinstance(reply, dict) else list(reply or ())
-    entries: list[Any] = streams[0][1] if streams else []
-    if entries and isinstance(entries[0], list) and entries[0] and isinstance(entries[0][0], tuple):
-        entries = entries[0]
-    return [(entry[0], entry[1]) for entry in entries]
+    async def read(self) -> Batch | None:
+        """The next batch; None when nothing came for a while."""
+        if self._position is None or self.is_doubtful:
+            self._position = await self._end_or_below()
+            self.is_doubtful = False
+            return GAP
+        entries = await self._entries_after(self._position)
+        if entries:
+            self._position = entries[-1][0]
+            return Batch(tuple(fields[_FIELD] for _, fields in entries if _FIELD in fields))
+        self.is_doubtful = _order(await self._end()) < _order(self._position)
+        return None
+
+    async def _end_or_below(self) -> bytes:
+        """Where to read on: where it was, unless the stream is new or began anew below that."""
+        end = await self._end()
+        if self._position is None or _order(end) < _order(self._position):
+            return end
+        return self._position
+
+    async def _end(self) -> bytes:
+        newest = await self._reader.xrevrange(self._topic, count=1)
+        return newest[0][0] if newest else _START
+
+    async def _entries_after(self, position: bytes) -> list[tuple[bytes, dict[bytes, bytes]]]:
+        reply = await self._reader.xread(
+            {self._topic: position}, count=READ_ENTRIES_MAX, block=int(BLOCK_SECONDS * 1000)
+        )
+        # A mapping of streams in RESP3, whose entries are nested once more; a list in RESP2.
+        streams = list(reply.items()) if isinstance(reply, dict) else list(reply or ())
+        entries: list[Any] = streams[0][1] if streams else []
+        if entries and isinstance(entries[0], list):
+            entries = entries[0]
+        return [(entry[0], entry[1]) for entry in entries]
 
 
 def _order(entry_id: bytes) -> tuple[int, int]:

@@ -10,7 +10,7 @@ The Python type is what mypy sees; the check makes that type from what TOML hold
 import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar, cast, dataclass_transform
+from typing import Any, Final, TypeVar, dataclass_transform
 
 import trafaret as t
 
@@ -74,12 +74,14 @@ def setting(
     if env and not check.is_secret:
         raise TypeError(f"{env}: only secrets come from the environment")
     metadata = {_SETTING: (check, doc, unit, default, env, example)}
-    return dataclasses.field(metadata=metadata)
+    if default is REQUIRED:
+        return dataclasses.field(metadata=metadata)
+    return dataclasses.field(default_factory=lambda: default, metadata=metadata)
 
 
 def section(tree: type[T]) -> T:
     """A field that holds another settings class, a table in TOML."""
-    return cast(T, dataclasses.field(metadata={_SECTION: tree}))
+    return dataclasses.field(default_factory=tree, metadata={_SECTION: tree})
 
 
 @dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(setting, section))
