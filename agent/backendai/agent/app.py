@@ -1,0 +1,270 @@
+"""Makes an agent of its settings and runs it: the only place that constructs things."""
+
+import asyncio
+import os
+import signal
+import socket
+import time
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final
+
+from backendai.common.clock import Clock, SystemClock
+from backendai.common.contracts.agent import CONTRACT
+from backendai.common.etcd import EtcdStore
+from backendai.common.faults import ServerMisconfigured
+from backendai.common.logs import get_logger
+from backendai.common.loops import LoopHealth, supervise
+from backendai.common.rpc.curve import KeyPair, ensure_keypair, is_public_key
+from backendai.common.rpc.server import RpcServer
+from backendai.kernel.bundle import BundleError, build_bundle
+
+from .accounts import AccountFiles
+from .backends.backend import Backend
+from .calls import Calls
+from .desires import FileStore
+from .housekeeping import Housekeeper
+from .images import Images
+from .ledger import Ledger
+from .node import Node
+from .notes import Notes, Reporter
+from .profile import Maker
+from .registration import PERIOD_SECONDS as REGISTRATION_PERIOD_SECONDS
+from .registration import AgentNotice, Registration
+from .reports import NodeFacts, ReportMaker
+from .resources.detect import Reserved, inspect_machine, take_inventory
+from .runners import Runners
+from .scratch import Scratch
+from .settings import AgentSettings
+from .stats import STATS_PERIOD_SECONDS, Meter
+from .supervisor import Supervisor
+from .threads import Threads
+
+log = get_logger(__name__)
+
+KERNEL_UID: Final = 1000
+FILE_THREADS: Final = 4
+
+
+class ManagerKeys:
+    """Public keys of managers, one on each line of a file that is read again when it changes."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._seen: tuple[int, int] = (0, 0)
+        self._keys: frozenset[str] = frozenset()
+
+    def __call__(self, public_key: str) -> bool:
+        try:
+            found = self._path.stat()
+        except OSError:
+            return False
+        if (found.st_mtime_ns, found.st_size) != self._seen:
+            words = self._path.read_text("utf-8").split()
+            self._keys = frozenset(word for word in words if is_public_key(word))
+            self._seen = (found.st_mtime_ns, found.st_size)
+        return public_key in self._keys
+
+
+@dataclass(frozen=True, slots=True)
+class Agent:
+    """A whole agent, made but not started."""
+
+    settings: AgentSettings
+    keypair: KeyPair
+    node: Node
+    supervisor: Supervisor
+    server: RpcServer
+    store: EtcdStore
+    keeper: Housekeeper
+    meter: Meter
+    health: LoopHealth
+
+
+def make_agent(settings: AgentSettings) -> Agent:
+    """Raises ServerMisconfigured with what must be changed."""
+    clock, ledger = SystemClock(), Ledger()
+    node = make_node(settings, ledger, clock)
+    health = LoopHealth(clock)
+    supervisor = Supervisor(node, ledger, health)
+    meter = Meter(node, ledger)
+    reports = ReportMaker(_facts(settings, node), node.inventory, ledger, meter)
+    keypair = ensure_keypair(settings.agent.rpc_keypair)
+    server = RpcServer(
+        f"tcp://{settings.agent.rpc_listen_addr}",
+        keypair,
+        ManagerKeys(settings.agent.manager_public_keys_file),
+        CONTRACT,
+    )
+    Calls(node, ledger, supervisor, reports.make).register(server)
+    return Agent(
+        settings=settings,
+        keypair=keypair,
+        node=node,
+        supervisor=supervisor,
+        server=server,
+        store=EtcdStore(settings.etcd),
+        keeper=Housekeeper(node, ledger),
+        meter=meter,
+        health=health,
+    )
+
+
+def make_node(settings: AgentSettings, ledger: Ledger, clock: Clock) -> Node:
+    maker = _maker(settings)
+    scratch_root = settings.container.scratch_root.absolute()
+    scratch = Scratch(scratch_root, maker.uid, maker.gid)
+    threads = Threads("files", FILE_THREADS)
+    backend = make_backend(settings, maker, clock)
+    reserved = Reserved.of(settings.resource.reserved_cpu, settings.resource.reserved_mem)
+    state_dir = settings.agent.state_dir.absolute()
+    return Node(
+        backend=backend,
+        store=FileStore(state_dir / "desires", threads),
+        images=Images(backend),
+        inventory=take_inventory(inspect_machine(), reserved),
+        scratch=scratch,
+        accounts=AccountFiles(backend, scratch_root / ".accounts", maker.uid, maker.gid),
+        runners=Runners(scratch.run_dir, clock),
+        threads=threads,
+        notes=Notes(),
+        reporter=Reporter(ledger, clock),
+        maker=maker,
+        clock=clock,
+        bundle=_bundle(settings.agent.bundle_dir.absolute()),
+        booted_at=time.time() - time.clock_gettime(time.CLOCK_BOOTTIME),
+    )
+
+
+def make_backend(settings: AgentSettings, maker: Maker, clock: Clock) -> Backend:
+    """Imports only the backend that is used: the other's libraries cost memory."""
+    if settings.agent.mode == "docker":
+        from .backends.docker.backend import DockerBackend
+        from .backends.docker.bridges import Bridges
+
+        return DockerBackend(
+            settings.container.docker_host, maker.agent_id, Bridges(maker.agent_id), clock
+        )
+    from .backends.process.backend import ProcessBackend
+
+    return ProcessBackend(
+        settings.agent.state_dir.absolute() / "processes",
+        settings.agent.image_dir.absolute(),
+        maker.agent_id,
+        clock,
+        shares_host_network=settings.container.host_network,
+    )
+
+
+async def run_agent(agent: Agent, stop: asyncio.Event) -> None:
+    """Serve until `stop`. Containers are left as they are, whatever ends this."""
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(agent.node.backend.close)
+        stack.callback(agent.node.threads.close)
+        stack.push_async_callback(agent.node.runners.close_all)
+        stack.push_async_callback(agent.store.close)
+        await agent.supervisor.recover()
+        await stack.enter_async_context(agent.server)
+        log.info("agent.started", agent=agent.node.maker.agent_id, address=agent.server.address)
+        async with _cancelled_at_end(agent):
+            await stop.wait()
+        log.info("agent.stopping")
+
+
+def serve(settings: AgentSettings) -> None:
+    """Run until SIGTERM or SIGINT. Raises ServerMisconfigured."""
+    agent_is_debugged = settings.debug.asyncio
+
+    async def main() -> None:
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
+        await run_agent(make_agent(settings), stop)
+
+    asyncio.run(main(), debug=agent_is_debugged)
+
+
+@asynccontextmanager
+async def _cancelled_at_end(agent: Agent) -> AsyncIterator[None]:
+    """The agent's loops, running as long as the body does; one that breaks ends the body."""
+    clock, health = agent.node.clock, agent.health
+    registration = Registration(agent.store, agent.node.maker.agent_id, _notice(agent))
+    async with asyncio.TaskGroup() as group:
+        tasks = [
+            group.create_task(agent.supervisor.run(), name="supervisor"),
+            *agent.keeper.start(group, health),
+            group.create_task(
+                supervise(
+                    "stats",
+                    agent.meter.step,
+                    period_seconds=STATS_PERIOD_SECONDS,
+                    clock=clock,
+                    health=health,
+                ),
+                name="stats",
+            ),
+            group.create_task(
+                supervise(
+                    "registration",
+                    registration.step,
+                    period_seconds=REGISTRATION_PERIOD_SECONDS,
+                    clock=clock,
+                    health=health,
+                ),
+                name="registration",
+            ),
+        ]
+        yield
+        for task in tasks:
+            task.cancel()
+
+
+def _notice(agent: Agent) -> AgentNotice:
+    told = agent.settings.agent.advertised_rpc_addr
+    address = f"tcp://{told}" if told is not None else agent.server.address
+    return AgentNotice(
+        addr=address, public_key=agent.keypair.public, instance=agent.node.maker.instance
+    )
+
+
+def _maker(settings: AgentSettings) -> Maker:
+    uid = settings.container.kernel_uid or (KERNEL_UID if os.geteuid() == 0 else os.geteuid())
+    if os.geteuid() not in (0, uid):
+        raise ServerMisconfigured(
+            f"[container] kernel-uid is {uid}, and only root may run kernels as another user "
+            f"than itself (which is {os.geteuid()})"
+        )
+    return Maker(
+        agent_id=settings.agent.id or f"i-{socket.gethostname()}",
+        instance=uuid.uuid4().hex,
+        version=version("backendai-agent"),
+        uid=uid,
+        gid=settings.container.kernel_gid or uid,
+    )
+
+
+def _facts(settings: AgentSettings, node: Node) -> NodeFacts:
+    return NodeFacts(
+        agent_id=node.maker.agent_id,
+        instance=node.maker.instance,
+        version=node.maker.version,
+        started_at=node.clock.now().timestamp(),
+        architecture=os.uname().machine,
+        region=settings.agent.region,
+        resource_group=settings.agent.resource_group,
+        backend=node.backend.name,
+    )
+
+
+def _bundle(folder: Path) -> str:
+    try:
+        return str(
+            build_bundle(folder, progress=lambda line: log.info("bundle.build", step=line)).path
+        )
+    except (BundleError, OSError) as error:
+        raise ServerMisconfigured(f"the runner bundle cannot be built: {error}") from error

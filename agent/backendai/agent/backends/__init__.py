@@ -1,0 +1,1 @@
+"""The engines that run containers, behind one Protocol that all of them are tested against."""

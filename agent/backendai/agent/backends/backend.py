@@ -1,0 +1,106 @@
+"""What an engine must do for the agent. Every call may be repeated without harm.
+
+All methods raise EngineUnreachable when the engine does not answer, and EngineRefused with the
+engine's own words when it answers with an error.
+"""
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from backendai.agent.exits import ExitFacts
+from backendai.agent.labels import Identity
+from backendai.agent.machine import Container
+from backendai.agent.profile import Profile
+from backendai.common.contracts.agent import ImageReport
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Stray:
+    """A container that claims to be this agent's and cannot be read."""
+
+    container_id: str
+    problem: str
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """All containers of this agent, each with its identity, and the strays."""
+
+    containers: tuple[Container, ...]
+    identities: Mapping[str, Identity]
+    strays: tuple[Stray, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Whereabouts:
+    """Where a running container can be watched: the host's pid of its first process."""
+
+    pid: int
+    started_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Accounts:
+    """The text of an image's /etc/passwd and /etc/group; empty where it has none."""
+
+    passwd: str
+    group: str
+
+
+class Backend(Protocol):
+    """An engine. `name` is what reports call it."""
+
+    @property
+    def name(self) -> str: ...
+
+    async def list_containers(self) -> Listing: ...
+
+    def watch(self) -> AsyncIterator[str]:
+        """Ids of containers of which something changed: hints only, some may be lost.
+
+        Goes on after the engine was away, and yields an empty text when that happened.
+        """
+        ...
+
+    async def create(self, profile: Profile) -> str:
+        """The id of the new container, or of the one that has the name and the labels already."""
+        ...
+
+    async def start(self, container_id: str) -> None: ...
+
+    async def terminate(self, container_id: str) -> None:
+        """Ask it politely (SIGTERM) to end; does not wait for that."""
+        ...
+
+    async def remove(self, container_id: str) -> None:
+        """Kill what runs of it and remove it. Returns when it is gone."""
+        ...
+
+    async def exit_facts(self, container_id: str) -> ExitFacts: ...
+
+    async def locate(self, container_id: str) -> Whereabouts:
+        """Raises ContainerMissing when it does not run."""
+        ...
+
+    async def list_images(self) -> list[ImageReport]: ...
+
+    async def find_image(self, name: str) -> ImageReport | None: ...
+
+    async def pull_image(self, name: str, progress: Progress) -> None:
+        """Raises ImageMissing or RegistryUnavailable."""
+        ...
+
+    async def read_accounts(self, image: str) -> Accounts: ...
+
+    async def ensure_network(self, name: str) -> None:
+        """Make the bridge of a session; an empty `name` is the agent's common network."""
+        ...
+
+    async def remove_network(self, name: str) -> None:
+        """Does nothing while a container is in it."""
+        ...
+
+    async def close(self) -> None: ...

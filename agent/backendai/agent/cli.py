@@ -1,0 +1,80 @@
+"""The `backendai ag` commands. Heavy modules are imported when a command runs."""
+
+import sys
+from pathlib import Path
+
+import click
+
+CONFIG_HELP = "Settings file; by default agent.toml here, in ~/.config/backend.ai, /etc/backend.ai."
+
+
+@click.group()
+def ag() -> None:
+    """The agent: the daemon of one node.
+
+    \b
+    Examples:
+      backendai ag start-server -f agent.toml
+      backendai ag show-config > agent.toml
+    """
+
+
+@ag.command("start-server")
+@click.option(
+    "-f",
+    "--config",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=None,
+    help=CONFIG_HELP,
+)
+def start_server(config: Path | None) -> None:
+    """Run the agent until SIGTERM; containers go on without it."""
+    from backendai.common.failpoints import arm_from_environment
+    from backendai.common.faults import Fault
+    from backendai.common.logs import configure
+    from backendai.common.settings.load import load_settings
+
+    from .app import serve
+    from .settings import AgentSettings
+
+    try:
+        settings = load_settings(AgentSettings, "agent", config)
+        configure(settings.logging)
+        arm_from_environment()
+        serve(settings)
+    except (Fault, ValueError) as error:
+        click.echo(f"agent: {error}", err=True)
+        sys.exit(1)
+
+
+@ag.command("show-config")
+def show_config() -> None:
+    """Print a sample agent.toml with every setting and its default."""
+    from backendai.common.settings.render import render_sample
+
+    from .settings import AgentSettings
+
+    click.echo(render_sample(AgentSettings, "agent"), nl=False)
+
+
+@ag.command("check-config")
+@click.option(
+    "-f",
+    "--config",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=None,
+    help=CONFIG_HELP,
+)
+def check_config(config: Path | None) -> None:
+    """Read the settings and tell every mistake in them."""
+    from backendai.common.faults import Fault
+    from backendai.common.settings.load import load_settings
+
+    from .settings import AgentSettings
+
+    try:
+        load_settings(AgentSettings, "agent", config)
+    except Fault as fault:
+        click.echo(f"agent: {fault}", err=True)
+        sys.exit(1)
+    click.echo("The settings are sound.")

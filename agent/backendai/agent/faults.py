@@ -1,0 +1,60 @@
+"""What can go wrong on a node. Each names the real cause in the words of whoever refused."""
+
+from backendai.common.faults import AgentFault, AgentInvalidInput, Kind, Stale
+
+
+class EngineUnreachable(AgentFault):
+    """The container engine does not answer now: nothing is known, nothing is dead."""
+
+    kind, code = Kind.UNAVAILABLE, "agent.engine_unreachable"
+    agent_slug, agent_title = "engine-unreachable", "The container engine does not answer."
+
+
+class EngineRefused(AgentFault):
+    """The container engine answered with an error; `detail` is its own message."""
+
+    code = "agent.engine_refused"
+    agent_slug, agent_title = "engine-refused", "The container engine refused."
+
+
+class ContainerMissing(AgentFault):
+    code = "agent.container_missing"
+    agent_slug, agent_title = "container-missing", "There is no such container."
+
+
+class ImageMissing(AgentFault):
+    """Neither this node nor the registry has the image, or the registry wants a login."""
+
+    code = "agent.image_missing"
+    agent_slug, agent_title = "image-missing", "The image cannot be had."
+
+
+class RegistryUnavailable(AgentFault):
+    kind, code = Kind.UNAVAILABLE, "agent.registry_unavailable"
+    agent_slug, agent_title = "registry-unavailable", "The image registry does not answer."
+
+
+class NotEnoughDevices(AgentFault):
+    kind, code = Kind.UNAVAILABLE, "agent.not_enough_devices"
+    agent_slug, agent_title = "not-enough-devices", "The node has not enough free devices."
+
+
+class RunnerSilent(AgentFault):
+    kind, code = Kind.UNAVAILABLE, "agent.runner_silent"
+    agent_slug, agent_title = "runner-silent", "The runner in the kernel does not answer."
+
+
+class KernelNotRunning(AgentFault):
+    kind, code, status = Kind.CONFLICT, "agent.kernel_not_running", 409
+    slug, title = "conflict", "The request conflicts with the present state."
+    agent_slug, agent_title = "kernel-not-running", "The kernel is not running."
+
+
+class BadOrder(AgentInvalidInput):
+    code = "agent.bad_order"
+
+
+class StaleGeneration(Stale):
+    """An order of an older generation than this node has seen. Facts: `seen`."""
+
+    code = "agent.stale_generation"

@@ -1,0 +1,54 @@
+"""What a node does beside its kernels: lists images, sweeps files, lets old logs go."""
+
+import asyncio
+from typing import Final
+
+from backendai.common.logs import get_logger
+from backendai.common.loops import LoopHealth, supervise
+
+from .ledger import Ledger
+from .node import Node
+
+log = get_logger(__name__)
+
+IMAGES_PERIOD_SECONDS: Final = 20.0
+SWEEP_PERIOD_SECONDS: Final = 30.0
+LOGS_PERIOD_SECONDS: Final = 3600.0
+
+
+class Housekeeper:
+    def __init__(self, node: Node, ledger: Ledger) -> None:
+        self._node = node
+        self._ledger = ledger
+
+    def start(self, group: asyncio.TaskGroup, health: LoopHealth) -> "list[asyncio.Task[None]]":
+        """Begin all loops of it in `group`."""
+        node = self._node
+        loops = (
+            ("images", self.list_images, IMAGES_PERIOD_SECONDS, node.images.changed),
+            ("sweep", self.sweep, SWEEP_PERIOD_SECONDS, None),
+            ("logs", self.expire_logs, LOGS_PERIOD_SECONDS, None),
+        )
+        return [
+            group.create_task(
+                supervise(
+                    name, step, period_seconds=period, clock=node.clock, wake=wake, health=health
+                ),
+                name=name,
+            )
+            for name, step, period, wake in loops
+        ]
+
+    async def list_images(self) -> None:
+        """Raises EngineUnreachable; what was listed before stays in the report."""
+        self._ledger.set_images(await self._node.backend.list_images())
+
+    async def sweep(self) -> None:
+        count = await self._node.threads.run(self._node.scratch.sweep)
+        if count:
+            log.info("scratch.swept", kernels=count)
+
+    async def expire_logs(self) -> None:
+        count = await self._node.threads.run(self._node.scratch.expire_logs)
+        if count:
+            log.info("logs.expired", kernels=count)

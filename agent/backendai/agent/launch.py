@@ -1,0 +1,179 @@
+"""Starts one kernel: image, share of the node, directories, container, runner.
+
+Each call to the engine may be repeated: what a lost reply left behind is found by its name. None is
+abandoned half-way, because what it makes must be known before anybody says that nothing is there.
+"""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, Final, TypeVar
+
+import msgspec
+
+from backendai.common.contracts.agent import ImageReport, KernelSpec, KernelState
+from backendai.common.enums import SessionType
+from backendai.common.failpoints import failpoint
+from backendai.common.slots import ResourceSlots, SlotError
+from backendai.kernel.wire import KernelSetup
+
+from .exits import ExitFacts
+from .faults import BadOrder, RunnerSilent
+from .hints import Exits
+from .labels import Identity
+from .machine import Desire
+from .node import RUNNER_COMMAND, Node
+from .profile import Folders, Profile, make_environ, make_profile
+from .resources.inventory import Share
+from .threads import finish
+
+CREATES_AT_ONCE: Final = 6
+READY_SECONDS_MAX: Final = 60.0
+
+T = TypeVar("T")
+
+
+class EndedEarly(Exception):
+    """The container ended before its runner answered."""
+
+    def __init__(self, container_id: str) -> None:
+        super().__init__(container_id)
+        self.container_id = container_id
+
+
+class Launcher:
+    """Makes containers, a few at a time: an engine gets slower, not faster, beyond that."""
+
+    def __init__(self, node: Node, exits: Exits) -> None:
+        self._node = node
+        self._exits = exits
+        self._slots = asyncio.Semaphore(CREATES_AT_ONCE)
+
+    async def launch(self, desire: Desire) -> str:
+        """The id of the started container, whose runner answers.
+
+        Raises the fault that stood in the way, or EndedEarly.
+        """
+        spec = _spec_of(desire)
+        image = await self._find_image(desire, spec)
+        async with self._slots:
+            self._note(desire, KernelState.PREPARING)
+            try:
+                profile = await self._prepare(desire, spec, image)
+                return await self.start(desire, await self._create(desire, profile))
+            finally:
+                self._node.notes.held.pop((desire.kernel_id, desire.generation), None)
+
+    async def start(self, desire: Desire, container_id: str) -> str:
+        """Start a container that was made, and wait for its runner; its id."""
+        self._note(desire, KernelState.PREPARING, container_id=container_id)
+        await _whole(self._node.backend.start(container_id), "engine.start")
+        return await self.wait_ready(desire, container_id)
+
+    async def wait_ready(self, desire: Desire, container_id: str) -> str:
+        """The container's id, when its runner answers. Raises EndedEarly or RunnerSilent."""
+        greeting = asyncio.create_task(
+            self._node.runners.wait_ready(desire.kernel_id, desire.generation, READY_SECONDS_MAX),
+            name="runner.ready",
+        )
+        ended = asyncio.create_task(self._exits.wait(container_id), name="container.ended")
+        try:
+            await asyncio.wait((greeting, ended), return_when=asyncio.FIRST_COMPLETED)
+            if not greeting.done():
+                raise EndedEarly(container_id)
+            greeting.result()
+            return container_id
+        finally:
+            greeting.cancel()
+            ended.cancel()
+            await asyncio.wait((greeting, ended))
+
+    async def _find_image(self, desire: Desire, spec: KernelSpec) -> ImageReport:
+        found = await self._node.images.find(spec)
+        if found is not None:
+            return found
+        self._note(desire, KernelState.PULLING)
+        return await self._node.images.fetch(
+            spec, lambda text: self._note(desire, KernelState.PULLING, progress=text)
+        )
+
+    async def _prepare(self, desire: Desire, spec: KernelSpec, image: ImageReport) -> Profile:
+        node, key = self._node, (desire.kernel_id, desire.generation)
+        share = self._take_share(desire, spec)
+        identity = Identity(
+            agent_id=node.maker.agent_id,
+            kernel_id=desire.kernel_id,
+            session_id=spec.session_id,
+            generation=desire.generation,
+            session_type=spec.session_type,
+            slots=dict(spec.slots),
+            devices=dict(share.devices),
+            image=spec.image,
+            network=spec.cluster_network if spec.cluster_size > 1 else "",
+        )
+        setup = make_setup(desire, spec, make_environ(spec, identity, share.limits))
+        await failpoint("agent.scratch.before_prepare")
+        await node.threads.run(node.scratch.prepare, *key, msgspec.json.encode(setup))
+        await failpoint("agent.scratch.after_prepare")
+        accounts = await node.accounts.prepare(spec.image, image.digest, node.threads)
+        folders = Folders(
+            bundle=node.bundle,
+            run=str(node.scratch.run_dir(*key)),
+            work=str(node.scratch.work_dir(desire.kernel_id)),
+            tmp=str(node.scratch.tmp_dir(*key)),
+            accounts=accounts,
+        )
+        return make_profile(spec, identity, share, folders, node.maker, RUNNER_COMMAND)
+
+    def _take_share(self, desire: Desire, spec: KernelSpec) -> Share:
+        """No await from looking at what is free to holding it, so no other kernel comes between."""
+        notes = self._node.notes
+        try:
+            slots = ResourceSlots.parse(spec.slots)
+        except SlotError as error:
+            raise BadOrder(str(error)) from error
+        share = self._node.inventory.share(slots, notes.devices_in_use())
+        notes.held[desire.kernel_id, desire.generation] = share.devices
+        self._note(desire, KernelState.PREPARING, devices=dict(share.devices))
+        return share
+
+    async def _create(self, desire: Desire, profile: Profile) -> str:
+        backend = self._node.backend
+        await backend.ensure_network(profile.network.name)
+        container_id = await _whole(backend.create(profile), "engine.create")
+        self._note(desire, KernelState.PREPARING, container_id=container_id)
+        return container_id
+
+    def _note(self, desire: Desire, state: KernelState, **changes: object) -> None:
+        self._node.reporter.note(desire.kernel_id, desire.generation, state=state, **changes)
+
+
+def make_setup(desire: Desire, spec: KernelSpec, environ: dict[str, str]) -> KernelSetup:
+    """The runner's `kernel.json`. PURE."""
+    is_batch = spec.session_type == SessionType.BATCH
+    return KernelSetup(
+        kernel_id=desire.kernel_id,
+        generation=desire.generation,
+        session_type="batch" if is_batch else "interactive",
+        startup_command=spec.startup_command or None,
+        bootstrap_script=spec.bootstrap_script or None,
+        environ=environ,
+        runtime_path=spec.runtime_path,
+        grace_seconds=desire.grace_seconds,
+    )
+
+
+def early_fault(facts: ExitFacts) -> RunnerSilent:
+    """Why a container that ended before its runner answered is a failure. PURE."""
+    code = "unknown" if facts.exit_code is None else str(facts.exit_code)
+    words = facts.error or f"the container ended at once with exit code {code}"
+    return RunnerSilent(words)
+
+
+def _spec_of(desire: Desire) -> KernelSpec:
+    if desire.spec is None:
+        raise BadOrder("an order to run a kernel needs its specification")
+    return desire.spec
+
+
+async def _whole(step: Coroutine[Any, Any, T], name: str) -> T:
+    return await finish(asyncio.create_task(step, name=name))

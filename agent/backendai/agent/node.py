@@ -1,0 +1,39 @@
+"""Everything of a node that starting and ending kernels needs, in one value made by `app`."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from backendai.common.clock import Clock
+
+from .accounts import AccountFiles
+from .backends.backend import Backend
+from .desires import DesireStore
+from .images import Images
+from .notes import Notes, Reporter
+from .profile import Maker
+from .resources.inventory import Inventory
+from .runners import Runners
+from .scratch import Scratch
+from .threads import Threads
+
+RUNNER_COMMAND: Final = ("/opt/kernel/entry",)
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """`bundle` is the runner bundle's directory on the host; `booted_at` Unix seconds."""
+
+    backend: Backend
+    store: DesireStore
+    images: Images
+    inventory: Inventory
+    scratch: Scratch
+    accounts: AccountFiles
+    runners: Runners
+    threads: Threads
+    notes: Notes
+    reporter: Reporter
+    maker: Maker
+    clock: Clock
+    bundle: str
+    booted_at: float

@@ -1,0 +1,48 @@
+"""Tells the cluster where this agent listens: a key in etcd that lives as long as its lease.
+
+Managers know old agents anyway, so etcd being away stops nothing: it is tried again at each step.
+"""
+
+from typing import Final
+
+import msgspec
+
+from backendai.common.config import ConfigStore, LeaseId
+from backendai.common.failpoints import failpoint
+from backendai.common.faults import Conflict
+from backendai.common.logs import get_logger
+
+log = get_logger(__name__)
+
+LEASE_SECONDS: Final = 30
+PERIOD_SECONDS: Final = 8.0
+
+
+class AgentNotice(msgspec.Struct, frozen=True):
+    """The value of `nodes/agents/<id>`, as JSON."""
+
+    addr: str
+    public_key: str
+    instance: str
+
+
+class Registration:
+    def __init__(self, store: ConfigStore, agent_id: str, notice: AgentNotice) -> None:
+        self._store = store
+        self._key = f"nodes/agents/{agent_id}"
+        self._value = msgspec.json.encode(notice).decode()
+        self._lease: LeaseId | None = None
+
+    async def step(self) -> None:
+        """Keep the key alive. Raises StoreUnavailable, for the loop to try again."""
+        if self._lease is not None and await self._store.refresh(self._lease):
+            return
+        await failpoint("agent.registration.before_put")
+        lease = await self._store.grant(LEASE_SECONDS)
+        try:
+            await self._store.put(self._key, self._value, lease)
+        except Conflict:
+            return
+        self._lease = lease
+        await failpoint("agent.registration.after_put")
+        log.info("agent.registered", key=self._key)

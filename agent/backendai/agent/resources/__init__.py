@@ -1,0 +1,1 @@
+"""What a node has, and which part of it each kernel gets."""

@@ -1,0 +1,127 @@
+"""The directories of kernels on the host: work files, run directory, temporary files, kept logs.
+
+`<root>/<kernel>/work` lives as long as the kernel, over restarts; `run.<generation>` and
+`tmp.<generation>` as long as one container. After the end only the console logs stay, for a while.
+"""
+
+import os
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from backendai.kernel.wire import LOG_PATH, SETUP_NAME
+
+KEPT_LOGS: Final = ".logs"
+TRASH: Final = ".trash"
+LOG_KEEP_SECONDS: Final = 7 * 24 * 3600.0
+LOG_KEEP_BYTES_MAX: Final = 2 * 1024**3
+_NO_ACCESS_FOR_OTHERS: Final = 0o700
+_EVERYBODY_BUT_OWN_FILES: Final = 0o1777
+
+
+@dataclass(frozen=True, slots=True)
+class Scratch:
+    """All below `root`; a kernel's files belong to `uid` and `gid`. Methods block: use threads."""
+
+    root: Path
+    uid: int
+    gid: int
+
+    def run_dir(self, kernel_id: str, generation: int) -> Path:
+        return self.root / kernel_id / f"run.{generation}"
+
+    def work_dir(self, kernel_id: str) -> Path:
+        return self.root / kernel_id / "work"
+
+    def tmp_dir(self, kernel_id: str, generation: int) -> Path:
+        return self.root / kernel_id / f"tmp.{generation}"
+
+    def prepare(self, kernel_id: str, generation: int, setup: bytes) -> None:
+        """Make all directories of one generation and write its `kernel.json`. Repeatable."""
+        run = self.run_dir(kernel_id, generation)
+        self._make(self.work_dir(kernel_id), _NO_ACCESS_FOR_OTHERS)
+        self._make(run, _NO_ACCESS_FOR_OTHERS)
+        self._make((run / LOG_PATH).parent, _NO_ACCESS_FOR_OTHERS)
+        self._make(self.tmp_dir(kernel_id, generation), _EVERYBODY_BUT_OWN_FILES)
+        target = run / SETUP_NAME
+        target.write_bytes(setup)
+        self._own(target, 0o400)
+
+    def drop_generation(self, kernel_id: str, generation: int) -> None:
+        """Keep the logs of one generation and remove its own directories; work files stay."""
+        self._keep_logs(kernel_id, generation)
+        _remove_tree(self.run_dir(kernel_id, generation))
+        _remove_tree(self.tmp_dir(kernel_id, generation))
+
+    def put_aside(self, kernel_id: str) -> None:
+        """Keep the logs of a kernel and take all else out of sight, however much it is."""
+        folder = self.root / kernel_id
+        for run in sorted(folder.glob("run.*")):
+            self._keep_logs(kernel_id, int(run.name.partition(".")[2]))
+        if folder.is_dir():
+            trash = self.root / TRASH
+            trash.mkdir(parents=True, exist_ok=True, mode=_NO_ACCESS_FOR_OTHERS)
+            folder.rename(trash / f"{kernel_id}.{time.time_ns()}")
+
+    def sweep(self) -> int:
+        """Remove what was put aside. Returns how many folders; may take long."""
+        folders = list((self.root / TRASH).glob("*"))
+        for folder in folders:
+            _remove_tree(folder)
+        return len(folders)
+
+    def log_files(self, kernel_id: str, generation: int) -> list[Path]:
+        """Where the console log may be, the newest place first."""
+        return [
+            self.run_dir(kernel_id, generation) / LOG_PATH,
+            self.kept_dir(kernel_id, generation) / Path(LOG_PATH).name,
+        ]
+
+    def kept_dir(self, kernel_id: str, generation: int) -> Path:
+        return self.root / KEPT_LOGS / f"{kernel_id}.{generation}"
+
+    def expire_logs(self, now: float | None = None) -> int:
+        """Remove kept logs that are too old, or beyond the total size. Returns how many."""
+        now = time.time() if now is None else now
+        folders = sorted(
+            (self.root / KEPT_LOGS).glob("*"), key=lambda one: one.stat().st_mtime, reverse=True
+        )
+        total, removed = 0, 0
+        for folder in folders:
+            total += sum(one.lstat().st_size for one in folder.iterdir())
+            is_old = now - folder.stat().st_mtime > LOG_KEEP_SECONDS
+            if is_old or total > LOG_KEEP_BYTES_MAX:
+                _remove_tree(folder)
+                removed += 1
+        return removed
+
+    def list_kernels(self) -> list[str]:
+        """The kernels that have directories here."""
+        if not self.root.is_dir():
+            return []
+        return sorted(one.name for one in self.root.iterdir() if not one.name.startswith("."))
+
+    def _keep_logs(self, kernel_id: str, generation: int) -> None:
+        source = (self.run_dir(kernel_id, generation) / LOG_PATH).parent
+        kept = self.kept_dir(kernel_id, generation)
+        if source.is_symlink() or not source.is_dir() or kept.exists():
+            return
+        kept.parent.mkdir(parents=True, exist_ok=True, mode=_NO_ACCESS_FOR_OTHERS)
+        source.rename(kept)
+        os.utime(kept)
+
+    def _make(self, folder: Path, mode: int) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._own(folder, mode)
+
+    def _own(self, path: Path, mode: int) -> None:
+        if os.geteuid() == 0:
+            os.chown(path, self.uid, self.gid, follow_symlinks=False)
+        path.chmod(mode)
+
+
+def _remove_tree(folder: Path) -> None:
+    if folder.is_dir() and not folder.is_symlink():
+        shutil.rmtree(folder)

@@ -1,0 +1,119 @@
+"""The settings of an agent: every key of `agent.toml`, with what it means and allows."""
+
+from pathlib import Path
+
+from backendai.common.settings.checks import (
+    HostPort,
+    byte_size,
+    choice,
+    flag,
+    host_port,
+    integer,
+    listing,
+    number,
+    optional,
+    path,
+    text,
+)
+from backendai.common.settings.fields import section, setting, settings
+from backendai.common.settings.sections import DebugSettings, EtcdSettings, LoggingSettings
+
+_ID = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
+
+
+@settings
+class AgentSection:
+    """The daemon itself."""
+
+    mode: str = setting(
+        choice("docker", "process"),
+        "What runs kernels: a Docker engine, or sandboxed processes without any engine",
+        default="docker",
+    )
+    id: str = setting(
+        optional(text(pattern=_ID)), "Name of this node; empty: i-<host name>", default=None
+    )
+    rpc_listen_addr: HostPort = setting(
+        host_port(port_min=0), "Where managers connect to", default=HostPort("127.0.0.1", 6001)
+    )
+    advertised_rpc_addr: HostPort | None = setting(
+        optional(host_port()),
+        "What managers are told to connect to; empty: the address it listens at",
+        default=None,
+    )
+    rpc_keypair: Path = setting(
+        path(), "CURVE key pair of this agent; made when it is missing", default=Path("agent.key")
+    )
+    manager_public_keys_file: Path = setting(
+        path(),
+        "Public keys of the managers that may connect, one on each line",
+        default=Path("manager-keys"),
+    )
+    region: str = setting(text(), "Where this node is", default="local")
+    resource_group: str = setting(text(), "Resource group of this node", default="default")
+    state_dir: Path = setting(
+        path(), "Where orders are kept over restarts", default=Path("agent-state")
+    )
+    bundle_dir: Path = setting(
+        path(), "Where runner bundles are built and kept", default=Path("agent-bundles")
+    )
+    image_dir: Path = setting(
+        path(), "Root file systems, one folder per image (mode process)", default=Path("images")
+    )
+    pid_file: Path | None = setting(optional(path()), "File for the process id", default=None)
+
+
+@settings
+class ContainerSection:
+    """The containers of kernels."""
+
+    kernel_uid: int = setting(
+        integer(0, 2**31 - 1),
+        "User id of kernels; 0: 1000 for a root agent, else the agent's own",
+        default=0,
+    )
+    kernel_gid: int = setting(
+        integer(0, 2**31 - 1), "Group id of kernels; 0: as the user id", default=0
+    )
+    scratch_root: Path = setting(
+        path(), "Where the working directories of kernels are", default=Path("scratches")
+    )
+    bind_host: str = setting(text(), "Address for what kernels publish", default="127.0.0.1")
+    docker_host: str = setting(
+        text(pattern=r"(unix|tcp|http|https)://[^\s]{1,200}"),
+        "Address of the engine",
+        default="unix:///var/run/docker.sock",
+    )
+    host_network: bool = setting(
+        flag(), "Whether kernels share the host's network (mode process)", default=False
+    )
+    firewall: bool = setting(
+        flag(), "Whether kernels are kept from the host by iptables (root only)", default=True
+    )
+    blocked_networks: tuple[str, ...] = setting(
+        listing(text(pattern=r"[0-9a-fA-F.:]+(/\d{1,3})?")),
+        "Addresses of the control plane that kernels must not reach",
+        default=(),
+    )
+
+
+@settings
+class ResourceSection:
+    """What is kept from kernels for the node itself."""
+
+    reserved_cpu: float = setting(number(0, 4096), "Cores that are kept", unit="cores", default=0.0)
+    reserved_mem: int = setting(
+        byte_size(), "Memory that is kept", unit="bytes", default=256 * 1024 * 1024
+    )
+
+
+@settings
+class AgentSettings:
+    """All of `agent.toml`."""
+
+    etcd: EtcdSettings = section(EtcdSettings)
+    agent: AgentSection = section(AgentSection)
+    container: ContainerSection = section(ContainerSection)
+    resource: ResourceSection = section(ResourceSection)
+    logging: LoggingSettings = section(LoggingSettings)
+    debug: DebugSettings = section(DebugSettings)
