@@ -146,5 +146,4 @@ def _start_many_raw(client: docker.DockerClient, model: Model, threads: int) -> 
 
 
 def _share_of_cores(stack: Stack) -> str:
-    rows = stack.query("SELECT capacity ->> 'cpu' AS cpu FROM agents WHERE status = 'ALIVE'")
-    return f"{float(rows[0]['cpu']) / CROWD:.3f}"
+    return f"{stack.cores / CROWD:.3f}"

@@ -44,14 +44,18 @@ class Api:
     answer_seconds: float = 120.0
     _connection: http.client.HTTPConnection | None = None
 
-    def ask(self, method: str, target: str, body: Any = NO_BODY) -> Answer:
-        """One request; `body` is sent as JSON. Raises OSError when nothing answers."""
+    def ask(self, method: str, target: str, body: Any = NO_BODY, **more: str) -> Answer:
+        """One request; `body` is sent as JSON, `more` are further headers.
+
+        Raises OSError when nothing answers.
+        """
         data = b"" if body is NO_BODY else json.dumps(body).encode()
         content_type = "text/plain" if body is NO_BODY else "application/json"
-        return self.send(method, target, data, content_type)
+        return self.send(method, target, data, content_type, **more)
 
-    def send(self, method: str, target: str, data: bytes, content_type: str) -> Answer:
-        headers = {"Content-Type": content_type, **self.sign(method, target, content_type)}
+    def send(self, method: str, target: str, data: bytes, content_type: str, **more: str) -> Answer:
+        """As `ask`, with bytes; `more` are further headers."""
+        headers = {"Content-Type": content_type, **self.sign(method, target, content_type), **more}
         connection = self._connect()
         try:
             connection.request(method, target, data, headers)

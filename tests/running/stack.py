@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ import docker
 import psutil
 
 from backendai.halfstack.places import Layout
-from backendai.halfstack.stores import ExternalStores, list_addresses
+from backendai.halfstack.stores import ExternalStores, StoreAddresses, list_addresses
 from tests.running.rest import Api
 
 ROOT: Final = Path(__file__).resolve().parents[2]
@@ -55,6 +56,14 @@ def run(argv: list[str], environ: Mapping[str, str], seconds: float = 300.0, **m
 
 
 @dataclass(frozen=True)
+class FirstUp:
+    """The run of `./bai up` that started a stack."""
+
+    done: Done
+    seconds: float
+
+
+@dataclass(frozen=True)
 class Stack:
     """The instance whose state is in `home`."""
 
@@ -64,12 +73,14 @@ class Stack:
     def environ(self) -> dict[str, str]:
         """A person's environment without anything of another instance in it."""
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("BACKEND_", "BAI_"))}
+        kept.pop("DOCKER_HOST", None)
         path = f"{COMMAND.parent}:{kept['PATH']}"
         cache = {k: v for k, v in os.environ.items() if k == "BAI_CACHE"}
         return kept | cache | {"BAI_HOME": str(self.home), "PATH": path, "COLUMNS": "200"}
 
-    def bai(self, *words: str, seconds: float = 600.0) -> Done:
-        return run([str(ROOT / "bai"), *words], self.environ, seconds)
+    def bai(self, *words: str, seconds: float = 600.0, **environ: str) -> Done:
+        """`./bai …`; `environ` is laid over the environment."""
+        return run([str(ROOT / "bai"), *words], self.environ | environ, seconds)
 
     def cli(self, *words: str, who: str = "user", seconds: float = 180.0) -> Done:
         """`backendai …` as a person who loaded the credentials of `who`."""
@@ -113,14 +124,24 @@ class Stack:
     def backend(self) -> str:
         return "docker" if self.docker_host else "process"
 
+    def settings(self, daemon: str) -> dict[str, Any]:
+        """The configuration file of the manager or of the agent."""
+        return tomllib.loads((self.home / "etc" / f"{daemon}.toml").read_text())
+
     @property
     def docker_host(self) -> str:
         """Where the engine of the containers listens; empty for the process backend."""
-        own = Layout(self.home).run / "docker.sock"
-        if own.exists():
-            return f"unix://{own}"
-        system = Path("/var/run/docker.sock")
-        return f"unix://{system}" if system.exists() else ""
+        return str(self.settings("agent")["container"].get("docker-host", ""))
+
+    @property
+    def layout(self) -> Layout:
+        return Layout(self.home)
+
+    @property
+    def cores(self) -> float:
+        """What agents may give to kernels."""
+        found = self.query("SELECT sum(capacity) AS cpu FROM agent_slots WHERE slot = 'cpu'")
+        return float(found[0]["cpu"])
 
     @contextmanager
     def engine(self) -> Iterator[docker.DockerClient]:
@@ -138,11 +159,13 @@ class Stack:
             found = [client.api.inspect_container(row["Id"]) for row in listed]
         return {row["Name"].lstrip("/"): row["State"]["Pid"] for row in found}
 
+    @property
+    def stores(self) -> StoreAddresses:
+        return list_addresses(self.layout, ExternalStores())
+
     def query(self, sql: str) -> list[dict[str, Any]]:
         """Rows of the manager's own database."""
-        return asyncio.run(
-            _query(list_addresses(Layout(self.home), ExternalStores()).postgres, sql)
-        )
+        return asyncio.run(_query(self.stores.postgres, sql))
 
     def drift(self) -> list[dict[str, Any]]:
         return self.query("SELECT * FROM slot_drift")
