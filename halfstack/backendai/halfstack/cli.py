@@ -237,11 +237,11 @@ def _render_json(findings: list[Finding]) -> str:
 
 
 def _render_summary(cluster: Cluster) -> str:
-    root = cluster.plan.layout.root
+    root = cluster.core.layout.root
     lines = [
         "",
         f"  first session  {cluster.output.strip()}",
-        f"  API            {cluster.plan.endpoint}",
+        f"  API            {cluster.core.endpoint}",
         f"  credentials    {root}/env-admin.sh, {root}/env-user.sh",
         "",
         "  next:  . .bai/env-user.sh",

@@ -16,6 +16,7 @@ from .services import Service, Standing, encode_services
 from .supervisor import EXIT_ALREADY_RUNNING
 
 _START_SECONDS = 15.0
+_RESTARTS_MAX = 4
 # The guard is a few hundred kilobytes of shell that starts the supervisor again when it is
 # killed; it ends with the supervisor when that one ends by itself.
 _GUARD = f"""
@@ -118,6 +119,7 @@ async def await_healthy(
     """Wait until all answer. Raises SetupFault naming those that do not, and their logs."""
     waiting = set(names)
     deadline = time.monotonic() + seconds
+    restarts: dict[str, int] = {}
     while True:
         standings = {s.name: s for s in await find_standings(layout) or ()}
         sick = [n for n in sorted(waiting) if n not in standings or not standings[n].healthy]
@@ -125,9 +127,25 @@ async def await_healthy(
             return
         if say is not None:
             say(", ".join(sick))
+        for name in sick:
+            if name in standings:
+                restarts.setdefault(name, standings[name].restarts)
+        failing = [n for n in restarts if standings[n].restarts > restarts[n] + _RESTARTS_MAX]
+        if failing:
+            raise _keeps_ending(layout, failing[0], standings[failing[0]])
         if time.monotonic() > deadline:
             raise _never_healthy(layout, sick, standings, seconds)
         await asyncio.sleep(0.02)
+
+
+def _keeps_ending(layout: Layout, name: str, standing: Standing) -> SetupFault:
+    """What a program says last is nearly always why it ended."""
+    log = layout.log_file(name)
+    last = log.read_text(errors="replace").strip().splitlines()[-3:] if log.exists() else []
+    said = "".join(f"\n    {line}" for line in last)
+    return SetupFault(
+        f"{name} {standing.problem} again and again; its last words:{said}", f"read {log}"
+    )
 
 
 def _never_healthy(

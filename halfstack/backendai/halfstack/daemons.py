@@ -23,23 +23,27 @@ KERNEL_ID = 1000
 
 
 @dataclass(frozen=True)
-class Plan:
-    """Everything that the configuration files are made from."""
+class Core:
+    """What the manager's files are made from."""
 
     layout: Layout
     addresses: StoreAddresses
-    engine: Engine
-    bundle: Path
     manager_port: int
-    agent_port: int
 
     @property
     def endpoint(self) -> str:
         return f"http://127.0.0.1:{self.manager_port}"
 
-    @property
-    def agent_id(self) -> str:
-        return name_agent(self.layout)
+
+@dataclass(frozen=True)
+class Node:
+    """What the agent's files are made from."""
+
+    layout: Layout
+    addresses: StoreAddresses
+    agent_port: int
+    engine: Engine
+    bundle: Path
 
 
 def name_agent(layout: Layout) -> str:
@@ -47,45 +51,48 @@ def name_agent(layout: Layout) -> str:
     return f"i-{layout.instance}"
 
 
-def write_configs(plan: Plan) -> None:
-    """`manager.toml`, `agent.toml` and the keys that they name. Idempotent."""
-    etc = plan.layout.etc
-    manager_key = ensure_keypair(etc / "manager.key")
-    ensure_keypair(etc / "agent.key")
-    write_file(etc / "manager-public-keys", manager_key.public + "\n")
+def write_manager_config(core: Core) -> None:
+    """`manager.toml` and the keys that it names. Idempotent."""
+    etc = core.layout.etc
+    key = ensure_keypair(etc / "manager.key")
+    write_file(etc / "manager-public-keys", key.public + "\n")
     sealing_key = etc / "manager.secret"
     if not sealing_key.exists():
         write_file(sealing_key, base64.b64encode(secrets.token_bytes(32)).decode() + "\n")
-    for name, values in (("manager", _compose_manager(plan)), ("agent", _compose_agent(plan))):
-        write_file(etc / f"{name}.toml", render_toml(values))
+    write_file(etc / "manager.toml", render_toml(_compose_manager(core)))
 
 
-def specify_daemons(plan: Plan, stores: tuple[str, ...]) -> tuple[Service, Service]:
-    """The services to keep. A changed file means a restart, so its content is in the digest."""
-    manager = Service(
+def write_agent_config(node: Node) -> None:
+    ensure_keypair(node.layout.etc / "agent.key")
+    write_file(node.layout.etc / "agent.toml", render_toml(_compose_agent(node)))
+
+
+def specify_manager(core: Core, stores: tuple[str, ...]) -> Service:
+    return Service(
         name="manager",
-        argv=_command("mgr", "start-server", "-f", plan.layout.etc / "manager.toml"),
-        probe=Probe("http", "127.0.0.1", plan.manager_port, "/"),
-        env=_mark(plan, "manager"),
-        cwd=str(plan.layout.root),
+        argv=_command("mgr", "start-server", "-f", core.layout.etc / "manager.toml"),
+        probe=Probe("http", "127.0.0.1", core.manager_port, "/"),
+        env=_mark(core.layout, "manager"),
+        cwd=str(core.layout.root),
         after=stores,
-        address=plan.endpoint,
+        address=core.endpoint,
         stop_seconds=20.0,
     )
-    agent = Service(
+
+
+def specify_agent(node: Node, stores: tuple[str, ...]) -> Service:
+    needed = [name for name in stores if name == "etcd"] + ["dockerd"] * node.engine.own
+    return Service(
         name="agent",
-        argv=_command("ag", "start-server", "-f", plan.layout.etc / "agent.toml"),
-        probe=Probe("tcp", "127.0.0.1", plan.agent_port),
-        env=_mark(plan, "agent"),
-        cwd=str(plan.layout.root),
-        after=(
-            *(name for name in stores if name == "etcd"),
-            *(["dockerd"] if plan.engine.own else []),
-        ),
-        address=f"tcp://127.0.0.1:{plan.agent_port}",
+        argv=_command("ag", "start-server", "-f", node.layout.etc / "agent.toml"),
+        probe=Probe("tcp", "127.0.0.1", node.agent_port),
+        # The agent must see the daemon of its file, whatever the caller's shell says.
+        env={**_mark(node.layout, "agent"), "DOCKER_HOST": node.engine.docker_host},
+        cwd=str(node.layout.root),
+        after=tuple(needed),
+        address=f"tcp://127.0.0.1:{node.agent_port}",
         stop_seconds=20.0,
     )
-    return manager, agent
 
 
 def find_program() -> Path:
@@ -97,28 +104,27 @@ def _command(*words: str | Path) -> tuple[str, ...]:
     return (str(find_program()), *(str(word) for word in words))
 
 
-def _mark(plan: Plan, name: str) -> dict[str, str]:
-    content = (plan.layout.etc / f"{name}.toml").read_bytes()
-    mark = {"BAI_CONFIG_DIGEST": hashlib.sha256(content).hexdigest()[:16]}
-    # The agent must see the daemon of its file, whatever the caller's shell says.
-    return {**mark, "DOCKER_HOST": plan.engine.docker_host} if name == "agent" else mark
+def _mark(layout: Layout, name: str) -> dict[str, str]:
+    """A changed file means a restart: its digest is a part of the service."""
+    content = (layout.etc / f"{name}.toml").read_bytes()
+    return {"BAI_CONFIG_DIGEST": hashlib.sha256(content).hexdigest()[:16]}
 
 
-def _compose_manager(plan: Plan) -> Mapping[str, Any]:
-    layout = plan.layout
-    db_host, db_port, user, password, database = split_address(plan.addresses.postgres)
+def _compose_manager(core: Core) -> Mapping[str, Any]:
+    layout = core.layout
+    db_host, db_port, user, password, database = split_address(core.addresses.postgres)
     return {
-        "etcd": _compose_etcd(plan),
+        "etcd": _compose_etcd(core.addresses),
         "db": {
             "addr": {"host": db_host, "port": db_port or 5432},
             "name": database,
             "user": user,
             "password": password,
         },
-        "redis": _compose_redis(plan),
+        "redis": _compose_redis(core.addresses),
         "manager": {
             "id": f"m-{layout.instance}",
-            "service-addr": {"host": "127.0.0.1", "port": plan.manager_port},
+            "service-addr": {"host": "127.0.0.1", "port": core.manager_port},
             "rpc-keypair": str(layout.etc / "manager.key"),
             "secret-key-file": str(layout.etc / "manager.secret"),
             "heartbeat-timeout": 15.0,
@@ -128,14 +134,14 @@ def _compose_manager(plan: Plan) -> Mapping[str, Any]:
     }
 
 
-def _compose_agent(plan: Plan) -> Mapping[str, Any]:
-    layout = plan.layout
-    address = {"host": "127.0.0.1", "port": plan.agent_port}
+def _compose_agent(node: Node) -> Mapping[str, Any]:
+    layout = node.layout
+    address = {"host": "127.0.0.1", "port": node.agent_port}
     return {
-        "etcd": _compose_etcd(plan),
+        "etcd": _compose_etcd(node.addresses),
         "agent": {
-            "mode": plan.engine.backend,
-            "id": plan.agent_id,
+            "mode": node.engine.backend,
+            "id": name_agent(layout),
             "rpc-listen-addr": address,
             "advertised-rpc-addr": address,
             "rpc-keypair": str(layout.etc / "agent.key"),
@@ -143,34 +149,34 @@ def _compose_agent(plan: Plan) -> Mapping[str, Any]:
             "region": "local",
             "resource-group": "default",
             "state-dir": str(layout.data / "agent"),
-            "bundle-dir": str(plan.bundle),
+            "bundle-dir": str(node.bundle),
             "image-dir": str(layout.rootfs),
         },
-        "container": _compose_container(plan),
+        "container": _compose_container(node),
         "resource": _reserve(),
         "logging": {"level": "INFO", "format": "json"},
     }
 
 
-def _compose_container(plan: Plan) -> Mapping[str, Any]:
+def _compose_container(node: Node) -> Mapping[str, Any]:
     values: dict[str, Any] = {
         "kernel-uid": KERNEL_ID,
         "kernel-gid": KERNEL_ID,
-        "scratch-root": str(plan.layout.root / "scratch"),
+        "scratch-root": str(node.layout.root / "scratch"),
         "bind-host": "127.0.0.1",
     }
-    if plan.engine.docker_host:
-        values["docker-host"] = plan.engine.docker_host
+    if node.engine.docker_host:
+        values["docker-host"] = node.engine.docker_host
     return values
 
 
-def _compose_etcd(plan: Plan) -> Mapping[str, Any]:
-    address = {"host": plan.addresses.etcd_host, "port": plan.addresses.etcd_port}
+def _compose_etcd(addresses: StoreAddresses) -> Mapping[str, Any]:
+    address = {"host": addresses.etcd_host, "port": addresses.etcd_port}
     return {"namespace": "local", "addr": address}
 
 
-def _compose_redis(plan: Plan) -> Mapping[str, Any]:
-    host, port, _, password, database = split_address(plan.addresses.redis)
+def _compose_redis(addresses: StoreAddresses) -> Mapping[str, Any]:
+    host, port, _, password, database = split_address(addresses.redis)
     values: dict[str, Any] = {
         "addr": {"host": host, "port": port or 6379},
         "db": int(database or 0),

@@ -9,11 +9,25 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from .control import await_healthy, find_standings, shut_down, start_supervisor, stop_services
+from .control import (
+    await_healthy,
+    ensure_services,
+    find_standings,
+    shut_down,
+    start_supervisor,
+    stop_services,
+)
 from .daemons import name_agent
-from .engine import find_engine, own_docker_host, remove_cgroups, remove_engine, remove_tree
+from .engine import (
+    find_engine,
+    list_group_members,
+    own_docker_host,
+    prepare_engine,
+    remove_cgroups,
+    remove_engine,
+    remove_tree,
+)
 from .faults import SetupFault
-from .network import find_network, remove_network
 from .places import Layout
 from .status import load_wanted
 
@@ -33,9 +47,8 @@ async def bring_down(layout: Layout, say: Callable[[str], None]) -> None:
 
 async def purge(layout: Layout, configured_host: str | None, say: Callable[[str], None]) -> None:
     """Everything of this instance: containers, networks, processes, mounts, files."""
-    standings = await _adopt(layout)
     say("stopping manager and agent")
-    if standings is not None:
+    if await _adopt(layout) is not None:
         await stop_services(layout, ["agent", "manager"])
     say("removing containers and networks")
     await _purge_engine(layout, configured_host)
@@ -43,17 +56,20 @@ async def purge(layout: Layout, configured_host: str | None, say: Callable[[str]
     if await find_standings(layout) is not None:
         await shut_down(layout)
     await asyncio.to_thread(kill_marked, layout)
-    remove_cgroups(f"bai-{layout.instance}")
+    await asyncio.to_thread(remove_cgroups, f"bai-{layout.instance}")
     say(f"deleting {layout.root}")
     for place in (layout.run, layout.root):
         await asyncio.to_thread(remove_tree, place)
 
 
 def kill_marked(layout: Layout) -> None:
-    """End what carries this instance's mark in its environment, sandboxes among them."""
+    """End what carries this instance's mark in its environment, or runs in its cgroups."""
     mark = f"BAI_INSTANCE={layout.instance}".encode()
     deadline = time.monotonic() + 10
-    while found := [pid for pid in _list_pids() if mark in _read_environment(pid)]:
+    while found := [
+        *(pid for pid in _list_pids() if mark in _read_environment(pid)),
+        *list_group_members(f"bai-{layout.instance}"),
+    ]:
         for pid in found:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
@@ -72,17 +88,22 @@ async def _adopt(layout: Layout) -> object:
 
 
 async def _purge_engine(layout: Layout, configured_host: str | None) -> None:
-    if any(service.name == "dockerd" for service in load_wanted(layout)):
-        await await_healthy(layout, _ENGINE, _ENGINE_SECONDS)
+    if (layout.data / "docker").exists():
+        await _revive_engine(layout)
         await remove_engine(layout)
         return
-    network = find_network(layout)
-    if network is not None:
-        await asyncio.to_thread(remove_network, network)
     with suppress(SetupFault):
         engine = await find_engine(layout, configured_host)
         if engine.backend == "docker" and engine.docker_host != own_docker_host(layout):
             await asyncio.to_thread(_remove_labelled, engine.docker_host, name_agent(layout))
+
+
+async def _revive_engine(layout: Layout) -> None:
+    """Only a running daemon can take its containers apart; without one, the kernel's means do."""
+    await start_supervisor(layout)
+    with suppress(SetupFault):
+        await ensure_services(layout, await asyncio.to_thread(prepare_engine, layout))
+        await await_healthy(layout, _ENGINE, _ENGINE_SECONDS)
 
 
 def _remove_labelled(docker_host: str, agent_id: str) -> None:

@@ -213,11 +213,22 @@ def _list_mounts(place: Path) -> list[str]:
     return [path for path in paths if path == str(place) or path.startswith(f"{place}/")]
 
 
+def list_group_members(name: str) -> list[int]:
+    """Processes in the cgroups of ours, in every hierarchy."""
+    files = [path for top in _find_cgroups(name) for path in top.rglob("cgroup.procs")]
+    return sorted({int(word) for path in files for word in path.read_text().split()})
+
+
 def remove_cgroups(name: str) -> None:
-    """Empty groups of ours, in every hierarchy."""
-    for top in {*Path("/sys/fs/cgroup").glob(name), *Path("/sys/fs/cgroup").glob(f"*/{name}")}:
+    """The groups of ours that are empty, in every hierarchy."""
+    for top in _find_cgroups(name):
         for folder in sorted((p for p in top.rglob("*") if p.is_dir()), reverse=True):
             with suppress(OSError):
                 folder.rmdir()
         with suppress(OSError):
             top.rmdir()
+
+
+def _find_cgroups(name: str) -> set[Path]:
+    top = Path("/sys/fs/cgroup")
+    return {*top.glob(name), *top.glob(f"*/{name}")}

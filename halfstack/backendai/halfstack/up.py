@@ -15,14 +15,23 @@ from . import doctor
 from .accounts import compose_fixture, load_accounts, write_environment_files
 from .config import HalfstackSettings
 from .control import await_healthy, ensure_services, find_standings, start_supervisor
-from .daemons import Plan, digest_of, find_program, specify_daemons, write_configs
+from .daemons import (
+    Core,
+    Node,
+    digest_of,
+    find_program,
+    specify_agent,
+    specify_manager,
+    write_agent_config,
+    write_manager_config,
+)
 from .display import Display
 from .engine import Engine, find_engine, prepare_engine
 from .faults import SetupFault
 from .images import ALL, PYTHON, Image, find_cache, import_image, pull_image, unpack_image
 from .places import Layout, write_file
-from .ports import forget_ports, is_port_free, keep_ports
-from .stores import StoreAddresses, find_etcd, list_addresses, prepare_stores
+from .ports import forget_ports, is_port_free, keep_ports, load_ports
+from .stores import find_etcd, list_addresses, prepare_stores
 
 T = TypeVar("T")
 _MANAGER_PORT = 8081
@@ -32,9 +41,9 @@ _FIRST = "first-session"
 
 @dataclass(frozen=True)
 class Cluster:
-    """What `up` has brought: for the summary."""
+    """What `up` has brought: for the summary. `output` is what the first session printed."""
 
-    plan: Plan
+    core: Core
     output: str
     warnings: tuple[str, ...]
 
@@ -46,21 +55,17 @@ async def bring_up(
     with display.step("machine") as say:
         await asyncio.to_thread(_check_machine, layout, settings, say, installs)
     layout.make()
+    await start_supervisor(layout)
     async with asyncio.TaskGroup() as group:
-        engine_task = group.create_task(_bring_engine(layout, settings, display))
-        bundle_task = group.create_task(asyncio.to_thread(_build_bundle, display))
-        stores_task = group.create_task(_bring_stores(layout, settings, display))
-    addresses, names = stores_task.result()
-    plan = await _plan(layout, settings, addresses, engine_task.result(), bundle_task.result())
-    with display.step("database and accounts"):
-        await asyncio.to_thread(_prepare_database, plan)
-    with display.step("manager and agent") as say:
-        await ensure_services(layout, specify_daemons(plan, names))
-        await await_healthy(layout, ["manager", "agent"], _READY_SECONDS, say)
-        write_environment_files(layout, plan.endpoint, PYTHON.name)
+        engine = group.create_task(_bring_engine(layout, settings, display), name="engine")
+        bundle = group.create_task(asyncio.to_thread(_build_bundle, display), name="bundle")
+        manager = group.create_task(_bring_manager(layout, settings, display), name="manager")
+    core, stores = manager.result()
+    await _bring_agent(core, stores, engine.result(), bundle.result(), display)
+    write_environment_files(layout, core.endpoint, PYTHON.name)
     with display.step("first session") as say:
-        output = await _run_first_session(plan, say)
-    return Cluster(plan, output, _list_warnings(settings, plan.engine))
+        output = await _run_first_session(core, say)
+    return Cluster(core, output, _list_warnings(settings, engine.result()))
 
 
 def _check_machine(
@@ -77,38 +82,63 @@ def _check_machine(
             raise SetupFault(f"{finding.name}: {finding.told}", finding.fix)
 
 
-async def _bring_stores(
+async def _bring_manager(
     layout: Layout, settings: HalfstackSettings, display: Display
-) -> tuple[StoreAddresses, tuple[str, ...]]:
+) -> tuple[Core, tuple[str, ...]]:
+    """Stores, then what only needs them. Returns the names of the stores that are ours."""
     with display.step("stores") as say:
-        running = await find_standings(layout)
-        if running is None:
-            _replace_taken_ports(layout)
-        services, _ = await asyncio.gather(
-            prepare_stores(layout, settings.external), start_supervisor(layout)
-        )
+        await _replace_taken_ports(layout)
+        services = await prepare_stores(layout, settings.external)
         await ensure_services(layout, services)
         names = tuple(service.name for service in services)
         await await_healthy(layout, names, _READY_SECONDS, say)
-        return list_addresses(layout, settings.external), names
+    addresses = list_addresses(layout, settings.external)
+    core = Core(layout, addresses, await _keep_manager_port(layout, settings.manager.port))
+    write_manager_config(core)
+    with display.step("database and accounts"):
+        await asyncio.to_thread(_prepare_database, core)
+    with display.step("manager") as say:
+        await ensure_services(layout, [specify_manager(core, names)])
+        await await_healthy(layout, ["manager"], _READY_SECONDS, say)
+    return core, names
 
 
-def _replace_taken_ports(layout: Layout) -> None:
-    """Ports that we chose are ours to change when somebody took them while we were down.
+async def _bring_agent(
+    core: Core, stores: tuple[str, ...], engine: Engine, bundle: Path, display: Display
+) -> None:
+    with display.step("agent") as say:
+        port = keep_ports(core.layout, {"agent": None})["agent"]
+        node = Node(core.layout, core.addresses, port, engine, bundle)
+        write_agent_config(node)
+        await ensure_services(core.layout, [specify_agent(node, stores)])
+        await await_healthy(core.layout, ["agent"], _READY_SECONDS, say)
 
-    A service that still runs without its supervisor holds its own port: that is no thief.
-    """
-    from .ports import load_ports
-    from .processes import find_recorded
 
-    taken = [
-        name
-        for name, port in load_ports(layout).items()
-        if not is_port_free(port)
-        and find_recorded(layout.run / f"{name.removesuffix('-peer')}.process") is None
-    ]
+async def _replace_taken_ports(layout: Layout) -> None:
+    """Ports that we chose are ours to change when somebody took them while we were down."""
+    standings = {standing.name: standing for standing in await find_standings(layout) or ()}
+    taken = []
+    for name, port in load_ports(layout).items():
+        standing = standings.get(name.removesuffix("-peer"))
+        is_ours = standing is not None and standing.pid is not None
+        if not is_ours and not is_port_free(port):
+            taken.append(name)
     if taken:
         forget_ports(layout, taken)
+
+
+async def _keep_manager_port(layout: Layout, wanted: int | None) -> int:
+    """8081 or another free one; a number of `bai.toml` is taken literally."""
+    port = keep_ports(layout, {"manager": wanted or _MANAGER_PORT})["manager"]
+    if wanted is None or wanted == port:
+        return port
+    if not is_port_free(wanted):
+        raise SetupFault(
+            f"port {wanted} of `[manager] port` is taken",
+            "stop what listens there, or choose another port in bai.toml",
+        )
+    forget_ports(layout, ["manager"])
+    return keep_ports(layout, {"manager": wanted})["manager"]
 
 
 async def _bring_engine(layout: Layout, settings: HalfstackSettings, display: Display) -> Engine:
@@ -116,7 +146,6 @@ async def _bring_engine(layout: Layout, settings: HalfstackSettings, display: Di
         engine = await _choose_engine(layout, settings)
         say(engine.reason)
         if engine.own:
-            await start_supervisor(layout)
             services = await asyncio.to_thread(prepare_engine, layout)
             await ensure_services(layout, services)
             await await_healthy(layout, [service.name for service in services], _READY_SECONDS)
@@ -175,41 +204,19 @@ def _build_bundle(display: Display) -> Path:
             raise SetupFault(str(error), "correct that and run `./bai up` again") from error
 
 
-async def _plan(
-    layout: Layout,
-    settings: HalfstackSettings,
-    addresses: StoreAddresses,
-    engine: Engine,
-    bundle: Path,
-) -> Plan:
-    ports = keep_ports(layout, {"manager": settings.manager.port or _MANAGER_PORT, "agent": None})
-    wanted = settings.manager.port
-    if wanted is not None and ports["manager"] != wanted:
-        forget_ports(layout, ["manager"])
-        if not is_port_free(wanted):
-            raise SetupFault(
-                f"port {wanted} of `[manager] port` is taken",
-                "stop what listens there, or choose another port in bai.toml",
-            )
-        ports = keep_ports(layout, {"manager": wanted, "agent": None})
-    plan = Plan(layout, addresses, engine, bundle, ports["manager"], ports["agent"])
-    write_configs(plan)
-    return plan
-
-
-def _prepare_database(plan: Plan) -> None:
+def _prepare_database(core: Core) -> None:
     """Migrations, then first rows; both are skipped when they were done for this release."""
-    fixture = json.dumps(compose_fixture(plan.layout), indent=1)
-    mark = digest_of(plan.addresses.postgres, _list_migrations(), fixture)
-    done = plan.layout.root / "database.done"
+    fixture = json.dumps(compose_fixture(core.layout), indent=1)
+    mark = digest_of(core.addresses.postgres, _list_migrations(), fixture)
+    done = core.layout.root / "database.done"
     if done.exists() and done.read_text() == mark:
         return
-    config = str(plan.layout.etc / "manager.toml")
-    _run_manager(plan, "schema", "upgrade", "-f", config)
-    rows = plan.layout.secrets / "first-rows.json"
+    config = str(core.layout.etc / "manager.toml")
+    _run_manager(core, "schema", "upgrade", "-f", config)
+    rows = core.layout.secrets / "first-rows.json"
     write_file(rows, fixture)
     try:
-        _run_manager(plan, "fixture", "populate", str(rows), "-f", config)
+        _run_manager(core, "fixture", "populate", str(rows), "-f", config)
     finally:
         rows.unlink()
     write_file(done, mark)
@@ -225,30 +232,30 @@ def _list_migrations() -> list[str]:
     )
 
 
-def _run_manager(plan: Plan, *words: str) -> None:
+def _run_manager(core: Core, *words: str) -> None:
     argv = [str(find_program()), "mgr", *words]
-    done = subprocess.run(argv, check=False, capture_output=True, text=True, cwd=plan.layout.root)
+    done = subprocess.run(argv, check=False, capture_output=True, text=True, cwd=core.layout.root)
     if done.returncode != 0:
         said = (done.stderr or done.stdout).strip()[-1500:]
         raise SetupFault(
             f"`backendai mgr {' '.join(words[:2])}` failed: {said}",
-            f"read {plan.layout.log_file('postgres')}, then run `./bai up` again",
+            f"read {core.layout.log_file('postgres')}, then run `./bai up` again",
         )
 
 
-async def _run_first_session(plan: Plan, say: Callable[[str], None]) -> str:
+async def _run_first_session(core: Core, say: Callable[[str], None]) -> str:
     """Run a line of Python in a new session. A second `up` shows what the first one printed."""
     from backendai.client.client import Client
     from backendai.client.config import Config
     from backendai.client.results import NewSession
     from backendai.common.faults import Fault
 
-    kept = plan.layout.root / "first-session.txt"
+    kept = core.layout.root / "first-session.txt"
     if kept.exists():
         say("done before")
         return kept.read_text()
-    user = load_accounts(plan.layout)[1]
-    config = Config((plan.endpoint,), user.access_key, user.secret_key)
+    user = load_accounts(core.layout)[1]
+    config = Config((core.endpoint,), user.access_key, user.secret_key)
     code = "import platform; print(f'hello from {platform.node()}: 6 * 7 = {6 * 7}')"
     async with Client(config) as client:
         try:
@@ -256,28 +263,28 @@ async def _run_first_session(plan: Plan, say: Callable[[str], None]) -> str:
             new = NewSession(image=PYTHON.name, name=_FIRST, reuse=True, max_wait_seconds=60)
             created = await client.sessions.create(new)
             if created.status != "RUNNING":
-                raise await _explain_wait(client.sessions.why, plan, created.status)
+                raise await _explain_wait(client.sessions.why, core, created.status)
             say("running code")
             result = await client.sessions.run_code(_FIRST, code)
         except Fault as fault:
             raise SetupFault(
                 f"the first session failed: {fault}",
-                f"read {plan.layout.log_file('agent')} and {plan.layout.log_file('manager')}",
+                f"read {core.layout.log_file('agent')} and {core.layout.log_file('manager')}",
             ) from fault
         finally:
             with suppress(Fault):
-                await client.sessions.destroy(_FIRST, is_forced=True)
+                await client.sessions.destroy(_FIRST, forced=True)
     write_file(kept, result.stdout)
     return result.stdout
 
 
 async def _explain_wait(
-    why: Callable[[str], Awaitable[object]], plan: Plan, status: str
+    why: Callable[[str], Awaitable[object]], core: Core, status: str
 ) -> SetupFault:
     reason = await why(_FIRST)
     return SetupFault(
         f"the first session is {status} after 60 s: {reason}",
-        f"read {plan.layout.log_file('agent')}, then run `./bai up` again",
+        f"read {core.layout.log_file('agent')}, then run `./bai up` again",
     )
 
 
