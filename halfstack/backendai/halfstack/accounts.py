@@ -48,7 +48,7 @@ def write_environment_files(layout: Layout, endpoint: str, image: str) -> None:
             "BACKEND_SECRET_KEY": account.secret_key,
             "BAI_LOGIN": account.email,
             "BAI_PASSWORD": account.password,
-            "BAI_IMAGE": image,
+            "BACKENDAI_IMAGE": image,
         }
         lines = [f"export {name}='{value}'" for name, value in variables.items()]
         write_file(layout.root / f"env-{account.name}.sh", "\n".join(lines) + "\n")

@@ -43,7 +43,7 @@ class Node:
     addresses: StoreAddresses
     agent_port: int
     engine: Engine
-    bundle: Path
+    bundles: Path
 
 
 def name_agent(layout: Layout) -> str:
@@ -149,7 +149,7 @@ def _compose_agent(node: Node) -> Mapping[str, Any]:
             "region": "local",
             "resource-group": "default",
             "state-dir": str(layout.data / "agent"),
-            "bundle-dir": str(node.bundle),
+            "bundle-dir": str(node.bundles),
             "image-dir": str(layout.rootfs),
         },
         "container": _compose_container(node),

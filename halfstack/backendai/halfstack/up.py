@@ -104,11 +104,11 @@ async def _bring_manager(
 
 
 async def _bring_agent(
-    core: Core, stores: tuple[str, ...], engine: Engine, bundle: Path, display: Display
+    core: Core, stores: tuple[str, ...], engine: Engine, bundles: Path, display: Display
 ) -> None:
     with display.step("agent") as say:
         port = keep_ports(core.layout, {"agent": None})["agent"]
-        node = Node(core.layout, core.addresses, port, engine, bundle)
+        node = Node(core.layout, core.addresses, port, engine, bundles)
         write_agent_config(node)
         await ensure_services(core.layout, [specify_agent(node, stores)])
         await await_healthy(core.layout, ["agent"], _READY_SECONDS, say)
@@ -195,11 +195,13 @@ def _unpack(image: Image, layout: Layout, say: Callable[[str], None]) -> None:
 
 
 def _build_bundle(display: Display) -> Path:
+    """The folder that holds it: the agent finds the bundle there by its digest."""
     from backendai.kernel.bundle import BundleError, build_bundle
 
     with display.step("runner bundle") as say:
         try:
-            return build_bundle(find_cache() / "bundles", progress=say).path
+            build_bundle(find_cache() / "bundles", progress=say)
+            return find_cache() / "bundles"
         except BundleError as error:
             raise SetupFault(str(error), "correct that and run `./bai up` again") from error
 
