@@ -42,6 +42,9 @@ _CONTROLS: Final = {code: f"\\x{code:02x}" for code in (*range(0x20), 0x7F, *ran
     0x2029: "\\u2029",
 }
 
+# JSON itself escapes only those below 0x20.
+_JSON_CONTROLS: Final = {code: f"\\u{code:04x}" for code in (*range(0x7F, 0xA0), 0x2028, 0x2029)}
+
 _context: ContextVar[Mapping[str, object]] = ContextVar("log_context", default={})  # noqa: B039 - never changed in place
 _known_secrets: set[str] = set()
 
@@ -178,7 +181,7 @@ class JsonFormatter(logging.Formatter):
             line.setdefault(name, value)
         if record.exc_info:
             line["traceback"] = _traceback_of(record)
-        return msgspec.json.encode(line).decode("utf-8")
+        return msgspec.json.encode(line).decode("utf-8").translate(_JSON_CONTROLS)
 
 
 class ConsoleFormatter(logging.Formatter):
@@ -231,7 +234,8 @@ def _clean(text: str) -> str:
         text = text.replace(secret, HIDDEN)
     for pattern, replacement in _SECRET_TEXTS:
         text = pattern.sub(replacement, text)
-    return text
+    # Lone surrogates have no encoding; they must not cost the record.
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _traceback_of(record: logging.LogRecord) -> str:

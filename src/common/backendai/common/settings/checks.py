@@ -55,8 +55,17 @@ def text(*, chars_max: int = 255, pattern: str = "", allowed: str = "") -> Check
 
 def optional(check: Check) -> Check:
     """Also the empty text, read as None."""
-    blank = t.Atom("") >> (lambda _: None)
-    return Check(blank | check.trafaret, f'{check.allowed}, or "" for none', check.is_secret)
+    allowed = f'{check.allowed}, or "" for none'
+
+    def check_or_none(value: Any) -> Any:
+        if value == "":
+            return None
+        try:
+            return check.trafaret.check(value)
+        except t.DataError:
+            raise t.DataError(f"must be {allowed}") from None
+
+    return Check(t.Call(check_or_none), allowed, check.is_secret)
 
 
 def choice(*words: str) -> Check:
@@ -160,7 +169,22 @@ def listing(item: Check) -> Check:
 
 def mapping(item: Check) -> Check:
     """A table of free keys."""
-    return Check(t.Mapping(t.String(), item.trafaret), f"a table whose values are {item.allowed}")
+    allowed = f"a table whose values are {item.allowed}"
+
+    def check(value: Any) -> dict[str, Any]:
+        if not isinstance(value, Mapping):
+            raise t.DataError(f"must be {allowed}")
+        made, errors = {}, {}
+        for key, inner in value.items():
+            try:
+                made[str(key)] = item.trafaret.check(inner)
+            except t.DataError as error:
+                errors[str(key)] = error
+        if errors:
+            raise t.DataError(errors)
+        return made
+
+    return Check(t.Call(check), allowed)
 
 
 def is_host(text: str) -> bool:

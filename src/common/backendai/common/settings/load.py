@@ -156,10 +156,6 @@ def _messages(error: t.DataError, entry: Setting) -> Iterator[tuple[tuple[str, .
         return
     for key, inner in error.error.items():
         for path, message in _messages(inner, entry):
-            # The branches of an alternative are numbered; its allowed forms say more than they do.
-            if isinstance(key, int) and not isinstance(error.value, list | tuple):
-                yield (), f"must be {entry.check.allowed}"
-                return
             yield (str(key), *path), message
 
 
