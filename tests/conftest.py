@@ -20,6 +20,10 @@ import redis
 from backendai.halfstack.engine import run_engine
 from backendai.halfstack.images import BUSYBOX, PYTHON, find_cache, import_image
 from backendai.halfstack.stores import StoreAddresses, run_stores
+from tests.running.fixtures import api, shared_stack, stack, started
+
+# A whole system, for the kinds of tests that need one.
+__all__ = ["api", "shared_stack", "stack", "started"]
 
 _numbers = itertools.count(1)
 _VALKEY_DATABASES = 16

@@ -49,8 +49,7 @@ def run(argv: list[str], environ: Mapping[str, str], seconds: float = 300.0, **m
         text=True,
         check=False,
         timeout=seconds,
-        stdin=subprocess.DEVNULL,
-        **more,
+        **{"stdin": subprocess.DEVNULL, **more},
     )
     return Done(done.returncode, done.stdout, done.stderr)
 
