@@ -90,13 +90,11 @@ class Sessions:
         data = await self._channel.query(LIST_QUERY, variables)
         return convert(Page, data["compute_session_list"])
 
-    async def destroy(
-        self, session: str, *, is_forced: bool = False, is_recursive: bool = False
-    ) -> None:
+    async def destroy(self, session: str, *, forced: bool = False, recursive: bool = False) -> None:
         """End a session. Forced also ends what is stuck; recursive also what depends on it."""
         flags = {
-            "forced": "true" if is_forced else None,
-            "recursive": "true" if is_recursive else None,
+            "forced": "true" if forced else None,
+            "recursive": "true" if recursive else None,
         }
         await self._channel.ask(
             Call(method="DELETE", path=path_of("session", session), query=flags)

@@ -1,5 +1,6 @@
 """The `backendai` command: parsing, showing, exit codes. What it does is in the SDK."""
 
+import os
 import sys
 
 
@@ -11,15 +12,16 @@ def main() -> None:
 
     try:
         outcome = root.main(prog_name="backendai", standalone_mode=False)
+        sys.stdout.flush()
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
         sys.exit(130)
     except BrokenPipeError:
-        # The reader went away, as `head` does: nothing is left to say, and no flush may fail.
-        sys.stdout = None
-        sys.exit(0)
+        # The reader went away, as `head` does. What is still buffered must not fail once more.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        sys.exit(1)
     except Exception as error:
         from backendai.client.cli.exits import explain
 

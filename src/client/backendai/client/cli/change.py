@@ -55,7 +55,7 @@ def terminate(sessions: tuple[str, ...], forced: bool, recursive: bool) -> None:
         code = OK
         for session in sessions:
             try:
-                await client.sessions.destroy(session, is_forced=forced, is_recursive=recursive)
+                await client.sessions.destroy(session, forced=forced, recursive=recursive)
             except Fault as fault:
                 code = code or explain(fault)
             else:

@@ -13,13 +13,18 @@ from backendai.client.results import Batch, Step
 
 
 async def run_shown(
-    client: Client, session: str, code: str = "", *, batch: Batch | None = None
+    client: Client,
+    session: str,
+    terminal: Terminal,
+    code: str = "",
+    *,
+    batch: Batch | None = None,
 ) -> int:
     """Runs code or commands, printing as it goes; gives the exit code.
 
     The first Ctrl-C interrupts the code, which may still print; the second leaves it alone.
     """
-    steps = client.sessions.execute(session, code, batch=batch, on_input=Terminal().answer)
+    steps = client.sessions.execute(session, code, batch=batch, on_input=terminal.answer)
     async with asyncio.TaskGroup() as tasks:
         with _interruptions() as pressed:
             watcher = tasks.create_task(_pass_on(pressed, client, session), name="ctrl-c")

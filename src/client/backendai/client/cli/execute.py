@@ -43,12 +43,14 @@ async def run_parts(
 ) -> int:
     """Runs snippets one after the other until one fails, then the command if there is one."""
     from backendai.client.cli.console import run_shown
+    from backendai.client.cli.terminal import Terminal
     from backendai.client.results import Batch
 
+    terminal = Terminal()
     for code in snippets:
-        exit_code = await run_shown(client, session, code)
+        exit_code = await run_shown(client, session, terminal, code)
         if exit_code:
             return exit_code
     if command:
-        return await run_shown(client, session, batch=Batch(exec=shlex.join(command)))
+        return await run_shown(client, session, terminal, batch=Batch(exec=shlex.join(command)))
     return 0

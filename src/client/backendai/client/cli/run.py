@@ -84,11 +84,12 @@ async def _run(client: "Client", options: dict[str, Any], command: list[str]) ->
 
 async def _use(client: "Client", session: str, options: dict[str, Any], command: list[str]) -> int:
     from backendai.client.cli.console import run_shown
+    from backendai.client.cli.terminal import Terminal
 
     if options["files"]:
         await client.sessions.upload(session, options["files"])
     if batch := _batch_of(options):
-        return await run_shown(client, session, batch=batch)
+        return await run_shown(client, session, Terminal(), batch=batch)
     snippets = options["snippets"]
     if not snippets and not command:
         snippets = (_read_script(options["files"][0]),)
@@ -111,6 +112,6 @@ async def _end(client: "Client", session: str) -> None:
     from backendai.common.faults import SessionNotFound
 
     try:
-        await client.sessions.destroy(session, is_forced=True)
+        await client.sessions.destroy(session, forced=True)
     except SessionNotFound:
         return

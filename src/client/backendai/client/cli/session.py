@@ -2,25 +2,26 @@
 
 from backendai.client.cli.lazy import LazyGroup
 
-_HERE = "backendai.client.cli"
-
 session = LazyGroup(
     "session",
     {
-        "create": (f"{_HERE}.create:create", "Start a session."),
-        "list": (f"{_HERE}.listing:ps", "List sessions; the same as `backendai ps`."),
-        "info": (f"{_HERE}.look:info", "Show what a session is."),
-        "why": (f"{_HERE}.look:why", "Say why a session waits, runs or ended."),
-        "history": (f"{_HERE}.look:history", "Show each move of a session and its cause."),
-        "events": (f"{_HERE}.look:events", "Follow what happens to a session."),
-        "logs": (f"{_HERE}.look:logs", "Print what a session printed."),
-        "exec": (f"{_HERE}.execute:execute", "Run code or a command in a session."),
-        "ls": (f"{_HERE}.files:ls", "List files of a session."),
-        "upload": (f"{_HERE}.files:upload", "Copy files into a session."),
-        "download": (f"{_HERE}.files:download", "Copy files out of a session."),
-        "rename": (f"{_HERE}.change:rename", "Give a session another name."),
-        "restart": (f"{_HERE}.change:restart", "Start a session's containers again."),
-        "terminate": (f"{_HERE}.change:terminate", "End sessions."),
+        "create": ("backendai.client.cli.create:create", "Start a session."),
+        "list": ("backendai.client.cli.listing:ps", "List sessions; the same as `backendai ps`."),
+        "info": ("backendai.client.cli.look:info", "Show what a session is."),
+        "why": ("backendai.client.cli.look:why", "Say why a session waits, runs or ended."),
+        "history": (
+            "backendai.client.cli.look:history",
+            "Show each move of a session and its cause.",
+        ),
+        "events": ("backendai.client.cli.look:events", "Follow what happens to a session."),
+        "logs": ("backendai.client.cli.look:logs", "Print what a session printed."),
+        "exec": ("backendai.client.cli.execute:execute", "Run code or a command in a session."),
+        "ls": ("backendai.client.cli.files:ls", "List files of a session."),
+        "upload": ("backendai.client.cli.files:upload", "Copy files into a session."),
+        "download": ("backendai.client.cli.files:download", "Copy files out of a session."),
+        "rename": ("backendai.client.cli.change:rename", "Give a session another name."),
+        "restart": ("backendai.client.cli.change:restart", "Start a session's containers again."),
+        "terminate": ("backendai.client.cli.change:terminate", "End sessions."),
     },
     help="""Start, look at, use and end sessions.
 

@@ -10,6 +10,7 @@ from typing import Final
 
 from backendai.client.results import Prompt
 
+STDIN: Final = 0
 CHUNK_BYTES: Final = 65536
 
 
@@ -45,15 +46,18 @@ class LineReader:
 
 
 class Terminal:
-    """Answers prompts of code from stdin, unseen where a password is asked for."""
+    """Answers prompts of code from stdin, unseen where a password is asked for.
+
+    One for a whole command: it may hold lines that the next execution asks for.
+    """
 
     def __init__(self) -> None:
-        self._lines = LineReader(sys.stdin.fileno())
+        self._lines = LineReader(STDIN)
 
     async def answer(self, prompt: Prompt) -> str:
-        if not (prompt.is_password and sys.stdin.isatty()):
+        if not (prompt.is_password and os.isatty(STDIN)):
             return await self._lines.read_line()
-        with _without_echo(sys.stdin.fileno()):
+        with _without_echo(STDIN):
             line = await self._lines.read_line()
         sys.stderr.write("\n")
         return line

@@ -1,0 +1,78 @@
+"""Exit codes by kind of fault, and what is said to people."""
+
+import pytest
+
+from backendai.client.cli.exits import describe, exit_code_of, explain
+from backendai.client.faults import NotConfigured, Unreachable, WaitedTooLong
+from backendai.common.faults import (
+    AgentFailure,
+    AgentTimeout,
+    AuthFailed,
+    Conflict,
+    Fault,
+    Forbidden,
+    InvalidAuthParams,
+    InvalidParams,
+    Kind,
+    QuotaExceeded,
+    SessionAlreadyExists,
+    SessionNotFound,
+    TooManySessionsMatched,
+    fault_from_problem,
+)
+
+CODES = [
+    (Fault(), 1),
+    (AgentFailure(), 1),
+    (WaitedTooLong(), 3),
+    (InvalidParams(), 4),
+    (NotConfigured(), 4),
+    (AuthFailed(), 5),
+    (InvalidAuthParams(), 5),
+    (Forbidden(), 5),
+    (SessionNotFound(), 6),
+    (Conflict(), 7),
+    (SessionAlreadyExists(), 7),
+    (QuotaExceeded(), 7),
+    (Unreachable(), 8),
+    (AgentTimeout(), 8),
+    (fault_from_problem(502, None), 8),
+]
+
+
+@pytest.mark.parametrize(("fault", "code"), CODES, ids=str)
+def test_a_kind_has_its_exit_code(fault: Fault, code: int) -> None:
+    assert exit_code_of(fault) == code
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_no_fault_exits_as_success_or_as_wrong_usage(kind: Kind) -> None:
+    fault = Fault()
+    fault.kind = kind
+    assert exit_code_of(fault) not in (0, 2)
+
+
+def test_every_wrong_field_is_told() -> None:
+    lines = list(describe(InvalidParams(facts={"cpu": "too many", "mem": "no size"})))
+    assert "  cpu: too many" in lines
+    assert "  mem: no size" in lines
+
+
+def test_matches_and_the_existing_session_are_told() -> None:
+    match = {"id": "1", "name": "demo", "status": "RUNNING"}
+    assert "  1  demo  RUNNING" in list(
+        describe(TooManySessionsMatched(facts={"matches": [match]}))
+    )
+    existing = SessionAlreadyExists(facts={"existingSessionId": "abc"})
+    assert any("abc" in line and "--reuse" in line for line in describe(existing))
+
+
+def test_what_nobody_answers_names_the_address_and_the_next_step() -> None:
+    told = "\n".join(describe(Unreachable("http://h:1: Connection refused")))
+    assert "http://h:1" in told
+    assert "./bai status" in told
+
+
+def test_what_is_no_fault_is_not_swallowed() -> None:
+    with pytest.raises(ZeroDivisionError):
+        explain(ZeroDivisionError())

@@ -1,0 +1,71 @@
+"""The command line costs nothing but what is called."""
+
+import subprocess
+import sys
+
+import click
+import pytest
+
+from backendai.client.cli.dashes import CommandAfterDashes
+from backendai.client.cli.lazy import KNOWN_PLUGINS, LazyGroup
+from backendai.client.cli.root import OWN, root
+from backendai.client.cli.session import session
+
+DEAR = {"aiohttp", "rich", "sqlalchemy", "docker", "numpy", "msgspec", "asyncio", "ssl"}
+
+
+def imported_by(code: str) -> set[str]:
+    """Top-level modules that a new interpreter has after `code`."""
+    report = "import sys; sys.stderr.write(' '.join({n.partition('.')[0] for n in sys.modules}))"
+    done = subprocess.run(
+        [sys.executable, "-c", f"{code}\n{report}"], capture_output=True, text=True, check=True
+    )
+    return set(done.stderr.split())
+
+
+def test_importing_the_command_imports_nothing_dear() -> None:
+    assert not imported_by("import backendai.client.cli.root, backendai.client.cli") & DEAR
+
+
+def test_help_imports_nothing_dear() -> None:
+    words = "['--help'], prog_name='backendai', standalone_mode=False"
+    code = f"from backendai.client.cli.root import root; root.main({words})"
+    assert not imported_by(code) & DEAR
+
+
+def test_plain_commands_never_import_the_web_client() -> None:
+    code = "import backendai.client.cli.listing, backendai.client.cli.connect"
+    assert not imported_by(code) & {"aiohttp", "rich"}
+
+
+@pytest.mark.parametrize("group", [root, session], ids=lambda group: str(group.name))
+def test_each_own_command_loads_and_has_help_with_an_example(group: LazyGroup) -> None:
+    context = click.Context(group, info_name="backendai")
+    for name in group.table:
+        command = group.get_command(context, name)
+        assert command is not None
+        assert "Example" in (command.help or ""), name
+
+
+def test_installed_plugins_are_listed_with_short_help() -> None:
+    text = root.get_help(click.Context(root, info_name="backendai"))
+    for name in ("up", "mgr", "ag", *OWN):
+        assert f"\n  {name} " in text
+    assert KNOWN_PLUGINS["up"] in text
+
+
+def test_an_unknown_command_is_no_command() -> None:
+    assert root.get_command(click.Context(root), "nosuch") is None
+
+
+def test_what_follows_dashes_is_not_parsed() -> None:
+    seen: list[object] = []
+
+    @click.command(cls=CommandAfterDashes)
+    @click.argument("files", nargs=-1)
+    @click.pass_context
+    def take(ctx: click.Context, files: tuple[str, ...]) -> None:
+        seen.extend([files, ctx.meta["command"]])
+
+    take.main(["a", "--", "sh", "-c", "--", "x"], standalone_mode=False)
+    assert seen == [("a",), ["sh", "-c", "--", "x"]]

@@ -1,0 +1,65 @@
+"""Every async method of every noun has its sync twin, taken from the same function."""
+
+import inspect
+from typing import Any
+
+import pytest
+
+from backendai.client import Client, SyncClient
+from backendai.client.blocking import (
+    BlockingImages,
+    BlockingSessions,
+    BlockingSystem,
+    Iterates,
+    Loop,
+    Waits,
+)
+from backendai.client.images import Images
+from backendai.client.sessions import Sessions
+from backendai.client.system import System
+
+TWINS = [(Sessions, BlockingSessions), (Images, BlockingImages), (System, BlockingSystem)]
+
+
+def public_methods(noun: type[Any]) -> dict[str, Any]:
+    return {name: value for name, value in vars(noun).items() if not name.startswith("_")}
+
+
+@pytest.mark.parametrize(("noun", "twin"), TWINS)
+def test_each_method_has_its_twin(noun: type[Any], twin: type[Any]) -> None:
+    methods = public_methods(noun)
+    twins = {name: value.method for name, value in public_methods(twin).items()}
+    assert twins == methods
+
+
+@pytest.mark.parametrize(("noun", "twin"), TWINS)
+def test_iterators_iterate_and_coroutines_wait(noun: type[Any], twin: type[Any]) -> None:
+    for name, method in public_methods(noun).items():
+        returned = str(inspect.signature(method).return_annotation)
+        expected = Iterates if "AsyncGenerator" in returned else Waits
+        assert isinstance(vars(twin)[name], expected), name
+        assert vars(twin)[name].__doc__ == method.__doc__
+
+
+def test_both_clients_have_the_same_nouns() -> None:
+    def nouns(client: type[Any]) -> set[str]:
+        source = inspect.getsource(client.__init__)
+        return {name for name in ("sessions", "images", "system") if f"self.{name} =" in source}
+
+    assert nouns(Client) == nouns(SyncClient) == {"sessions", "images", "system"}
+
+
+def test_a_loop_gives_results_and_raises_errors() -> None:
+    async def fail() -> None:
+        raise LookupError("gone")
+
+    async def answer() -> int:
+        return 42
+
+    loop = Loop()
+    try:
+        assert loop.run(answer()) == 42
+        with pytest.raises(LookupError, match="gone"):
+            loop.run(fail())
+    finally:
+        loop.close()

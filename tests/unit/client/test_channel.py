@@ -1,0 +1,213 @@
+"""The channel: targets and signatures, repetition after broken connections, faults."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from backendai.client.channel import Call, Channel, decode, path_of
+from backendai.client.config import Config
+from backendai.client.faults import ConnectionLost, UnexpectedAnswer, Unreachable
+from backendai.client.transport import Answer, Request
+from backendai.common.clock import EPOCH
+from backendai.common.faults import (
+    AuthFailed,
+    Fault,
+    GraphQLFault,
+    Kind,
+    QuotaExceeded,
+    SessionNotFound,
+    to_problem,
+)
+from backendai.common.ids import SeededIds
+from backendai.common.signing import SignedRequest, SignMethod, parse_authorization, verify
+
+SECRET = "secret of the test"
+
+
+class HurryingClock:
+    """Sleeping takes no real time."""
+
+    def __init__(self) -> None:
+        self.elapsed = 0.0
+
+    def now(self) -> datetime:
+        return EPOCH
+
+    def monotonic(self) -> float:
+        return self.elapsed
+
+    async def sleep(self, seconds: float) -> None:
+        self.elapsed += seconds
+
+
+class ScriptedTransport:
+    """Answers in order; the last one again and again."""
+
+    def __init__(self, outcomes: Sequence[Answer | Fault]) -> None:
+        self.outcomes = list(outcomes)
+        self.sent: list[Request] = []
+
+    async def send(self, request: Request) -> Answer:
+        self.sent.append(request)
+        outcome = self.outcomes.pop(0) if len(self.outcomes) > 1 else self.outcomes[0]
+        if isinstance(outcome, Fault):
+            raise outcome
+        return outcome
+
+    async def close(self) -> None:
+        self.outcomes = []
+
+
+def open_channel(
+    *outcomes: Answer | Fault,
+    endpoints: tuple[str, ...] = ("http://h:8081",),
+    signs_body: bool = False,
+) -> tuple[Channel, ScriptedTransport]:
+    transport = ScriptedTransport(outcomes or [Answer(200, body=b"{}")])
+    config = Config(endpoints, "AKIA", SECRET, domain="lab", signs_body=signs_body)
+    channel = Channel(config, transport, clock=HurryingClock(), ids=SeededIds(1))
+    return channel, transport
+
+
+def refuse(fault: Fault) -> Answer:
+    return Answer(fault.http_status, body=msgspec.json.encode(to_problem(fault)))
+
+
+def check_signature(request: Request, content_type: str) -> None:
+    """As a server does, from what is on the wire alone."""
+    claimed = SignedRequest(
+        method=request.method,
+        target=request.target,
+        date_text=request.headers["Date"],
+        host=request.headers["Host"],
+        content_type=content_type,
+        version=request.headers["X-BackendAI-Version"],
+    )
+    verify(claimed, parse_authorization(request.headers["Authorization"]), SECRET)
+
+
+async def test_a_request_is_addressed_and_signed() -> None:
+    channel, transport = open_channel()
+    await channel.ask(Call(method="POST", path="/session", json={"name": "a"}))
+    (request,) = transport.sent
+    assert (request.address, request.target) == ("http://h:8081", "/session")
+    assert request.headers["X-BackendAI-Domain"] == "lab"
+    assert request.headers["Content-Type"] == "application/json"
+    assert request.body == b'{"name":"a"}'
+    check_signature(request, "application/json")
+
+
+async def test_a_base_path_is_part_of_the_signed_target() -> None:
+    channel, transport = open_channel(endpoints=("https://h:443/base",))
+    await channel.ask(Call(method="GET", path="/session", query={"a": "b c", "left_out": None}))
+    (request,) = transport.sent
+    assert (request.address, request.target) == ("https://h", "/base/session?a=b+c")
+    check_signature(request, "text/plain")
+
+
+@given(session=st.text(min_size=1), value=st.text())
+async def test_any_name_survives_the_way_into_a_target(session: str, value: str) -> None:
+    name = session.encode("utf-8", "replace").decode()
+    text = value.encode("utf-8", "replace").decode()
+    channel, transport = open_channel()
+    await channel.ask(Call(method="GET", path=path_of("session", name), query={"name": text}))
+    target = transport.sent[0].target
+    assert target.isascii()
+    parts = urlsplit(f"http://h{target}")
+    assert unquote(parts.path.removeprefix("/session/")) == name
+    assert parse_qsl(parts.query, keep_blank_values=True) == [("name", text)]
+    check_signature(transport.sent[0], "text/plain")
+
+
+async def test_multipart_is_signed_without_its_boundary_and_upgrades_without_a_type() -> None:
+    channel, transport = open_channel()
+    form = "multipart/form-data; boundary=x"
+    await channel.ask(Call(method="POST", path="/a", body=b"-", content_type=form))
+    await channel.ask(Call(method="GET", path="/b", content_type=""))
+    assert transport.sent[0].headers["Content-Type"] == form
+    check_signature(transport.sent[0], "multipart/form-data")
+    assert "Content-Type" not in transport.sent[1].headers
+    check_signature(transport.sent[1], "application/octet-stream")
+
+
+async def test_the_second_form_covers_the_body() -> None:
+    channel, transport = open_channel(signs_body=True)
+    await channel.ask(Call(method="POST", path="/session", json={}))
+    headers = transport.sent[0].headers
+    assert parse_authorization(headers["Authorization"]).method is SignMethod.BODY
+    assert len(headers["X-BackendAI-Nonce"]) >= 16
+
+
+async def test_a_repeatable_call_goes_on_after_a_lost_connection() -> None:
+    channel, transport = open_channel(
+        ConnectionLost("reset"), Unreachable("refused"), Answer(200, body=b'{"a": 1}')
+    )
+    answer = await channel.ask(Call(method="GET", path="/", repeatable=True))
+    assert answer.body == b'{"a": 1}'
+    assert len(transport.sent) == 3
+
+
+async def test_a_repetition_ends_after_its_time() -> None:
+    channel, transport = open_channel(ConnectionLost("reset"))
+    with pytest.raises(ConnectionLost):
+        await channel.ask(Call(method="GET", path="/", repeatable=True))
+    assert 10 <= channel.clock.monotonic() <= 20
+    assert len(transport.sent) > 10
+
+
+async def test_what_may_not_happen_twice_is_not_repeated() -> None:
+    channel, transport = open_channel(ConnectionLost("reset"), Answer(204))
+    with pytest.raises(ConnectionLost):
+        await channel.ask(Call(method="PATCH", path="/session/a"))
+    assert len(transport.sent) == 1
+
+
+async def test_each_address_is_tried_once_when_nothing_listens() -> None:
+    addresses = ("http://a", "http://b")
+    channel, transport = open_channel(Unreachable("refused"), endpoints=addresses)
+    with pytest.raises(Unreachable):
+        await channel.ask(Call(method="GET", path="/", repeatable=True))
+    assert [request.address for request in transport.sent] == ["http://a", "http://b"]
+
+
+@pytest.mark.parametrize(
+    "fault", [AuthFailed("Signature mismatch"), SessionNotFound(), QuotaExceeded("cpu: 2 of 1")]
+)
+async def test_the_servers_fault_is_raised_as_its_class(fault: Fault) -> None:
+    channel, _ = open_channel(refuse(fault))
+    with pytest.raises(type(fault)) as caught:
+        await channel.ask(Call(method="GET", path="/"))
+    assert caught.value.detail == fault.detail
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"), [(502, Kind.UNAVAILABLE), (404, Kind.NOT_FOUND), (500, Kind.INTERNAL)]
+)
+async def test_an_answer_of_a_stranger_is_a_fault_of_its_status(status: int, kind: Kind) -> None:
+    channel, _ = open_channel(Answer(status, body=b"<html>no</html>"))
+    with pytest.raises(Fault) as caught:
+        await channel.ask(Call(method="GET", path="/"))
+    assert caught.value.kind is kind
+
+
+async def test_a_redirection_is_no_answer() -> None:
+    channel, _ = open_channel(Answer(302))
+    with pytest.raises(UnexpectedAnswer):
+        await channel.ask(Call(method="GET", path="/"))
+
+
+async def test_graphql_errors_are_raised_with_their_messages() -> None:
+    body = msgspec.json.encode({"data": None, "errors": [{"message": "no such field"}]})
+    channel, _ = open_channel(Answer(200, body=body))
+    with pytest.raises(GraphQLFault, match="no such field"):
+        await channel.query("query { a }", {})
+
+
+def test_wrong_json_is_an_unexpected_answer() -> None:
+    with pytest.raises(UnexpectedAnswer):
+        decode(dict[str, int], b'{"a": "b"}')

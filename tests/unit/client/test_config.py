@@ -1,0 +1,64 @@
+"""Configuration: what the environment must say, and what is refused."""
+
+import pytest
+
+from backendai.client.config import Config
+from backendai.client.faults import NotConfigured
+
+ENVIRON = {
+    "BACKEND_ENDPOINT": "http://127.0.0.1:8081/",
+    "BACKEND_ACCESS_KEY": "AKIA",
+    "BACKEND_SECRET_KEY": "secret",
+}
+
+
+def test_environment_gives_defaults() -> None:
+    config = Config.from_environment(ENVIRON)
+    assert config.endpoints == ("http://127.0.0.1:8081",)
+    assert (config.domain, config.project) == ("default", "default")
+    assert config.verify_certificates
+    assert not config.signs_body
+
+
+def test_environment_names_domain_project_and_several_addresses() -> None:
+    more = {
+        "BACKEND_ENDPOINT": "http://a:1, https://b",
+        "BACKEND_DOMAIN": "lab",
+        "BACKEND_GROUP": "vision",
+        "BACKEND_SKIP_SSLCERT_VALIDATION": "yes",
+        "BACKEND_SIGN_BODY": "yes",
+    }
+    config = Config.from_environment(ENVIRON | more)
+    assert config.endpoints == ("http://a:1", "https://b")
+    assert (config.domain, config.project) == ("lab", "vision")
+    assert not config.verify_certificates
+    assert config.signs_body
+
+
+def test_missing_variables_are_named_all_at_once_with_the_fix() -> None:
+    with pytest.raises(NotConfigured) as caught:
+        Config.from_environment({})
+    for text in (*ENVIRON, ". .bai/env-user.sh"):
+        assert text in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "address", ["localhost:8081", "ftp://a", "http://", "http://u:p@h", "http://h?x"]
+)
+def test_what_is_no_address_is_refused(address: str) -> None:
+    with pytest.raises(NotConfigured, match=r"address|query"):
+        Config((address,), "AKIA", "secret")
+
+
+def test_only_signed_requests_are_offered() -> None:
+    with pytest.raises(NotConfigured, match="BACKEND_ENDPOINT_TYPE"):
+        Config.from_environment({**ENVIRON, "BACKEND_ENDPOINT_TYPE": "session"})
+
+
+def test_one_key_without_the_other_is_refused() -> None:
+    with pytest.raises(NotConfigured, match="both"):
+        Config(("http://h",), "AKIA", "")
+
+
+def test_the_secret_key_is_not_shown() -> None:
+    assert "secret" not in repr(Config(("http://h",), "AKIA", "secret"))
