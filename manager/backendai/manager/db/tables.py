@@ -229,9 +229,13 @@ agents: Final = sa.Table(
     _flag("schedulable", True),
     _flag("engine_reachable", True),
     sa.Column("engine_detail", sa.Text, nullable=False, server_default=""),
+    # Why the agent holds back stopping many containers at once, where it does.
+    sa.Column("halted", sa.Text, nullable=False, server_default=""),
     _object("plugins"),
     _time("first_contact"),
     _time("last_seen_at"),
+    # Since when it has been heard without a gap: a flapping node has to prove itself.
+    _time("steady_since"),
     _time("lost_at"),
     sa.Column("flaps", sa.Integer, nullable=False, server_default="0"),
 )

@@ -1,0 +1,1 @@
+"""The nodes: what is known of them, whether they can be trusted, and how to reach them."""

@@ -1,0 +1,246 @@
+"""Nodes in Postgres: what they report, and their status. Ages are by the database's clock."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from backendai.common.contracts.agent import AgentReport, ImageReport
+from backendai.common.enums import AgentStatus
+from backendai.common.faults import AgentNotFound, ResourceGroupNotFound
+from backendai.common.ids import AgentId, IdSource
+from backendai.manager.db import tables as t
+
+from .model import AgentRow, Contact
+
+_a: Final = t.agents.c
+_NOW: Final = sa.func.clock_timestamp()
+
+
+def _seconds_since(column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+    return sa.cast(sa.func.coalesce(sa.extract("epoch", _NOW - column), 0), sa.Float)
+
+
+_COLUMNS: Final = (
+    _a.id,
+    _a.status,
+    _a.address,
+    _a.public_key,
+    _a.instance,
+    _a.resource_group,
+    _a.region,
+    _a.architecture,
+    _a.backend,
+    _a.version,
+    _a.schedulable,
+    _a.engine_reachable,
+    _a.engine_detail,
+    _a.halted,
+    _a.plugins,
+    _a.first_contact,
+    _a.last_seen_at,
+    _a.lost_at,
+    _a.flaps,
+    _seconds_since(_a.last_seen_at).label("silent_seconds"),
+    _seconds_since(_a.steady_since).label("steady_seconds"),
+    _seconds_since(_a.status_changed_at).label("status_seconds"),
+)
+
+
+async def list_agents(conn: AsyncConnection) -> list[AgentRow]:
+    found = await conn.execute(sa.select(*_COLUMNS).order_by(_a.id))
+    return [_row(row._mapping) for row in found]
+
+
+async def find_agent(
+    conn: AsyncConnection, agent_id: AgentId, *, lock: bool = False
+) -> AgentRow | None:
+    statement = sa.select(*_COLUMNS).where(_a.id == agent_id)
+    found = (await conn.execute(statement.with_for_update() if lock else statement)).first()
+    return None if found is None else _row(found._mapping)
+
+
+async def load_capacities(conn: AsyncConnection) -> dict[AgentId, dict[str, Decimal]]:
+    found = await conn.execute(
+        sa.select(t.agent_slots.c.agent_id, t.agent_slots.c.slot, t.agent_slots.c.capacity)
+    )
+    return _by_agent(found)
+
+
+async def load_occupied(
+    conn: AsyncConnection, agent_ids: Sequence[str] | None = None
+) -> dict[AgentId, dict[str, Decimal]]:
+    """The sums of live allocations of each node."""
+    held = t.allocations.c
+    statement = (
+        sa.select(held.agent_id, held.slot, sa.func.sum(held.amount))
+        .where(held.freed_at.is_(None))
+        .group_by(held.agent_id, held.slot)
+    )
+    if agent_ids is not None:
+        statement = statement.where(held.agent_id.in_(agent_ids))
+    return _by_agent(await conn.execute(statement))
+
+
+async def hear(conn: AsyncConnection, agent_id: AgentId, gap_seconds: float, instance: str) -> bool:
+    """Note a word from a node; a silence of `gap_seconds` before it begins its probation anew.
+
+    False when the node, or this life of it, is not known: its report must be recorded first.
+    """
+    is_gap = _seconds_since(_a.last_seen_at) >= gap_seconds
+    done = await conn.execute(
+        sa.update(t.agents)
+        .where(_a.id == agent_id, _a.instance == instance)
+        .values(last_seen_at=_NOW, steady_since=sa.case((is_gap, _NOW), else_=_a.steady_since))
+        .returning(_a.id)
+    )
+    return done.first() is not None
+
+
+async def record_report(conn: AsyncConnection, contact: Contact, report: AgentReport) -> None:
+    """Take what a node says of itself: its row and its capacity. Its status is judged elsewhere.
+
+    Raises ResourceGroupNotFound when the node belongs to an unknown resource group.
+    """
+    group = await conn.scalar(
+        sa.select(t.resource_groups.c.name).where(t.resource_groups.c.name == report.resource_group)
+    )
+    if group is None:
+        raise ResourceGroupNotFound(f"{report.resource_group}, of agent {report.agent_id}")
+    said = {
+        "address": contact.address,
+        "public_key": contact.public_key,
+        "instance": report.instance,
+        "resource_group": report.resource_group,
+        "region": report.region,
+        "architecture": report.architecture,
+        "backend": report.backend,
+        "version": report.daemon_version,
+        "engine_reachable": report.engine_reachable,
+        "engine_detail": report.engine_detail,
+        "halted": report.halted,
+        "plugins": dict(report.plugins),
+    }
+    first = {
+        "id": report.agent_id,
+        "status": AgentStatus.ALIVE.value,
+        "status_changed_at": _NOW,
+        "first_contact": _NOW,
+        "last_seen_at": _NOW,
+        "steady_since": _NOW,
+    }
+    statement = upsert(t.agents).values(**first, **said)
+    await conn.execute(statement.on_conflict_do_update(index_elements=["id"], set_=said))
+    await _record_capacity(conn, report.agent_id, report.capacity)
+
+
+async def _record_capacity(
+    conn: AsyncConnection, agent_id: str, capacity: Mapping[str, str]
+) -> None:
+    gone = sa.delete(t.agent_slots).where(
+        t.agent_slots.c.agent_id == agent_id, t.agent_slots.c.slot.not_in(list(capacity))
+    )
+    await conn.execute(gone)
+    if not capacity:
+        return
+    statement = upsert(t.agent_slots).values(
+        [
+            {"agent_id": agent_id, "slot": slot, "capacity": Decimal(amount)}
+            for slot, amount in sorted(capacity.items())
+        ]
+    )
+    await conn.execute(
+        statement.on_conflict_do_update(
+            index_elements=["agent_id", "slot"], set_={"capacity": statement.excluded.capacity}
+        )
+    )
+
+
+async def record_images(
+    conn: AsyncConnection, agent_id: AgentId, images: Sequence[ImageReport], ids: IdSource
+) -> None:
+    """Make the images that a node has known, and which those are."""
+    on_node = t.image_agents.c
+    await conn.execute(sa.delete(t.image_agents).where(on_node.agent_id == agent_id))
+    unique = {(image.name, image.architecture): image for image in images}
+    if not unique:
+        return
+    statement = upsert(t.images).values(
+        [_image_values(image, ids) for _, image in sorted(unique.items())]
+    )
+    # What an administrator registered stays as it is; what nodes told of is told anew.
+    told = {
+        "digest": statement.excluded.digest,
+        "size_bytes": statement.excluded.size_bytes,
+        "labels": sa.case(
+            (t.images.c.is_local, statement.excluded.labels), else_=t.images.c.labels
+        ),
+    }
+    known = await conn.execute(
+        statement.on_conflict_do_update(
+            index_elements=["name", "architecture"], set_=told
+        ).returning(t.images.c.id)
+    )
+    rows = [{"image_id": row.id, "agent_id": agent_id} for row in known]
+    await conn.execute(upsert(t.image_agents).on_conflict_do_nothing(), rows)
+
+
+async def set_status(conn: AsyncConnection, row: AgentRow, status: AgentStatus, flaps: int) -> bool:
+    """Move a node's status; False when another manager did meanwhile."""
+    done = await conn.execute(
+        sa.update(t.agents)
+        .where(_a.id == row.id, _a.status == row.status.value)
+        .values(
+            status=status.value,
+            status_changed_at=_NOW,
+            flaps=flaps,
+            lost_at=_NOW if status is AgentStatus.LOST else None,
+        )
+        .returning(_a.id)
+    )
+    return done.first() is not None
+
+
+async def set_schedulable(conn: AsyncConnection, agent_id: AgentId, schedulable: bool) -> None:
+    """Raises AgentNotFound."""
+    done = await conn.execute(
+        sa.update(t.agents)
+        .where(_a.id == agent_id)
+        .values(schedulable=schedulable)
+        .returning(_a.id)
+    )
+    if done.first() is None:
+        raise AgentNotFound(agent_id)
+
+
+def _image_values(image: ImageReport, ids: IdSource) -> dict[str, Any]:
+    name, _, tag = image.name.rpartition(":")
+    registry, slash, _ = image.name.partition("/")
+    has_registry = bool(slash) and ("." in registry or ":" in registry)
+    return {
+        "id": ids.uuid(),
+        "name": image.name,
+        "architecture": image.architecture,
+        "registry": registry if has_registry else "",
+        "tag": tag if name and "/" not in tag else "latest",
+        "digest": image.digest,
+        "size_bytes": image.size_bytes,
+        "labels": dict(image.labels),
+        "is_local": True,
+    }
+
+
+def _by_agent(rows: Iterable[Any]) -> dict[AgentId, dict[str, Decimal]]:
+    found: dict[AgentId, dict[str, Decimal]] = {}
+    for row in rows:
+        agent_id, slot, amount = row
+        found.setdefault(AgentId(agent_id), {})[slot] = amount
+    return found
+
+
+def _row(row: Mapping[Any, Any]) -> AgentRow:
+    values = {str(key): value for key, value in row.items()}
+    return AgentRow(**{**values, "id": AgentId(row["id"]), "status": AgentStatus(row["status"])})

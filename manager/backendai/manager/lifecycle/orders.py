@@ -1,0 +1,45 @@
+"""PURE: the moves that a user's action asks of the kernels of one session."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from backendai.common.enums import Reason
+from backendai.common.lifecycle import KernelEvent, accepts
+
+from .model import KernelRow, Move
+
+
+def end_moves(
+    kernels: Sequence[KernelRow],
+    reason: Reason = Reason.USER_REQUESTED,
+    detail: Mapping[str, Any] | None = None,
+) -> list[Move]:
+    """End every kernel that can be ended: one that waits is cancelled, the others terminate.
+
+    Empty when nothing is left to end, which callers take as done.
+    """
+    return _moves(kernels, KernelEvent.TERMINATE, reason, detail)
+
+
+def restart_moves(kernels: Sequence[KernelRow], reason: Reason = Reason.RESTARTING) -> list[Move]:
+    """A fresh container for every running kernel; empty when none runs."""
+    return _moves(kernels, KernelEvent.RESTART, reason, None)
+
+
+def _moves(
+    kernels: Sequence[KernelRow],
+    event: KernelEvent,
+    reason: Reason,
+    detail: Mapping[str, Any] | None,
+) -> list[Move]:
+    return [
+        Move(
+            kernel_id=row.id,
+            event=event,
+            reason=reason,
+            detail=dict(detail or {}),
+            expected_revision=row.revision,
+        )
+        for row in kernels
+        if accepts(row.status, event)
+    ]

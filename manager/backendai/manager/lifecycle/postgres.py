@@ -1,0 +1,284 @@
+"""The core's storage in Postgres: one transaction for each method."""
+
+import hashlib
+import uuid
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert as upsert
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from backendai.common.contracts.agent import AgentReport, KernelSpec
+from backendai.common.enums import AgentStatus, SessionType
+from backendai.common.failpoints import failpoint
+from backendai.common.ids import AgentId, IdSource, KernelId
+from backendai.common.lifecycle import HOLDING, LIVE
+from backendai.manager.agents import store as agents
+from backendai.manager.agents.model import AgentRow, Contact
+from backendai.manager.db import tables as t
+from backendai.manager.db.engine import Database
+from backendai.manager.sched.apply import apply_placements, write_waits
+from backendai.manager.sched.load import load_view
+from backendai.manager.sched.plan import Placement
+from backendai.manager.sched.reasons import WaitReason
+from backendai.manager.sched.view import Ask, View
+
+from .decide import KernelCase
+from .model import Move, MovedKernel
+from .moves import KERNEL_COLUMNS, NOTIFY_CHANNEL, kernel_row, move_kernels
+from .specs import make_spec, source_of
+from .store import DriftRow, OutboxRow, Placed
+
+_k: Final = t.kernels.c
+_s: Final = t.sessions.c
+_HOLDING: Final = sorted(status.value for status in HOLDING)
+_LIVE: Final = sorted(status.value for status in LIVE)
+_PRUNE_ROWS_MAX: Final = 5000
+
+_NOTE_USE: Final = sa.text("""
+UPDATE kernels SET last_use = x.use
+FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS x(id uuid, use jsonb)
+WHERE kernels.id = x.id
+""")
+
+
+class PostgresStore:
+    """A CoreStore. Image lists are written where they differ from what this store last wrote."""
+
+    def __init__(self, database: Database, ids: IdSource) -> None:
+        self._database = database
+        self._ids = ids
+        self._images: dict[str, bytes] = {}
+
+    async def load_view(self) -> View:
+        return await self._database.transact(load_view)
+
+    async def place(self, placements: Sequence[Placement], now: datetime) -> Placed:
+        async def work(conn: AsyncConnection) -> Placed:
+            moved, refused = await apply_placements(conn, placements, now)
+            return Placed(tuple(moved), tuple(refused))
+
+        placed = await self._database.transact(work)
+        await failpoint("manager.plan.after_apply")
+        return placed
+
+    async def write_waits(self, waits: Sequence[tuple[Ask, WaitReason]], now: datetime) -> None:
+        await self._database.transact(lambda conn: write_waits(conn, waits, now))
+
+    async def hold_lease(self, name: str, holder: str, seconds: float) -> bool:
+        return await self._database.transact(lambda conn: _hold(conn, name, holder, seconds))
+
+    async def load_cases(self, agent_id: AgentId, reported: Sequence[str]) -> list[KernelCase]:
+        placed = sa.and_(_k.agent_id == agent_id, _k.status.in_(_HOLDING))
+        told = _k.id.in_([key for key in reported if _is_uuid(key)])
+        return await self._load_cases(sa.or_(placed, told))
+
+    async def load_overdue(self, now: datetime) -> list[KernelCase]:
+        return await self._load_cases(sa.and_(_k.status.in_(_LIVE), _k.deadline_at <= now))
+
+    async def _load_cases(self, condition: sa.ColumnElement[bool]) -> list[KernelCase]:
+        statement = (
+            sa.select(*KERNEL_COLUMNS, _s.type.label("session_type"), _s.cluster_size)
+            .join(t.sessions, _s.id == _k.session_id)
+            .where(condition)
+            .order_by(_k.id)
+        )
+
+        async def work(conn: AsyncConnection) -> list[KernelCase]:
+            found = await conn.execute(statement)
+            return [_case(row._mapping) for row in found]
+
+        return await self._database.transact(work)
+
+    async def load_specs(self, kernel_ids: Sequence[KernelId]) -> dict[KernelId, KernelSpec]:
+        return await self._database.transact(lambda conn: _load_specs(conn, kernel_ids))
+
+    async def move(self, moves: Sequence[Move], now: datetime) -> list[MovedKernel]:
+        moved = await self._database.transact(lambda conn: move_kernels(conn, moves, now))
+        await failpoint("manager.moves.after_commit")
+        return moved
+
+    async def note_use(self, uses: Mapping[KernelId, Mapping[str, Any]]) -> None:
+        rows = [{"id": str(key), "use": use} for key, use in sorted(uses.items())]
+        text = msgspec.json.encode(rows).decode()
+        await self._database.transact(lambda conn: conn.execute(_NOTE_USE, {"rows": text}))
+
+    async def hear(self, agent_id: AgentId, instance: str, gap_seconds: float) -> bool:
+        return await self._database.transact(
+            lambda conn: agents.hear(conn, agent_id, gap_seconds, instance)
+        )
+
+    async def record_report(self, contact: Contact, report: AgentReport) -> None:
+        digest = hashlib.sha256(msgspec.json.encode(report.images)).digest()
+        is_known = self._images.get(report.agent_id) == digest
+
+        async def work(conn: AsyncConnection) -> None:
+            await agents.record_report(conn, contact, report)
+            if not is_known:
+                await agents.record_images(conn, contact.agent_id, report.images, self._ids)
+            await _notify_planner(conn)
+
+        await self._database.transact(work)
+        self._images[report.agent_id] = digest
+
+    async def list_agents(self) -> list[AgentRow]:
+        return await self._database.transact(agents.list_agents)
+
+    async def set_agent_status(self, row: AgentRow, status: AgentStatus, flaps: int) -> bool:
+        async def work(conn: AsyncConnection) -> bool:
+            is_moved = await agents.set_status(conn, row, status, flaps)
+            await _notify_planner(conn)
+            return is_moved
+
+        return await self._database.transact(work)
+
+    async def load_outbox(self, limit: int) -> list[OutboxRow]:
+        o = t.outbox.c
+        statement = (
+            sa.select(o.id, o.session_id, o.name, o.payload, o.created_at)
+            .where(o.relayed_at.is_(None))
+            .order_by(o.id)
+            .limit(limit)
+        )
+
+        async def work(conn: AsyncConnection) -> list[OutboxRow]:
+            return [OutboxRow(*row) for row in await conn.execute(statement)]
+
+        return await self._database.transact(work)
+
+    async def mark_relayed(self, ids: Sequence[int]) -> None:
+        statement = (
+            sa.update(t.outbox)
+            .where(t.outbox.c.id.in_(ids), t.outbox.c.relayed_at.is_(None))
+            .values(relayed_at=sa.func.now())
+        )
+        await self._database.transact(lambda conn: conn.execute(statement))
+
+    async def prune(self, before: datetime) -> int:
+        return await self._database.transact(lambda conn: _prune(conn, before))
+
+    async def load_drift(self) -> list[DriftRow]:
+        statement = sa.text("SELECT kernel_id, agent_id, slot, due, held FROM slot_drift")
+
+        async def work(conn: AsyncConnection) -> list[DriftRow]:
+            return [_drift(row) for row in await conn.execute(statement)]
+
+        return await self._database.transact(work)
+
+
+async def _notify_planner(conn: AsyncConnection) -> None:
+    await conn.execute(sa.text("SELECT pg_notify(:channel, 'plan')"), {"channel": NOTIFY_CHANNEL})
+
+
+async def _hold(conn: AsyncConnection, name: str, holder: str, seconds: float) -> bool:
+    until = sa.func.now() + sa.func.make_interval(0, 0, 0, 0, 0, 0, seconds)
+    lease = t.leases.c
+    statement = upsert(t.leases).values(name=name, holder=holder, epoch=1, expires_at=until)
+    taken = await conn.execute(
+        statement.on_conflict_do_update(
+            index_elements=["name"],
+            set_={
+                "holder": holder,
+                "expires_at": until,
+                "epoch": sa.case((lease.holder == holder, lease.epoch), else_=lease.epoch + 1),
+            },
+            where=sa.or_(lease.holder == holder, lease.expires_at <= sa.func.now()),
+        ).returning(lease.name)
+    )
+    return taken.first() is not None
+
+
+async def _load_specs(
+    conn: AsyncConnection, kernel_ids: Sequence[KernelId]
+) -> dict[KernelId, KernelSpec]:
+    found = await conn.execute(
+        sa.select(
+            _k.id,
+            _k.session_id,
+            _k.image,
+            _k.architecture,
+            _k.requested_slots,
+            _k.shared_memory_bytes,
+            _k.cluster_role,
+            _k.cluster_index,
+            _k.cluster_hostname,
+            _s.name,
+            _s.type,
+            _s.environ,
+            _s.startup_command,
+            _s.bootstrap_script,
+            _s.preopen_ports,
+            _s.access_key,
+            _s.domain_name,
+            t.users.c.email,
+            t.projects.c.name.label("project"),
+            t.images.c.digest,
+            t.images.c.labels,
+            t.images.c.is_local,
+        )
+        .join(t.sessions, _s.id == _k.session_id)
+        .join(t.users, t.users.c.id == _s.user_id)
+        .join(t.projects, t.projects.c.id == _s.project_id)
+        .outerjoin(t.images, t.images.c.id == _k.image_id)
+        .where(_k.id.in_(kernel_ids))
+    )
+    rows = [row._mapping for row in found]
+    hosts = await _load_hosts(conn, sorted({row["session_id"] for row in rows}))
+    return {
+        KernelId(row["id"]): make_spec(source_of(row, hosts[row["session_id"]])) for row in rows
+    }
+
+
+async def _load_hosts(conn: AsyncConnection, session_ids: Sequence[Any]) -> dict[Any, list[str]]:
+    found = await conn.execute(
+        sa.select(_k.session_id, _k.cluster_hostname)
+        .where(_k.session_id.in_(session_ids))
+        .order_by(_k.cluster_role, _k.cluster_index)
+    )
+    hosts: dict[Any, list[str]] = {}
+    for row in found:
+        hosts.setdefault(row.session_id, []).append(row.cluster_hostname)
+    return hosts
+
+
+async def _prune(conn: AsyncConnection, before: datetime) -> int:
+    old = (
+        sa.select(t.outbox.c.id)
+        .where(t.outbox.c.relayed_at.is_not(None), t.outbox.c.created_at < before)
+        .limit(_PRUNE_ROWS_MAX)
+    )
+    events = await conn.execute(
+        sa.delete(t.outbox).where(t.outbox.c.id.in_(old.scalar_subquery())).returning(t.outbox.c.id)
+    )
+    tokens = await conn.execute(
+        sa.delete(t.idempotency)
+        .where(t.idempotency.c.created_at < before)
+        .returning(t.idempotency.c.token)
+    )
+    return len(events.fetchall()) + len(tokens.fetchall())
+
+
+def _case(row: Mapping[Any, Any]) -> KernelCase:
+    return KernelCase(kernel_row(row), SessionType(row["session_type"]), row["cluster_size"])
+
+
+def _drift(row: Any) -> DriftRow:
+    kernel_id, agent_id, slot, due, held = row
+    return DriftRow(
+        KernelId(kernel_id),
+        agent_id,
+        slot,
+        None if due is None else str(due),
+        None if held is None else str(held),
+    )
+
+
+def _is_uuid(text: str) -> bool:
+    try:
+        uuid.UUID(text)
+    except ValueError:
+        return False
+    return True

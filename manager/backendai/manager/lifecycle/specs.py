@@ -1,0 +1,97 @@
+"""PURE: what an agent is told about one kernel, from the rows of its session."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from backendai.common.contracts.agent import KernelSpec
+
+_RUNTIME_LABEL = "ai.backend.runtime-path"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpecSource:
+    """The columns that a start needs. `hosts` are the host names of all siblings in order."""
+
+    session_id: str
+    session_name: str
+    session_type: str
+    image: str
+    image_digest: str
+    image_labels: Mapping[str, str]
+    is_local_image: bool
+    architecture: str
+    slots: Mapping[str, str]
+    shared_memory_bytes: int
+    environ: Mapping[str, str]
+    startup_command: str
+    bootstrap_script: str
+    cluster_role: str
+    cluster_index: int
+    cluster_hostname: str
+    hosts: Sequence[str]
+    access_key: str
+    email: str
+    domain: str
+    project: str
+    preopen_ports: Sequence[int] = field(default_factory=tuple)
+
+
+def make_spec(source: SpecSource) -> KernelSpec:
+    """Only the main kernel gets the command of a batch session; all get the bootstrap script."""
+    is_cluster = len(source.hosts) > 1
+    is_main = source.cluster_role == "main"
+    return KernelSpec(
+        session_id=source.session_id,
+        session_name=source.session_name,
+        session_type=source.session_type,
+        image=source.image,
+        image_digest=source.image_digest,
+        architecture=source.architecture,
+        slots=dict(source.slots),
+        shared_memory_bytes=source.shared_memory_bytes,
+        environ=dict(source.environ),
+        startup_command=source.startup_command if is_main else "",
+        bootstrap_script=source.bootstrap_script,
+        cluster_role=source.cluster_role,
+        cluster_index=source.cluster_index,
+        cluster_size=len(source.hosts),
+        cluster_hostname=source.cluster_hostname,
+        cluster_network=f"bai-{source.session_id}" if is_cluster else "",
+        cluster_hosts=list(source.hosts) if is_cluster else [],
+        owner_access_key=source.access_key,
+        owner_email=source.email,
+        domain=source.domain,
+        project=source.project,
+        preopen_ports=list(source.preopen_ports),
+        runtime_path=source.image_labels.get(_RUNTIME_LABEL, ""),
+        pull=not source.is_local_image,
+    )
+
+
+def source_of(row: Mapping[Any, Any], hosts: Sequence[str]) -> SpecSource:
+    """From the columns of one joined row."""
+    return SpecSource(
+        session_id=str(row["session_id"]),
+        session_name=row["name"],
+        session_type=row["type"],
+        image=row["image"],
+        image_digest=row["digest"] or "",
+        image_labels=row["labels"] or {},
+        is_local_image=bool(row["is_local"]),
+        architecture=row["architecture"],
+        slots=row["requested_slots"],
+        shared_memory_bytes=row["shared_memory_bytes"],
+        environ=row["environ"],
+        startup_command=row["startup_command"] or "",
+        bootstrap_script=row["bootstrap_script"] or "",
+        cluster_role=row["cluster_role"],
+        cluster_index=row["cluster_index"],
+        cluster_hostname=row["cluster_hostname"],
+        hosts=hosts,
+        access_key=row["access_key"],
+        email=row["email"],
+        domain=row["domain_name"],
+        project=row["project"],
+        preopen_ports=row["preopen_ports"],
+    )

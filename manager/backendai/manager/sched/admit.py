@@ -1,0 +1,88 @@
+"""PURE: the last look before placements are written, made on rows that are locked.
+
+A plan is made from a view that may be old. What does not hold any more is refused; the session
+stays in the queue and the next plan decides again.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from backendai.common.enums import AgentStatus
+from backendai.common.ids import AgentId, KernelId, Revision, SessionId
+
+from .plan import Placement
+from .shares import Shares
+from .view import Node, Quota, ScopeKey
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A session's kernels as they are now: their slots, and the revisions of those that wait."""
+
+    session_id: SessionId
+    scopes: tuple[ScopeKey, ...]
+    waiting: Mapping[KernelId, Revision]
+    slots: Mapping[KernelId, Mapping[str, int]]
+
+
+def admit(
+    placements: Sequence[Placement],
+    candidates: Mapping[SessionId, Candidate],
+    nodes: Iterable[Node],
+    quotas: Mapping[ScopeKey, Quota],
+) -> tuple[list[Placement], list[Placement]]:
+    """Split placements into those that still hold, one after the other, and those that do not."""
+    free = {node.id: _free(node) for node in nodes if _takes(node)}
+    shares = Shares(quotas)
+    admitted: list[Placement] = []
+    refused: list[Placement] = []
+    for placement in placements:
+        candidate = candidates.get(placement.session_id)
+        if candidate is None or not _is_unchanged(placement, candidate):
+            refused.append(placement)
+        elif _take(placement, candidate, free, shares):
+            admitted.append(placement)
+        else:
+            refused.append(placement)
+    return admitted, refused
+
+
+def _free(node: Node) -> dict[str, int]:
+    return {slot: whole - node.occupied.get(slot, 0) for slot, whole in node.capacity.items()}
+
+
+def _takes(node: Node) -> bool:
+    return node.status is AgentStatus.ALIVE and node.is_schedulable and node.is_engine_reachable
+
+
+def _is_unchanged(placement: Placement, candidate: Candidate) -> bool:
+    planned = {kernel.kernel_id: kernel.revision for kernel in placement.kernels}
+    return planned == dict(candidate.waiting) and planned.keys() == candidate.slots.keys()
+
+
+def _take(
+    placement: Placement,
+    candidate: Candidate,
+    free: Mapping[AgentId, dict[str, int]],
+    shares: Shares,
+) -> bool:
+    """Take the room of all kernels, or nothing."""
+    total: dict[str, int] = {}
+    by_node: dict[AgentId, dict[str, int]] = {}
+    for kernel in placement.kernels:
+        on_node = by_node.setdefault(kernel.agent_id, {})
+        for slot, amount in candidate.slots[kernel.kernel_id].items():
+            on_node[slot] = on_node.get(slot, 0) + amount
+            total[slot] = total.get(slot, 0) + amount
+    quotas = shares.of(candidate.scopes)
+    if shares.room(quotas, total, 1) < 1:
+        return False
+    for agent_id, need in by_node.items():
+        room = free.get(agent_id)
+        if room is None or any(amount > room.get(slot, 0) for slot, amount in need.items()):
+            return False
+    for agent_id, need in by_node.items():
+        for slot, amount in need.items():
+            free[agent_id][slot] -= amount
+    shares.take(quotas, total, 1)
+    return True

@@ -1,0 +1,129 @@
+"""The planner's loop: load the view, cancel what can never start, plan, write what still holds.
+
+A lease lets one manager plan at a time; it saves double work and guards nothing, since what is
+written is looked at again under locks.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Final
+
+from backendai.common.clock import Clock
+from backendai.common.enums import Reason
+from backendai.common.failpoints import failpoint
+from backendai.common.faults import Stale
+from backendai.common.lifecycle import KernelEvent
+from backendai.common.logs import get_logger
+from backendai.common.loops import Wake
+from backendai.manager.lifecycle.model import Move
+from backendai.manager.lifecycle.store import CoreStore
+
+from .plan import Placement, Plan, plan
+from .view import Ask, DependencyState, View, classify
+
+log = get_logger(__name__)
+
+LEASE_NAME: Final = "plan"
+LEASE_SECONDS: Final = 6.0
+# Sessions placed in one transaction: agents are locked no longer than that takes.
+BATCH: Final = 64
+
+
+class Planner:
+    """Places waiting sessions. `holder` names this manager in the lease."""
+
+    def __init__(self, store: CoreStore, clock: Clock, holder: str, wake: Wake) -> None:
+        self._store = store
+        self._clock = clock
+        self._holder = holder
+        self._wake = wake
+        self._held_until = float("-inf")
+        self._seed = 0
+
+    async def step(self) -> None:
+        if not await self._holds_lease():
+            return
+        view = await self._store.load_view()
+        now = self._clock.now()
+        view = await self._cancel_hopeless(view, now)
+        if not view.asks:
+            return
+        self._seed += 1
+        await failpoint("manager.plan.before_plan")
+        made = plan(view, now, self._seed)
+        await self._place(list(made.placements()))
+        await self._explain(made)
+
+    async def _holds_lease(self) -> bool:
+        now = self._clock.monotonic()
+        if now < self._held_until - LEASE_SECONDS / 2:
+            return True
+        is_held = await self._store.hold_lease(LEASE_NAME, self._holder, LEASE_SECONDS)
+        self._held_until = now + LEASE_SECONDS if is_held else float("-inf")
+        return is_held
+
+    async def _cancel_hopeless(self, view: View, now: datetime) -> View:
+        """End the sessions that will never start, and leave them out of the view."""
+        hopeless = {
+            ask.session_id: found for ask in view.asks if (found := _hopeless(view, ask, now))
+        }
+        for session_id, (reason, detail) in hopeless.items():
+            ask = next(ask for ask in view.asks if ask.session_id == session_id)
+            try:
+                await self._store.move(_cancel(ask, reason, detail), now)
+            except Stale:
+                self._wake.hint()
+        if not hopeless:
+            return view
+        rest = tuple(ask for ask in view.asks if ask.session_id not in hopeless)
+        return replace(view, asks=rest, classes=classify(rest))
+
+    async def _place(self, placements: Sequence[Placement]) -> None:
+        for start in range(0, len(placements), BATCH):
+            batch = placements[start : start + BATCH]
+            placed = await self._store.place(batch, self._clock.now())
+            for moved in placed.moved:
+                log.info(
+                    "kernel.placed",
+                    session=str(moved.after.session_id),
+                    kernel=str(moved.after.id),
+                    agent=moved.after.agent_id,
+                    generation=moved.after.generation,
+                )
+            if placed.refused:
+                log.info("plan.refused", count=len(placed.refused))
+                self._wake.hint()
+
+    async def _explain(self, made: Plan) -> None:
+        changed = [
+            (ask, reason) for ask, reason in made.waits() if reason.digest != ask.waiting_digest
+        ]
+        if changed:
+            await self._store.write_waits(changed, self._clock.now())
+
+
+def _hopeless(view: View, ask: Ask, now: datetime) -> tuple[Reason, str] | None:
+    """Why a session will never start, if that is so."""
+    failed = [one for one in ask.dependencies if one.state is DependencyState.FAILED]
+    if failed:
+        names = ", ".join(f"{one.name} ({one.status})" for one in failed)
+        return Reason.DEPENDENCY_FAILED, f"It depends on {names}."
+    group = view.groups.get(ask.group)
+    limit = group.pending_timeout_seconds if group is not None else None
+    if limit is not None and now - ask.eligible_at >= timedelta(seconds=limit):
+        return Reason.PENDING_TIMEOUT, f"It waited longer than the {limit:g} s of {ask.group}."
+    return None
+
+
+def _cancel(ask: Ask, reason: Reason, detail: str) -> list[Move]:
+    return [
+        Move(
+            kernel_id=kernel.kernel_id,
+            event=KernelEvent.TERMINATE,
+            reason=reason,
+            detail={"detail": detail},
+            expected_revision=kernel.revision,
+        )
+        for kernel in ask.kernels
+    ]
