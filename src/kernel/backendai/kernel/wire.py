@@ -7,7 +7,7 @@ The runner holds all state of a run, so whoever asks next, over any connection, 
 last one was.
 """
 
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 
@@ -138,7 +138,7 @@ class ExecuteReply(msgspec.Struct, frozen=True, kw_only=True, tag="execute-reply
     sequence: int
     exit_code: int | None = None
     console: list[ConsoleItem] = []
-    options: dict[str, Any] | None = None
+    options: dict[str, bool] | None = None
 
 
 class Interrupt(msgspec.Struct, frozen=True, tag="interrupt"):
@@ -318,7 +318,7 @@ def decode_request(payload: bytes) -> Request:
     """Raises FrameError when the payload is no request."""
     try:
         return _request_decoder.decode(payload)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise FrameError(f"not a request: {error}") from error
 
 
@@ -326,7 +326,7 @@ def decode_reply(payload: bytes) -> Reply:
     """Raises FrameError when the payload is no reply."""
     try:
         return _reply_decoder.decode(payload)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise FrameError(f"not a reply: {error}") from error
 
 
@@ -334,5 +334,5 @@ def find_request_id(payload: bytes) -> int | None:
     """The number of a request that could not be decoded, when at least that is there."""
     try:
         return _envelope_decoder.decode(payload).id
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return None

@@ -49,7 +49,7 @@ class Archive:
         parts: list[bytes] = []
         end = min(offset + CHUNK_BYTES, self.total_bytes)
         index = max(bisect.bisect_right(self._starts, offset) - 1, 0)
-        while offset < end and index < len(self._members):
+        while offset < min(end, self._end):
             member = self._members[index]
             piece = read_member(member, offset - member.start, end - offset)
             parts.append(piece)

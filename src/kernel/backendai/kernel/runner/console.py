@@ -19,6 +19,7 @@ from backendai.kernel.runner.runs import Run
 LOG_BYTES_MAX = 10 * 1024 * 1024
 GULP_BYTES = 256 * 1024
 REST_SECONDS = 0.003
+ABANDONED_SECONDS = 60.0
 
 _logger = logging.getLogger(__name__)
 
@@ -73,6 +74,7 @@ class Funnel:
         self._log = log
         self._taps: list[Tap] = []
         self._run: Run | None = None
+        self._patience: asyncio.TimerHandle | None = None
         self.open = asyncio.Event()
         self.open.set()
 
@@ -100,9 +102,12 @@ class Funnel:
             self.heed_room()
 
     def heed_room(self) -> None:
-        """Stop reading when the run is full."""
-        if self._run is not None and self._run.is_full and self.open.is_set():
+        """Stop reading when the run is full and somebody may still fetch it."""
+        run = self._run
+        if run is not None and run.is_full and not run.is_skipping and self.open.is_set():
             self.open.clear()
+            loop = asyncio.get_running_loop()
+            self._patience = loop.call_later(ABANDONED_SECONDS, self._give_up, run)
             for tap in self._taps:
                 tap.pause()
 
@@ -115,7 +120,15 @@ class Funnel:
         for tap in self._taps:
             tap.close()
 
+    def _give_up(self, run: Run) -> None:
+        """A run that nobody fetches must not hold up its program and the runs behind it."""
+        run.skip()
+        self._resume()
+
     def _resume(self) -> None:
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
         self.open.set()
         for tap in self._taps:
             tap.resume()

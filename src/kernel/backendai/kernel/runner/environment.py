@@ -24,9 +24,8 @@ def make_environ(image: Mapping[str, str], setup: KernelSetup, work_dir: Path) -
     environ.setdefault("PATH", DEFAULT_PATH)
     environ.setdefault("LANG", "C.UTF-8")
     environ.setdefault("USER", "work")
-    if environ.get("HOME", "/") in ("", "/", "/root") and os.getuid() != 0:
+    if environ.get("HOME", "/") in ("", "/"):
         environ["HOME"] = str(work_dir)
-    environ.setdefault("HOME", str(work_dir))
     environ["PWD"] = str(work_dir)
     environ.update(setup.environ)
     return environ

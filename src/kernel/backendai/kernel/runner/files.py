@@ -113,7 +113,8 @@ class Downloads:
             if not root.exists():
                 raise Refusal("not-found", f"no file or folder {path!r}")
             self._archives.pop(path, None)
-            self._archives[path] = Archive(root, Path(path).name or root.name)
+            name = Path(os.path.normpath(self._work_dir / path)).name
+            self._archives[path] = Archive(root, name)
             while len(self._archives) > ARCHIVES_KEPT:
                 del self._archives[next(iter(self._archives))]
         archive = self._archives.get(path)
@@ -139,16 +140,21 @@ def list_files(work_dir: Path, path: str) -> ListFilesReply:
             entries.append(describe_file(Path(name)))
         except OSError as error:
             errors.append(f"{Path(name).name}: {error.strerror}")
-    return ListFilesReply(entries=entries, abspath=str(place), errors="\n".join(errors))
+    return ListFilesReply(entries=entries, abspath=show_name(str(place)), errors="\n".join(errors))
 
 
 def describe_file(path: Path) -> FileEntry:
     facts = path.lstat()
     return FileEntry(
-        filename=os.fsencode(path.name).decode("utf-8", "replace"),
+        filename=show_name(path.name),
         size=facts.st_size,
         mode=stat.filemode(facts.st_mode),
         mtime=facts.st_mtime,
         ctime=facts.st_ctime,
         atime=facts.st_atime,
     )
+
+
+def show_name(name: str) -> str:
+    """A file name that is not UTF-8 can be shown, but not asked for."""
+    return os.fsencode(name).decode("utf-8", "replace")

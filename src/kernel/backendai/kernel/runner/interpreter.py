@@ -31,7 +31,7 @@ NO_INTERPRETER = 127
 KILLED = 137
 CRASH_NOTICE = (
     "\nThe Python process ended ({why}). Its state (variables, imports) is lost; "
-    "the next run starts with a fresh one.\n"
+    "a fresh one takes its place.\n"
 )
 _logger = logging.getLogger(__name__)
 
@@ -49,7 +49,10 @@ class Repl:
         self.gone = asyncio.Event()
         self._funnel = funnel
         self._writer = writer
+        self.is_loss_told = False
         self._done: asyncio.Future[int | None] | None = None
+        self._has_started = False
+        self._is_interrupt_due = False
         self._numbers = itertools.count(1)
         self._completions: dict[int, asyncio.Future[list[str]]] = {}
         child.ended.add_done_callback(lambda _: self._hang_up_soon())
@@ -62,6 +65,15 @@ class Repl:
     def is_ready(self) -> bool:
         return self.ready.done() and self.ready.result() and not self.gone.is_set()
 
+    @property
+    def exit_code(self) -> int:
+        """Of the process that is gone."""
+        return self.child.ended.result() if self.child.ended.done() else KILLED
+
+    def explain_end(self) -> str:
+        code = self.exit_code
+        return f"killed by signal {code - 128}" if code > 128 else f"exit code {code}"
+
     async def serve(self, reader: asyncio.StreamReader) -> None:
         """Handle what the child says until it is gone; then end all that is left of it."""
         try:
@@ -70,7 +82,7 @@ class Repl:
                 await self._funnel.open.wait()
                 self._funnel.drain()
                 self._handle(message)
-        except (EOFError, OSError, ValueError, KeyError, TypeError) as error:
+        except (EOFError, OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             # Its socket closed, or user code wrote nonsense to it: either way it is of no more use.
             _logger.debug("the REPL is gone: %r", error)
         finally:
@@ -79,6 +91,7 @@ class Repl:
     async def execute(self, run: Run) -> int | None:
         """The exit code of the snippet, or None when the process ended under it."""
         self._done = asyncio.get_running_loop().create_future()
+        self._has_started = self._is_interrupt_due = False
         self._funnel.bind(run)
         self._send({"op": "run", "code": run.code})
         try:
@@ -87,13 +100,19 @@ class Repl:
             self._done = None
             self._funnel.bind(None)
 
+    def drain(self) -> None:
+        self._funnel.drain()
+
     def interrupt(self) -> bool:
         """SIGINT to the process group, as a terminal would; False when nothing runs."""
         if not self.is_busy:
             return False
         if self._funnel.run is not None:
             self._funnel.run.withdraw_question()
-        self.child.signal_group(signal.SIGINT)
+        if self._has_started:
+            self.child.signal_group(signal.SIGINT)
+        else:
+            self._is_interrupt_due = True
         return True
 
     async def complete(self, text: str) -> list[str]:
@@ -116,8 +135,10 @@ class Repl:
         match message["op"]:
             case "ready":
                 self.ready.set_result(True)
+            case "started":
+                self._note_start()
             case "done":
-                self._finish(int(message["exit_code"]))
+                self._finish(int(message["exit_code"]) & 0xFF)
             case "completions":
                 self._offer(message)
             case "sync":
@@ -128,6 +149,12 @@ class Repl:
                 self._ask(message)
             case unknown:
                 raise ValueError(f"the REPL sent an unknown message: {unknown!r}")
+
+    def _note_start(self) -> None:
+        """An interrupt that came before the snippet began would have been lost on the child."""
+        self._has_started = True
+        if self._is_interrupt_due:
+            self.child.signal_group(signal.SIGINT)
 
     def _show(self, message: dict[str, Any]) -> None:
         if self._funnel.run is not None:
@@ -199,6 +226,7 @@ class Interpreter:
         bundle = get_bundle_interpreter()
         own = list_interpreters(runtime_path, environ["PATH"])
         self._candidates = [path for path in own if path != bundle] + [bundle]
+        self._is_proven = False
         self._repl: Repl | None = None
         self._serving: asyncio.Task[None] | None = None
         self._starting = asyncio.Lock()
@@ -220,7 +248,8 @@ class Interpreter:
                 repl = await self._spawn(self._candidates[0])
                 if repl is not None:
                     self._repl = repl
-                elif len(self._candidates) > 1:
+                    self._is_proven = True
+                elif len(self._candidates) > 1 and not self._is_proven:
                     del self._candidates[0]
                 else:
                     raise NoInterpreterError(f"{self._candidates[0]} does not start")
@@ -228,21 +257,20 @@ class Interpreter:
 
     async def execute(self, run: Run) -> None:
         """Run a snippet to its end, whatever end that is, and mark the run."""
+        before = self._repl
         try:
             repl = await self.start()
         except (NoInterpreterError, OSError) as error:
             run.write_text("stderr", f"No Python can be started: {error}\n")
             run.mark("finished", NO_INTERPRETER)
             return
+        if before is not None and before is not repl and not before.is_loss_told:
+            run.write_text("stderr", CRASH_NOTICE.format(why=before.explain_end()))
         exit_code = await repl.execute(run)
         if exit_code is None:
-            exit_code = repl.child.ended.result() if repl.child.ended.done() else KILLED
-            why = (
-                f"killed by signal {exit_code - 128}"
-                if exit_code > 128
-                else f"exit code {exit_code}"
-            )
-            run.write_text("stderr", CRASH_NOTICE.format(why=why))
+            exit_code = repl.exit_code
+            repl.is_loss_told = True
+            run.write_text("stderr", CRASH_NOTICE.format(why=repl.explain_end()))
         run.mark("finished", exit_code)
 
     def interrupt(self) -> bool:
@@ -279,13 +307,24 @@ class Interpreter:
         await repl.gone.wait()
         return None
 
+    def _make_environ(self, python: str) -> Mapping[str, str]:
+        """What the image sets for its own interpreter and loader does not suit the bundle's."""
+        if python != get_bundle_interpreter():
+            return self._environ
+        unfit = ("PYTHONHOME", "LD_PRELOAD")
+        return {name: value for name, value in self._environ.items() if name not in unfit}
+
+    def drain(self) -> None:
+        if self._repl is not None:
+            self._repl.drain()
+
     def _spawn_child(self, python: str, control: int, funnel: Funnel) -> Child:
         out, out_end = make_pipe()
         err, err_end = make_pipe()
         try:
             child = self._processes.spawn(
                 [python, str(REPL_SCRIPT), str(control)],
-                environ=self._environ,
+                environ=self._make_environ(python),
                 work_dir=self._work_dir,
                 stdout=out_end,
                 stderr=err_end,

@@ -57,11 +57,11 @@ class Runner:
         self._stages = Stages(self._processes, log, environ, work_dir)
         self._startup = Startup(setup, run_dir, self._stages)
         self._interpreter = Interpreter(self._processes, log, environ, work_dir, setup.runtime_path)
-        batch_stages = Stages(self._processes, log, environ, work_dir)
+        self._batch_stages = Stages(self._processes, log, environ, work_dir)
         self._ending: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
         self._service = Service(
             self._interpreter,
-            batch_stages,
+            self._batch_stages,
             self._startup,
             work_dir,
             setup.exec_timeout_seconds,
@@ -79,6 +79,8 @@ class Runner:
         self._service.phase = "ending"
         live.cancel()
         await self._processes.end(self._setup.grace_seconds)
+        for source in (self._stages, self._batch_stages, self._interpreter):
+            source.drain()
         record_exit(self._run_dir, ending.exit_code, ending.reason)
         server.close()
         return ending.exit_code

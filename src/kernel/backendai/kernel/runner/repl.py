@@ -96,6 +96,10 @@ class Control:
 
     def receive(self) -> "dict[str, Any]":
         """The next frame; while it waits an interrupt may arrive, while it reads none does."""
+        if os.getpid() != self._pid:
+            os._exit(
+                0
+            )  # A fork that ran past the end of its snippet: the runner talks to one process.
         select.select([self._socket], [], [])
         with self._interrupts:
             (length,) = struct.unpack("!I", self._read(4))
@@ -297,7 +301,8 @@ class FigureFinder(Loader):
 class Snippets:
     """Runs pieces of code in one namespace that lasts."""
 
-    def __init__(self, console: Console, interrupts: Interrupts) -> None:
+    def __init__(self, control: Control, console: Console, interrupts: Interrupts) -> None:
+        self._control = control
         self._console = console
         self._interrupts = interrupts
         self._count = 0
@@ -317,6 +322,7 @@ class Snippets:
         try:
             try:
                 self._interrupts.is_active = True
+                self._control.send({"op": "started"})
                 self._execute(code)
                 self.displayer.flush_figures()
             finally:
@@ -473,7 +479,7 @@ def main() -> None:
     interrupts.install()
     control = Control(int(sys.argv[1]), interrupts)
     console = Console(control)
-    snippets = Snippets(console, interrupts)
+    snippets = Snippets(control, console, interrupts)
     take_over(console, snippets.displayer)
     try:
         serve(control, snippets)

@@ -17,6 +17,7 @@ BUFFER_BYTES_MAX = 1024 * 1024
 EARLY_REPLY_BYTES = 256 * 1024
 REPLY_BYTES_MAX = 4 * 1024 * 1024
 TEXT_ITEM_BYTES_MAX = 64 * 1024
+SKIP_NOTICE = "\n(Output is left out here: nobody fetched it. The session's log has all of it.)\n"
 ENDED_RUNS_KEPT = 16
 WAITING_RUNS_MAX = 64
 
@@ -72,6 +73,7 @@ class Run:
     last_reply: ExecuteReply | None = None
     buffered_bytes: int = 0
     pending: deque[TextItem | RichItem | Mark] = field(default_factory=deque)
+    is_skipping: bool = False
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
     _marks: int = 0
 
@@ -83,6 +85,12 @@ class Run:
     def is_full(self) -> bool:
         return self.buffered_bytes >= BUFFER_BYTES_MAX
 
+    def skip(self) -> None:
+        """Nobody fetches: what is printed until somebody does is left to the log."""
+        if not self.is_skipping:
+            self._add(TextItem("stderr", [SKIP_NOTICE], len(SKIP_NOTICE)))
+            self.is_skipping = True
+
     def write(self, kind: str, data: bytes) -> None:
         """Take output of a stream in; a character cut in two waits for its rest."""
         self._add_text(kind, self._decoders[kind].decode(data))
@@ -93,7 +101,7 @@ class Run:
     def show(self, kind: str, content: str | tuple[str, str]) -> None:
         """Take a rich result in: `html` with text, `media` with (mime, data)."""
         size = len(content) if isinstance(content, str) else len(content[1])
-        if not self.ended:
+        if not self.ended and not self.is_skipping:
             self._add(RichItem(kind, content, size))
 
     def ask(self, *, is_password: bool, on_answer: Callable[[str], None]) -> None:
@@ -158,6 +166,7 @@ class Run:
     def _take_reply(self) -> ExecuteReply:
         if not self.pending and self.ended and self.last_reply is not None:
             return self.last_reply
+        self.is_skipping = False
         console, mark = self._take_items()
         if mark is None and not self.pending:
             mark = self.question
@@ -193,7 +202,7 @@ class Run:
         return console, None
 
     def _add_text(self, kind: str, text: str) -> None:
-        if not text or self.ended:
+        if not text or self.ended or self.is_skipping:
             return
         last = self.pending[-1] if self.pending else None
         if isinstance(last, TextItem) and last.kind == kind and last.size < TEXT_ITEM_BYTES_MAX:

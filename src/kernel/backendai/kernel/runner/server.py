@@ -70,6 +70,9 @@ class Server:
             frame = encode_frame(Reply(request.id, body))
         except FrameError as error:
             frame = encode_frame(Reply(request.id, Failure("too-large", str(error))))
+        except (ValueError, OverflowError) as error:
+            # User code put something into its own run's output that no frame can carry.
+            frame = encode_frame(Reply(request.id, Failure("internal", str(error))))
         writer.write(frame)
         with contextlib.suppress(OSError):
             await writer.drain()

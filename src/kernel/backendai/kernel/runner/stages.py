@@ -1,5 +1,6 @@
 """Batch runs: clean, build and exec, each a shell command whose output streams into the run."""
 
+import asyncio
 import os
 import signal
 from collections.abc import Mapping
@@ -28,6 +29,7 @@ class Stages:
         self._environ = environ
         self._work_dir = work_dir
         self._child: Child | None = None
+        self._funnel: Funnel | None = None
 
     async def execute(self, run: Run) -> None:
         """All stages that are asked for; after a failed build, exec is not run and the run ends
@@ -49,7 +51,7 @@ class Stages:
         """The exit code of a shell command; its output goes to the log and to `run` when there is
         one.
         """
-        funnel = Funnel(self._log)
+        funnel = self._funnel = Funnel(self._log)
         funnel.bind(run)
         try:
             child = self._spawn(make_shell_command(command), funnel)
@@ -58,10 +60,10 @@ class Stages:
             return CANNOT_EXECUTE
         self._child = child
         try:
-            exit_code = await child.ended
+            await asyncio.wait([child.ended])
             await funnel.open.wait()
             funnel.drain()
-            return exit_code
+            return child.ended.result()
         finally:
             self._child = None
             # What it left running in the background goes on, and prints to the log alone.
@@ -69,6 +71,10 @@ class Stages:
 
     def interrupt(self) -> bool:
         return self._signal(signal.SIGINT)
+
+    def drain(self) -> None:
+        if self._funnel is not None:
+            self._funnel.drain()
 
     def kill(self) -> None:
         self._signal(signal.SIGKILL)

@@ -5,7 +5,7 @@ the runner.
 import sys
 
 # asyncio would import it for TLS, which the runner never speaks; it is a tenth of the start.
-sys.modules["ssl"] = None  # type: ignore[assignment]
+vars(sys)["modules"]["ssl"] = None
 sys.path.append(__file__.rpartition("/")[0])
 
 from backendai.kernel.runner.main import main  # noqa: E402 - the path must be there first
