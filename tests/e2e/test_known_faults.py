@@ -4,6 +4,8 @@ import http.server
 import os
 import shutil
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -14,6 +16,7 @@ from typing import Final
 import pytest
 
 from backendai.halfstack.images import BUSYBOX
+from backendai.kernel.bundle import build_bundle
 from tests.running.rest import Api, new_session
 from tests.running.sessions import await_status, batch, end, enqueue, execute, resources, start
 from tests.running.stack import COMMAND, Stack, run
@@ -86,17 +89,22 @@ def test_many_at_once_get_no_internal_error(stack: Stack) -> None:
 
 def test_a_half_made_runner_bundle_does_not_count_as_done(tmp_path: Path) -> None:
     """A crash in the middle of unpacking leaves something: that it is there must prove nothing."""
-    from backendai.kernel.bundle import build_bundle
+    code = f"from backendai.kernel.bundle import *; build_bundle(Path({str(tmp_path)!r}))"
+    builder = subprocess.Popen([sys.executable, "-c", code])
+    until(lambda: any(tmp_path.glob("*/lib")), 30, "the builder has begun")
+    builder.kill()
+    builder.wait()
+    whole = list_files(build_bundle(tmp_path).path)
+    assert Path("bundle.json") in whole
+    assert not [*tmp_path.glob(".building-*")]
+    emptied = build_bundle(tmp_path).path
+    shutil.rmtree(emptied)
+    emptied.mkdir()
+    assert list_files(build_bundle(tmp_path).path) == whole
 
-    whole = build_bundle(tmp_path).path
-    hollow = [path for path in sorted(whole.rglob("*")) if path.is_file()]
-    assert hollow
-    shutil.rmtree(whole)
-    whole.mkdir()
-    again = build_bundle(tmp_path).path
-    assert sorted(path.relative_to(again) for path in again.rglob("*") if path.is_file()) == [
-        path.relative_to(whole) for path in hollow
-    ]
+
+def list_files(folder: Path) -> list[Path]:
+    return sorted(path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
 
 
 def test_deleted_scratch_directory_does_not_break_later_starts(stack: Stack, api: Api) -> None:

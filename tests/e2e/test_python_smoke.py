@@ -1,5 +1,6 @@
 """A newer Python runs the client: the package is importable and its command answers."""
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -13,11 +14,15 @@ NEWEST = "3.13"
 
 def find_python() -> str | None:
     """A working interpreter; version managers leave names that only complain."""
-    found = shutil.which(f"python{NEWEST}")
-    if found is None:
-        return None
-    asked = subprocess.run([found, "-c", "pass"], capture_output=True, check=False)
-    return found if asked.returncode == 0 else None
+    root = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
+    managed = [str(path) for path in root.glob(f"versions/{NEWEST}*/bin/python{NEWEST}")]
+    named = shutil.which(f"python{NEWEST}")
+    return next((path for path in [named, *managed] if path and answers(path)), None)
+
+
+def answers(python: str) -> bool:
+    asked = subprocess.run([python, "-c", "pass"], capture_output=True, check=False)
+    return asked.returncode == 0
 
 
 @pytest.fixture(scope="module")
