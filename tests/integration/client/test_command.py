@@ -193,6 +193,34 @@ async def test_refusals_have_their_exit_codes(
     assert "Traceback" not in done.err
 
 
+async def test_waiting_is_shown_on_a_terminal_with_its_reason(server: ScriptedServer) -> None:
+    asked = asyncio.Event()
+
+    async def wait(request: web.Request) -> web.Response:
+        await asked.wait()
+        return web.json_response(to_problem(QuotaExceeded("cpu")), status=412)
+
+    async def why(request: web.Request) -> web.Response:
+        asked.set()
+        return web.json_response(WHY)
+
+    server.on("POST", "/session", wait)
+    server.on("GET", "/session/demo/why", why)
+    ours, theirs = pty.openpty()
+    process = await asyncio.create_subprocess_exec(
+        PROGRAM,
+        *("session", "create", "--image", "x:1", "--name", "demo"),
+        stderr=theirs,
+        env=server.environ,
+    )
+    os.close(theirs)
+    assert await asyncio.wait_for(process.wait(), 20) == 7
+    text = os.read(ours, 65536).decode()
+    os.close(ours)
+    assert "demo: asking" in text
+    assert text.endswith("error: You have reached your resource limit. cpu\r\n")
+
+
 async def test_exec_streams_and_exits_as_the_code_does(command: Command) -> None:
     done = await command("session", "exec", "demo", "-c", "print(1)", "-c", "fail", "-c", "never")
     assert (done.code, done.out, done.err) == (3, "print(1)\nfail\n", "failed\n")
@@ -213,6 +241,47 @@ async def test_exec_answers_prompts_from_stdin_line_by_line(command: Command) ->
 @pytest.mark.parametrize("words", ["", "-c 1 -- ls"])
 async def test_exec_wants_either_code_or_a_command(command: Command, words: str) -> None:
     assert (await command("session", "exec", "demo", *words.split())).code == 2
+
+
+async def test_exec_in_an_unknown_session(server: ScriptedServer, command: Command) -> None:
+    server.on("GET", "/stream/session/gone/execute", SessionNotFound())
+    server.on("GET", "/session/gone", SessionNotFound())
+    done = await command("session", "exec", "gone", "-c", "1")
+    assert (done.code, done.err) == (6, "error: No such session.\n")
+
+
+async def test_a_second_interruption_leaves_the_code_alone(server: ScriptedServer) -> None:
+    interrupts: asyncio.Queue[bool] = asyncio.Queue()
+
+    async def interrupt(request: web.Request) -> web.Response:
+        interrupts.put_nowait(True)
+        return web.Response(status=204)
+
+    async def run_for_ever(request: web.Request) -> web.WebSocketResponse:
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        await socket.receive_str()
+        await socket.send_json({"status": "continued", "console": [["stdout", "begun\n"]]})
+        await socket.receive()
+        return socket
+
+    server.on("POST", "/session/demo/interrupt", interrupt)
+    server.on("GET", "/stream/session/demo/execute", run_for_ever)
+    process = await asyncio.create_subprocess_exec(
+        PROGRAM,
+        *("session", "exec", "demo", "-c", "while True: pass"),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env=server.environ,
+    )
+    assert process.stdout is not None
+    assert await asyncio.wait_for(process.stdout.readline(), 20) == b"begun\n"
+    process.send_signal(signal.SIGINT)
+    await asyncio.wait_for(interrupts.get(), 20)
+    process.send_signal(signal.SIGINT)
+    _, err = await asyncio.wait_for(process.communicate(), 20)
+    assert (process.returncode, err) == (130, b"")
 
 
 async def test_an_interruption_stops_the_code_and_shows_its_end(

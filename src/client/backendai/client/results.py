@@ -129,13 +129,13 @@ class Why(msgspec.Struct, frozen=True):
 
 
 class Move(msgspec.Struct, frozen=True):
-    """One step of a kernel from one status to the next, and its cause."""
+    """One step of a kernel, or with `kernel_id` None of the session, and its cause."""
 
     at: str
-    kernel_id: str = ""
+    kernel_id: str | None = None
     from_status: str | None = msgspec.field(name="from", default=None)
     to_status: str = msgspec.field(name="to", default="")
-    event: str = ""
+    event: str | None = None
     reason: str | None = None
     detail: Any = None
 
@@ -155,9 +155,9 @@ class SessionEvent(msgspec.Struct, frozen=True, rename="camel"):
     """One event of a session or of a kernel of it, such as `session_started`."""
 
     name: str = ""
-    reason: str = ""
-    session_id: str = ""
-    session_name: str = ""
+    reason: str | None = None
+    session_id: str | None = None
+    session_name: str | None = None
     exit_code: int | None = None
     kernel_id: str | None = None
 

@@ -45,8 +45,8 @@ class WebTransport:
                 heartbeat=PING_SECONDS,
                 max_msg_size=FRAME_BYTES_MAX,
             )
-        async with connection:
-            yield WebSocket(connection)
+            async with connection:
+                yield WebSocket(connection)
 
     @asynccontextmanager
     async def lines(self, request: Request) -> AsyncIterator[AsyncIterator[str]]:

@@ -7,6 +7,9 @@ from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing, contextmanager
 from typing import Any
 
+import click
+
+from backendai.client.cli.beside import run_beside
 from backendai.client.cli.terminal import Terminal
 from backendai.client.client import Client
 from backendai.client.results import Batch, Step
@@ -25,12 +28,9 @@ async def run_shown(
     The first Ctrl-C interrupts the code, which may still print; the second leaves it alone.
     """
     steps = client.sessions.execute(session, code, batch=batch, on_input=terminal.answer)
-    async with asyncio.TaskGroup() as tasks:
-        with _interruptions() as pressed:
-            watcher = tasks.create_task(_pass_on(pressed, client, session), name="ctrl-c")
-            exit_code = await _print_steps(steps)
-            watcher.cancel()
-    return exit_code
+    with _interruptions() as pressed:
+        async with run_beside(_pass_on(pressed, client, session), "ctrl-c"):
+            return await _print_steps(steps)
 
 
 async def _print_steps(steps: AsyncGenerator[Step, None]) -> int:
@@ -61,7 +61,7 @@ async def _pass_on(pressed: asyncio.Semaphore, client: Client, session: str) -> 
     await pressed.acquire()
     await client.sessions.interrupt(session)
     await pressed.acquire()
-    raise KeyboardInterrupt
+    raise click.Abort
 
 
 @contextmanager

@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Final
 
+from backendai.client.cli.beside import run_beside
+
 FRAMES: Final = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 FRAME_SECONDS: Final = 0.1
 FRAMES_PER_LOOK: Final = 10
@@ -22,14 +24,12 @@ async def show_waiting(
     if not sys.stderr.isatty():
         yield
         return
-    async with asyncio.TaskGroup() as tasks:
-        spinner = tasks.create_task(_spin(text, look), name="spinner")
-        try:
+    try:
+        async with run_beside(_spin(text, look), "spinner"):
             yield
-        finally:
-            spinner.cancel()
-            sys.stderr.write(CLEAR_LINE)
-            sys.stderr.flush()
+    finally:
+        sys.stderr.write(CLEAR_LINE)
+        sys.stderr.flush()
 
 
 async def _spin(text: str, look: Callable[[], Awaitable[str]] | None) -> None:
