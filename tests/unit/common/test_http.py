@@ -38,7 +38,7 @@ async def show_target(request: web.Request) -> web.Response:
     return json_response({"target": raw_target(request), "id": context_field("request_id")})
 
 
-async def fail(request: web.Request) -> web.Response:
+async def fail(request: web.Request) -> web.StreamResponse:
     match request.match_info["how"]:
         case "fault":
             raise SessionNotFound("gone")

@@ -5,9 +5,9 @@ An exception that nobody expected is logged once, whole, and tells nothing but t
 """
 
 import asyncio
+import os
 import re
 import ssl
-import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final
@@ -173,7 +173,7 @@ async def _set_headers(request: web.Request, response: web.StreamResponse) -> No
 
 def _request_id_of(request: web.Request) -> str:
     given = request.headers.get(REQUEST_ID_HEADER, "")
-    return given if _REQUEST_ID_GIVEN.fullmatch(given) else uuid.uuid4().hex
+    return given if _REQUEST_ID_GIVEN.fullmatch(given) else os.urandom(16).hex()
 
 
 def _of_http_exception(request: web.Request, error: web.HTTPException) -> web.Response:
