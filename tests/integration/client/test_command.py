@@ -15,6 +15,7 @@ from backendai.common.faults import (
     SessionAlreadyExists,
     SessionNotFound,
     Unavailable,
+    to_problem,
 )
 from tests.integration.client.conftest import PROGRAM, Command
 from tests.integration.client.scripted import (
