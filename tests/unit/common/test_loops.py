@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 
@@ -25,9 +26,9 @@ class Steps:
 
 
 async def run_for(
-    clock: FakeClock, seconds: float, step: Callable[[], Awaitable[None]], **options: object
+    clock: FakeClock, seconds: float, step: Callable[[], Awaitable[None]], **options: Any
 ) -> None:
-    task = asyncio.create_task(supervise("loop", step, clock=clock, **options))  # type: ignore[arg-type]
+    task = asyncio.create_task(supervise("loop", step, clock=clock, **options))
     await clock.advance(seconds)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):

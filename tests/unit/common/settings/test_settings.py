@@ -67,8 +67,9 @@ def test_defaults_fill_what_is_not_given() -> None:
     assert tree.manager.num_proc == 2
     assert tree.manager.names == ("a", "b")
     assert tree.etcd.addr == HostPort("127.0.0.1", 2379)
-    with pytest.raises(AttributeError):
-        tree.manager.num_proc = 3  # type: ignore[misc]
+    for field in ("num_proc", "names"):
+        with pytest.raises(AttributeError):
+            setattr(tree.manager, field, 3)
 
 
 def test_every_mistake_is_told_at_once_with_its_key() -> None:
