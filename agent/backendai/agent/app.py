@@ -152,7 +152,7 @@ def make_backend(settings: AgentSettings, maker: Maker, clock: Clock) -> Backend
     from .backends.process.backend import ProcessBackend
 
     return ProcessBackend(
-        settings.agent.state_dir.absolute() / "processes",
+        settings.container.scratch_root.absolute() / ".sandboxes",
         settings.agent.image_dir.absolute(),
         maker.agent_id,
         clock,

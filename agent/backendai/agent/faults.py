@@ -44,6 +44,13 @@ class RunnerSilent(AgentFault):
     agent_slug, agent_title = "runner-silent", "The runner in the kernel does not answer."
 
 
+class RunnerFailed(AgentFault):
+    """The container ended before its runner answered; `detail` has what it printed."""
+
+    code = "agent.runner_failed"
+    agent_slug, agent_title = "runner-failed", "The kernel did not come up."
+
+
 class KernelNotRunning(AgentFault):
     kind, code, status = Kind.CONFLICT, "agent.kernel_not_running", 409
     slug, title = "conflict", "The request conflicts with the present state."

@@ -17,12 +17,12 @@ from backendai.common.slots import ResourceSlots, SlotError
 from backendai.kernel.wire import KernelSetup
 
 from .exits import ExitFacts
-from .faults import BadOrder, RunnerSilent
+from .faults import BadOrder, RunnerFailed
 from .hints import Exits
 from .labels import Identity
 from .machine import Desire
 from .node import RUNNER_COMMAND, Node
-from .profile import Folders, Profile, make_environ, make_profile
+from .profile import Folders, Maker, Profile, make_environ, make_profile
 from .resources.inventory import Share
 from .threads import finish
 
@@ -110,7 +110,7 @@ class Launcher:
             image=spec.image,
             network=spec.cluster_network if spec.cluster_size > 1 else "",
         )
-        setup = make_setup(desire, spec, make_environ(spec, identity, share.limits))
+        setup = make_setup(desire, spec, make_environ(spec, identity, share.limits), node.maker)
         await failpoint("agent.scratch.before_prepare")
         await node.threads.run(node.scratch.prepare, *key, msgspec.json.encode(setup))
         await failpoint("agent.scratch.after_prepare")
@@ -147,7 +147,9 @@ class Launcher:
         self._node.reporter.note(desire.kernel_id, desire.generation, state=state, **changes)
 
 
-def make_setup(desire: Desire, spec: KernelSpec, environ: dict[str, str]) -> KernelSetup:
+def make_setup(
+    desire: Desire, spec: KernelSpec, environ: dict[str, str], maker: Maker
+) -> KernelSetup:
     """The runner's `kernel.json`. PURE."""
     is_batch = spec.session_type == SessionType.BATCH
     return KernelSetup(
@@ -158,15 +160,17 @@ def make_setup(desire: Desire, spec: KernelSpec, environ: dict[str, str]) -> Ker
         bootstrap_script=spec.bootstrap_script or None,
         environ=environ,
         runtime_path=spec.runtime_path,
+        uid=maker.uid,
+        gid=maker.gid,
         grace_seconds=desire.grace_seconds,
     )
 
 
-def early_fault(facts: ExitFacts) -> RunnerSilent:
+def early_fault(facts: ExitFacts, output: str) -> RunnerFailed:
     """Why a container that ended before its runner answered is a failure. PURE."""
     code = "unknown" if facts.exit_code is None else str(facts.exit_code)
     words = facts.error or f"the container ended at once with exit code {code}"
-    return RunnerSilent(words)
+    return RunnerFailed(f"{words}: {output}" if output and not facts.error else words)
 
 
 def _spec_of(desire: Desire) -> KernelSpec:

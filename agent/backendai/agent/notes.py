@@ -115,6 +115,7 @@ class Reporter:
             desire.generation,
             state=KernelState.GONE,
             reason=desire.reason,
+            detail="",
             progress="",
             container_id="",
             ended_at=ended_at or self._clock.now().timestamp(),

@@ -52,6 +52,7 @@ GRACE_SECONDS_MAX: Final = 300.0
 GONE_REPORT_SECONDS: Final = 600.0
 TOMBSTONE_SECONDS: Final = 7 * 24 * 3600.0
 STRAYS_SHOWN_MAX: Final = 5
+LOOK_AGAIN_SECONDS: Final = (0.05, 0.3)
 
 
 class Supervisor:
@@ -100,7 +101,16 @@ class Supervisor:
             )
 
     async def _watch(self) -> None:
-        async for _ in self._node.backend.watch():
+        async for change in self._node.backend.watch():
+            self.wake.hint()
+            if change.has_ended and self._group is not None:
+                self._exits.tell([change.container_id])
+                # An engine may tell of an end before it lists it: look again soon.
+                self._group.create_task(self._hint_later(), name="hint later")
+
+    async def _hint_later(self) -> None:
+        for seconds in LOOK_AGAIN_SECONDS:
+            await self._node.clock.sleep(seconds)
             self.wake.hint()
 
     async def ensure(self, order: EnsureKernel) -> KernelReport:
@@ -253,7 +263,8 @@ class Supervisor:
             return
         facts = await self._node.backend.exit_facts(container_id)
         reason = Reason.OUT_OF_MEMORY if facts.out_of_memory else Reason.FAILED_TO_START
-        await self._fail(desire, reason, early_fault(facts))
+        output = await self._node.backend.read_output(container_id)
+        await self._fail(desire, reason, early_fault(facts, output))
 
     async def _fail(self, desire: Desire, reason: Reason, fault: Fault) -> None:
         """Report a failure, once nothing that was made for it is left."""

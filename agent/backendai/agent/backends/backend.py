@@ -35,6 +35,14 @@ class Listing:
 
 
 @dataclass(frozen=True, slots=True)
+class Change:
+    """Something happened to a container; `has_ended`: it runs no more."""
+
+    container_id: str = ""
+    has_ended: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Whereabouts:
     """Where a running container can be watched: the host's pid of its first process."""
 
@@ -58,10 +66,10 @@ class Backend(Protocol):
 
     async def list_containers(self) -> Listing: ...
 
-    def watch(self) -> AsyncIterator[str]:
-        """Ids of containers of which something changed: hints only, some may be lost.
+    def watch(self) -> AsyncIterator[Change]:
+        """Changes of containers: hints only, some may be lost.
 
-        Goes on after the engine was away, and yields an empty text when that happened.
+        Goes on after the engine was away, and yields a change of no container when that happened.
         """
         ...
 
@@ -80,6 +88,10 @@ class Backend(Protocol):
         ...
 
     async def exit_facts(self, container_id: str) -> ExitFacts: ...
+
+    async def read_output(self, container_id: str) -> str:
+        """The last lines that its first process printed, for the one who asks why it ended."""
+        ...
 
     async def locate(self, container_id: str) -> Whereabouts:
         """Raises ContainerMissing when it does not run."""

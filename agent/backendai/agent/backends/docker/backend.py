@@ -9,7 +9,7 @@ from typing import Any, Final
 import docker.errors
 
 from backendai.agent import labels
-from backendai.agent.backends.backend import Accounts, Listing, Progress, Whereabouts
+from backendai.agent.backends.backend import Accounts, Change, Listing, Progress, Whereabouts
 from backendai.agent.exits import ExitFacts
 from backendai.agent.faults import ContainerMissing, EngineRefused, EngineUnreachable
 from backendai.agent.profile import Profile
@@ -26,6 +26,8 @@ from .pulls import follow_pull
 log = get_logger(__name__)
 
 RESUME_SECONDS: Final = 0.3
+OUTPUT_LINES: Final = 20
+OUTPUT_CHARS_MAX: Final = 2000
 ACCOUNTS_BYTES_MAX: Final = 256 * 1024
 _HINTS: Final = ("create", "start", "die", "destroy", "oom", "pause", "unpause", "kill")
 
@@ -47,16 +49,16 @@ class DockerBackend:
         rows = await self._client.ask(lambda api: api.containers(all=True, filters=filters))
         return read_listing(rows, self._agent_id)
 
-    async def watch(self) -> AsyncIterator[str]:
+    async def watch(self) -> AsyncIterator[Change]:
         since = self._clock.now().timestamp()
         while True:
             try:
                 async for event in self._client.stream(self._events_since(since)):
                     since = max(since, event["timeNano"] / 1e9)
-                    yield str(event["Actor"]["ID"])
+                    yield Change(str(event["Actor"]["ID"]), event["Action"] == "die")
             except (EngineUnreachable, EngineRefused) as fault:
                 log.info("engine.events_interrupted", detail=fault.detail)
-            yield ""
+            yield Change()
             await self._clock.sleep(RESUME_SECONDS)
 
     def _events_since(self, since: float) -> Callable[[Api], Any]:
@@ -95,6 +97,10 @@ class DockerBackend:
     async def exit_facts(self, container_id: str) -> ExitFacts:
         details = await self._client.ask(lambda api: api.inspect_container(container_id))
         return read_exit(details["State"])
+
+    async def read_output(self, container_id: str) -> str:
+        data = await self._client.ask(lambda api: api.logs(container_id, tail=OUTPUT_LINES))
+        return str(data.decode("utf-8", "replace"))[-OUTPUT_CHARS_MAX:].strip()
 
     async def locate(self, container_id: str) -> Whereabouts:
         details = await self._client.ask(lambda api: api.inspect_container(container_id))

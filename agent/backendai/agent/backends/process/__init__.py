@@ -1,0 +1,1 @@
+"""The process backend: kernels as bubblewrap sandboxes, for machines without a container engine."""
