@@ -328,7 +328,9 @@ async def test_events_go_on_through_a_reconnection(server: ScriptedServer, clien
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         await response.prepare(request)
         data = json.dumps({"sessionName": "demo", "reason": "r"})
-        await response.write(f": hello\nretry: 0\nevent: {next(names)}\ndata: {data}\n\n".encode())
+        await response.write(
+            f": hello\nretry: 0\nid: 7\nevent: {next(names)}\ndata: {data}\n\n".encode()
+        )
         return response
 
     server.on("GET", "/events/session", stream)
@@ -340,6 +342,7 @@ async def test_events_go_on_through_a_reconnection(server: ScriptedServer, clien
                 break
     assert found == [("session_started", "demo"), ("session_terminated", "demo")]
     assert server.targets() == ["GET /events/session?sessionName=demo&scope=%2A"] * 2
+    assert [seen.headers.get("Last-Event-ID") for seen in server.seen] == [None, "7"]
 
 
 async def test_events_of_an_unknown_session_are_refused(

@@ -26,6 +26,11 @@ def test_a_message_is_nothing_before_it_ends() -> None:
     assert feed("event: a\ndata: 1")[0] == []
 
 
+def test_the_id_of_the_last_finished_message_is_kept() -> None:
+    assert feed("id: 3\ndata: x\n\nid: 4\ndata: y")[1].last_id == "3"
+    assert feed("id: 3\ndata: x\n\ndata: y\n\n")[1].last_id == "3"
+
+
 def test_the_server_sets_the_pause_in_seconds() -> None:
     assert feed("retry: 2\nretry: soon\n")[1].retry_seconds == 2.0
 

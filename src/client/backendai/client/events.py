@@ -26,11 +26,14 @@ class Message:
 class MessageParser:
     """Feed it lines without their ends; it gives a message at each blank line that ends one.
 
-    `retry_seconds` is what the server last asked for, or the default.
+    `retry_seconds` is the pause that the server last asked for, or the default; `last_id` is the id
+    of the last finished message that had one.
     """
 
     def __init__(self) -> None:
         self.retry_seconds = RECONNECT_SECONDS
+        self.last_id = ""
+        self._id = ""
         self._event = ""
         self._data: list[str] = []
 
@@ -46,31 +49,28 @@ class MessageParser:
             self._event = value
         elif name == "data":
             self._data.append(value)
+        elif name == "id":
+            self._id = value
         elif name == "retry" and value.isdigit():
             self.retry_seconds = float(value)
 
     def _finish(self) -> Message | None:
         event, data = self._event, self._data
         self._event, self._data = "", []
+        self.last_id = self._id
         return Message(event or "message", "\n".join(data)) if event or data else None
 
 
 async def follow_events(
     channel: Channel, session: str, scope: Scope
 ) -> AsyncGenerator[SessionEvent, None]:
-    """Events of one session. Reconnects for ever; only a refusal or `server_close` ends it."""
-    call = Call(
-        method="GET",
-        path="/events/session",
-        query={_subject(session): session, "scope": scope},
-        content_type="",
-        timeout_seconds=None,
-    )
+    """Events of one session. Reconnects for ever, going on where it was; only a refusal or
+    `server_close` ends it."""
     parser = MessageParser()
     was_open = False
     while True:
         try:
-            async with channel.lines(call) as lines:
+            async with channel.lines(_call(session, scope, parser.last_id)) as lines:
                 was_open = True
                 async for line in lines:
                     message = parser.feed(line)
@@ -88,6 +88,17 @@ async def follow_events(
 def read_event(message: Message) -> SessionEvent:
     event = decode(SessionEvent, (message.data or "{}").encode())
     return msgspec.structs.replace(event, name=message.event)
+
+
+def _call(session: str, scope: Scope, last_id: str) -> Call:
+    return Call(
+        method="GET",
+        path="/events/session",
+        query={_subject(session): session, "scope": scope},
+        headers={"Last-Event-ID": last_id} if last_id else {},
+        content_type="",
+        timeout_seconds=None,
+    )
 
 
 def _subject(session: str) -> str:

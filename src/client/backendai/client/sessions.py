@@ -136,7 +136,7 @@ class Sessions:
         return convert(tuple[Move, ...], answer.get("history", []))
 
     def events(self, session: str, *, scope: Scope = "*") -> AsyncGenerator[SessionEvent, None]:
-        """Events from now on, through reconnections, until the caller stops."""
+        """Events from now on, through reconnections, until the session ends or the caller stops."""
         return follow_events(self._channel, session, scope)
 
     async def execute(
