@@ -1,6 +1,7 @@
 """The other end of the supervisor's socket, and how a supervisor is started."""
 
 import asyncio
+import fcntl
 import json
 import os
 import signal
@@ -82,7 +83,7 @@ def _spawn(argv: list[str], layout: Layout) -> int:
     return os.posix_spawnp(
         argv[0],
         argv,
-        os.environ,
+        {**os.environ, "BAI_INSTANCE": layout.instance},
         file_actions=[
             (os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0),
             (os.POSIX_SPAWN_OPEN, 1, log, flags, 0o600),
@@ -102,12 +103,21 @@ async def stop_services(layout: Layout, names: Iterable[str]) -> None:
 
 
 async def shut_down(layout: Layout) -> None:
-    """Stop every service, then the supervisor; returns when it has hung up."""
+    """Stop every service, then the supervisor; returns when its process has ended."""
     await ask(layout, {"do": "shutdown"})
     while True:
-        if await find_standings(layout) is None:
+        if not _is_lock_held(layout):
             return
         await asyncio.sleep(0.01)
+
+
+def _is_lock_held(layout: Layout) -> bool:
+    with (layout.run / "supervisor.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
 
 
 async def await_healthy(

@@ -37,7 +37,7 @@ def show_logs(logs: dict[str, Path], lines: int, write: Callable[[str], None]) -
 
 
 def follow_logs(
-    logs: dict[str, Path], sleep: Callable[[float], None] = time.sleep
+    logs: dict[str, Path], sleep: Callable[[float], object] = time.sleep
 ) -> Iterator[str]:
     """New lines of all logs until interrupted; a log that was cut is read from its start."""
     offsets = {name: path.stat().st_size for name, path in logs.items()}

@@ -78,7 +78,9 @@ def find_layout(start: Path | None = None) -> Layout:
 
 
 def find_checkout(start: Path | None = None) -> Path:
-    """The root of the source tree: the folder upwards that has `bai`, else the current one."""
+    """The root of the source tree: what `./bai` says, else the folder upwards that has `bai`."""
+    if start is None and (root := os.environ.get("BAI_ROOT")):
+        return Path(root)
     here = (start or Path.cwd()).absolute()
     for folder in (here, *here.parents):
         if (folder / "bai").is_file() and (folder / "requirements.lock").is_file():

@@ -1,10 +1,8 @@
 """The private engine: containers survive its death, and nothing is left of it at the end."""
 
 import asyncio
-import json
 import os
 import signal
-import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +15,8 @@ from backendai.halfstack.engine import run_engine
 from backendai.halfstack.images import BUSYBOX, find_cache, import_image
 from backendai.halfstack.network import find_network
 from backendai.halfstack.places import Layout
+
+from .traces import find_traces, is_running
 
 
 @pytest.fixture
@@ -103,21 +103,4 @@ async def test_containers_survive_kills_and_nothing_is_left(tmp_path: Path) -> N
         network = find_network(layout)
         assert network is not None
     assert not is_running(inner)
-    assert _find_traces(network.bridge, network.octet, layout) == []
-
-
-def is_running(pid: int) -> bool:
-    return Path(f"/proc/{pid}").exists()
-
-
-def _find_traces(bridge: str, octet: int, layout: Layout) -> list[str]:
-    links = json.loads(subprocess.check_output(["ip", "-json", "address"]))
-    addresses = [info["local"] for link in links for info in link["addr_info"]]
-    traces = [address for address in addresses if address.startswith(f"10.{octet}.")]
-    for table in ("filter", "nat"):
-        rules = subprocess.check_output(["iptables", "-t", table, "-S"], text=True)
-        traces += [line for line in rules.splitlines() if bridge in line or f"10.{octet}." in line]
-    root = str(layout.root)
-    traces += [line for line in Path("/proc/self/mountinfo").read_text().split() if root in line]
-    cgroups = Path("/sys/fs/cgroup").rglob(f"bai-{layout.instance}*")
-    return traces + [str(folder) for folder in cgroups]
+    assert find_traces(layout, network) == [str(layout.root)]

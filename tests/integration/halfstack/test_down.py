@@ -1,0 +1,79 @@
+"""`down --purge`: no file, container, network, mount, cgroup or process stays behind."""
+
+import asyncio
+from pathlib import Path
+
+import docker
+
+from backendai.halfstack.control import await_healthy, ensure_services, start_supervisor
+from backendai.halfstack.down import bring_down, purge
+from backendai.halfstack.engine import own_docker_host, prepare_engine
+from backendai.halfstack.images import BUSYBOX, find_cache, import_image
+from backendai.halfstack.network import find_network
+from backendai.halfstack.places import Layout
+from backendai.halfstack.stores import ExternalStores, prepare_stores
+
+from .traces import find_traces, is_running
+
+
+async def _bring_all(layout: Layout) -> None:
+    await start_supervisor(layout)
+    services = [*await prepare_stores(layout, ExternalStores()), *prepare_engine(layout)]
+    await ensure_services(layout, services)
+    await await_healthy(layout, [service.name for service in services], 30)
+
+
+def _start_container(layout: Layout) -> int:
+    import_image(BUSYBOX, own_docker_host(layout), find_cache())
+    client = docker.DockerClient(base_url=own_docker_host(layout))
+    try:
+        network = client.networks.create("second")
+        box = client.containers.run(
+            BUSYBOX.name, ["sleep", "1000"], detach=True, network=network.id
+        )
+        box.reload()
+        return int(box.attrs["State"]["Pid"])
+    finally:
+        client.close()
+
+
+def _list(folder: Path) -> list[Path]:
+    return list(folder.iterdir())
+
+
+def _say(words: str) -> None:
+    assert words
+
+
+async def test_containers_outlive_down_and_not_purge(tmp_path: Path) -> None:
+    layout = Layout(tmp_path / "state")
+    await _bring_all(layout)
+    inner = await asyncio.to_thread(_start_container, layout)
+    network = find_network(layout)
+    assert network is not None
+
+    await bring_down(layout, _say)
+    assert is_running(inner)
+
+    await _bring_all(layout)
+    assert is_running(inner)
+    await bring_down(layout, _say)
+
+    await purge(layout, None, _say)
+    assert not is_running(inner)
+    assert find_traces(layout, network) == []
+
+
+async def test_purge_of_nothing_is_fine(tmp_path: Path) -> None:
+    layout = Layout(tmp_path / "never")
+    await purge(layout, None, _say)
+    assert _list(tmp_path) == []
+
+
+async def test_purge_after_an_interrupted_start(tmp_path: Path) -> None:
+    layout = Layout(tmp_path / "state")
+    layout.make()
+    (layout.data / "postgres.new").mkdir()
+    await start_supervisor(layout)
+    await purge(layout, None, _say)
+    assert _list(tmp_path) == []
