@@ -23,6 +23,7 @@ from backendai.common.config import (
     hint_lock,
 )
 from backendai.common.etcd import EtcdStore
+from backendai.common.failpoints import FailpointReached, Mode, arm, disarm
 from backendai.common.faults import Conflict, StoreUnavailable
 from backendai.common.settings.checks import HostPort
 from backendai.common.settings.sections import EtcdSettings
@@ -205,6 +206,15 @@ async def test_an_unreachable_etcd_is_a_fault_in_bounded_time() -> None:
             await store.get("x")
 
 
+@pytest.mark.parametrize("name", ["etcd.before_call", "etcd.after_call"])
+async def test_a_failure_around_a_call_costs_that_call(etcd: EtcdStore, name: str) -> None:
+    arm(name, Mode.RAISE)
+    with pytest.raises(FailpointReached):
+        await etcd.put("k", "1")
+    disarm(name)
+    assert await etcd.get("k") == (None if name == "etcd.before_call" else "1")
+
+
 async def test_a_watch_outlives_compaction(etcd: EtcdStore, etcd_addr: str) -> None:
     """A watch whose next revision was compacted away is cancelled by etcd; ours lists again."""
     channel = grpc.aio.insecure_channel(etcd_addr)
@@ -241,7 +251,8 @@ async def test_a_watch_outlives_kill_and_restart(stores: StoreAddresses) -> None
 
 def find_listener(port: int) -> psutil.Process:
     for connection in psutil.net_connections("tcp"):
-        if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port:
+        is_listening = connection.status == psutil.CONN_LISTEN
+        if is_listening and connection.laddr and connection.laddr.port == port:
             return psutil.Process(connection.pid)
     raise AssertionError(f"nothing listens at port {port}")
 

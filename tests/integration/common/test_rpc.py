@@ -9,6 +9,7 @@ import msgspec
 import pytest
 import zmq
 
+from backendai.common.failpoints import FailpointReached, Mode, arm, disarm_all, hits
 from backendai.common.faults import (
     AgentBusy,
     AgentInvalidInput,
@@ -20,7 +21,7 @@ from backendai.common.faults import (
 )
 from backendai.common.logs import context_field, log_context
 from backendai.common.rpc import wire
-from backendai.common.rpc.call import Call
+from backendai.common.rpc.call import AnyCall, Call
 from backendai.common.rpc.client import RpcPeer
 from backendai.common.rpc.curve import KeyPair, generate_keypair
 from backendai.common.rpc.server import RpcServer, caller
@@ -38,7 +39,7 @@ class Waiting(msgspec.Struct, frozen=True):
 ECHO = Call("echo", Echo, Echo, idempotent=True)
 WAIT = Call("wait", Waiting, Echo, idempotent=True, deadline_seconds=30.0)
 BREAK = Call("break", Echo, Echo)
-CONTRACT = [ECHO, WAIT, BREAK]
+CONTRACT: list[AnyCall] = [ECHO, WAIT, BREAK]
 SERVER, CLIENT, STRANGER = generate_keypair(), generate_keypair(), generate_keypair()
 
 
@@ -276,6 +277,33 @@ async def test_bad_frames_of_a_known_client_do_no_harm(server: RpcServer, peer: 
     context.destroy(linger=0)
 
 
+@pytest.mark.parametrize(
+    ("name", "seen"),
+    [
+        ("rpc.client.before_send", FailpointReached),
+        ("rpc.client.after_reply", FailpointReached),
+        ("rpc.server.before_reply", InternalError),
+    ],
+)
+async def test_a_failure_at_any_step_costs_one_call(
+    peer: RpcPeer, name: str, seen: type[Exception]
+) -> None:
+    arm(name, Mode.RAISE)
+    with pytest.raises(seen):
+        await peer.ask(ECHO, Echo("x"))
+    assert hits(name) == 1
+    disarm_all()
+    assert await peer.ask(ECHO, Echo("y")) == Echo("y")
+
+
+async def test_a_lost_reply_is_a_timeout_and_asking_again_is_answered(peer: RpcPeer) -> None:
+    arm("rpc.server.before_reply", Mode.HANG)
+    with pytest.raises(AgentTimeout, match="no reply"):
+        await peer.ask(ECHO, Echo("x"), timeout_seconds=0.3)
+    assert await peer.ask(ECHO, Echo("x")) == Echo("x")
+    disarm_all()
+
+
 async def test_a_call_without_a_handler_keeps_the_server_from_starting() -> None:
     server = RpcServer("tcp://127.0.0.1:0", SERVER, set(), CONTRACT)
     server.on(ECHO, echo)
@@ -289,6 +317,7 @@ async def test_a_taken_address_is_a_clear_fault(server: RpcServer) -> None:
 
 
 def test_a_handler_for_a_call_outside_the_contract_is_refused() -> None:
-    server = RpcServer("tcp://127.0.0.1:0", SERVER, set(), [ECHO])
+    contract: list[AnyCall] = [ECHO]
+    server = RpcServer("tcp://127.0.0.1:0", SERVER, set(), contract)
     with pytest.raises(ServerMisconfigured, match="no call 'wait'"):
         server.on(WAIT, wait)

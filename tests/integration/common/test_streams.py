@@ -1,6 +1,8 @@
 """Hints over a real store and in memory: what is published arrives, what may be missing shows."""
 
 import asyncio
+import os
+import signal
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from urllib.parse import urlsplit
@@ -9,10 +11,12 @@ import pytest
 import redis.asyncio
 
 from backendai.common.clock import SystemClock
+from backendai.common.failpoints import FailpointReached, Mode, arm, disarm
 from backendai.common.faults import StoreUnavailable
 from backendai.common.settings.checks import HostPort
 from backendai.common.settings.sections import RedisSettings
 from backendai.common.streams import GAP, Batch, Hints, MemoryHints, RedisHints
+from backendai.halfstack.stores import StoreAddresses
 
 PATIENCE_SECONDS = 15
 
@@ -106,6 +110,41 @@ async def test_a_subscriber_that_lost_its_connection_gets_a_gap_and_goes_on(redi
         assert await waiting == GAP
         await hints.publish("cut", [b"after"])
         assert await next_payloads(batches, 1) == [b"after"]
+    await hints.close()
+
+
+async def test_a_killed_store_costs_a_gap_and_no_later_hint(stores: StoreAddresses) -> None:
+    """The test's store is killed while a subscriber waits; its keeper starts it again."""
+    hints = RedisHints(settings_of(stores.redis), SystemClock())
+    async with aclosing(hints.subscribe("killed")) as batches:
+        await next_batch(batches)
+        waiting = asyncio.create_task(next_batch(batches))
+        async with redis.asyncio.Redis.from_url(stores.redis) as raw:
+            os.kill((await raw.info("server"))["process_id"], signal.SIGKILL)
+        assert await waiting == GAP
+        await publish_when_back(hints, "killed", b"after")
+        while b"after" not in (await next_batch(batches)).payloads:
+            continue
+    await hints.close()
+
+
+async def publish_when_back(hints: Hints, topic: str, payload: bytes) -> None:
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while True:
+            try:
+                return await hints.publish(topic, [payload])
+            except StoreUnavailable:
+                await asyncio.sleep(0.1)
+
+
+@pytest.mark.parametrize("name", ["hints.before_publish", "hints.after_publish"])
+async def test_a_failure_around_publishing_costs_that_call(redis_url: str, name: str) -> None:
+    hints = RedisHints(settings_of(redis_url), SystemClock())
+    arm(name, Mode.RAISE)
+    with pytest.raises(FailpointReached):
+        await hints.publish(name, [b"x"])
+    disarm(name)
+    await hints.publish(name, [b"y"])
     await hints.close()
 
 

@@ -24,6 +24,7 @@ from etcd3aio.lease import LeaseService
 from etcd3aio.watch import WatchService
 
 from .config import LeaseId, Snapshot, refuse_empty
+from .failpoints import failpoint
 from .faults import Conflict, ServerMisconfigured, StoreUnavailable
 from .logs import get_logger
 from .settings.sections import EtcdSettings
@@ -189,10 +190,13 @@ class EtcdStore:
                 pairs[key] = event.kv.value.decode("utf-8", "replace")
 
     async def _call(self, call: Callable[[], Awaitable[T]]) -> T:
+        await failpoint("etcd.before_call")
         try:
-            return await self._call_with_token(call)
+            reply = await self._call_with_token(call)
         except (EtcdError, grpc.RpcError, TimeoutError) as error:
             raise self._fault_of(error) from error
+        await failpoint("etcd.after_call")
+        return reply
 
     async def _call_with_token(self, call: Callable[[], Awaitable[T]]) -> T:
         """Call, logging in first when etcd knows no valid token of ours."""

@@ -16,6 +16,7 @@ from redis.backoff import ExponentialBackoff, NoBackoff
 from redis.exceptions import RedisError
 
 from .clock import Clock
+from .failpoints import failpoint
 from .faults import StoreUnavailable
 from .logs import get_logger
 from .settings.sections import RedisSettings
@@ -88,10 +89,12 @@ class RedisHints:
         pipe = self._client.pipeline(transaction=False)
         for payload in payloads:
             pipe.xadd(topic, {_FIELD: payload}, maxlen=STREAM_ENTRIES_MAX, approximate=True)
+        await failpoint("hints.before_publish")
         try:
             await pipe.execute()
         except _STORE_ERRORS as error:
             raise StoreUnavailable(f"Redis at {self._settings.addr} does not answer") from error
+        await failpoint("hints.after_publish")
 
     async def subscribe(self, topic: str) -> AsyncGenerator[Batch, None]:
         reader: Any = open_redis(self._settings, timeout_seconds=BLOCK_SECONDS * 2, retries=0)

@@ -13,6 +13,7 @@ from typing import Any, Self, cast
 
 import zmq
 
+from ..failpoints import failpoint
 from ..faults import AgentInvalidInput, AgentTimeout, FaultData, InternalError, fault_from_data
 from ..logs import context_field, get_logger
 from . import wire
@@ -54,7 +55,9 @@ class RpcPeer:
     ) -> Rep:
         """The reply to `request`; raises the handler's fault, or AgentTimeout without a reply."""
         limit = call.deadline_seconds if timeout_seconds is None else timeout_seconds
+        await failpoint("rpc.client.before_send")
         frame = await self._exchange(call, request, limit)
+        await failpoint("rpc.client.after_reply")
         try:
             if frame.is_ok:
                 return cast(Rep, wire.decode_body(call.reply, frame.body))

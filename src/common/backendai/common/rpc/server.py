@@ -13,6 +13,7 @@ from typing import Any, Final, Self
 
 import zmq
 
+from ..failpoints import failpoint
 from ..faults import (
     AgentBusy,
     AgentInvalidInput,
@@ -153,6 +154,7 @@ class RpcServer:
             bind_context(request_id=frame.trace)
         try:
             reply = wire.encode_reply(frame.id, True, await self._handle(frame))
+            await failpoint("rpc.server.before_reply")
         except Fault as fault:
             reply = wire.encode_reply(frame.id, False, fault_data(fault))
         except asyncio.CancelledError:
