@@ -116,7 +116,7 @@ _HISTORY: Final = sa.text("""
 INSERT INTO history (session_id, kernel_id, generation, from_status, to_status, event, reason,
   detail, at)
 SELECT session_id, kernel_id, generation, from_status, to_status, event, reason, detail, at
-FROM jsonb_to_recordset(CAST(:rows AS jsonb)) WITH ORDINALITY AS x(
+FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS x(
   session_id uuid, kernel_id uuid, generation bigint, from_status text, to_status text,
   event text, reason text, detail jsonb, at timestamptz, place bigint)
 ORDER BY place
@@ -124,7 +124,7 @@ ORDER BY place
 _OUTBOX: Final = sa.text("""
 INSERT INTO outbox (session_id, name, payload, created_at)
 SELECT session_id, name, payload, :now
-FROM jsonb_to_recordset(CAST(:rows AS jsonb)) WITH ORDINALITY AS x(
+FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS x(
   session_id uuid, name text, payload jsonb, place bigint)
 ORDER BY place
 """)
@@ -387,13 +387,18 @@ async def _update(
 async def _write_records(conn: AsyncConnection, changes: Sequence[Changes], now: datetime) -> None:
     history = [_history_values(row) for change in changes for row in change.history]
     if history:
-        await conn.execute(_HISTORY, {"rows": json.dumps(history)})
+        await conn.execute(_HISTORY, {"rows": _in_order(history)})
     announced = [_outbox_values(row) for change in changes for row in change.announcements]
     if announced:
-        await conn.execute(_OUTBOX, {"rows": json.dumps(announced), "now": now})
+        await conn.execute(_OUTBOX, {"rows": _in_order(announced), "now": now})
     hints = sorted({hint for change in changes for hint in change.hints})
     if hints:
         await notify(conn, hints)
+
+
+def _in_order(rows: Sequence[Mapping[str, Any]]) -> str:
+    """The rows as JSON, each with its place, so that ids are given in this order."""
+    return json.dumps([{**row, "place": place} for place, row in enumerate(rows)])
 
 
 async def notify(conn: AsyncConnection, hints: Sequence[str]) -> None:
