@@ -73,6 +73,18 @@ def test_what_nobody_answers_names_the_address_and_the_next_step() -> None:
     assert "./bai status" in told
 
 
+def test_what_the_agent_said_is_told_once() -> None:
+    fault = AgentFailure("disk full", {"agent-details": {"exception": "disk full"}})
+    assert list(describe(fault)) == [f"error: {fault}"]
+    other = AgentFailure("failed", {"agent-details": {"exception": "disk full"}})
+    assert list(describe(other))[-1] == "  disk full"
+
+
+def test_a_message_cannot_command_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    assert explain(QuotaExceeded("a\x1b[2Jb\nc")) == 7
+    assert capsys.readouterr().err.endswith("a [2Jb\nc\n")
+
+
 def test_what_is_no_fault_is_not_swallowed() -> None:
     with pytest.raises(ZeroDivisionError):
         explain(ZeroDivisionError())

@@ -42,7 +42,7 @@ def explain(error: Exception) -> int:
     if not isinstance(error, Fault):
         raise error
     for line in describe(error):
-        print(line, file=sys.stderr)  # noqa: T201 - a command's own words
+        sys.stderr.write(_printable(line) + "\n")
     return exit_code_of(error)
 
 
@@ -55,7 +55,13 @@ def describe(fault: Fault) -> Iterator[str]:
         yield f"  {match.get('id')}  {match.get('name')}  {match.get('status')}"
     if isinstance(fault, SessionAlreadyExists):
         yield f"  It is {fault.facts.get('existingSessionId')}. Take another --name, or --reuse."
-    if exception := (fault.facts.get("agent-details") or {}).get("exception"):
-        yield f"  {exception}" if exception != fault.detail else ""
+    exception = (fault.facts.get("agent-details") or {}).get("exception")
+    if exception and exception != fault.detail:
+        yield f"  {exception}"
     if isinstance(fault, Unreachable):
         yield "  See what runs with `./bai status`, start it with `./bai up`."
+
+
+def _printable(text: str) -> str:
+    """Without what a terminal would obey: a message may quote what a user wrote."""
+    return "".join(letter if letter.isprintable() or letter in "\n\t" else " " for letter in text)
