@@ -19,8 +19,9 @@ from typing import Literal
 from .config import HalfstackSettings
 from .faults import SetupFault
 from .places import Layout
-from .ports import is_port_free, load_ports
+from .ports import is_port_free
 from .probes import run_probe
+from .processes import find_recorded
 from .services import Probe
 
 Severity = Literal["required", "engine", "advice"]
@@ -152,13 +153,13 @@ def _check_disk(machine: Machine) -> tuple[bool, str]:
 
 
 def _check_ports(machine: Machine) -> tuple[bool, str]:
-    ports = load_ports(machine.layout)
-    if machine.settings.manager.port is not None:
-        ports["manager"] = machine.settings.manager.port
-    if machine.layout.control_socket.exists():
-        return True, "used by this instance"
-    taken = [f"{port} ({name})" for name, port in ports.items() if not is_port_free(port)]
-    return not taken, f"taken: {', '.join(taken)}" if taken else "free"
+    """Ports that nobody asked for are chosen anew when they are taken; a configured one is not."""
+    port = machine.settings.manager.port
+    if port is None:
+        return True, "chosen by us"
+    if find_recorded(machine.layout.run / "manager.process") is not None:
+        return True, f"{port} is used by our manager"
+    return is_port_free(port), f"{port} of `[manager] port`"
 
 
 def _check_clock(machine: Machine) -> tuple[bool, str]:

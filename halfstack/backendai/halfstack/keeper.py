@@ -98,7 +98,16 @@ class Keeper:
     async def _start(self) -> Process | None:
         self._now.state = "waiting"
         await self._await_needed()
-        pid = launch(
+        try:
+            pid = self._launch()
+        except OSError as error:
+            # A full disk or a full process table passes; the next try may succeed.
+            self._note_problem(f"could not be started: {error}")
+            return None
+        return await self._await_record(pid)
+
+    def _launch(self) -> int:
+        return launch(
             self.service.command,
             record=self._record,
             digest=self.service.digest,
@@ -106,7 +115,6 @@ class Keeper:
             log=self._layout.log_file(self.service.name),
             env={**os.environ, **self.service.env, "BAI_INSTANCE": self._layout.instance},
         )
-        return await self._await_record(pid)
 
     async def _await_needed(self) -> None:
         while True:
@@ -144,8 +152,10 @@ class Keeper:
             await asyncio.sleep(_POLL_STARTING_SECONDS if problem else _POLL_HEALTHY_SECONDS)
 
     def _note_exit(self, status: int | None) -> None:
-        how = "ended" if status is None else f"ended with status {status}"
-        self._now = _Progress(state="restarting", problem=how, restarts=self._now.restarts)
+        self._note_problem("ended" if status is None else f"ended with status {status}")
+
+    def _note_problem(self, problem: str) -> None:
+        self._now = _Progress(state="restarting", problem=problem, restarts=self._now.restarts)
 
 
 def _backoff_seconds(failures: int) -> float:

@@ -37,9 +37,10 @@ def prepare_postgres(layout: Layout, password: str) -> None:
     try:
         _run_initdb(layout, fresh, word)
         _add_database(layout, fresh)
+        fresh.rename(data)
     finally:
         word.unlink(missing_ok=True)
-    fresh.rename(data)
+        shutil.rmtree(fresh, ignore_errors=True)
 
 
 def specify_postgres(layout: Layout, port: int) -> Service:

@@ -137,10 +137,10 @@ async def serve(layout: Layout) -> None:
 async def _control(layout: Layout, supervisor: Supervisor) -> AsyncIterator[None]:
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            reply = await _obey(supervisor, json.loads(await reader.readline()))
+            reply = await _reply_to(supervisor, await reader.readline())
             writer.write(json.dumps(reply).encode() + b"\n")
             await writer.drain()
-        except (ConnectionError, ValueError) as error:
+        except ConnectionError as error:
             print(f"control: dropped a client: {error}", flush=True)
         finally:
             writer.close()
@@ -158,6 +158,13 @@ async def _control(layout: Layout, supervisor: Supervisor) -> AsyncIterator[None
     finally:
         server.close()
         layout.control_socket.unlink(missing_ok=True)
+
+
+async def _reply_to(supervisor: Supervisor, line: bytes) -> dict[str, Any]:
+    try:
+        return await _obey(supervisor, json.loads(line))
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        return {"problem": f"the order could not be carried out: {error!r}"}
 
 
 async def _obey(supervisor: Supervisor, order: dict[str, Any]) -> dict[str, Any]:
