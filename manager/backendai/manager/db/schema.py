@@ -68,7 +68,7 @@ async def _take_guard(connection: AsyncConnection) -> None:
     free = text("select pg_try_advisory_xact_lock(:key)")
     try:
         async with asyncio.timeout(GUARD_WAIT_SECONDS):
-            while not await connection.scalar(free, {"key": _GUARD}):
+            while not await connection.scalar(free, {"key": _GUARD}):  # noqa: ASYNC110
                 await asyncio.sleep(0.2)
     except TimeoutError as error:
         raise StoreUnavailable("Another manager has been migrating for a minute.") from error

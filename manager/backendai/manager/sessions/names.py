@@ -74,7 +74,7 @@ def check_callback(text: str) -> str:
 
 
 def parse_start(text: str, now: datetime) -> datetime:
-    """When to start, from ISO 8601 (UTC when it names no offset) or `1d2h30m`. Raises ValueError."""
+    """When to start, from ISO 8601 (UTC without an offset) or `1d2h30m`. Raises ValueError."""
     relative = _RELATIVE_TIME.fullmatch(text)
     if text and relative:
         days, hours, minutes, seconds = (int(part or 0) for part in relative.groups())

@@ -1,0 +1,300 @@
+"""Builds the manager from its settings and runs it: the only place that constructs things."""
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import Any, Final
+
+import sqlalchemy as sa
+from aiohttp import web
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from backendai.common import logs
+from backendai.common.access_log import AccessLog
+from backendai.common.clock import Clock, SystemClock
+from backendai.common.etcd import EtcdStore
+from backendai.common.failpoints import arm_from_environment
+from backendai.common.faults import ServerMisconfigured, StoreUnavailable
+from backendai.common.health import health_handler
+from backendai.common.http import make_app, serve
+from backendai.common.ids import SystemIds
+from backendai.common.loops import LoopHealth, supervise
+from backendai.common.rpc.curve import KeyPair, load_keypair
+from backendai.common.streams import RedisHints, open_redis
+
+from .accounts.secretbox import SecretBox, load_secret_key
+from .agents.directory import EtcdRegistry
+from .agents.link import RpcLinks
+from .agents.model import Patience
+from .config import rest as config_rest
+from .config.cluster import CONFIG_PREFIX, ClusterFacts
+from .db.engine import Database, open_database
+from .db.schema import current_revision, head_revision
+from .events import rest as events_rest
+from .events.feed import EventFeed
+from .gate.actor import Access, Action
+from .gate.identity import Gatekeeper
+from .gate.keyring import Keyring
+from .gate.limiter import Limiter
+from .gate.routes import Route, add_routes
+from .graph import rest as graph_rest
+from .graph.roots import make_graph
+from .lifecycle.core import Core, CoreSettings, Ports
+from .lifecycle.hints import HintBoard, listen
+from .lifecycle.postgres import PostgresStore
+from .sessions import rest, rest_files, rest_work, stream
+from .sessions.creation import SessionCreation
+from .sessions.service import Sessions
+from .sessions.watch import SessionWatch
+from .sessions.work import SessionWork
+from .settings import ManagerSettings, ServiceSettings
+
+log = logs.get_logger(__name__)
+
+DRAIN_SECONDS: Final = 5.0
+SAVE_SECONDS: Final = 2.0
+LOG_FLUSH_SECONDS: Final = 0.5
+BEATS_MISSED_MAX: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """Connections that open when they are first used, and again after an outage."""
+
+    database: Database
+    redis: "Redis"
+    hints: RedisHints
+    etcd: EtcdStore
+    links: RpcLinks
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    gatekeeper: Gatekeeper
+    keyring: Keyring
+    creation: SessionCreation
+    sessions: Sessions
+    work: SessionWork
+    cluster: ClusterFacts
+    feed: EventFeed
+
+
+def run(settings: ManagerSettings) -> int:
+    """Serve until SIGTERM or SIGINT. Returns the exit code; raises ServerMisconfigured."""
+    logs.configure(settings.logging)
+    arm_from_environment()
+    asyncio.run(_serve(settings), debug=settings.debug.asyncio)
+    return 0
+
+
+async def _serve(settings: ManagerSettings) -> None:
+    own, clock = settings.manager, SystemClock()
+    box = SecretBox(load_secret_key(own.secret_key_file))
+    keypair = _rpc_keypair(own)
+    board = HintBoard()
+    async with AsyncExitStack() as stack:
+        stores = await _open_stores(stack, settings, keypair, clock)
+        await _refuse_other_schema(stores.database)
+        services = _make_services(settings, stores, box, board, clock)
+        core = _make_core(settings, stores, board, clock)
+        access_log = AccessLog()
+        app = make_manager_app(services, core.health, stores, settings, access_log)
+        stack.enter_context(_pid_file(own))
+        address = await stack.enter_async_context(
+            serve(app, own.service_addr, shutdown_seconds=DRAIN_SECONDS)
+        )
+        log.info("manager.started", address=str(address), id=own.id)
+        await _run_until_told(settings, stores, services, core, board, access_log, clock)
+    log.info("manager.stopped", id=own.id)
+
+
+async def _run_until_told(
+    settings: ManagerSettings,
+    stores: Stores,
+    services: Services,
+    core: Core,
+    board: HintBoard,
+    access_log: AccessLog,
+    clock: Clock,
+) -> None:
+    """Run every loop; one that fails unexpectedly ends the daemon, a signal ends it in peace."""
+    told = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, told.set)
+    dsn = stores.database.engine.url.set(drivername="postgresql").render_as_string(False)
+    background = {
+        "core": core.run(),
+        "hints": listen(board, dsn, clock),
+        "config": _follow_config(stores.etcd, services.cluster),
+    }
+    periodic = {
+        "keyring": (services.keyring.save_uses, SAVE_SECONDS),
+        "queries": (services.work.save_counts, SAVE_SECONDS),
+        "access-log": (access_log.flush, LOG_FLUSH_SECONDS),
+    }
+    async with asyncio.TaskGroup() as tasks:
+        running = [tasks.create_task(work, name=name) for name, work in background.items()]
+        for name, (step, period) in periodic.items():
+            looped = supervise(name, step, period_seconds=period, clock=clock, health=core.health)
+            running.append(tasks.create_task(looped, name=name))
+        await told.wait()
+        for task in running:
+            task.cancel()
+
+
+def make_manager_app(
+    services: Services,
+    health: LoopHealth,
+    stores: Stores,
+    settings: ManagerSettings,
+    access_log: AccessLog | None = None,
+) -> web.Application:
+    """The API with all of its routes."""
+    app = make_app(
+        unavailable=(RedisError,),
+        body_bytes_max=settings.manager.body_bytes_max,
+        access_log=access_log,
+    )
+    add_routes(app, list_routes(services, health, stores), services.gatekeeper)
+    return app
+
+
+def list_routes(services: Services, health: LoopHealth, stores: Stores) -> list[Route]:
+    """Every route with its action; literal paths come before those with parameters."""
+    checks = {"database": lambda: _ping_database(stores.database), "redis": _redis_check(stores)}
+    clock = SystemClock()
+    return [
+        Route("GET", "/health", health_handler(health, checks), Action("health", Access.OPEN)),
+        *config_rest.routes(services.cluster),
+        *graph_rest.routes(make_graph(stores.database)),
+        *rest.routes(services.creation, services.sessions, clock),
+        *rest_work.routes(services.sessions, services.work),
+        *rest_files.routes(services.sessions, services.work),
+        *stream.routes(services.sessions, services.work),
+        *events_rest.routes(services.sessions, services.feed),
+    ]
+
+
+async def _open_stores(
+    stack: AsyncExitStack, settings: ManagerSettings, keypair: KeyPair | None, clock: Clock
+) -> Stores:
+    database = open_database(settings.db, f"manager:{settings.manager.id}")
+    stack.push_async_callback(database.close)
+    redis = open_redis(settings.redis)
+    stack.push_async_callback(redis.aclose)
+    hints = RedisHints(settings.redis, clock)
+    stack.push_async_callback(hints.close)
+    etcd = await stack.enter_async_context(EtcdStore(settings.etcd))
+    links = RpcLinks(keypair)
+    stack.push_async_callback(links.close)
+    return Stores(database, redis, hints, etcd, links)
+
+
+def _make_services(
+    settings: ManagerSettings, stores: Stores, box: SecretBox, board: HintBoard, clock: Clock
+) -> Services:
+    ids, database, own = SystemIds(), stores.database, settings.manager
+    keyring = Keyring(database, box, clock)
+    limiter = Limiter(stores.redis, clock)
+    gatekeeper = Gatekeeper(keyring, limiter, clock, own.trusted_proxies)
+    watch = SessionWatch(database, board, clock)
+    return Services(
+        gatekeeper=gatekeeper,
+        keyring=keyring,
+        creation=SessionCreation(database, gatekeeper, clock, ids),
+        sessions=Sessions(database, gatekeeper, watch, clock),
+        work=SessionWork(database, stores.links, ids),
+        cluster=ClusterFacts(database, _describe(own)),
+        feed=EventFeed(database, board, clock),
+    )
+
+
+def _make_core(settings: ManagerSettings, stores: Stores, board: HintBoard, clock: Clock) -> Core:
+    ids, own = SystemIds(), settings.manager
+    patience = Patience(
+        heartbeat_seconds=own.heartbeat_timeout / BEATS_MISSED_MAX,
+        beats_missed_max=BEATS_MISSED_MAX,
+        lost_after_seconds=own.agent_lost_after,
+    )
+    ports = Ports(
+        store=PostgresStore(stores.database, ids),
+        link=stores.links,
+        registry=EtcdRegistry(stores.etcd),
+        publisher=stores.hints,
+        clock=clock,
+        board=board,
+    )
+    holder = f"{own.id}:{ids.uuid()}"
+    return Core(ports, CoreSettings(holder=holder, patience=patience))
+
+
+async def _follow_config(etcd: EtcdStore, cluster: ClusterFacts) -> None:
+    """Learn each change; while etcd is away the last known values serve on."""
+    async with contextlib.aclosing(etcd.watch(CONFIG_PREFIX)) as snapshots:
+        async for snapshot in snapshots:
+            cluster.learn(snapshot)
+
+
+async def _refuse_other_schema(database: Database) -> None:
+    """A manager does not run on tables of another release; an absent database may come later."""
+    try:
+        current, head = await current_revision(database), head_revision()
+    except StoreUnavailable as fault:
+        log.warning("manager.database_away", detail=fault.detail)
+        return
+    if current != head:
+        raise ServerMisconfigured(
+            f"The database is at revision {current or 'none'}, this release needs {head}: "
+            "run `backendai mgr schema upgrade`."
+        )
+
+
+async def _ping_database(database: Database) -> None:
+    async with database.begin() as connection:
+        await connection.execute(sa.text("select 1"))
+
+
+def _redis_check(stores: Stores) -> Any:
+    async def check() -> None:
+        try:
+            await stores.redis.ping()
+        except (RedisError, OSError, TimeoutError) as error:
+            raise StoreUnavailable("Redis does not answer.") from error
+
+    return check
+
+
+def _rpc_keypair(own: ServiceSettings) -> KeyPair | None:
+    if own.rpc_keypair is None:
+        log.warning("manager.rpc_not_encrypted", hint="set [manager] rpc-keypair")
+        return None
+    return load_keypair(own.rpc_keypair)
+
+
+def _describe(own: ServiceSettings) -> dict[str, Any]:
+    return {
+        "id": own.id,
+        "num_proc": 1,
+        "service_addr": str(own.service_addr),
+        "heartbeat_timeout": own.heartbeat_timeout,
+        "ssl_enabled": False,
+        "api_version": [7, "20230615"],
+    }
+
+
+@contextlib.contextmanager
+def _pid_file(own: ServiceSettings) -> Iterator[None]:
+    if own.pid_file is None:
+        yield
+        return
+    own.pid_file.write_text(f"{os.getpid()}\n", "ascii")
+    try:
+        yield
+    finally:
+        own.pid_file.unlink(missing_ok=True)

@@ -1,0 +1,1 @@
+"""News of sessions as server-sent events, read from the outbox."""

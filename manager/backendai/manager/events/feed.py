@@ -1,0 +1,91 @@
+"""The events of one session in order, from the outbox: hints wake it, rows by id feed it."""
+
+import uuid
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from backendai.common.clock import Clock
+from backendai.common.events import EventName
+from backendai.common.lifecycle import SESSION_FINAL, SessionStatus
+from backendai.common.loops import sleep_or_hint
+from backendai.manager.db import tables as t
+from backendai.manager.db.engine import Database
+from backendai.manager.lifecycle.changes import session_hint
+from backendai.manager.lifecycle.hints import HintBoard
+
+BATCH: Final = 200
+PERIOD_SECONDS: Final = 2.0
+HEARTBEAT_SECONDS: Final = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """One event; `id` grows."""
+
+    id: int
+    name: str
+    data: Mapping[str, Any]
+
+
+class EventFeed:
+    def __init__(self, database: Database, board: HintBoard, clock: Clock) -> None:
+        self._database = database
+        self._board = board
+        self._clock = clock
+
+    async def last_id(self) -> int:
+        """The id of the newest event of all sessions."""
+        async with self._database.begin() as connection:
+            return int(await connection.scalar(sa.select(sa.func.max(t.outbox.c.id))) or 0)
+
+    async def follow(self, session_id: uuid.UUID, after: int) -> AsyncIterator[News | None]:
+        """Events with an id above `after`, for as long as the session lives; None is a heartbeat.
+
+        Ends when the session is final and everything about it was told.
+        """
+        quiet_since = self._clock.monotonic()
+        with self._board.watch(session_hint(session_id)) as wake:
+            while True:
+                async with self._database.begin() as connection:
+                    # The status first: what makes it final is committed with its events.
+                    is_final = await _is_final(connection, session_id)
+                    news = await _load(connection, session_id, after)
+                for each in news:
+                    yield each
+                    after, quiet_since = each.id, self._clock.monotonic()
+                if len(news) == BATCH:
+                    continue
+                if is_final:
+                    return
+                if self._clock.monotonic() - quiet_since >= HEARTBEAT_SECONDS:
+                    yield None
+                    quiet_since = self._clock.monotonic()
+                await sleep_or_hint(self._clock, PERIOD_SECONDS, wake)
+
+
+def is_in_scope(name: str, scope: str) -> bool:
+    """Whether an event belongs to what a reader asked for: `*`, `session` or `kernel`."""
+    if scope == "*":
+        return True
+    is_of_kernel = name in {event.value for event in EventName if event.is_of_kernel}
+    return is_of_kernel if scope == "kernel" else not is_of_kernel
+
+
+async def _is_final(connection: AsyncConnection, session_id: uuid.UUID) -> bool:
+    statement = sa.select(t.sessions.c.status).where(t.sessions.c.id == session_id)
+    status = await connection.scalar(statement)
+    return status is None or SessionStatus(status) in SESSION_FINAL
+
+
+async def _load(connection: AsyncConnection, session_id: uuid.UUID, after: int) -> list[News]:
+    found = await connection.execute(
+        sa.select(t.outbox.c.id, t.outbox.c.name, t.outbox.c.payload)
+        .where(t.outbox.c.session_id == session_id, t.outbox.c.id > after)
+        .order_by(t.outbox.c.id)
+        .limit(BATCH)
+    )
+    return [News(row.id, row.name, row.payload) for row in found]

@@ -1,0 +1,109 @@
+"""`GET /events/session`: server-sent events of one session, resumable by Last-Event-ID."""
+
+import contextlib
+from typing import Final
+
+import msgspec
+import trafaret as t
+from aiohttp import web
+
+from backendai.common.faults import Fault, InvalidParams
+from backendai.common.logs import get_logger
+from backendai.common.params import check_params, read_raw_params
+from backendai.manager.gate.routes import ACTOR, Route
+from backendai.manager.sessions import actions
+from backendai.manager.sessions.model import Session
+from backendai.manager.sessions.service import Sessions
+
+from .feed import EventFeed, News, is_in_scope
+
+log = get_logger(__name__)
+
+_TEXT: Final = t.String(allow_blank=True, max_length=64)
+_PARAMS: Final = t.Dict(
+    t.Key("sessionId", optional=True, to_name="session", trafaret=_TEXT),
+    t.Key("session_id", optional=True, to_name="session", trafaret=_TEXT),
+    t.Key("sessionName", optional=True, to_name="session", trafaret=_TEXT),
+    t.Key("name", optional=True, to_name="session", trafaret=_TEXT),
+    t.Key("owner_access_key", optional=True, to_name="owner", trafaret=_TEXT),
+    t.Key("ownerAccessKey", optional=True, to_name="owner", trafaret=_TEXT),
+    t.Key("group", optional=True, trafaret=_TEXT),
+    t.Key("groupName", optional=True, trafaret=_TEXT),
+    t.Key("scope", optional=True, default="*", trafaret=t.String()),
+)
+_SCOPES: Final = ("*", "session", "kernel")
+# Old clients cannot take a comment line without a colon.
+_HEARTBEAT: Final = b": heartbeat\n\n"
+_CLOSE: Final = b"event: server_close\ndata: {}\n\n"
+
+
+def routes(sessions: Sessions, feed: EventFeed) -> list[Route]:
+    handlers = _Handlers(sessions, feed)
+    return [Route("GET", "/events/session", handlers.session_events, actions.WATCH)]
+
+
+class _Handlers:
+    def __init__(self, sessions: Sessions, feed: EventFeed) -> None:
+        self._sessions = sessions
+        self._feed = feed
+
+    async def session_events(self, request: web.Request) -> web.StreamResponse:
+        params = check_params(await read_raw_params(request), _PARAMS)
+        scope = _scope_of(params["scope"])
+        session = await self._session_of(request, params)
+        after = await self._start_of(request, session)
+        response = web.StreamResponse(
+            headers={
+                "Content-Type": "text/event-stream",
+                "Cache-Control": "no-cache",
+                "X-Accel-Buffering": "no",
+            }
+        )
+        await response.prepare(request)
+        await response.write(_HEARTBEAT)
+        # A client that goes away ends the stream; a store that does, ends it until the client's
+        # next try, which begins where this one ended.
+        with contextlib.suppress(ConnectionError):
+            await self._tell(response, session, after, scope)
+        return response
+
+    async def _tell(
+        self, response: web.StreamResponse, session: Session, after: int, scope: str
+    ) -> None:
+        try:
+            async for news in self._feed.follow(session.id, after):
+                if news is None:
+                    await response.write(_HEARTBEAT)
+                elif is_in_scope(news.name, scope):
+                    await response.write(_encoded(news))
+        except Fault as fault:
+            log.info("events.interrupted", session=str(session.id), code=fault.code)
+            return
+        await response.write(_CLOSE)
+
+    async def _session_of(self, request: web.Request, params: dict[str, str]) -> Session:
+        reference = params.get("session")
+        if not reference:
+            raise InvalidParams(facts={"sessionId": "name a session by sessionId or sessionName"})
+        owner = params.get("owner") or None
+        scope = await self._sessions.scope_of(request[ACTOR], owner, reference)
+        return await self._sessions.get(scope, reference, ended_too=True)
+
+    async def _start_of(self, request: web.Request, session: Session) -> int:
+        """After which event to begin: what the client saw last, all of an ended one, else now."""
+        last = request.headers.get("Last-Event-ID", "")
+        if last.isascii() and last.isdigit() and len(last) < 19:
+            return int(last)
+        return await self._feed.last_id() if session.is_live else 0
+
+
+def _scope_of(text: str) -> str:
+    words = {word.strip() for word in text.split(",")}
+    if not words <= set(_SCOPES):
+        raise InvalidParams(facts={"scope": f"write one of {', '.join(_SCOPES)}"})
+    return "*" if "*" in words or len(words) > 1 else words.pop()
+
+
+def _encoded(news: News) -> bytes:
+    data = msgspec.json.encode(news.data).decode("utf-8")
+    return f"id: {news.id}\nevent: {news.name}\ndata: {data}\n\n".encode()

@@ -1,0 +1,64 @@
+"""Routes, each with the action it does: the one list from which the application is made."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from aiohttp import web
+
+from backendai.common.faults import UnknownVersion
+from backendai.common.http import Handler
+from backendai.common.signing import VERSION_HEADERS
+
+from .actor import Access, Action, Actor, authorize
+from .identity import Gatekeeper
+from .limiter import ANONYMOUS, Allowance
+
+ACTOR: Final = web.RequestKey("actor", Actor)
+_ALLOWANCE: Final = web.RequestKey("allowance", Allowance)
+_VERSION: Final = re.compile(r"v\d{1,4}\.\d{8}")
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    method: str
+    path: str
+    handler: Handler
+    action: Action
+
+
+def add_routes(app: web.Application, routes: Iterable[Route], gatekeeper: Gatekeeper) -> None:
+    """Route requests to handlers, each behind the gate. `app` gets headers for every answer."""
+    app.on_response_prepare.append(_set_allowance)
+    for route in routes:
+        guarded = _guard(route, gatekeeper)
+        app.router.add_route(route.method, route.path, guarded)
+
+
+def _guard(route: Route, gatekeeper: Gatekeeper) -> Handler:
+    """The handler behind the checks that its action needs."""
+    action, handler = route.action, route.handler
+    is_open = action.access is Access.OPEN
+
+    async def guarded(request: web.Request) -> web.StreamResponse:
+        _check_version(request)
+        if not is_open:
+            actor, request[_ALLOWANCE] = await gatekeeper.identify(request)
+            authorize(actor, action)
+            request[ACTOR] = actor
+        return await handler(request)
+
+    return guarded
+
+
+def _check_version(request: web.Request) -> None:
+    for name in VERSION_HEADERS:
+        given = request.headers.get(name)
+        if given is not None and not _VERSION.fullmatch(given):
+            raise UnknownVersion
+
+
+async def _set_allowance(request: web.Request, response: web.StreamResponse) -> None:
+    allowance = request.get(_ALLOWANCE, ANONYMOUS)
+    response.headers.update(allowance.headers())

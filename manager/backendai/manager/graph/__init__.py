@@ -1,0 +1,1 @@
+"""GraphQL: a second renderer over the same stores, from the committed `schema.graphql`."""

@@ -1,0 +1,281 @@
+"""Accounts in GraphQL: keypairs, users, domains, projects, policies, presets. Small tables."""
+
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from backendai.common.enums import UserStatus
+from backendai.common.faults import Forbidden
+from backendai.manager.db import tables as t
+from backendai.manager.gate.actor import Actor
+from backendai.manager.sessions.render import iso
+from backendai.manager.sessions.store import FINAL_WORDS
+
+from .sessions import json_text
+
+Row = Mapping[Any, Any]
+ROWS_MAX: Final = 1000
+
+_keypairs = t.keypairs.join(t.users, t.users.c.id == t.keypairs.c.user_id).join(
+    t.keypair_policies, t.keypair_policies.c.name == t.keypairs.c.resource_policy
+)
+_live = (
+    sa.select(sa.func.count())
+    .where(
+        t.sessions.c.access_key == t.keypairs.c.access_key, t.sessions.c.status.not_in(FINAL_WORDS)
+    )
+    .correlate(t.keypairs)
+    .scalar_subquery()
+)
+_queries = (
+    sa.select(sa.func.coalesce(sa.func.sum(t.sessions.c.query_count), 0))
+    .where(t.sessions.c.access_key == t.keypairs.c.access_key)
+    .correlate(t.keypairs)
+    .scalar_subquery()
+)
+_project_names = (
+    sa.select(sa.func.array_agg(t.projects.c.name))
+    .select_from(t.projects.join(t.project_members))
+    .where(t.project_members.c.user_id == t.users.c.id)
+    .correlate(t.users)
+    .scalar_subquery()
+)
+
+
+async def load_keypairs(
+    connection: AsyncConnection, actor: Actor, args: Mapping[str, Any], fields: set[str]
+) -> Sequence[Row]:
+    """The keypairs that the actor may see, narrowed by `access_key`, `email` and `is_active`."""
+    columns: list[Any] = [
+        *(column for column in t.keypairs.c if column.name != "secret_key_encrypted"),
+        t.users.c.email,
+        t.users.c.full_name,
+        t.keypair_policies.c.max_concurrent_sessions,
+    ]
+    extra = {"concurrency_used": _live, "num_queries": _queries, "projects": _project_names}
+    columns += [value.label(name) for name, value in extra.items() if name in fields]
+    where = [*_keypair_scope(actor, args)]
+    if args.get("is_active") is not None:
+        where.append(t.keypairs.c.is_active == args["is_active"])
+    statement = sa.select(*columns).select_from(_keypairs).where(*where)
+    found = await connection.execute(statement.order_by(t.keypairs.c.created_at).limit(ROWS_MAX))
+    return found.mappings().all()
+
+
+def _keypair_scope(actor: Actor, args: Mapping[str, Any]) -> list[sa.ColumnElement[bool]]:
+    """Raises Forbidden where a user names somebody else."""
+    access_key, email = args.get("access_key"), args.get("email")
+    where: list[sa.ColumnElement[bool]] = []
+    if not actor.is_domain_admin:
+        if access_key not in (None, actor.access_key) or email not in (None, actor.email):
+            raise Forbidden("You may only see your own keypairs.")
+        where.append(t.users.c.id == actor.user_id)
+    elif not actor.is_superadmin:
+        where.append(t.users.c.domain_name == actor.domain)
+    if args.get("domain_name"):
+        where.append(t.users.c.domain_name == args["domain_name"])
+    if access_key is not None:
+        where.append(t.keypairs.c.access_key == access_key)
+    if email is not None:
+        where.append(t.users.c.email == email)
+    return where
+
+
+async def load_domains(
+    connection: AsyncConnection, actor: Actor, args: Mapping[str, Any]
+) -> Sequence[Row]:
+    groups = (
+        sa.select(sa.func.array_agg(t.resource_group_domains.c.resource_group))
+        .where(t.resource_group_domains.c.domain_name == t.domains.c.name)
+        .correlate(t.domains)
+        .scalar_subquery()
+    )
+    where: list[sa.ColumnElement[bool]] = []
+    if not actor.is_superadmin:
+        where.append(t.domains.c.name == actor.domain)
+    if args.get("name") is not None:
+        where.append(t.domains.c.name == args["name"])
+    if args.get("is_active") is not None:
+        where.append(t.domains.c.is_active == args["is_active"])
+    statement = sa.select(t.domains, groups.label("scaling_groups")).where(*where)
+    return (await connection.execute(statement.order_by(t.domains.c.name))).mappings().all()
+
+
+async def load_projects(
+    connection: AsyncConnection, actor: Actor, args: Mapping[str, Any]
+) -> Sequence[Row]:
+    """Own projects; a domain admin sees the domain's, a superadmin all."""
+    groups = (
+        sa.select(sa.func.array_agg(t.resource_group_projects.c.resource_group))
+        .where(t.resource_group_projects.c.project_id == t.projects.c.id)
+        .correlate(t.projects)
+        .scalar_subquery()
+    )
+    where: list[sa.ColumnElement[bool]] = []
+    if not actor.is_domain_admin:
+        own = sa.select(t.project_members.c.project_id).where(
+            t.project_members.c.user_id == actor.user_id
+        )
+        where.append(t.projects.c.id.in_(own))
+    elif not actor.is_superadmin:
+        where.append(t.projects.c.domain_name == actor.domain)
+    narrowing = [name for name in ("id", "name", "domain_name", "is_active") if name in args]
+    where += [t.projects.c[name] == args[name] for name in narrowing if args[name] is not None]
+    statement = sa.select(t.projects, groups.label("scaling_groups")).where(*where)
+    found = await connection.execute(statement.order_by(t.projects.c.name).limit(ROWS_MAX))
+    return found.mappings().all()
+
+
+async def find_user(
+    connection: AsyncConnection, actor: Actor, email: str | None
+) -> dict[str, Any] | None:
+    """A user with the projects; the actor itself without an `email`. Raises Forbidden."""
+    if email not in (None, actor.email) and not actor.is_domain_admin:
+        raise Forbidden("You may only see your own account.")
+    where = [t.users.c.email == (email or actor.email)]
+    if not actor.is_superadmin:
+        where.append(t.users.c.domain_name == actor.domain)
+    row = (await connection.execute(sa.select(t.users).where(*where))).mappings().first()
+    if row is None:
+        return None
+    groups = await connection.execute(
+        sa.select(t.projects.c.id, t.projects.c.name)
+        .join(t.project_members)
+        .where(t.project_members.c.user_id == row["id"])
+        .order_by(t.projects.c.name)
+    )
+    return {**row, "groups": groups.mappings().all()}
+
+
+async def load_policies(
+    connection: AsyncConnection, actor: Actor, name: str | None
+) -> Sequence[Row]:
+    """The actor's own policy without a `name`; others than one's own are for admins."""
+    where: list[sa.ColumnElement[bool]] = []
+    if name is not None or not actor.is_domain_admin:
+        where.append(t.keypair_policies.c.name == (name or actor.policy))
+    if not actor.is_domain_admin:
+        where.append(t.keypair_policies.c.name == actor.policy)
+    statement = sa.select(t.keypair_policies).where(*where).order_by(t.keypair_policies.c.name)
+    return (await connection.execute(statement)).mappings().all()
+
+
+async def load_presets(connection: AsyncConnection, name: str | None) -> Sequence[Row]:
+    statement = sa.select(t.resource_presets).order_by(t.resource_presets.c.name)
+    if name is not None:
+        statement = statement.where(t.resource_presets.c.name == name)
+    return (await connection.execute(statement)).mappings().all()
+
+
+def as_uuid(text: str) -> uuid.UUID | None:
+    try:
+        return uuid.UUID(text)
+    except ValueError:
+        return None
+
+
+Field = Callable[[Row], Any]
+
+
+def _plain(*names: str) -> dict[str, Field]:
+    return {name: _getter(name) for name in names}
+
+
+def _getter(name: str) -> Field:
+    return lambda row: row.get(name)
+
+
+def _times(*names: str) -> dict[str, Field]:
+    return {name: _time_getter(name) for name in names}
+
+
+def _time_getter(name: str) -> Field:
+    return lambda row: iso(row[name])
+
+
+def _json(*names: str) -> dict[str, Field]:
+    return {name: _json_getter(name) for name in names}
+
+
+def _json_getter(name: str) -> Field:
+    return lambda row: json_text(row[name])
+
+
+KEYPAIR_FIELDS: Final[Mapping[str, Field]] = {
+    **_plain("access_key", "full_name", "is_active", "is_admin", "resource_policy", "rate_limit"),
+    **_times("created_at", "last_used"),
+    "id": lambda row: row["access_key"],
+    "user_id": lambda row: row["email"],
+    "user": lambda row: str(row["user_id"]),
+    # A secret key is shown once, when it is made.
+    "secret_key": lambda row: None,
+    "ssh_public_key": lambda row: None,
+    "num_queries": lambda row: int(row["num_queries"]),
+    "projects": lambda row: row["projects"] or [],
+    "concurrency_used": lambda row: row["concurrency_used"],
+    "concurrency_limit": lambda row: row["max_concurrent_sessions"],
+    "user_info": lambda row: {"email": row["email"], "full_name": row["full_name"]},
+}
+POLICY_FIELDS: Final[Mapping[str, Field]] = {
+    **_plain(
+        "name",
+        "default_for_unspecified",
+        "max_session_lifetime",
+        "max_concurrent_sessions",
+        "max_concurrent_sftp_sessions",
+        "max_containers_per_session",
+        "idle_timeout",
+    ),
+    **_times("created_at"),
+    **_json("total_resource_slots", "allowed_vfolder_hosts"),
+    # Folders are counted by the user's and the project's policy.
+    "max_vfolder_count": lambda row: 0,
+    "max_vfolder_size": lambda row: 0,
+    "max_quota_scope_size": lambda row: 0,
+}
+DOMAIN_FIELDS: Final[Mapping[str, Field]] = {
+    **_plain("name", "description", "is_active", "allowed_docker_registries", "integration_id"),
+    **_times("created_at", "modified_at"),
+    **_json("total_resource_slots", "allowed_vfolder_hosts"),
+    "scaling_groups": lambda row: row["scaling_groups"] or [],
+}
+PROJECT_FIELDS: Final[Mapping[str, Field]] = {
+    **_plain(
+        "name", "description", "is_active", "domain_name", "integration_id", "resource_policy"
+    ),
+    **_times("created_at", "modified_at"),
+    **_json("total_resource_slots", "allowed_vfolder_hosts"),
+    "id": lambda row: str(row["id"]),
+    "scaling_groups": lambda row: row["scaling_groups"] or [],
+}
+USER_FIELDS: Final[Mapping[str, Field]] = {
+    **_plain(
+        "username",
+        "email",
+        "need_password_change",
+        "full_name",
+        "description",
+        "status",
+        "status_info",
+        "domain_name",
+        "role",
+        "resource_policy",
+        "allowed_client_ip",
+        "sudo_session_enabled",
+        "main_access_key",
+    ),
+    **_times("created_at", "modified_at"),
+    "id": lambda row: str(row["id"]),
+    "uuid": lambda row: str(row["id"]),
+    "is_active": lambda row: row["status"] == UserStatus.ACTIVE.value,
+    "totp_activated": lambda row: False,
+    "totp_activated_at": lambda row: None,
+    "groups": lambda row: [{"id": str(g["id"]), "name": g["name"]} for g in row["groups"]],
+}
+PRESET_FIELDS: Final[Mapping[str, Field]] = {
+    **_plain("name", "shared_memory"),
+    **_json("resource_slots"),
+}

@@ -1,0 +1,71 @@
+"""The two addresses of GraphQL: the present one, and the one of old clients with its own shape."""
+
+from typing import Any, Final
+
+import trafaret as t
+from aiohttp import web
+
+from backendai.common.faults import Fault, GraphQLFault
+from backendai.common.http import json_response
+from backendai.common.params import check_params, read_raw_params
+from backendai.manager.gate.actor import Action
+from backendai.manager.gate.routes import ACTOR, Route
+
+from .execute import Graph, GraphContext, Outcome
+
+QUERY: Final = Action("graph.query")
+
+_BODY: Final = t.Dict(
+    t.Key("query", trafaret=t.String()),
+    t.Key("variables", optional=True, default=dict, trafaret=t.Mapping(t.String(), t.Any)),
+    t.Key("operation_name", optional=True, trafaret=t.String()),
+    t.Key("operationName", optional=True, to_name="operation_name", trafaret=t.String()),
+)
+
+
+class _LegacyFault(GraphQLFault):
+    """Old clients read the list of errors from `data`."""
+
+    code = "graphql.legacy_error"
+
+    def data(self) -> Any:
+        return self.facts["errors"]
+
+
+def routes(graph: Graph) -> list[Route]:
+    handlers = _Handlers(graph)
+    return [
+        Route("POST", "/admin/gql", handlers.present, QUERY),
+        Route("POST", "/admin/graphql", handlers.legacy, QUERY),
+    ]
+
+
+class _Handlers:
+    def __init__(self, graph: Graph) -> None:
+        self._graph = graph
+
+    async def present(self, request: web.Request) -> web.Response:
+        outcome = await self._run(request)
+        body: dict[str, Any] = {"data": outcome.data}
+        if outcome.errors:
+            body["errors"] = outcome.errors
+        return json_response(body)
+
+    async def legacy(self, request: web.Request) -> web.Response:
+        outcome = await self._run(request)
+        if outcome.errors:
+            raise _LegacyFault(facts={"errors": outcome.errors})
+        return json_response(outcome.data)
+
+    async def _run(self, request: web.Request) -> Outcome:
+        raw = await read_raw_params(request)
+        body = check_params({k: v for k, v in raw.items() if v is not None}, _BODY)
+        context = GraphContext(request[ACTOR])
+        try:
+            return await self._graph.run(
+                body["query"], body["variables"], context, body.get("operation_name")
+            )
+        except Fault as fault:
+            if fault.http_status >= 500:
+                raise
+            return Outcome(None, [{"message": str(fault)}])

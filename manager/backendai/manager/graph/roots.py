@@ -1,0 +1,153 @@
+"""The root fields, and which function renders which field of which type."""
+
+import uuid
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from graphql import GraphQLResolveInfo
+
+from backendai.common.faults import BadRequest, DomainNotFound
+from backendai.manager.db.engine import Database
+
+from . import accounts, sessions
+from .execute import Graph, GraphContext, Resolver
+from .selection import selected
+
+
+def make_graph(database: Database) -> Graph:
+    roots = _Roots(database)
+    return Graph(
+        {
+            "keypair": roots.keypair,
+            "keypairs": roots.keypairs,
+            "keypair_resource_policy": roots.policy,
+            "keypair_resource_policies": roots.policies,
+            "domain": roots.domain,
+            "domains": roots.domains,
+            "group": roots.project,
+            "groups_by_name": roots.projects,
+            "groups": roots.projects,
+            "user": roots.user,
+            "resource_preset": roots.preset,
+            "resource_presets": roots.presets,
+            "compute_session": roots.session,
+            "compute_container": roots.container,
+            "compute_session_list": roots.session_list,
+        },
+        {
+            **{name: _sync(fields) for name, fields in _FIELDS.items()},
+            "KeyPair": {
+                **_sync(accounts.KEYPAIR_FIELDS),
+                "compute_sessions": roots.sessions_of_keypair,
+            },
+        },
+    )
+
+
+_FIELDS: Final[Mapping[str, Mapping[str, Callable[[Any], Any]]]] = {
+    "ComputeSession": sessions.SESSION_FIELDS,
+    "ComputeContainer": sessions.CONTAINER_FIELDS,
+    "KeyPairResourcePolicy": accounts.POLICY_FIELDS,
+    "Domain": accounts.DOMAIN_FIELDS,
+    "Group": accounts.PROJECT_FIELDS,
+    "User": accounts.USER_FIELDS,
+    "ResourcePreset": accounts.PRESET_FIELDS,
+}
+
+
+def _sync(fields: Mapping[str, Callable[[Any], Any]]) -> dict[str, Resolver]:
+    return {name: _leaf(render) for name, render in fields.items()}
+
+
+def _leaf(render: Callable[[Any], Any]) -> Resolver:
+    return lambda source, _info: render(source)
+
+
+class _Roots:
+    """Each root loads all that is selected below it, in one connection."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def keypair(self, _: Any, info: GraphQLResolveInfo, **args: Any) -> Any:
+        actor = _actor(info)
+        args["access_key"] = args.get("access_key") or actor.access_key
+        return next(iter(await self.keypairs(_, info, **args)), None)
+
+    async def keypairs(self, _: Any, info: GraphQLResolveInfo, **args: Any) -> Any:
+        async with self._database.begin() as connection:
+            return await accounts.load_keypairs(connection, _actor(info), args, selected(info))
+
+    async def sessions_of_keypair(
+        self, source: Mapping[Any, Any], info: GraphQLResolveInfo, status: str | None = None
+    ) -> Any:
+        async with self._database.begin() as connection:
+            return await sessions.load_of_keypair(
+                connection, source["access_key"], status, selected(info)
+            )
+
+    async def policy(self, _: Any, info: GraphQLResolveInfo, name: str | None = None) -> Any:
+        actor = _actor(info)
+        async with self._database.begin() as connection:
+            found = await accounts.load_policies(connection, actor, name or actor.policy)
+        return next(iter(found), None)
+
+    async def policies(self, _: Any, info: GraphQLResolveInfo) -> Any:
+        async with self._database.begin() as connection:
+            return await accounts.load_policies(connection, _actor(info), None)
+
+    async def domain(self, _: Any, info: GraphQLResolveInfo, name: str | None = None) -> Any:
+        found = await self.domains(_, info, name=name or _actor(info).domain)
+        if not found:
+            raise DomainNotFound
+        return found[0]
+
+    async def domains(self, _: Any, info: GraphQLResolveInfo, **args: Any) -> Any:
+        async with self._database.begin() as connection:
+            return await accounts.load_domains(connection, _actor(info), args)
+
+    async def project(self, _: Any, info: GraphQLResolveInfo, **args: Any) -> Any:
+        args["id"] = _uuid(args["id"])
+        return next(iter(await self.projects(_, info, **args)), None)
+
+    async def projects(self, _: Any, info: GraphQLResolveInfo, **args: Any) -> Any:
+        async with self._database.begin() as connection:
+            return await accounts.load_projects(connection, _actor(info), args)
+
+    async def user(self, _: Any, info: GraphQLResolveInfo, **args: Any) -> Any:
+        async with self._database.begin() as connection:
+            return await accounts.find_user(connection, _actor(info), args.get("email"))
+
+    async def preset(self, _: Any, info: GraphQLResolveInfo, name: str | None = None) -> Any:
+        async with self._database.begin() as connection:
+            return next(iter(await accounts.load_presets(connection, name or "")), None)
+
+    async def presets(self, _: Any, info: GraphQLResolveInfo) -> Any:
+        async with self._database.begin() as connection:
+            return await accounts.load_presets(connection, None)
+
+    async def session(self, _: Any, info: GraphQLResolveInfo, **args: Any) -> Any:
+        session_id = _uuid(args["id"])
+        async with self._database.begin() as connection:
+            return await sessions.load_one(connection, _actor(info), info, session_id)
+
+    async def container(self, _: Any, info: GraphQLResolveInfo, **args: Any) -> Any:
+        kernel_id = _uuid(args["id"])
+        async with self._database.begin() as connection:
+            return await sessions.load_container(connection, _actor(info), kernel_id)
+
+    async def session_list(self, _: Any, info: GraphQLResolveInfo, **args: Any) -> Any:
+        async with self._database.begin() as connection:
+            return await sessions.load_page(connection, _actor(info), info, args)
+
+
+def _actor(info: GraphQLResolveInfo) -> Any:
+    context: GraphContext = info.context
+    return context.actor
+
+
+def _uuid(value: Any) -> uuid.UUID:
+    try:
+        return uuid.UUID(str(value))
+    except ValueError:
+        raise BadRequest(f"{str(value)[:64]!r} is no id") from None

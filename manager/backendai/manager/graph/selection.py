@@ -1,0 +1,34 @@
+"""What a request selects below a field, so that only that is loaded. Pure."""
+
+from typing import Any
+
+from graphql import (
+    FieldNode,
+    FragmentSpreadNode,
+    GraphQLResolveInfo,
+    InlineFragmentNode,
+    SelectionSetNode,
+)
+
+
+def selected(info: GraphQLResolveInfo, *below: str) -> set[str]:
+    """The names of the fields selected under this field, or further down under `below`."""
+    sets: list[SelectionSetNode | None] = [node.selection_set for node in info.field_nodes]
+    for name in below:
+        sets = [node.selection_set for node in _fields(sets, info) if node.name.value == name]
+    return {node.name.value for node in _fields(sets, info)}
+
+
+def _fields(sets: list[SelectionSetNode | None], info: GraphQLResolveInfo) -> list[FieldNode]:
+    found: list[FieldNode] = []
+    todo: list[Any] = [node for each in sets if each for node in each.selections]
+    while todo:
+        match todo.pop():
+            case FieldNode() as node:
+                found.append(node)
+            case InlineFragmentNode(selection_set=inner):
+                todo.extend(inner.selections)
+            case FragmentSpreadNode(name=name):
+                fragment = info.fragments.get(name.value)
+                todo.extend(fragment.selection_set.selections if fragment else ())
+    return found

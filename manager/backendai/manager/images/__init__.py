@@ -1,0 +1,1 @@
+"""Images: what containers are made of, and what their labels ask for."""

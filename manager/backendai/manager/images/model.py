@@ -1,0 +1,76 @@
+"""An image as a value, and what its labels say. Pure."""
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final
+
+from backendai.common.slots import (
+    CPU,
+    MEM,
+    ResourceSlots,
+    SlotError,
+    SlotName,
+    parse_amount,
+    parse_size,
+    parse_slot_name,
+)
+
+MINIMUM_PREFIX: Final = "ai.backend.resource.min."
+PREFERRED_SHARED_MEMORY: Final = "ai.backend.resource.preferred.shmem"
+# What a session gets that asks for nothing, from an image without labels.
+DEFAULT_SLOTS: Final = ResourceSlots.of(cpu=1, mem="512m")
+# Less than this does not hold the runner and a shell.
+MEMORY_BYTES_MIN: Final = parse_size("32m")
+SHARED_MEMORY_DEFAULT: Final = parse_size("64m")
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """`name` is canonical: `registry/project/name:tag`, without a registry for local ones."""
+
+    id: uuid.UUID
+    name: str
+    architecture: str
+    registry: str
+    tag: str
+    digest: str
+    size_bytes: int
+    labels: Mapping[str, str]
+
+    def minimum_slots(self) -> ResourceSlots:
+        """What the image says it needs at least; labels that make no sense count as absent."""
+        found: dict[SlotName, Decimal] = {}
+        for label, text in self.labels.items():
+            if label.startswith(MINIMUM_PREFIX):
+                try:
+                    name = parse_slot_name(label.removeprefix(MINIMUM_PREFIX))
+                    found[name] = parse_amount(name, text)
+                except SlotError:
+                    continue
+        memory = max(found.get(MEM, MEMORY_BYTES_MIN), MEMORY_BYTES_MIN)
+        return ResourceSlots({**found, CPU: found.get(CPU, Decimal(0)), MEM: memory})
+
+    def default_slots(self) -> ResourceSlots:
+        """What a session gets that asks for nothing."""
+        minimum = self.minimum_slots()
+        named = ResourceSlots(
+            {name: amount for name, amount in minimum.items() if amount > 0 or name in (CPU, MEM)}
+        )
+        return ResourceSlots(
+            {
+                **named,
+                CPU: minimum[CPU] or DEFAULT_SLOTS[CPU],
+                MEM: minimum[MEM] if self._names(MEM) else DEFAULT_SLOTS[MEM],
+            }
+        )
+
+    def shared_memory(self) -> Decimal:
+        try:
+            return parse_size(self.labels.get(PREFERRED_SHARED_MEMORY, SHARED_MEMORY_DEFAULT))
+        except SlotError:
+            return SHARED_MEMORY_DEFAULT
+
+    def _names(self, slot: SlotName) -> bool:
+        return MINIMUM_PREFIX + slot in self.labels

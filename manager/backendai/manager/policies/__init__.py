@@ -1,0 +1,1 @@
+"""How much accounts may use, and who may use which nodes."""

@@ -1,0 +1,15 @@
+"""The actions on sessions, named once: routes declare them, tests derive who may."""
+
+from typing import Final
+
+from backendai.manager.gate.actor import Action
+
+CREATE: Final = Action("session.create", writes=True)
+READ: Final = Action("session.read")
+END: Final = Action("session.end", writes=True)
+RESTART: Final = Action("session.restart", writes=True)
+RENAME: Final = Action("session.rename", writes=True)
+EXECUTE: Final = Action("session.execute", writes=True)
+WRITE_FILES: Final = Action("session.files.write", writes=True)
+READ_FILES: Final = Action("session.files.read")
+WATCH: Final = Action("session.watch")

@@ -1,0 +1,195 @@
+"""REST of sessions: create, look at, end, restart, rename."""
+
+import asyncio
+from typing import Any, Final
+
+import trafaret as t
+from aiohttp import web
+
+from backendai.common.clock import Clock
+from backendai.common.enums import SessionType
+from backendai.common.faults import InvalidParams
+from backendai.common.http import json_response
+from backendai.common.lifecycle import SESSION_FINAL, SessionStatus
+from backendai.common.params import check_params, read_raw_params
+from backendai.manager.gate.actor import Scope
+from backendai.manager.gate.routes import ACTOR, Route
+
+from . import actions, names, render
+from .creation import Created, SessionCreation, read_token
+from .model import SessionRequest
+from .params import read_session_request
+from .service import Ended, Sessions
+
+TOKEN_HEADER: Final = "X-BackendAI-Client-Token"  # noqa: S105 - the name of a header
+# How often a waiting create looks whether its client is still there.
+CLIENT_CHECK_SECONDS: Final = 10.0
+
+
+def flag_trafaret() -> Any:
+    """A flag as bodies and query strings have it: true, "true", "1", "yes"."""
+    return t.ToBool()
+
+
+def owner_keys(*more: t.Key) -> t.Dict:
+    """Parameters of most routes: whose session is meant, and what else the route takes."""
+    owner = t.String(allow_blank=True, max_length=64)
+    return t.Dict(
+        t.Key("owner_access_key", optional=True, trafaret=owner),
+        t.Key("ownerAccessKey", optional=True, to_name="owner_access_key", trafaret=owner),
+        *more,
+    )
+
+
+_OWNER: Final = owner_keys()
+_END: Final = owner_keys(
+    t.Key("forced", optional=True, default=False, trafaret=flag_trafaret()),
+    t.Key("recursive", optional=True, default=False, trafaret=flag_trafaret()),
+)
+_RENAME: Final = owner_keys(
+    t.Key("name", optional=True, trafaret=t.String(max_length=64)),
+    t.Key("session_name", optional=True, to_name="name", trafaret=t.String(max_length=64)),
+)
+_HISTORY: Final = owner_keys(t.Key("full", optional=True, default=False, trafaret=flag_trafaret()))
+_MATCH: Final = owner_keys(t.Key("id", trafaret=t.Regexp(r"[0-9A-Fa-f-]{1,36}\Z")))
+
+
+async def read_scope(
+    request: web.Request, sessions: Sessions, trafaret: t.Dict
+) -> tuple[Scope, str, dict[str, Any]]:
+    """Whose session a request means, its reference, and the checked parameters."""
+    raw = await read_raw_params(request)
+    params = check_params({key: value for key, value in raw.items() if value is not None}, trafaret)
+    reference = request.match_info.get("session", "")
+    owner = params.get("owner_access_key") or None
+    return await sessions.scope_of(request[ACTOR], owner, reference), reference, params
+
+
+def routes(creation: SessionCreation, sessions: Sessions, clock: Clock) -> list[Route]:
+    handlers = _Handlers(creation, sessions, clock)
+    return [
+        Route("POST", "/session", handlers.create, actions.CREATE),
+        Route("POST", "/session/_/create", handlers.create, actions.CREATE),
+        Route("GET", "/session/_/match", handlers.match, actions.READ),
+        Route("GET", "/session/{session}", handlers.info, actions.READ),
+        Route("PATCH", "/session/{session}", handlers.restart, actions.RESTART),
+        Route("DELETE", "/session/{session}", handlers.end, actions.END),
+        Route("POST", "/session/{session}/rename", handlers.rename, actions.RENAME),
+        Route("GET", "/session/{session}/status-history", handlers.history, actions.READ),
+        Route("GET", "/session/{session}/why", handlers.why, actions.READ),
+        Route("GET", "/session/{session}/abusing-report", handlers.abuse, actions.READ),
+        Route("GET", "/session/{session}/dependency-graph", handlers.graph, actions.READ),
+        Route("GET", "/session/{session}/direct-access-info", handlers.direct_access, actions.READ),
+    ]
+
+
+class _Handlers:
+    def __init__(self, creation: SessionCreation, sessions: Sessions, clock: Clock) -> None:
+        self._creation = creation
+        self._sessions = sessions
+        self._clock = clock
+
+    async def create(self, request: web.Request) -> web.Response:
+        body = await read_raw_params(request)
+        wanted = read_session_request(body, self._clock.now())
+        token = read_token(request.headers.get(TOKEN_HEADER), body)
+        created = await self._creation.create(request[ACTOR], wanted, token)
+        status = await self._settled(request, wanted, created)
+        session = created.session
+        if status != session.status:
+            session = await self._sessions.get(
+                Scope(access_key=session.access_key), str(session.id), ended_too=True
+            )
+        return json_response(render.created(session, status, is_new=created.is_new), 201)
+
+    async def match(self, request: web.Request) -> web.Response:
+        scope, _, params = await read_scope(request, self._sessions, _MATCH)
+        found = await self._sessions.match(scope, params["id"].lower())
+        matches = [
+            {"id": str(row["id"]), "name": row["name"], "status": row["status"]} for row in found
+        ]
+        return json_response({"matches": matches})
+
+    async def info(self, request: web.Request) -> web.Response:
+        scope, reference, _ = await read_scope(request, self._sessions, _OWNER)
+        session = await self._sessions.get(scope, reference)
+        return json_response(render.info(session, self._clock.now()))
+
+    async def restart(self, request: web.Request) -> web.Response:
+        scope, reference, _ = await read_scope(request, self._sessions, _OWNER)
+        await self._sessions.restart(scope, reference)
+        return web.Response(status=204)
+
+    async def end(self, request: web.Request) -> web.Response:
+        scope, reference, params = await read_scope(request, self._sessions, _END)
+        ended = await self._sessions.end(
+            scope, reference, forced=params["forced"], recursive=params["recursive"]
+        )
+        results = [_end_result(each) for each in ended]
+        return json_response(results if params["recursive"] else results[0])
+
+    async def rename(self, request: web.Request) -> web.Response:
+        scope, reference, params = await read_scope(request, self._sessions, _RENAME)
+        try:
+            name = names.check_name(params.get("name", ""))
+        except ValueError as error:
+            raise InvalidParams(facts={"name": str(error)}) from None
+        await self._sessions.rename(scope, reference, name)
+        return web.Response(status=204)
+
+    async def history(self, request: web.Request) -> web.Response:
+        scope, reference, params = await read_scope(request, self._sessions, _HISTORY)
+        rows = await self._sessions.history(scope, reference)
+        shown = render.history_lines(rows) if params["full"] else render.history_by_status(rows)
+        return json_response({"result": shown})
+
+    async def why(self, request: web.Request) -> web.Response:
+        scope, reference, _ = await read_scope(request, self._sessions, _OWNER)
+        return json_response(render.why(await self._sessions.get(scope, reference, ended_too=True)))
+
+    async def abuse(self, request: web.Request) -> web.Response:
+        scope, reference, _ = await read_scope(request, self._sessions, _OWNER)
+        await self._sessions.get(scope, reference)
+        return json_response({})
+
+    async def graph(self, request: web.Request) -> web.Response:
+        scope, reference, _ = await read_scope(request, self._sessions, _OWNER)
+        return json_response(render.dependency_tree(await self._sessions.graph(scope, reference)))
+
+    async def direct_access(self, request: web.Request) -> web.Response:
+        scope, reference, _ = await read_scope(request, self._sessions, _OWNER)
+        await self._sessions.get(scope, reference)
+        return json_response({})
+
+    async def _settled(self, request: web.Request, wanted: SessionRequest, made: Created) -> str:
+        """The word for how far the session came while the client waited."""
+        session = made.session
+        if wanted.enqueue_only or not session.is_live:
+            return session.status.value
+        loop = asyncio.get_running_loop()
+        ends_at = loop.time() + wanted.wait_seconds_max if wanted.wait_seconds_max else None
+        while True:
+            seconds = CLIENT_CHECK_SECONDS
+            if ends_at is not None:
+                seconds = min(seconds, max(0.0, ends_at - loop.time()))
+            status = await self._sessions.wait_started(session.id, seconds)
+            if status is not None:
+                return _word_of(status, wanted)
+            if ends_at is not None and loop.time() >= ends_at:
+                return render.WAITED_OUT
+            if request.transport is None or request.transport.is_closing():
+                raise ConnectionResetError("the client went away")
+
+
+def _word_of(status: SessionStatus, wanted: SessionRequest) -> str:
+    """A batch job that ended before anybody looked has run, which is what was waited for."""
+    if wanted.type is not SessionType.BATCH and status is SessionStatus.TERMINATING:
+        return SessionStatus.TERMINATED.value
+    return status.value
+
+
+def _end_result(ended: Ended) -> dict[str, Any]:
+    stats = render.stats(ended.session)
+    if stats and ended.status not in SESSION_FINAL:
+        stats["status"] = ended.status.value.lower()
+    return {"stats": stats}

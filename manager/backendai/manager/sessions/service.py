@@ -1,0 +1,203 @@
+"""The life of a session as its owner sees and orders it: find, wait, end, restart, rename."""
+
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from backendai.common.clock import Clock
+from backendai.common.enums import Reason
+from backendai.common.faults import Conflict, Forbidden, SessionAlreadyExists, SessionNotFound
+from backendai.common.lifecycle import SESSION_FINAL, SessionStatus
+from backendai.manager.db import tables as t
+from backendai.manager.db.engine import Database
+from backendai.manager.gate.actor import EVERYTHING, Actor, Scope, own_scope, widest_scope
+from backendai.manager.lifecycle.moves import KERNEL_COLUMNS, kernel_row, move_kernels
+from backendai.manager.lifecycle.orders import end_moves, restart_moves
+
+from . import store
+from .creation import Owners
+from .model import Session
+
+STARTED: Final = frozenset({SessionStatus.RUNNING, SessionStatus.RUNNING_DEGRADED})
+# A create waits until one of these: it runs, or it will not.
+SETTLED: Final = STARTED | SESSION_FINAL | {SessionStatus.ERROR, SessionStatus.TERMINATING}
+END_WAIT_SECONDS: Final = 10.0
+_ENDED_WHEN_ASKED: Final = frozenset(
+    {
+        SessionStatus.PENDING,
+        SessionStatus.RUNNING,
+        SessionStatus.RUNNING_DEGRADED,
+        SessionStatus.RESTARTING,
+    }
+)
+
+
+class Watch(Protocol):
+    """Waits for sessions without asking the database over and over."""
+
+    async def wait(
+        self,
+        session_id: uuid.UUID,
+        is_done: Callable[[SessionStatus], bool],
+        timeout_seconds: float,
+    ) -> SessionStatus | None:
+        """The status that `is_done` accepts, or None when the time is over."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A session whose end was ordered, as it was when it was ordered."""
+
+    session: Session
+    status: SessionStatus
+
+
+class Sessions:
+    """Use cases on sessions that exist."""
+
+    def __init__(self, database: Database, owners: Owners, watch: Watch, clock: Clock) -> None:
+        self._database = database
+        self._owners = owners
+        self._watch = watch
+        self._clock = clock
+
+    async def scope_of(self, actor: Actor, owner_access_key: str | None, reference: str) -> Scope:
+        """Where to look for `reference`: an id as far as the actor sees, a name among own ones."""
+        owner = await self._owners.owner_of(actor, owner_access_key)
+        if owner_access_key is None and _is_id(reference):
+            return widest_scope(actor)
+        return own_scope(owner)
+
+    async def get(self, scope: Scope, reference: str, *, ended_too: bool = False) -> Session:
+        async with self._database.begin() as connection:
+            return await store.get_session(connection, scope, reference, ended_too=ended_too)
+
+    async def wait_started(self, session_id: uuid.UUID, seconds: float) -> SessionStatus | None:
+        """The status once the session runs or never will; None when `seconds` are over."""
+        return await self._watch.wait(session_id, SETTLED.__contains__, seconds)
+
+    async def end(
+        self, scope: Scope, reference: str, *, forced: bool = False, recursive: bool = False
+    ) -> list[Ended]:
+        """Order the end of a session, and with `recursive` of those that depend on it.
+
+        Waits some seconds for it. Raises SessionNotFound, and Forbidden where only `forced` may.
+        """
+
+        async def work(connection: AsyncConnection) -> list[Session]:
+            session = await store.get_session(connection, scope, reference)
+            dependents = await store.list_dependents(connection, session.id) if recursive else []
+            ended = [await self._end(connection, session, forced)]
+            for dependent in dependents:
+                other = await store.get_session(connection, EVERYTHING, str(dependent))
+                ended.append(await self._end(connection, other, forced=True))
+            return ended
+
+        sessions = await self._database.transact(work)
+        return [Ended(session, await self._await_end(session)) for session in sessions]
+
+    async def restart(self, scope: Scope, reference: str) -> None:
+        """Give every running kernel of the session a fresh container. Raises Conflict."""
+
+        async def work(connection: AsyncConnection) -> Session:
+            session = await store.get_session(connection, scope, reference)
+            moves = restart_moves(await _lock_kernels(connection, session.id))
+            if not moves:
+                raise Conflict(f"The session is {session.status}; only a running one restarts.")
+            await move_kernels(connection, moves, self._clock.now())
+            return session
+
+        session = await self._database.transact(work)
+        await self._watch.wait(session.id, SETTLED.__contains__, END_WAIT_SECONDS)
+
+    async def rename(self, scope: Scope, reference: str, name: str) -> None:
+        """Raises SessionAlreadyExists when another live session of the owner has the name."""
+
+        async def work(connection: AsyncConnection) -> None:
+            session = await store.get_session(connection, scope, reference)
+            other = await store.find_live(connection, session.access_key, name)
+            if other is not None and other.id != session.id:
+                raise SessionAlreadyExists(facts={"existingSessionId": str(other.id)})
+            await store.rename(connection, session.id, name)
+
+        try:
+            await self._database.transact(work)
+        except IntegrityError as error:
+            raise SessionAlreadyExists("Another session was just given that name.") from error
+
+    async def history(self, scope: Scope, reference: str) -> Sequence[Mapping[str, Any]]:
+        """Every move of the session and its kernels, oldest first."""
+        async with self._database.begin() as connection:
+            session = await store.get_session(connection, scope, reference, ended_too=True)
+            return await store.load_history(connection, session.id)
+
+    async def match(self, scope: Scope, prefix: str) -> Sequence[Mapping[str, Any]]:
+        async with self._database.begin() as connection:
+            return await store.match_prefix(connection, scope, prefix, limit=100)
+
+    async def graph(self, scope: Scope, reference: str) -> dict[str, Any]:
+        """What the session depends on, all the way down, as nested plain values."""
+        async with self._database.begin() as connection:
+            session = await store.get_session(connection, scope, reference, ended_too=True)
+            root = {
+                "id": session.id,
+                "name": session.name,
+                "status": session.status.value,
+                "status_changed_at": session.status_changed_at,
+            }
+            return await _tree(connection, root)
+
+    async def _end(self, connection: AsyncConnection, session: Session, forced: bool) -> Session:
+        rows = await _lock_kernels(connection, session.id)
+        session = await store.get_session(connection, EVERYTHING, str(session.id), ended_too=True)
+        if not forced and session.status not in _ENDED_WHEN_ASKED | SESSION_FINAL:
+            raise Forbidden(f"The session is {session.status}; only a forced end is possible now.")
+        reason = Reason.FORCE_TERMINATED if forced else Reason.USER_REQUESTED
+        moves = end_moves(rows, reason)
+        if moves:
+            await move_kernels(connection, moves, self._clock.now())
+        return session
+
+    async def _await_end(self, session: Session) -> SessionStatus:
+        status = await self._watch.wait(session.id, SESSION_FINAL.__contains__, END_WAIT_SECONDS)
+        return status or SessionStatus.TERMINATING
+
+
+async def _lock_kernels(connection: AsyncConnection, session_id: uuid.UUID) -> list[Any]:
+    """The rows of a session's kernels, which nobody else moves until this transaction ends."""
+    locked = sa.select(t.sessions.c.id).where(t.sessions.c.id == session_id).with_for_update()
+    if await connection.scalar(locked) is None:
+        raise SessionNotFound
+    found = await connection.execute(
+        sa.select(*KERNEL_COLUMNS).where(t.kernels.c.session_id == session_id)
+    )
+    return [kernel_row(row) for row in found.mappings()]
+
+
+async def _tree(connection: AsyncConnection, root: Mapping[str, Any]) -> dict[str, Any]:
+    """Level by level, one query each; a session that is reached twice is shown twice."""
+    below: dict[uuid.UUID, list[Mapping[str, Any]]] = {}
+    wanted = [root["id"]]
+    while wanted:
+        found = await store.load_dependencies(connection, wanted)
+        below |= {key: found.get(key, []) for key in wanted}
+        wanted = list({row["id"] for rows in found.values() for row in rows} - below.keys())
+
+    def nested(row: Mapping[str, Any]) -> dict[str, Any]:
+        return {**row, "depends_on": [nested(child) for child in below[row["id"]]]}
+
+    return nested(root)
+
+
+def _is_id(reference: str) -> bool:
+    try:
+        uuid.UUID(reference)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,261 @@
+"""Reads sessions and their kernels, always within a Scope; who moves them is in `lifecycle`."""
+
+import contextlib
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from backendai.common.enums import ClusterMode, ClusterRole, SessionResult, SessionType
+from backendai.common.faults import SessionNotFound
+from backendai.common.ids import SessionId
+from backendai.common.lifecycle import SESSION_FINAL, KernelStatus, SessionStatus
+from backendai.manager.db import tables as t
+from backendai.manager.gate.actor import Scope
+
+from .model import Kernel, Session
+
+FINAL_WORDS: Final = sorted(status.value for status in SESSION_FINAL)
+_SESSION_FIELDS: Final = (
+    "id",
+    "revision",
+    "name",
+    "type",
+    "tag",
+    "priority",
+    "domain_name",
+    "project_id",
+    "user_id",
+    "access_key",
+    "resource_group",
+    "cluster_mode",
+    "cluster_size",
+    "status",
+    "status_info",
+    "status_changed_at",
+    "waiting",
+    "result",
+    "exit_code",
+    "startup_command",
+    "environ",
+    "resource_opts",
+    "requested_slots",
+    "starts_at",
+    "started_at",
+    "ended_at",
+    "query_count",
+    "created_at",
+)
+_KERNEL_FIELDS: Final = (
+    "id",
+    "session_id",
+    "cluster_role",
+    "cluster_index",
+    "cluster_hostname",
+    "image",
+    "image_id",
+    "architecture",
+    "requested_slots",
+    "shared_memory_bytes",
+    "status",
+    "status_info",
+    "status_data",
+    "status_changed_at",
+    "generation",
+    "agent_id",
+    "container_id",
+    "service_ports",
+    "last_use",
+    "exit_code",
+    "created_at",
+    "started_at",
+    "ended_at",
+)
+_SESSIONS: Final = [t.sessions.c[name] for name in _SESSION_FIELDS]
+_KERNELS: Final = [t.kernels.c[name] for name in _KERNEL_FIELDS]
+
+
+async def get_session(
+    connection: AsyncConnection, scope: Scope, reference: str, *, ended_too: bool = False
+) -> Session:
+    """The session that `reference` (id or name) means, with its kernels.
+
+    An id wins over a name; a live session over ended ones, of those the newest. Raises
+    SessionNotFound, the same for sessions of others.
+    """
+    row = (
+        (await connection.execute(_select_by_reference(scope, reference, ended_too)))
+        .mappings()
+        .first()
+    )
+    if row is None:
+        raise SessionNotFound
+    kernels = await load_kernels(connection, [row["id"]])
+    return session_of(row, kernels.get(row["id"], []))
+
+
+async def find_live(connection: AsyncConnection, access_key: str, name: str) -> Session | None:
+    try:
+        return await get_session(connection, Scope(access_key=access_key), name)
+    except SessionNotFound:
+        return None
+
+
+async def load_kernels(
+    connection: AsyncConnection, session_ids: Sequence[uuid.UUID]
+) -> dict[uuid.UUID, list[Kernel]]:
+    """The kernels of each session, main kernel first, in one query."""
+    found = await connection.execute(
+        sa.select(*_KERNELS)
+        .where(t.kernels.c.session_id.in_(session_ids))
+        .order_by(t.kernels.c.cluster_role != ClusterRole.MAIN.value, t.kernels.c.cluster_index)
+    )
+    grouped: dict[uuid.UUID, list[Kernel]] = {}
+    for row in found.mappings():
+        grouped.setdefault(row["session_id"], []).append(kernel_of(row))
+    return grouped
+
+
+async def list_dependents(connection: AsyncConnection, session_id: uuid.UUID) -> list[uuid.UUID]:
+    """Live sessions that directly or indirectly depend on this one, nearest first."""
+    edges = t.session_dependencies
+    tree = sa.select(edges.c.session_id, sa.literal(1).label("depth")).where(
+        edges.c.depends_on == session_id
+    )
+    walk = tree.cte("dependents", recursive=True)
+    further = sa.select(edges.c.session_id, walk.c.depth + 1).where(
+        edges.c.depends_on == walk.c.session_id, walk.c.depth < 64
+    )
+    walk = walk.union(further)
+    found = await connection.execute(
+        sa.select(walk.c.session_id, sa.func.min(walk.c.depth).label("depth"))
+        .join(t.sessions, t.sessions.c.id == walk.c.session_id)
+        .where(t.sessions.c.status.not_in(FINAL_WORDS))
+        .group_by(walk.c.session_id)
+        .order_by("depth", walk.c.session_id)
+    )
+    return [row.session_id for row in found]
+
+
+async def load_dependencies(
+    connection: AsyncConnection, session_ids: Sequence[uuid.UUID]
+) -> dict[uuid.UUID, list[Mapping[str, Any]]]:
+    """What each session depends on: rows of id, name, status and status_changed_at."""
+    edges, other = t.session_dependencies, t.sessions
+    found = await connection.execute(
+        sa.select(
+            edges.c.session_id, other.c.id, other.c.name, other.c.status, other.c.status_changed_at
+        )
+        .join(other, other.c.id == edges.c.depends_on)
+        .where(edges.c.session_id.in_(session_ids))
+        .order_by(other.c.created_at)
+    )
+    grouped: dict[uuid.UUID, list[Mapping[str, Any]]] = {}
+    for row in found.mappings():
+        grouped.setdefault(row["session_id"], []).append(row)
+    return grouped
+
+
+async def resolve_dependencies(
+    connection: AsyncConnection, access_key: str, references: Sequence[str]
+) -> tuple[SessionId, ...]:
+    """Ids of the owner's sessions that are named. Raises SessionNotFound naming the first missing.
+
+    A new session depends only on older ones, so there is never a cycle.
+    """
+    resolved: list[SessionId] = []
+    for reference in references:
+        try:
+            session = await get_session(
+                connection, Scope(access_key=access_key), reference, ended_too=True
+            )
+        except SessionNotFound:
+            raise SessionNotFound(f"the dependency {reference!r} does not exist") from None
+        resolved.append(SessionId(session.id))
+    return tuple(dict.fromkeys(resolved))
+
+
+async def load_history(
+    connection: AsyncConnection, session_id: uuid.UUID
+) -> list[Mapping[str, Any]]:
+    found = await connection.execute(
+        sa.select(t.history).where(t.history.c.session_id == session_id).order_by(t.history.c.id)
+    )
+    return list(found.mappings())
+
+
+async def match_prefix(
+    connection: AsyncConnection, scope: Scope, prefix: str, limit: int
+) -> list[Mapping[str, Any]]:
+    """Live sessions whose id begins with `prefix`."""
+    sessions = t.sessions
+    found = await connection.execute(
+        sa.select(sessions.c.id, sessions.c.name, sessions.c.status)
+        .where(
+            sa.cast(sessions.c.id, sa.Text).startswith(prefix, autoescape=True),
+            sessions.c.status.not_in(FINAL_WORDS),
+            *scope_conditions(scope),
+        )
+        .order_by(sessions.c.created_at.desc())
+        .limit(limit)
+    )
+    return list(found.mappings())
+
+
+async def rename(connection: AsyncConnection, session_id: uuid.UUID, name: str) -> None:
+    """Raises IntegrityError when another live session of the key has the name."""
+    await connection.execute(
+        sa.update(t.sessions).where(t.sessions.c.id == session_id).values(name=name)
+    )
+
+
+def scope_conditions(scope: Scope) -> list[sa.ColumnElement[bool]]:
+    """The WHERE that keeps tenants apart."""
+    sessions, conditions = t.sessions, []
+    if scope.user_id is not None:
+        conditions.append(sessions.c.user_id == scope.user_id)
+    if scope.access_key is not None:
+        conditions.append(sessions.c.access_key == scope.access_key)
+    if scope.domain is not None:
+        conditions.append(sessions.c.domain_name == scope.domain)
+    return conditions
+
+
+def _select_by_reference(scope: Scope, reference: str, ended_too: bool) -> sa.Select[Any]:
+    sessions = t.sessions
+    meant = [sessions.c.name == reference]
+    by_id: sa.ColumnElement[bool] = sa.false()
+    with contextlib.suppress(ValueError):
+        by_id = sessions.c.id == uuid.UUID(reference)
+        meant.append(by_id)
+    live = sessions.c.status.not_in(FINAL_WORDS)
+    conditions = [sa.or_(*meant), *scope_conditions(scope)]
+    if not ended_too:
+        conditions.append(live)
+    order = [
+        sa.case((by_id, 0), else_=1),
+        sa.case((live, 0), else_=1),
+        sessions.c.created_at.desc(),
+    ]
+    return sa.select(*_SESSIONS).where(*conditions).order_by(*order).limit(1)
+
+
+def session_of(row: Mapping[Any, Any], kernels: Sequence[Kernel]) -> Session:
+    fields = {name: row[name] for name in _SESSION_FIELDS}
+    return Session(
+        **fields
+        | {
+            "type": SessionType(row["type"]),
+            "status": SessionStatus(row["status"]),
+            "result": SessionResult(row["result"]),
+            "cluster_mode": ClusterMode(row["cluster_mode"]),
+        },
+        kernels=tuple(kernels),
+    )
+
+
+def kernel_of(row: Mapping[Any, Any]) -> Kernel:
+    fields = {name: row[name] for name in _KERNEL_FIELDS}
+    return Kernel(**fields | {"status": KernelStatus(row["status"])})

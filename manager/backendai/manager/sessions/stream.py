@@ -1,0 +1,172 @@
+"""`GET /stream/session/{session}/execute`: one run over a WebSocket, as the clients speak it."""
+
+import asyncio
+from typing import Any, Final
+
+import msgspec
+import trafaret as t
+from aiohttp import WSMsgType, web
+
+from backendai.common.contracts.agent import ExecuteResult
+from backendai.common.enums import ExecutionMode, ExecutionStatus
+from backendai.common.faults import Fault, InvalidParams
+from backendai.common.logs import get_logger
+from backendai.common.params import check_params, parse_json
+from backendai.manager.gate.routes import Route
+
+from . import actions, render
+from .rest import owner_keys, read_scope
+from .rest_work import CODE_CHARS_MAX, read_batch_options, result_of
+from .service import Sessions
+from .work import Place, SessionWork
+
+log = get_logger(__name__)
+
+FLUSH_SECONDS: Final = 0.2
+HEARTBEAT_SECONDS: Final = 30.0
+MESSAGE_BYTES_MAX: Final = 8 * 1024 * 1024
+LINES_WAITING_MAX: Final = 64
+_ENDS: Final = frozenset({ExecutionStatus.FINISHED, ExecutionStatus.EXEC_TIMEOUT})
+_FIRST: Final = t.Dict(
+    t.Key("mode", trafaret=t.Enum(ExecutionMode.QUERY.value, ExecutionMode.BATCH.value)),
+    t.Key("code", optional=True, default="", trafaret=t.String(True, max_length=CODE_CHARS_MAX)),
+    t.Key("options", optional=True, default=dict, trafaret=t.Mapping(t.String(), t.Any)),
+)
+_OWNER: Final = owner_keys()
+
+
+def routes(sessions: Sessions, work: SessionWork) -> list[Route]:
+    handlers = _Handlers(sessions, work)
+    return [
+        Route("GET", "/stream/session/{session}/execute", handlers.execute, actions.EXECUTE),
+        Route("GET", "/stream/session/{session}/apps", handlers.apps, actions.READ),
+    ]
+
+
+class _Handlers:
+    def __init__(self, sessions: Sessions, work: SessionWork) -> None:
+        self._sessions = sessions
+        self._work = work
+
+    async def apps(self, request: web.Request) -> web.Response:
+        scope, reference, _ = await read_scope(request, self._sessions, _OWNER)
+        session = await self._sessions.get(scope, reference)
+        body = msgspec.json.encode(render.service_ports(session.main))
+        return web.Response(body=body, content_type="application/json")
+
+    async def execute(self, request: web.Request) -> web.StreamResponse:
+        scope, reference, _ = await read_scope(request, self._sessions, _OWNER)
+        place = await self._work.locate(scope, reference)
+        socket = web.WebSocketResponse(heartbeat=HEARTBEAT_SECONDS, max_msg_size=MESSAGE_BYTES_MAX)
+        await socket.prepare(request)
+        try:
+            await _Run(socket, self._work, place).drive()
+        except Fault as fault:
+            log.info("stream.failed", session=reference, code=fault.code)
+            await _send(socket, {"status": "error", "msg": str(fault), "console": []})
+        finally:
+            await socket.close()
+        return socket
+
+
+class _Run:
+    """One run: steps go to the agent, outcomes to the client, typed lines back."""
+
+    def __init__(self, socket: web.WebSocketResponse, work: SessionWork, place: Place) -> None:
+        self._socket = socket
+        self._work = work
+        self._place = place
+        self._run_id: str | None = None
+        self._lines: asyncio.Queue[str | None] = asyncio.Queue(LINES_WAITING_MAX)
+
+    async def drive(self) -> None:
+        """Until the run has ended or the client is gone, which interrupts it."""
+        reader = asyncio.create_task(self._read(), name="stream.read")
+        try:
+            first = await self._lines.get()
+            if first is not None and not await self._converse(*_read_first(first), reader):
+                await self._interrupt()
+        finally:
+            reader.cancel()
+
+    async def _converse(
+        self,
+        mode: ExecutionMode,
+        code: str,
+        options: dict[str, Any],
+        reader: asyncio.Task[None],
+    ) -> bool:
+        """Whether the run came to its end while the client was there."""
+        while True:
+            outcome = await self._step(mode, code, options, reader)
+            if outcome is None or not await _send(self._socket, result_of(outcome)):
+                return False
+            if outcome.status in _ENDS:
+                return True
+            mode, code, options = ExecutionMode.CONTINUE, "", {}
+            if outcome.status == ExecutionStatus.WAITING_INPUT:
+                line = await self._lines.get()
+                if line is None:
+                    return False
+                mode, code = ExecutionMode.INPUT, line
+
+    async def _step(
+        self,
+        mode: ExecutionMode,
+        code: str,
+        options: dict[str, Any],
+        reader: asyncio.Task[None],
+    ) -> ExecuteResult | None:
+        """One step's outcome, or None when the client goes away meanwhile."""
+        asked = self._work.execute(
+            self._place,
+            mode,
+            code,
+            run_id=self._run_id,
+            options=options,
+            flush_seconds=FLUSH_SECONDS,
+        )
+        step = asyncio.create_task(asked, name="stream.step")
+        try:
+            await asyncio.wait((step, reader), return_when=asyncio.FIRST_COMPLETED)
+            if not step.done():
+                return None
+            outcome = step.result()
+        finally:
+            step.cancel()
+        self._run_id = outcome.run_id
+        return outcome
+
+    async def _read(self) -> None:
+        """Queue what the client types until it goes away."""
+        async for message in self._socket:
+            if message.type is WSMsgType.TEXT:
+                await self._lines.put(str(message.data))
+        await self._lines.put(None)
+
+    async def _interrupt(self) -> None:
+        try:
+            await self._work.interrupt(self._place)
+        except Fault as fault:
+            log.info("stream.interrupt_failed", code=fault.code)
+
+
+def _read_first(text: str) -> tuple[ExecutionMode, str, dict[str, Any]]:
+    value = parse_json(text.encode("utf-8", "surrogatepass"))
+    if not isinstance(value, dict):
+        raise InvalidParams("The first message must be an object with mode and code.")
+    params = check_params({k: v for k, v in value.items() if v is not None}, _FIRST)
+    mode = ExecutionMode(params["mode"])
+    options = read_batch_options(params["options"]) if mode is ExecutionMode.BATCH else {}
+    return mode, params["code"], options
+
+
+async def _send(socket: web.WebSocketResponse, message: dict[str, Any]) -> bool:
+    """Whether the client was still there."""
+    if socket.closed:
+        return False
+    try:
+        await socket.send_str(msgspec.json.encode(message).decode("utf-8"))
+    except ConnectionError:
+        return False
+    return True

@@ -1,0 +1,53 @@
+"""Waits until a session has come somewhere: hints say when to look, the period covers lost ones."""
+
+import uuid
+from collections.abc import Callable
+from typing import Final
+
+import sqlalchemy as sa
+
+from backendai.common.clock import Clock
+from backendai.common.faults import SessionNotFound
+from backendai.common.lifecycle import SessionStatus
+from backendai.common.loops import sleep_or_hint
+from backendai.manager.db.engine import Database
+from backendai.manager.db.tables import sessions
+from backendai.manager.lifecycle.changes import session_hint
+from backendai.manager.lifecycle.hints import HintBoard
+
+PERIOD_SECONDS: Final = 2.0
+
+
+class SessionWatch:
+    """One query per hint, not per tick, however long the wait is."""
+
+    def __init__(self, database: Database, board: HintBoard, clock: Clock) -> None:
+        self._database = database
+        self._board = board
+        self._clock = clock
+
+    async def wait(
+        self,
+        session_id: uuid.UUID,
+        is_done: Callable[[SessionStatus], bool],
+        timeout_seconds: float,
+    ) -> SessionStatus | None:
+        """The status that `is_done` accepts, or None when the time is over."""
+        ends_at = self._clock.monotonic() + timeout_seconds
+        with self._board.watch(session_hint(session_id)) as wake:
+            while True:
+                status = await self._status_of(session_id)
+                if is_done(status):
+                    return status
+                left = ends_at - self._clock.monotonic()
+                if left <= 0:
+                    return None
+                await sleep_or_hint(self._clock, min(left, PERIOD_SECONDS), wake)
+
+    async def _status_of(self, session_id: uuid.UUID) -> SessionStatus:
+        statement = sa.select(sessions.c.status).where(sessions.c.id == session_id)
+        async with self._database.begin() as connection:
+            text = await connection.scalar(statement)
+        if text is None:
+            raise SessionNotFound
+        return SessionStatus(text)
