@@ -15,7 +15,6 @@ from etcd3aio.kv import KVService
 
 from backendai.common.clock import SystemClock
 from backendai.common.config import (
-    Announcement,
     CachedConfig,
     ConfigStore,
     MemoryStore,
@@ -127,17 +126,6 @@ async def test_a_revoked_lease_takes_its_keys_along(store: ConfigStore) -> None:
     with pytest.raises(Conflict):
         await store.put("leased", "2", lease)
     await store.revoke(lease)
-
-
-async def test_an_announcement_comes_back_when_it_was_lost(store: ConfigStore) -> None:
-    announcement = Announcement(store, "agents/a", "tcp://here", 60)
-    await announcement.step()
-    assert await store.get("agents/a") == "tcp://here"
-    await store.delete("agents/a")
-    await announcement.step()
-    assert await store.get("agents/a") == "tcp://here"
-    await announcement.withdraw()
-    assert await store.get("agents/a") is None
 
 
 async def test_a_lock_is_held_by_one_at_a_time(store: ConfigStore) -> None:

@@ -185,35 +185,6 @@ class MemoryStore:
             changed.set()
 
 
-class Announcement:
-    """A key that is there while this process is: run `step` as a supervised loop, period ttl/3."""
-
-    def __init__(self, store: ConfigStore, key: str, value: str, ttl_seconds: int) -> None:
-        self._store = store
-        self._key = key
-        self._value = value
-        self._ttl_seconds = ttl_seconds
-        self._lease: LeaseId | None = None
-
-    async def step(self) -> None:
-        """Keep the key there, putting it again when its lease or itself was lost."""
-        if await self._is_there():
-            return
-        self._lease = await self._store.grant(self._ttl_seconds)
-        await self._store.put(self._key, self._value, self._lease)
-        log.info("config.announced", key=self._key)
-
-    async def _is_there(self) -> bool:
-        if self._lease is None or not await self._store.refresh(self._lease):
-            return False
-        return await self._store.get(self._key) == self._value
-
-    async def withdraw(self) -> None:
-        lease, self._lease = self._lease, None
-        if lease is not None:
-            await self._store.revoke(lease)
-
-
 @asynccontextmanager
 async def hint_lock(
     store: ConfigStore, name: str, owner: str, clock: Clock, *, ttl_seconds: int = 30
