@@ -202,6 +202,29 @@ async def test_the_raw_target_is_what_was_sent(url: str) -> None:
     assert json.loads(answer.partition(b"\r\n\r\n")[2])["target"] == target
 
 
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        b"GET / HTTP/9.9\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\r\n\r\n",
+        b"POST / HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"GET /" + b"a" * 20_000 + b" HTTP/1.1\r\n\r\n",
+    ],
+)
+async def test_bytes_that_are_no_http_cost_one_line(
+    url: str, garbage: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    host, port = url.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(garbage)
+    with caplog.at_level(logging.INFO):
+        answer = await reader.read()
+    writer.close()
+    assert answer.startswith(b"HTTP/1.1 400 ") or answer.startswith(b"HTTP/1.0 400 ")
+    assert all(record.exc_info is None for record in caplog.records)
+    assert len(caplog.records) <= 1
+
+
 async def test_requests_on_one_connection_do_not_share_context(
     http: aiohttp.ClientSession, url: str
 ) -> None:

@@ -5,6 +5,7 @@ An exception that nobody expected is logged once, whole, and tells nothing but t
 """
 
 import asyncio
+import logging
 import os
 import re
 import ssl
@@ -14,6 +15,7 @@ from typing import Any, Final
 
 import msgspec
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.typedefs import Middleware
 
 from .access_log import AccessLog
@@ -150,7 +152,9 @@ async def serve(
 
     Raises ServerMisconfigured when the address cannot be listened at.
     """
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=shutdown_seconds)
+    runner = web.AppRunner(
+        app, access_log=None, shutdown_timeout=shutdown_seconds, logger=_framework_logger()
+    )
     await runner.setup()
     try:
         site = web.TCPSite(runner, address.host, address.port, ssl_context=ssl_context)
@@ -162,6 +166,26 @@ async def serve(
         yield HostPort(host, port)
     finally:
         await runner.cleanup()
+
+
+def _framework_logger() -> logging.Logger:
+    logger = logging.getLogger("aiohttp.server")
+    if not any(isinstance(known, _BriefRefusals) for known in logger.filters):
+        logger.addFilter(_BriefRefusals())
+    return logger
+
+
+class _BriefRefusals(logging.Filter):
+    """Bytes that are no HTTP come from anywhere at any rate: one line each, without a traceback."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if record.exc_info else None
+        if isinstance(error, HttpProcessingError):
+            record.msg, record.args = "http.not_understood", ()
+            record.levelno, record.levelname = logging.INFO, "INFO"
+            record.exc_info = None
+            record.fields = {"why": str(error.message).splitlines()[0][:100]}
+        return True
 
 
 async def _set_headers(request: web.Request, response: web.StreamResponse) -> None:
