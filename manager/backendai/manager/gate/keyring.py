@@ -92,7 +92,7 @@ class Keyring:
         row = (await connection.execute(_SELECT, values)).mappings().first()
         return self._identity_of(row) if row is not None else None
 
-    def _identity_of(self, row: Mapping[str, Any]) -> Identity:
+    def _identity_of(self, row: Mapping[Any, Any]) -> Identity:
         return Identity(
             actor_of(row),
             self._box.open(row["access_key"], bytes(row["secret_key_encrypted"])),
@@ -100,7 +100,7 @@ class Keyring:
         )
 
 
-def actor_of(row: Mapping[str, Any]) -> Actor:
+def actor_of(row: Mapping[Any, Any]) -> Actor:
     user_id = row["user_id"]
     return Actor(
         access_key=row["access_key"],

@@ -95,13 +95,19 @@ class Limiter:
         window, passed = divmod(now, WINDOW_SECONDS)
         key = f"rate:{access_key}:{int(window)}"
         async with self._redis.pipeline(transaction=False) as pipe:
-            pipe.incr(key)
-            pipe.get(f"rate:{access_key}:{int(window) - 1}")
-            pipe.expire(key, 2 * WINDOW_SECONDS, nx=True)
+            # Queued, and answered all at once by `execute`.
+            queued: list[object] = [
+                pipe.incr(key),
+                pipe.get(f"rate:{access_key}:{int(window) - 1}"),
+                pipe.expire(key, 2 * WINDOW_SECONDS, nx=True),
+            ]
             if once is not None:
-                pipe.set(f"seen:{once.signature}", 1, nx=True, ex=REPLAY_SECONDS)
-                pipe.set(_SINCE_KEY, (self._clock.now() - MEMORY_GRACE).isoformat(), nx=True)
-                pipe.get(_SINCE_KEY)
+                since = (self._clock.now() - MEMORY_GRACE).isoformat()
+                queued += [
+                    pipe.set(f"seen:{once.signature}", 1, nx=True, ex=REPLAY_SECONDS),
+                    pipe.set(_SINCE_KEY, since, nx=True),
+                    pipe.get(_SINCE_KEY),
+                ]
             replies = await pipe.execute()
         if once is not None:
             _refuse_repetition(once, is_new=bool(replies[3]), since=replies[5])

@@ -128,8 +128,10 @@ class _LenientPositions(VariablesInAllowedPositionRule):
         schema = self.context.schema
         for usage in self.context.get_recursive_variable_usages(operation):
             definition = self.var_def_map.get(usage.node.name.value)
-            declared = type_from_ast(schema, definition.type) if definition else None
-            if declared is None or usage.type is None:
+            if definition is None or usage.type is None:
+                continue
+            declared = type_from_ast(schema, definition.type)
+            if declared is None:
                 continue
             meant = _alike(declared, usage.type)
             if not allowed_variable_usage(

@@ -4,14 +4,14 @@ import uuid
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from graphql import GraphQLResolveInfo
-
-from backendai.common.faults import BadRequest, DomainNotFound
+from backendai.common.faults import BadRequest, DomainNotFound, ImageNotFound
+from backendai.manager.db import tables as t
 from backendai.manager.db.engine import Database
+from backendai.manager.images.store import get_image
 
-from . import accounts, sessions
+from . import accounts, images, sessions
 from .execute import Graph, GraphContext, Resolver
-from .selection import selected
+from .selection import Info, selected
 
 
 def make_graph(database: Database) -> Graph:
@@ -30,6 +30,8 @@ def make_graph(database: Database) -> Graph:
             "user": roots.user,
             "resource_preset": roots.preset,
             "resource_presets": roots.presets,
+            "image": roots.image,
+            "images": roots.images,
             "compute_session": roots.session,
             "compute_container": roots.container,
             "compute_session_list": roots.session_list,
@@ -39,6 +41,10 @@ def make_graph(database: Database) -> Graph:
             "KeyPair": {
                 **_sync(accounts.KEYPAIR_FIELDS),
                 "compute_sessions": roots.sessions_of_keypair,
+            },
+            "Image": {
+                **_sync(images.IMAGE_FIELDS),
+                "installed_agents": lambda row, info: images.agents_shown_to(_actor(info))(row),
             },
         },
     )
@@ -69,79 +75,100 @@ class _Roots:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def keypair(self, _: Any, info: GraphQLResolveInfo, **args: Any) -> Any:
+    async def keypair(self, _: Any, info: Info, **args: Any) -> Any:
         actor = _actor(info)
         args["access_key"] = args.get("access_key") or actor.access_key
         return next(iter(await self.keypairs(_, info, **args)), None)
 
-    async def keypairs(self, _: Any, info: GraphQLResolveInfo, **args: Any) -> Any:
+    async def keypairs(self, _: Any, info: Info, **args: Any) -> Any:
         async with self._database.begin() as connection:
             return await accounts.load_keypairs(connection, _actor(info), args, selected(info))
 
     async def sessions_of_keypair(
-        self, source: Mapping[Any, Any], info: GraphQLResolveInfo, status: str | None = None
+        self, source: Mapping[Any, Any], info: Info, status: str | None = None
     ) -> Any:
         async with self._database.begin() as connection:
             return await sessions.load_of_keypair(
                 connection, source["access_key"], status, selected(info)
             )
 
-    async def policy(self, _: Any, info: GraphQLResolveInfo, name: str | None = None) -> Any:
+    async def policy(self, _: Any, info: Info, name: str | None = None) -> Any:
         actor = _actor(info)
         async with self._database.begin() as connection:
             found = await accounts.load_policies(connection, actor, name or actor.policy)
         return next(iter(found), None)
 
-    async def policies(self, _: Any, info: GraphQLResolveInfo) -> Any:
+    async def policies(self, _: Any, info: Info) -> Any:
         async with self._database.begin() as connection:
             return await accounts.load_policies(connection, _actor(info), None)
 
-    async def domain(self, _: Any, info: GraphQLResolveInfo, name: str | None = None) -> Any:
+    async def domain(self, _: Any, info: Info, name: str | None = None) -> Any:
         found = await self.domains(_, info, name=name or _actor(info).domain)
         if not found:
             raise DomainNotFound
         return found[0]
 
-    async def domains(self, _: Any, info: GraphQLResolveInfo, **args: Any) -> Any:
+    async def domains(self, _: Any, info: Info, **args: Any) -> Any:
         async with self._database.begin() as connection:
             return await accounts.load_domains(connection, _actor(info), args)
 
-    async def project(self, _: Any, info: GraphQLResolveInfo, **args: Any) -> Any:
+    async def project(self, _: Any, info: Info, **args: Any) -> Any:
         args["id"] = _uuid(args["id"])
         return next(iter(await self.projects(_, info, **args)), None)
 
-    async def projects(self, _: Any, info: GraphQLResolveInfo, **args: Any) -> Any:
+    async def projects(self, _: Any, info: Info, **args: Any) -> Any:
         async with self._database.begin() as connection:
             return await accounts.load_projects(connection, _actor(info), args)
 
-    async def user(self, _: Any, info: GraphQLResolveInfo, **args: Any) -> Any:
+    async def user(self, _: Any, info: Info, **args: Any) -> Any:
         async with self._database.begin() as connection:
             return await accounts.find_user(connection, _actor(info), args.get("email"))
 
-    async def preset(self, _: Any, info: GraphQLResolveInfo, name: str | None = None) -> Any:
+    async def preset(self, _: Any, info: Info, name: str | None = None) -> Any:
         async with self._database.begin() as connection:
             return next(iter(await accounts.load_presets(connection, name or "")), None)
 
-    async def presets(self, _: Any, info: GraphQLResolveInfo) -> Any:
+    async def presets(self, _: Any, info: Info) -> Any:
         async with self._database.begin() as connection:
             return await accounts.load_presets(connection, None)
 
-    async def session(self, _: Any, info: GraphQLResolveInfo, **args: Any) -> Any:
+    async def image(
+        self,
+        _: Any,
+        info: Info,
+        id: str | None = None,  # noqa: A002 - the name of the argument
+        reference: str | None = None,
+        architecture: str = "x86_64",
+    ) -> Any:
+        async with self._database.begin() as connection:
+            try:
+                found = await get_image(connection, id or reference or "", architecture)
+            except ImageNotFound:
+                return None
+            return next(iter(await images.load_images(connection, t.images.c.id == found.id)), None)
+
+    async def images(self, _: Any, info: Info, **args: Any) -> Any:
+        async with self._database.begin() as connection:
+            found = await images.load_images(connection)
+        wanted = args.get("is_installed")
+        return [row for row in found if wanted is None or bool(row["agents"]) is wanted]
+
+    async def session(self, _: Any, info: Info, **args: Any) -> Any:
         session_id = _uuid(args["id"])
         async with self._database.begin() as connection:
             return await sessions.load_one(connection, _actor(info), info, session_id)
 
-    async def container(self, _: Any, info: GraphQLResolveInfo, **args: Any) -> Any:
+    async def container(self, _: Any, info: Info, **args: Any) -> Any:
         kernel_id = _uuid(args["id"])
         async with self._database.begin() as connection:
             return await sessions.load_container(connection, _actor(info), kernel_id)
 
-    async def session_list(self, _: Any, info: GraphQLResolveInfo, **args: Any) -> Any:
+    async def session_list(self, _: Any, info: Info, **args: Any) -> Any:
         async with self._database.begin() as connection:
             return await sessions.load_page(connection, _actor(info), info, args)
 
 
-def _actor(info: GraphQLResolveInfo) -> Any:
+def _actor(info: Info) -> Any:
     context: GraphContext = info.context
     return context.actor
 

@@ -1,6 +1,6 @@
 """What a request selects below a field, so that only that is loaded. Pure."""
 
-from typing import Any
+from typing import Any, TypeAlias
 
 from graphql import (
     FieldNode,
@@ -10,8 +10,10 @@ from graphql import (
     SelectionSetNode,
 )
 
+Info: TypeAlias = GraphQLResolveInfo[Any]
 
-def selected(info: GraphQLResolveInfo, *below: str) -> set[str]:
+
+def selected(info: Info, *below: str) -> set[str]:
     """The names of the fields selected under this field, or further down under `below`."""
     sets: list[SelectionSetNode | None] = [node.selection_set for node in info.field_nodes]
     for name in below:
@@ -19,7 +21,7 @@ def selected(info: GraphQLResolveInfo, *below: str) -> set[str]:
     return {node.name.value for node in _fields(sets, info)}
 
 
-def _fields(sets: list[SelectionSetNode | None], info: GraphQLResolveInfo) -> list[FieldNode]:
+def _fields(sets: list[SelectionSetNode | None], info: Info) -> list[FieldNode]:
     found: list[FieldNode] = []
     todo: list[Any] = [node for each in sets if each for node in each.selections]
     while todo:

@@ -8,7 +8,6 @@ from typing import Any, Final
 
 import msgspec
 import sqlalchemy as sa
-from graphql import GraphQLResolveInfo
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from backendai.common.enums import ClusterMode, ClusterRole, SessionResult, SessionType
@@ -25,7 +24,7 @@ from backendai.manager.sessions.store import (
 )
 
 from .minilang import Column, MinilangError, compile_filter, compile_order
-from .selection import selected
+from .selection import Info, selected
 
 LIMIT_MAX: Final = 1000
 _KERNEL_FIELDS: Final = frozenset(
@@ -81,7 +80,7 @@ class SessionView:
     row: Mapping[Any, Any]
     kernels: Sequence[Kernel] = ()
     dependencies: Sequence[Mapping[Any, Any]] = ()
-    history: Sequence[Mapping[str, Any]] = ()
+    history: Sequence[Mapping[Any, Any]] = ()
     scheduled_at: datetime | None = None
 
 
@@ -92,7 +91,7 @@ class KernelView:
 
 
 async def load_page(
-    connection: AsyncConnection, actor: Actor, info: GraphQLResolveInfo, args: Mapping[str, Any]
+    connection: AsyncConnection, actor: Actor, info: Info, args: Mapping[str, Any]
 ) -> dict[str, Any]:
     """`compute_session_list`: the items of one page, and how many there are in all."""
     limit, offset = args["limit"], args["offset"]
@@ -114,7 +113,7 @@ async def load_page(
 
 
 async def load_one(
-    connection: AsyncConnection, actor: Actor, info: GraphQLResolveInfo, session_id: uuid.UUID
+    connection: AsyncConnection, actor: Actor, info: Info, session_id: uuid.UUID
 ) -> SessionView | None:
     """`compute_session`: ended ones too; None for those of others."""
     where = [_s.c.id == session_id, *scope_conditions(widest_scope(actor))]

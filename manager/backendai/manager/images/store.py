@@ -46,7 +46,7 @@ def _select(reference: str, architecture: str) -> sa.Select[Any]:
     if ":" not in reference.rsplit("/", 1)[-1] and "@" not in reference:
         names.append(f"{reference}:latest")
     aliased = sa.select(image_aliases.c.image_id).where(image_aliases.c.alias == reference)
-    matches = [images.c.name.in_(names), images.c.id.in_(aliased)]
+    matches: list[sa.ColumnElement[bool]] = [images.c.name.in_(names), images.c.id.in_(aliased)]
     with contextlib.suppress(ValueError):
         matches.append(images.c.id == uuid.UUID(reference))
     # The name itself wins over an alias of the same text.

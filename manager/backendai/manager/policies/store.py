@@ -38,7 +38,7 @@ async def get_project(
         t.project_members.c.project_id == t.projects.c.id,
         t.project_members.c.user_id == actor.user_id,
     )
-    may = sa.true() if actor.is_superadmin else member
+    may: sa.ColumnElement[bool] = sa.true() if actor.is_superadmin else member
     if actor.is_domain_admin and not actor.is_superadmin:
         may = sa.or_(member, t.projects.c.domain_name == actor.domain)
     row = (

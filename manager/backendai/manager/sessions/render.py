@@ -99,14 +99,14 @@ def occupied_slots(kernels: Iterable[Kernel]) -> dict[str, str]:
     return {CPU: "0", MEM: "0", **total.to_json()}
 
 
-def history_by_status(rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+def history_by_status(rows: Sequence[Mapping[Any, Any]]) -> dict[str, str]:
     """Lower-case status -> when the session last came into it."""
     return {
         row["to_status"].lower(): row["at"].isoformat() for row in rows if row["kernel_id"] is None
     }
 
 
-def history_lines(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def history_lines(rows: Sequence[Mapping[Any, Any]]) -> list[dict[str, Any]]:
     """Every move with its reason, oldest first."""
     return [
         {
@@ -139,7 +139,7 @@ def why(session: Session) -> dict[str, Any]:
         "sessionId": str(session.id),
         "status": session.status.value,
         "waiting": waiting(session),
-        "sentence": _sentence(session),
+        "text": _sentence(session),
         "kernels": [
             {
                 "id": str(kernel.id),

@@ -140,8 +140,9 @@ class _Handlers:
     async def history(self, request: web.Request) -> web.Response:
         scope, reference, params = await read_scope(request, self._sessions, _HISTORY)
         rows = await self._sessions.history(scope, reference)
-        shown = render.history_lines(rows) if params["full"] else render.history_by_status(rows)
-        return json_response({"result": shown})
+        if params["full"]:
+            return json_response({"history": render.history_lines(rows)})
+        return json_response({"result": render.history_by_status(rows)})
 
     async def why(self, request: web.Request) -> web.Response:
         scope, reference, _ = await read_scope(request, self._sessions, _OWNER)

@@ -5,18 +5,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
-import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from backendai.common.clock import Clock
 from backendai.common.enums import Reason
-from backendai.common.faults import Conflict, Forbidden, SessionAlreadyExists, SessionNotFound
+from backendai.common.faults import Conflict, Forbidden, SessionAlreadyExists
 from backendai.common.lifecycle import SESSION_FINAL, SessionStatus
-from backendai.manager.db import tables as t
 from backendai.manager.db.engine import Database
 from backendai.manager.gate.actor import EVERYTHING, Actor, Scope, own_scope, widest_scope
-from backendai.manager.lifecycle.moves import KERNEL_COLUMNS, kernel_row, move_kernels
+from backendai.manager.lifecycle.moves import load_session, move_kernels
 from backendai.manager.lifecycle.orders import end_moves, restart_moves
 
 from . import store
@@ -107,7 +105,8 @@ class Sessions:
 
         async def work(connection: AsyncConnection) -> Session:
             session = await store.get_session(connection, scope, reference)
-            moves = restart_moves(await _lock_kernels(connection, session.id))
+            _, kernels = await load_session(connection, session.id, lock=True)
+            moves = restart_moves(kernels)
             if not moves:
                 raise Conflict(f"The session is {session.status}; only a running one restarts.")
             await move_kernels(connection, moves, self._clock.now())
@@ -131,13 +130,13 @@ class Sessions:
         except IntegrityError as error:
             raise SessionAlreadyExists("Another session was just given that name.") from error
 
-    async def history(self, scope: Scope, reference: str) -> Sequence[Mapping[str, Any]]:
+    async def history(self, scope: Scope, reference: str) -> Sequence[Mapping[Any, Any]]:
         """Every move of the session and its kernels, oldest first."""
         async with self._database.begin() as connection:
             session = await store.get_session(connection, scope, reference, ended_too=True)
             return await store.load_history(connection, session.id)
 
-    async def match(self, scope: Scope, prefix: str) -> Sequence[Mapping[str, Any]]:
+    async def match(self, scope: Scope, prefix: str) -> Sequence[Mapping[Any, Any]]:
         async with self._database.begin() as connection:
             return await store.match_prefix(connection, scope, prefix, limit=100)
 
@@ -154,7 +153,7 @@ class Sessions:
             return await _tree(connection, root)
 
     async def _end(self, connection: AsyncConnection, session: Session, forced: bool) -> Session:
-        rows = await _lock_kernels(connection, session.id)
+        _, rows = await load_session(connection, session.id, lock=True)
         session = await store.get_session(connection, EVERYTHING, str(session.id), ended_too=True)
         if not forced and session.status not in _ENDED_WHEN_ASKED | SESSION_FINAL:
             raise Forbidden(f"The session is {session.status}; only a forced end is possible now.")
@@ -169,27 +168,16 @@ class Sessions:
         return status or SessionStatus.TERMINATING
 
 
-async def _lock_kernels(connection: AsyncConnection, session_id: uuid.UUID) -> list[Any]:
-    """The rows of a session's kernels, which nobody else moves until this transaction ends."""
-    locked = sa.select(t.sessions.c.id).where(t.sessions.c.id == session_id).with_for_update()
-    if await connection.scalar(locked) is None:
-        raise SessionNotFound
-    found = await connection.execute(
-        sa.select(*KERNEL_COLUMNS).where(t.kernels.c.session_id == session_id)
-    )
-    return [kernel_row(row) for row in found.mappings()]
-
-
-async def _tree(connection: AsyncConnection, root: Mapping[str, Any]) -> dict[str, Any]:
+async def _tree(connection: AsyncConnection, root: Mapping[Any, Any]) -> dict[str, Any]:
     """Level by level, one query each; a session that is reached twice is shown twice."""
-    below: dict[uuid.UUID, list[Mapping[str, Any]]] = {}
+    below: dict[uuid.UUID, list[Mapping[Any, Any]]] = {}
     wanted = [root["id"]]
     while wanted:
         found = await store.load_dependencies(connection, wanted)
         below |= {key: found.get(key, []) for key in wanted}
         wanted = list({row["id"] for rows in found.values() for row in rows} - below.keys())
 
-    def nested(row: Mapping[str, Any]) -> dict[str, Any]:
+    def nested(row: Mapping[Any, Any]) -> dict[str, Any]:
         return {**row, "depends_on": [nested(child) for child in below[row["id"]]]}
 
     return nested(root)

@@ -141,7 +141,7 @@ async def list_dependents(connection: AsyncConnection, session_id: uuid.UUID) ->
 
 async def load_dependencies(
     connection: AsyncConnection, session_ids: Sequence[uuid.UUID]
-) -> dict[uuid.UUID, list[Mapping[str, Any]]]:
+) -> dict[uuid.UUID, list[Mapping[Any, Any]]]:
     """What each session depends on: rows of id, name, status and status_changed_at."""
     edges, other = t.session_dependencies, t.sessions
     found = await connection.execute(
@@ -152,7 +152,7 @@ async def load_dependencies(
         .where(edges.c.session_id.in_(session_ids))
         .order_by(other.c.created_at)
     )
-    grouped: dict[uuid.UUID, list[Mapping[str, Any]]] = {}
+    grouped: dict[uuid.UUID, list[Mapping[Any, Any]]] = {}
     for row in found.mappings():
         grouped.setdefault(row["session_id"], []).append(row)
     return grouped
@@ -179,16 +179,16 @@ async def resolve_dependencies(
 
 async def load_history(
     connection: AsyncConnection, session_id: uuid.UUID
-) -> list[Mapping[str, Any]]:
+) -> list[Mapping[Any, Any]]:
     found = await connection.execute(
         sa.select(t.history).where(t.history.c.session_id == session_id).order_by(t.history.c.id)
     )
-    return list(found.mappings())
+    return list(found.mappings().all())
 
 
 async def match_prefix(
     connection: AsyncConnection, scope: Scope, prefix: str, limit: int
-) -> list[Mapping[str, Any]]:
+) -> list[Mapping[Any, Any]]:
     """Live sessions whose id begins with `prefix`."""
     sessions = t.sessions
     found = await connection.execute(
@@ -201,7 +201,7 @@ async def match_prefix(
         .order_by(sessions.c.created_at.desc())
         .limit(limit)
     )
-    return list(found.mappings())
+    return list(found.mappings().all())
 
 
 async def rename(connection: AsyncConnection, session_id: uuid.UUID, name: str) -> None:

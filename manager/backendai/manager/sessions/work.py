@@ -1,7 +1,7 @@
 """Work inside a running session: each request goes to the agent of its main kernel."""
 
 import uuid
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Protocol, TypeVar
 
@@ -155,7 +155,7 @@ class SessionWork:
             held = chunk
         await self._send(place, path, offset, held, last=True)
 
-    async def download(self, place: Place, path: str) -> AsyncIterator[bytes]:
+    async def download(self, place: Place, path: str) -> AsyncGenerator[bytes, None]:
         """The chunks of an uncompressed tar of `path`. Raises FileNotFound with the first one."""
         transfer_id, offset = "", 0
         while True:

@@ -1,0 +1,88 @@
+"""Images in GraphQL. A canonical name is shown in its parts: registry, name, tag."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from backendai.common.slots import INFINITY, format_amount
+from backendai.manager.db import tables as t
+from backendai.manager.gate.actor import Actor
+from backendai.manager.images.store import image_of
+from backendai.manager.sessions.render import registry_of
+
+Row = Mapping[Any, Any]
+IMAGES_MAX: Final = 2000
+_ACCELERATORS: Final = "ai.backend.accelerators"
+
+_agents = (
+    sa.select(sa.func.array_agg(t.image_agents.c.agent_id))
+    .where(t.image_agents.c.image_id == t.images.c.id)
+    .correlate(t.images)
+    .scalar_subquery()
+)
+_aliases = (
+    sa.select(sa.func.array_agg(t.image_aliases.c.alias))
+    .where(t.image_aliases.c.image_id == t.images.c.id)
+    .correlate(t.images)
+    .scalar_subquery()
+)
+
+
+async def load_images(connection: AsyncConnection, *where: sa.ColumnElement[bool]) -> Sequence[Row]:
+    """Active images by name, with the nodes that have them."""
+    columns = [*t.images.c, _agents.label("agents"), _aliases.label("aliases")]
+    statement = sa.select(*columns).where(t.images.c.is_active, *where)
+    found = await connection.execute(
+        statement.order_by(t.images.c.name, t.images.c.architecture).limit(IMAGES_MAX)
+    )
+    return found.mappings().all()
+
+
+def _repository(row: Row) -> str:
+    """The name without registry and tag."""
+    name = str(row["name"]).removeprefix(registry_of(row["name"]) + "/")
+    head, slash, last = name.rpartition("/")
+    return head + slash + last.partition(":")[0]
+
+
+def _tag(row: Row) -> str:
+    return str(row["name"]).rpartition("/")[2].partition(":")[2] or "latest"
+
+
+def _limits(row: Row) -> list[dict[str, str]]:
+    minimum = image_of(row).minimum_slots()
+    return [
+        {"key": name, "min": format_amount(amount), "max": format_amount(INFINITY)}
+        for name, amount in minimum.items()
+    ]
+
+
+def _accelerators(row: Row) -> list[str]:
+    text = row["labels"].get(_ACCELERATORS, "")
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def agents_shown_to(actor: Actor) -> Callable[[Row], list[str]]:
+    """Names of nodes are for superadmins."""
+    return lambda row: sorted(row["agents"] or ()) if actor.is_superadmin else []
+
+
+IMAGE_FIELDS: Final[Mapping[str, Callable[[Row], Any]]] = {
+    "id": lambda row: str(row["id"]),
+    "name": _repository,
+    "humanized_name": _repository,
+    "tag": _tag,
+    "registry": lambda row: registry_of(row["name"]),
+    "architecture": lambda row: row["architecture"],
+    "is_local": lambda row: row["is_local"],
+    "digest": lambda row: row["digest"],
+    "hash": lambda row: row["digest"],
+    "labels": lambda row: [{"key": key, "value": text} for key, text in row["labels"].items()],
+    "aliases": lambda row: sorted(row["aliases"] or ()),
+    "size_bytes": lambda row: row["size_bytes"],
+    "resource_limits": _limits,
+    "supported_accelerators": _accelerators,
+    "installed": lambda row: bool(row["agents"]),
+}
