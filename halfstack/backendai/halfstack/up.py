@@ -5,14 +5,12 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 from . import doctor
-from .accounts import compose_fixture, load_accounts, write_environment_files
+from .accounts import compose_fixture, write_environment_files
 from .config import HalfstackSettings
 from .control import await_healthy, ensure_services, find_standings, start_supervisor
 from .daemons import (
@@ -28,15 +26,14 @@ from .daemons import (
 from .display import Display
 from .engine import Engine, find_engine, prepare_engine
 from .faults import SetupFault
+from .first_session import run_first_session
 from .images import ALL, PYTHON, Image, find_cache, import_image, pull_image, unpack_image
 from .places import Layout, write_file
 from .ports import forget_ports, is_port_free, keep_ports, load_ports
 from .stores import find_etcd, list_addresses, prepare_stores
 
-T = TypeVar("T")
 _MANAGER_PORT = 8081
 _READY_SECONDS = 60.0
-_FIRST = "first-session"
 
 
 @dataclass(frozen=True)
@@ -64,7 +61,7 @@ async def bring_up(
     await _bring_agent(core, stores, engine.result(), bundle.result(), display)
     write_environment_files(layout, core.endpoint, PYTHON.name)
     with display.step("first session") as say:
-        output = await _run_first_session(core, say)
+        output = await run_first_session(core, say)
     return Cluster(core, output, _list_warnings(settings, engine.result()))
 
 
@@ -243,51 +240,6 @@ def _run_manager(core: Core, *words: str) -> None:
             f"`backendai mgr {' '.join(words[:2])}` failed: {said}",
             f"read {core.layout.log_file('postgres')}, then run `./bai up` again",
         )
-
-
-async def _run_first_session(core: Core, say: Callable[[str], None]) -> str:
-    """Run a line of Python in a new session. A second `up` shows what the first one printed."""
-    from backendai.client.client import Client
-    from backendai.client.config import Config
-    from backendai.client.results import NewSession
-    from backendai.common.faults import Fault
-
-    kept = core.layout.root / "first-session.txt"
-    if kept.exists():
-        say("done before")
-        return kept.read_text()
-    user = load_accounts(core.layout)[1]
-    config = Config((core.endpoint,), user.access_key, user.secret_key)
-    code = "import platform; print(f'hello from {platform.node()}: 6 * 7 = {6 * 7}')"
-    async with Client(config) as client:
-        try:
-            say("waiting for a container")
-            new = NewSession(image=PYTHON.name, name=_FIRST, reuse=True, max_wait_seconds=60)
-            created = await client.sessions.create(new)
-            if created.status != "RUNNING":
-                raise await _explain_wait(client.sessions.why, core, created.status)
-            say("running code")
-            result = await client.sessions.run_code(_FIRST, code)
-        except Fault as fault:
-            raise SetupFault(
-                f"the first session failed: {fault}",
-                f"read {core.layout.log_file('agent')} and {core.layout.log_file('manager')}",
-            ) from fault
-        finally:
-            with suppress(Fault):
-                await client.sessions.destroy(_FIRST, forced=True)
-    write_file(kept, result.stdout)
-    return result.stdout
-
-
-async def _explain_wait(
-    why: Callable[[str], Awaitable[object]], core: Core, status: str
-) -> SetupFault:
-    reason = await why(_FIRST)
-    return SetupFault(
-        f"the first session is {status} after 60 s: {reason}",
-        f"read {core.layout.log_file('agent')}, then run `./bai up` again",
-    )
 
 
 def _list_warnings(settings: HalfstackSettings, engine: Engine) -> tuple[str, ...]:
