@@ -40,9 +40,19 @@ class Module:
         for node in ast.walk(self.tree):
             if isinstance(node, ast.Import):
                 yield from (alias.name for alias in node.names)
-            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-                yield node.module
-                yield from (f"{node.module}.{alias.name}" for alias in node.names)
+            elif isinstance(node, ast.ImportFrom):
+                source = self._source_of(node)
+                yield source
+                yield from (f"{source}.{alias.name}" for alias in node.names)
+
+    def _source_of(self, node: ast.ImportFrom) -> str:
+        """The absolute name of what `from … import` names, also when it is relative."""
+        if not node.level:
+            return node.module or ""
+        depth = node.level - (self.path.name == "__init__.py")
+        parts = self.name.split(".")
+        package = parts[: len(parts) - depth] if depth else parts
+        return ".".join([*package, node.module] if node.module else package)
 
     def functions(self) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
         for node in ast.walk(self.tree):

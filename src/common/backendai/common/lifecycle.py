@@ -99,8 +99,8 @@ TABLE: Final[Mapping[tuple[KernelStatus, KernelEvent], KernelStatus]] = MappingP
 class Deadline:
     """The longest stay in a status, and the event for exceeding it.
 
-    `seconds` None means that no limit applies: a container may run for months, a
-    session may wait in the queue (with a reason shown), and a quarantined kernel waits for its node.
+    `seconds` None means that no limit applies: a container may run for months, a session may
+    wait in the queue (with a reason shown), and a quarantined kernel waits for its node.
     """
 
     seconds: float | None
