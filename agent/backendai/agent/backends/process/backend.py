@@ -104,9 +104,7 @@ class ProcessBackend:
         await failpoint("agent.process.before_start")
         await self._threads.run(self._start, container_id)
         deadline = self._clock.monotonic() + START_SECONDS_MAX
-        while (await self._threads.run(self._records.status, container_id)).pid is None:
-            if not await self._threads.run(self._records.is_alive, container_id):
-                break
+        while not await self._threads.run(self._has_begun, container_id):
             if self._clock.monotonic() > deadline:
                 raise EngineRefused(f"bwrap did not start {container_id}")
             await self._clock.sleep(POLL_SECONDS)
@@ -217,6 +215,10 @@ class ProcessBackend:
                 start_new_session=True,
                 env={"PATH": rootfs.DEFAULT_PATH},
             )
+
+    def _has_begun(self, name: str) -> bool:
+        """Whether its first program runs, or is over."""
+        return self._runner_pid(name) is not None or not self._records.is_alive(name)
 
     def _exit_facts(self, name: str) -> ExitFacts:
         status = self._records.status(name)
