@@ -11,7 +11,6 @@ Layout, mounted read-only at /opt/kernel (every program in it has that path buil
     compiled lib/runner-site/           start.py, backendai/kernel (wire, runner), msgspec
 """
 
-import compileall
 import fcntl
 import hashlib
 import importlib.metadata
@@ -19,7 +18,6 @@ import importlib.util
 import json
 import os
 import platform
-import py_compile
 import shutil
 import subprocess
 import sys
@@ -51,6 +49,7 @@ unset LD_PRELOAD
 export USER_LD_PRELOAD
 exec {PREFIX}/bin/python3 -I -S -X utf8 {PREFIX}/lib/runner-site/start.py "$@"
 """
+STEP_SECONDS_MAX = 300.0
 SMOKE_TEST = "import sys; sys.path.append(sys.argv[1]); import asyncio, ctypes, msgspec, tarfile"
 
 
@@ -119,7 +118,7 @@ def build_at(place: Path, bundle: Bundle, say: Callable[[str], None]) -> None:
         elf.make_readable(place)
         check(place)
         place.rename(bundle.path)
-    except (elf.ElfError, OSError, shutil.Error) as error:
+    except (elf.ElfError, OSError, shutil.Error, subprocess.TimeoutExpired) as error:
         raise BundleError(f"the runner bundle cannot be built: {error}") from error
     finally:
         shutil.rmtree(place, ignore_errors=True)
@@ -200,17 +199,19 @@ def write_entry(place: Path) -> None:
 
 def compile_sources(place: Path) -> None:
     """Unchecked: the bundle is read-only, so what was compiled here is what runs."""
-    done = compileall.compile_dir(
-        place / "lib",
-        maxlevels=20,
-        quiet=2,
-        workers=os.cpu_count() or 1,
-        stripdir=place,
-        prependdir=PREFIX,
-        invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
+    result = subprocess.run(
+        [
+            *(sys.executable, "-I", "-m", "compileall", "-q", "-j0", "-r20"),
+            *("--invalidation-mode", "unchecked-hash", "-s", str(place), "-p", PREFIX),
+            str(place / "lib"),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=STEP_SECONDS_MAX,
     )
-    if not done:
-        raise BundleError("some modules of the standard library do not compile")
+    if result.returncode != 0:
+        raise BundleError(f"some modules do not compile: {result.stdout.strip()[-500:]}")
 
 
 def write_facts(place: Path, bundle: Bundle) -> None:
@@ -231,6 +232,7 @@ def check(place: Path) -> None:
         capture_output=True,
         text=True,
         check=False,
+        timeout=STEP_SECONDS_MAX,
     )
     if result.returncode != 0:
         raise BundleError(f"the built interpreter does not work: {result.stderr.strip()[-500:]}")

@@ -72,7 +72,8 @@ class Runner:
         """Serve until the end; the exit code of the runner."""
         self._processes.start()
         self._heed_signals()
-        server = await Server(self._service, self._run_dir).listen()
+        server = Server(self._service, self._run_dir)
+        await server.listen()
         live = asyncio.create_task(self._live(), name="live")
         live.add_done_callback(self._note_failure)
         ending = await self._ending
@@ -82,7 +83,7 @@ class Runner:
         for source in (self._stages, self._batch_stages, self._interpreter):
             source.drain()
         record_exit(self._run_dir, ending.exit_code, ending.reason)
-        server.close()
+        await server.close()
         return ending.exit_code
 
     async def _live(self) -> None:

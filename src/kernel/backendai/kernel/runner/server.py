@@ -21,6 +21,7 @@ from backendai.kernel.wire import (
 )
 
 IN_FLIGHT_MAX = 64
+CLOSE_SECONDS_MAX = 1.0
 
 _logger = logging.getLogger(__name__)
 
@@ -31,24 +32,35 @@ class Server:
     def __init__(self, service: Service, run_dir: Path) -> None:
         self._service = service
         self._run_dir = run_dir
+        self._connections: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
 
-    async def listen(self) -> asyncio.Server:
+    async def listen(self) -> None:
         """A socket that an earlier runner left is replaced. The path may be longer than a socket
         address.
         """
         (self._run_dir / SOCKET_NAME).unlink(missing_ok=True)
         folder = os.open(self._run_dir, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        # The folder stays open, and so the socket's address valid, for as long as the runner lives.
+        path = f"/proc/self/fd/{folder}/{SOCKET_NAME}"
         mask = os.umask(0o177)
         try:
-            path = f"/proc/self/fd/{folder}/{SOCKET_NAME}"
-            return await asyncio.start_unix_server(self._serve, path)
+            await asyncio.start_unix_server(self._serve, path)
         finally:
             os.umask(mask)
-            os.close(folder)
+
+    async def close(self) -> None:
+        """Send what is answered already, and hang up."""
+        for writer in self._connections.values():
+            writer.close()
+        if self._connections:
+            await asyncio.wait(self._connections, timeout=CLOSE_SECONDS_MAX)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         slots = asyncio.Semaphore(IN_FLIGHT_MAX)
         tasks: set[asyncio.Task[None]] = set()
+        connection = asyncio.current_task()
+        assert connection is not None
+        self._connections[connection] = writer
         try:
             while True:
                 await slots.acquire()
@@ -63,6 +75,7 @@ class Server:
             for task in tasks:
                 task.cancel()
             writer.close()
+            del self._connections[connection]
 
     async def _answer(self, request: Request, writer: asyncio.StreamWriter) -> None:
         body = await self._service.answer(request.body)
