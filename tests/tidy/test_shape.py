@@ -23,7 +23,9 @@ REFUSED_TEXT: Final = {
     r"^\s*#\s*[-=*#]{4,}": "no banners",
 }
 TEXT_SUFFIXES: Final = {".py", ".md", ".toml", ".yaml", ".yml", ".json", ".sh", ".lock", ".service"}
-MACHINE_PATHS: Final = re.compile(r"(?<![\w.])/(root|work/main|work/shared|process_api)\b(?!\w)")
+MACHINE_PATHS: Final = re.compile(
+    r"(?<![\w.])/(work/(main|shared|\.library)|process_api|opt/wheels)\b"
+)
 
 
 @pytest.mark.parametrize("module", modules(), ids=lambda module: module.name)
