@@ -70,9 +70,9 @@ class FakeEngine:
     clock: Clock
     containers: dict[str, FakeContainer] = field(default_factory=dict)
     is_reachable: bool = True
-    killed: list[tuple[str, int, str]] = field(default_factory=list)
     started: list[tuple[str, int]] = field(default_factory=list)
     on_change: Callable[[], None] = lambda: None
+    on_kill: Callable[[FakeContainer], None] = lambda one: None
 
     def check(self) -> None:
         if not self.is_reachable:
@@ -98,11 +98,12 @@ class FakeEngine:
             one.phase, one.exit_code, one.killed_by = Phase.EXITED, exit_code, killed_by
             self.on_change()
 
-    def remove(self, name: str, why: str) -> None:
+    def remove(self, name: str) -> None:
+        """Kill what runs under `name`, and remove it."""
         self.check()
         one = self.containers.pop(name, None)
         if one is not None and one.phase is Phase.RUNNING:
-            self.killed.append((one.kernel_id, one.generation, why))
+            self.on_kill(one)
 
     def listed(self) -> tuple[Container, ...]:
         self.check()
@@ -327,7 +328,7 @@ class _Life:
                     )
                 )
             case Discard(one):
-                self._spawn(one.kernel_id, self._discard(one, action))
+                self._spawn(one.kernel_id, self._discard(one))
             case Clear(kernel_id, generation):
                 self._close(self._drafted(kernel_id, generation, KernelState.GONE, ""))
 
@@ -377,13 +378,12 @@ class _Life:
             self._report(listed, KernelState.RUNNING)
         self._mark_launched(listed)
 
-    async def _discard(self, one: Container, action: Discard) -> None:
+    async def _discard(self, one: Container) -> None:
         known = self._ledger.get(one.kernel_id)
         if known is not None and known.generation == one.generation:
             self._ledger.put(amend(known, state=KernelState.STOPPING))
         await self._node.clock.sleep(self._node.pick(self._node.behaviour.stop))
-        why = action.reason or ("replaced" if not action.for_good else "ordered")
-        self._node.engine.remove(f"bai.{one.kernel_id}.{one.generation}", why)
+        self._node.engine.remove(f"bai.{one.kernel_id}.{one.generation}")
 
     def _conclude(self, one: Container) -> None:
         container = self._named(one)

@@ -48,7 +48,9 @@ class FakeLink:
         random: Random,
         weather: Weather | None = None,
         note: Callable[..., None] = lambda *words: None,
+        gate: asyncio.Event | None = None,
     ) -> None:
+        self._gate = gate
         self.weather = weather or Weather()
         self._manager = manager
         self._agents = agents
@@ -67,11 +69,19 @@ class FakeLink:
         timeout_seconds: float | None = None,
     ) -> Rep:
         limit = call.deadline_seconds if timeout_seconds is None else timeout_seconds
+        await self._stand_still()
         try:
             async with asyncio.timeout(limit):
                 return await self._carry(agent_id, call, request)
         except TimeoutError:
             raise AgentTimeout(f"{agent_id} did not answer {call.name}") from None
+        finally:
+            await self._stand_still()
+
+    async def _stand_still(self) -> None:
+        """While its manager is paused, neither requests nor replies are handled there."""
+        if self._gate is not None:
+            await self._gate.wait()
 
     async def _carry(self, agent_id: AgentId, call: Call[Req, Rep], request: Req) -> Rep:
         weather, chance = self.weather, self._random.random

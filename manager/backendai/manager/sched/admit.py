@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 from backendai.common.enums import AgentStatus
 from backendai.common.ids import AgentId, KernelId, Revision, SessionId
+from backendai.common.lifecycle import KernelEvent
+from backendai.manager.lifecycle.model import Move
 
 from .plan import Placement
 from .shares import Shares
@@ -45,6 +47,20 @@ def admit(
         else:
             refused.append(placement)
     return admitted, refused
+
+
+def moves_of(placements: Iterable[Placement]) -> list[Move]:
+    """What placements ask of the kernels."""
+    return [
+        Move(
+            kernel_id=kernel.kernel_id,
+            event=KernelEvent.PLACE,
+            expected_revision=kernel.revision,
+            agent_id=kernel.agent_id,
+        )
+        for placement in placements
+        for kernel in placement.kernels
+    ]
 
 
 def _free(node: Node) -> dict[str, int]:

@@ -17,13 +17,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from backendai.common.failpoints import failpoint
 from backendai.common.ids import KernelId, Revision, SessionId
-from backendai.common.lifecycle import KernelEvent, KernelStatus
+from backendai.common.lifecycle import KernelStatus
 from backendai.manager.agents.store import find_agent, load_capacities, load_occupied
 from backendai.manager.db import tables as t
-from backendai.manager.lifecycle.model import Move, MovedKernel
+from backendai.manager.lifecycle.model import MovedKernel
 from backendai.manager.lifecycle.moves import move_kernels
 
-from .admit import Candidate, admit
+from .admit import Candidate, admit, moves_of
 from .load import load_quotas, node_of, scopes_of
 from .plan import Placement
 from .reasons import WaitReason
@@ -60,17 +60,7 @@ async def apply_placements(
         await load_quotas(conn, scopes),
     )
     await failpoint("manager.plan.before_apply")
-    moves = [
-        Move(
-            kernel_id=kernel.kernel_id,
-            event=KernelEvent.PLACE,
-            expected_revision=kernel.revision,
-            agent_id=kernel.agent_id,
-        )
-        for placement in admitted
-        for kernel in placement.kernels
-    ]
-    return await move_kernels(conn, moves, now), refused
+    return await move_kernels(conn, moves_of(admitted), now), refused
 
 
 async def _lock_planning(conn: AsyncConnection) -> None:
