@@ -93,12 +93,13 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
 
 
 @pytest.fixture
-def make_sandbox(bundle: Bundle) -> Callable[[str, Path, Path], list[str]]:
+def make_sandbox(bundle: Bundle) -> Callable[..., list[str]]:
     """The command of a runner from the bundle: `empty` has nothing else, `usr` the host's /usr."""
 
-    def make(image: str, run_dir: Path, work_dir: Path) -> list[str]:
+    def make(image: str, run_dir: Path, work_dir: Path, variables: dict[str, str]) -> list[str]:
         return [
             *("bwrap", "--unshare-all", "--die-with-parent", "--clearenv", "--setenv", "LANG", "C"),
+            *(word for item in variables.items() for word in ("--setenv", *item)),
             *(HOST_USR if image == "usr" else []),
             *("--ro-bind", str(bundle.path), "/opt/kernel"),
             *("--bind", str(run_dir), "/run/backendai", "--bind", str(work_dir), "/home/work"),
@@ -113,10 +114,17 @@ def make_sandbox(bundle: Bundle) -> Callable[[str, Path, Path], list[str]]:
 async def start_kernel(
     tmp_path: Path, request: pytest.FixtureRequest
 ) -> AsyncIterator[StartKernel]:
-    """Starts runners with the fields of KernelSetup given; `image` starts it from the bundle."""
+    """Starts runners with the fields of KernelSetup given; `image` starts it from the bundle,
+    with `variables` as the image's own environment."""
     started: list[Kernel] = []
 
-    async def start(image: str | None = None, *, ready: bool = True, **setup: Any) -> Kernel:
+    async def start(
+        image: str | None = None,
+        *,
+        ready: bool = True,
+        variables: dict[str, str] | None = None,
+        **setup: Any,
+    ) -> Kernel:
         place = tmp_path / f"kernel-{len(started)}"
         run_dir, work_dir = place / "run", place / "work"
         run_dir.mkdir(parents=True)
@@ -126,7 +134,9 @@ async def start_kernel(
         if image is None:
             command = [*PLAIN, "--run-dir", str(run_dir), "--work-dir", str(work_dir)]
         else:
-            command = request.getfixturevalue("make_sandbox")(image, run_dir, work_dir)
+            command = request.getfixturevalue("make_sandbox")(
+                image, run_dir, work_dir, variables or {}
+            )
         process = await asyncio.to_thread(subprocess.Popen, command)
         kernel = Kernel(process, run_dir, work_dir, RunnerPeer(run_dir / wire.SOCKET_NAME))
         started.append(kernel)

@@ -56,6 +56,17 @@ async def test_a_batch_session_runs_in_an_empty_image(start_kernel: StartKernel)
     assert kernel.read_log() == "/home/work\n"
 
 
+async def test_what_the_image_sets_for_its_own_loader_does_not_reach_the_runner(
+    start_kernel: StartKernel,
+) -> None:
+    kernel = await start_kernel("usr", variables={"LD_PRELOAD": "/no.so", "PYTHONHOME": "/no"})
+    code = "import os\nos.environ['LD_PRELOAD']"
+    maps = (await kernel.run("", mode="batch", options=BatchOptions(exec="echo $LD_PRELOAD")))[-1]
+    assert text_of([maps]) == "/no.so\n"
+    assert (await kernel.ask(Hello())).python == ""
+    assert "KeyError" in text_of(await kernel.run(code), "stderr")
+
+
 def test_the_bundle_is_small_and_holds_compiled_code(bundle: Bundle) -> None:
     files = [path for path in bundle.path.rglob("*") if path.is_file()]
     assert sum(path.stat().st_size for path in files) < BUNDLE_BYTES_MAX

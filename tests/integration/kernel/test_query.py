@@ -119,6 +119,13 @@ async def test_input_and_getpass_ask(kernel: Kernel) -> None:
     assert (third.status, text_of([third])) == ("finished", "ann secret\n")
 
 
+async def test_reading_stdin_asks(kernel: Kernel) -> None:
+    reply = await kernel.begin("import sys\nfor line in sys.stdin:\n    print(line, end=''); break")
+    assert reply.status == "waiting-input"
+    end = await kernel.begin("typed", mode="input", run_id=reply.run_id)
+    assert (end.status, text_of([end])) == ("finished", "typed\n")
+
+
 async def test_input_that_nobody_asked_for_is_refused(kernel: Kernel) -> None:
     (reply,) = await kernel.run("1")
     with pytest.raises(RunnerError) as caught:

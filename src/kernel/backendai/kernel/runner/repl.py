@@ -205,20 +205,18 @@ class Stream(io.TextIOWrapper):
         return super().write(text)
 
 
-class Questions(io.TextIOBase):
+class Questions(io.StringIO):
     """sys.stdin: each line is asked of the user."""
 
     def __init__(self, console: Console) -> None:
+        super().__init__()
         self._console = console
 
-    def readable(self) -> bool:
-        return True
-
-    def readline(self, size: "int | None" = -1) -> str:  # type: ignore[override]
+    def readline(self, size: Any = -1) -> Any:
         return self._console.ask("", False) + "\n"
 
-    def read(self, size: "int | None" = -1) -> str:
-        return self.readline()
+    def read(self, size: Any = -1) -> str:
+        return str(self.readline())
 
 
 class Displayer:
