@@ -51,6 +51,11 @@ def name_agent(layout: Layout) -> str:
     return f"i-{layout.instance}"
 
 
+def name_interfaces(layout: Layout) -> str:
+    """How the names of the agent's bridges and iptables chains begin."""
+    return f"bai{hashlib.sha256(name_agent(layout).encode()).hexdigest()[:5]}"
+
+
 def write_manager_config(core: Core) -> None:
     """`manager.toml` and the keys that it names. Idempotent."""
     etc = core.layout.etc

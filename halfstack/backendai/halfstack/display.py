@@ -94,7 +94,7 @@ class Display:
     def _render(self) -> "Text":
         from rich.text import Text
 
-        text = Text()
+        text = Text(no_wrap=True, overflow="ellipsis")
         for step in list(self._steps):
             text.append(step.describe() + "\n", style=_STYLES[step.state])
         return text

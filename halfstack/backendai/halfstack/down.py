@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import signal
 import time
 from collections.abc import Callable
@@ -17,7 +18,7 @@ from .control import (
     start_supervisor,
     stop_services,
 )
-from .daemons import name_agent
+from .daemons import name_agent, name_interfaces
 from .engine import (
     find_engine,
     list_group_members,
@@ -28,10 +29,12 @@ from .engine import (
     remove_tree,
 )
 from .faults import SetupFault
+from .network import remove_chains
 from .places import Layout
 from .status import load_wanted
 
 _AGENT_LABEL = "bai.agent"
+_SANDBOX_GROUP = "backendai"
 _ENGINE = ("containerd", "dockerd")
 _ENGINE_SECONDS = 30.0
 
@@ -56,6 +59,9 @@ async def purge(layout: Layout, configured_host: str | None, say: Callable[[str]
     if await find_standings(layout) is not None:
         await shut_down(layout)
     await asyncio.to_thread(kill_marked, layout)
+    if os.geteuid() == 0 and shutil.which("iptables"):
+        await asyncio.to_thread(remove_chains, name_interfaces(layout))
+    await asyncio.to_thread(remove_cgroups, _SANDBOX_GROUP)
     await asyncio.to_thread(remove_cgroups, f"bai-{layout.instance}")
     say(f"deleting {layout.root}")
     for place in (layout.run, layout.root):

@@ -13,7 +13,6 @@ from backendai.common.faults import Fault, ImageNotFound
 from .accounts import load_accounts
 from .daemons import Core
 from .faults import SetupFault
-from .images import PYTHON
 from .places import write_file
 
 _NAME = "first-session"
@@ -22,7 +21,7 @@ _IMAGE_SECONDS = 45.0
 _SESSION_SECONDS = 90
 
 
-async def run_first_session(core: Core, say: Callable[[str], None]) -> str:
+async def run_first_session(core: Core, image: str, say: Callable[[str], None]) -> str:
     """What the session printed. A second `up` shows what the first one kept."""
     kept = core.layout.root / "first-session.txt"
     if kept.exists():
@@ -30,7 +29,7 @@ async def run_first_session(core: Core, say: Callable[[str], None]) -> str:
         return kept.read_text()
     async with _open_client(core) as client:
         try:
-            output = await _run(client, core, say)
+            output = await _run(client, core, image, say)
         except Fault as fault:
             raise _blame(core, f"the first session failed: {fault}") from fault
         finally:
@@ -40,9 +39,9 @@ async def run_first_session(core: Core, say: Callable[[str], None]) -> str:
     return output
 
 
-async def _run(client: Client, core: Core, say: Callable[[str], None]) -> str:
+async def _run(client: Client, core: Core, image: str, say: Callable[[str], None]) -> str:
     say("starting a container")
-    new = NewSession(image=PYTHON.name, name=_NAME, reuse=True, max_wait_seconds=_SESSION_SECONDS)
+    new = NewSession(image=image, name=_NAME, reuse=True, max_wait_seconds=_SESSION_SECONDS)
     created = await _create(client, new)
     if created.status != "RUNNING":
         why = await client.sessions.why(_NAME)

@@ -22,6 +22,7 @@ from .places import Layout, replaced_file
 
 RECIPES = Path(__file__).parent / "recipes"
 _SUITE = "bookworm"
+_PATH = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
 _COMMON_LABELS = {
     "ai.backend.kernelspec": "1",
     "ai.backend.resource.min.cpu": "1",
@@ -45,6 +46,9 @@ class Image:
         """The name as one path component, for unpacked root file systems."""
         return self.name.replace("/", "_").replace(":", "_")
 
+
+# What the process backend calls the machine's own file system.
+HOST_IMAGE = "host"
 
 BUSYBOX = Image("bai/busybox:latest", "busybox")
 BASE = Image(
@@ -131,19 +135,32 @@ def unpack_image(image: Image, layout: Layout, cache: Path) -> Path:
     mark.unlink(missing_ok=True)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    with tarfile.open(make_archive(image, cache)) as archive:
-        members = [member for member in archive if not (member.isdev() or member.isfifo())]
-        archive.extractall(folder, members, filter="tar")
-    (folder / ".labels.json").write_text(json.dumps(image.labels))
+    archive = make_archive(image, cache)
+    argv = ["tar", "--extract", "--file", archive, "--directory", folder, "--exclude=./dev/*"]
+    done = subprocess.run(argv, check=False, capture_output=True, text=True)
+    if done.returncode != 0:
+        raise SetupFault(
+            f"{archive} cannot be unpacked: {done.stderr.strip()[-300:]}",
+            f"free disk space, or delete {archive}",
+        )
+    facts = {"name": image.name, "labels": image.labels, "environ": {"PATH": _PATH}}
+    (folder / ".image.json").write_text(json.dumps(facts))
     mark.write_text(_recipe(image))
     return folder
+
+
+def name_first_image(layout: Layout, backend: str) -> str:
+    """What sessions run in by default: Python's image where there is one."""
+    if backend == "docker" or (layout.rootfs / PYTHON.folder).exists():
+        return PYTHON.name
+    return HOST_IMAGE
 
 
 def _import(client: Any, image: Image, archive: Path) -> str:
     repository, _, tag = image.name.rpartition(":")
     labels = {**image.labels, "ai.backendai.recipe": _recipe(image)}
     changes = [f'LABEL "{key}"="{value}"' for key, value in labels.items()]
-    changes += [f'CMD ["{image.command}"]', "ENV PATH=/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"]
+    changes += [f'CMD ["{image.command}"]', f"ENV PATH={_PATH}"]
     answer = client.import_image_from_file(
         str(archive), repository=repository, tag=tag, changes=changes
     )

@@ -72,6 +72,14 @@ def remove_network(network: Network) -> None:
         _remove_chains(network)
 
 
+def remove_chains(prefix: str) -> None:
+    """Rules and chains of the agent whose names begin with `prefix`."""
+    remove_rules("filter", [prefix])
+    for rule in _list_rules("filter"):
+        if rule.startswith(f"-N {prefix}"):
+            _run(["iptables", "-w", "-X", rule.split()[1]], check=False)
+
+
 def remove_rules(table: str, marks: Iterable[str]) -> None:
     """Delete every rule that names one of the marks."""
     for rule in _list_rules(table):

@@ -27,7 +27,16 @@ from .display import Display
 from .engine import Engine, find_engine, prepare_engine
 from .faults import SetupFault
 from .first_session import run_first_session
-from .images import ALL, PYTHON, Image, find_cache, import_image, pull_image, unpack_image
+from .images import (
+    ALL,
+    PYTHON,
+    Image,
+    find_cache,
+    import_image,
+    name_first_image,
+    pull_image,
+    unpack_image,
+)
 from .places import Layout, write_file
 from .ports import forget_ports, is_port_free, keep_ports, load_ports
 from .stores import find_etcd, list_addresses, prepare_stores
@@ -59,9 +68,10 @@ async def bring_up(
         manager = group.create_task(_bring_manager(layout, settings, display), name="manager")
     core, stores = manager.result()
     await _bring_agent(core, stores, engine.result(), bundle.result(), display)
-    write_environment_files(layout, core.endpoint, PYTHON.name)
+    image = name_first_image(layout, engine.result().backend)
+    write_environment_files(layout, core.endpoint, image)
     with display.step("first session") as say:
-        output = await run_first_session(core, say)
+        output = await run_first_session(core, image, say)
     return Cluster(core, output, _list_warnings(settings, engine.result()))
 
 

@@ -4,11 +4,14 @@ from pathlib import Path
 
 import pytest
 
+from backendai.agent.networks import NetworkNames
 from backendai.agent.settings import AgentSettings
 from backendai.common.settings.load import load_settings
 from backendai.halfstack.daemons import (
     Core,
     Node,
+    name_agent,
+    name_interfaces,
     specify_agent,
     specify_manager,
     write_agent_config,
@@ -75,3 +78,8 @@ def test_the_agent_waits_only_for_what_is_ours(layout: Layout) -> None:
     write_agent_config(_node(layout, _OWN))
     assert specify_agent(_node(layout, _OWN), ("postgres", "etcd")).after == ("etcd", "dockerd")
     assert specify_agent(_node(layout, _NONE), ()).after == ()
+
+
+def test_the_agents_interfaces_are_known_by_name(layout: Layout) -> None:
+    names = NetworkNames(name_agent(layout))
+    assert name_interfaces(layout) == names.interface_prefix
