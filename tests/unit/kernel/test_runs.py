@@ -73,10 +73,9 @@ async def test_a_full_run_says_when_it_has_room() -> None:
     told: list[bool] = []
     run = Run("r", on_room=lambda: told.append(True))
     run.write("stdout", b"x" * runs.BUFFER_BYTES_MAX)
-    assert run.is_full
+    before = run.is_full
     await run.next_reply(0, None)
-    assert not run.is_full
-    assert told == [True]
+    assert (before, run.is_full, told) == (True, False, [True])
 
 
 async def test_a_reply_is_bounded() -> None:
