@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import pwd
 import shutil
 import signal
 import subprocess
@@ -13,7 +14,7 @@ from .services import Probe, Service
 
 USER = "backendai"
 DATABASE = "backendai"
-_NAMESPACE = ("unshare", "--user", "--map-user=1000", "--map-group=1000")
+_ANY_USER = 1000
 _SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "password_encryption": "scram-sha-256",
@@ -73,7 +74,16 @@ def locate_package(name: str) -> Path:
 
 def _user_wrapper() -> tuple[str, ...]:
     """PostgreSQL refuses root; in a user namespace it sees another uid, files stay root's."""
-    return _NAMESPACE if os.geteuid() == 0 else ()
+    if os.geteuid() != 0:
+        return ()
+    user = _find_ordinary_user()
+    return ("unshare", "--user", f"--map-user={user}", f"--map-group={user}")
+
+
+def _find_ordinary_user() -> int:
+    """A uid that has an account, which initdb asks for; a fresh machine has system users only."""
+    known = {account.pw_uid for account in pwd.getpwall()} - {0}
+    return _ANY_USER if _ANY_USER in known or not known else min(known)
 
 
 def _environment() -> dict[str, str]:
