@@ -23,7 +23,8 @@ Sampler = Callable[[], float]
 class Row:
     """One figure. `value` is a ratio (unit `x`) or an amount; `limit` None has no goal.
 
-    `is_floor` tells that the value shall be at least the limit instead of at most.
+    `is_floor` tells that the value shall be at least the limit instead of at most, `is_timed` that
+    other load on the machine changes it.
     """
 
     goal: str
@@ -34,13 +35,14 @@ class Row:
     ours: str = ""
     peer: str = ""
     is_floor: bool = False
+    is_timed: bool = True
     load: float = field(default_factory=lambda: os.getloadavg()[0])
 
     @property
     def verdict(self) -> str:
         if self.limit is None:
             return "-"
-        if self.load > LOAD_MAX:
+        if self.is_timed and self.load > LOAD_MAX:
             return "inconclusive"
         is_met = self.value >= self.limit if self.is_floor else self.value <= self.limit
         return "met" if is_met else "MISSED"

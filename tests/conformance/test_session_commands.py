@@ -12,6 +12,7 @@ from tests.conformance.official import Official
 from tests.running.rest import Api
 from tests.running.sessions import IMAGES, await_status, execute, find, list_live, logs, resources
 from tests.running.sessions import start as start_session
+from tests.running.stack import Done
 from tests.running.waiting import until
 
 PYTHON = IMAGES["python"]
@@ -32,13 +33,19 @@ def test_config_shows_who_asks_whom(official: Official) -> None:
     assert "v" in shown
 
 
+def assert_empty_list(done: Done) -> None:
+    """Into a pipe this client tells of an empty page by an exception of its own."""
+    assert done.code == 1
+    assert "NoItems" in done.both
+
+
 def test_ps_lists_nothing_then_a_session(official: Official, api: Api) -> None:
-    official.ok("ps")
+    assert_empty_list(official("ps"))
     start_session(api, "listed-one", config=resources())
     assert "listed-one" in official.ok("ps")
     assert "RUNNING" in official.ok("ps", "--detail")
     assert "listed-one" in official.ok("ps", "-s", "RUNNING", "--name-only")
-    assert "listed-one" not in official.ok("ps", "--dead")
+    assert "listed-one" not in official("ps", "--dead").both
 
 
 def test_ps_filters_and_orders(official: Official, session: str) -> None:
@@ -46,8 +53,7 @@ def test_ps_filters_and_orders(official: Official, session: str) -> None:
         "ps", "-s", "ALL", "--filter", 'name == "conform"', "--order", "-created_at"
     )
     assert "conform" in shown
-    shown = official.ok("ps", "-s", "ALL", "--filter", 'name == "nosuch-name"')
-    assert "conform" not in shown
+    assert_empty_list(official("ps", "-s", "ALL", "--filter", 'name == "nosuch-name"'))
 
 
 def test_ps_as_json(official: Official, session: str) -> None:
@@ -114,7 +120,7 @@ def test_create_interactive_with_variables_and_bootstrap(official: Official, api
 
 
 def test_create_again_reuses_or_refuses(official: Official, session: str) -> None:
-    assert "conform" in official.ok("session", "create", "-t", "conform", *SMALL, PYTHON)
+    assert session in official.ok("session", "create", "-t", "conform", *SMALL, PYTHON)
     refused = official("session", "create", "-t", "conform", "--no-reuse", *SMALL, PYTHON)
     assert refused.code != 0
     assert session in refused.both
