@@ -136,7 +136,7 @@ def unpack_image(image: Image, layout: Layout, cache: Path) -> Path:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     archive = make_archive(image, cache)
-    argv = ["tar", "--extract", "--file", archive, "--directory", folder, "--exclude=./dev/*"]
+    argv = ["tar", "--extract", "--exclude=./dev/*", f"--file={archive}", f"--directory={folder}"]
     done = subprocess.run(argv, check=False, capture_output=True, text=True)
     if done.returncode != 0:
         raise SetupFault(
