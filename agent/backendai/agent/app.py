@@ -4,9 +4,10 @@ import asyncio
 import os
 import signal
 import socket
+import threading
 import time
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -27,9 +28,11 @@ from .accounts import AccountFiles
 from .backends.backend import Backend
 from .calls import Calls
 from .desires import FileStore
+from .firewall import Firewall
 from .housekeeping import Housekeeper
 from .images import Images
 from .ledger import Ledger
+from .networks import NetworkNames
 from .node import Node
 from .notes import Notes, Reporter
 from .profile import Maker
@@ -48,6 +51,8 @@ log = get_logger(__name__)
 
 KERNEL_UID: Final = 1000
 FILE_THREADS: Final = 4
+STOP_SECONDS_MAX: Final = 8.0
+FIREWALL_PERIOD_SECONDS: Final = 60.0
 
 
 class ManagerKeys:
@@ -82,6 +87,7 @@ class Agent:
     store: EtcdStore
     keeper: Housekeeper
     meter: Meter
+    firewall: Firewall | None
     health: LoopHealth
 
 
@@ -110,6 +116,7 @@ def make_agent(settings: AgentSettings) -> Agent:
         store=EtcdStore(settings.etcd),
         keeper=Housekeeper(node, ledger),
         meter=meter,
+        firewall=make_firewall(settings, node.maker.agent_id),
         health=health,
     )
 
@@ -119,7 +126,7 @@ def make_node(settings: AgentSettings, ledger: Ledger, clock: Clock) -> Node:
     scratch_root = settings.container.scratch_root.absolute()
     scratch = Scratch(scratch_root, maker.uid, maker.gid)
     threads = Threads("files", FILE_THREADS)
-    backend = make_backend(settings, maker, clock)
+    backend = make_backend(settings, maker.agent_id, clock)
     reserved = Reserved.of(settings.resource.reserved_cpu, settings.resource.reserved_mem)
     state_dir = settings.agent.state_dir.absolute()
     return Node(
@@ -140,24 +147,30 @@ def make_node(settings: AgentSettings, ledger: Ledger, clock: Clock) -> Node:
     )
 
 
-def make_backend(settings: AgentSettings, maker: Maker, clock: Clock) -> Backend:
+def make_backend(settings: AgentSettings, agent_id: str, clock: Clock) -> Backend:
     """Imports only the backend that is used: the other's libraries cost memory."""
     if settings.agent.mode == "docker":
         from .backends.docker.backend import DockerBackend
         from .backends.docker.bridges import Bridges
 
-        return DockerBackend(
-            settings.container.docker_host, maker.agent_id, Bridges(maker.agent_id), clock
-        )
+        return DockerBackend(settings.container.docker_host, agent_id, Bridges(agent_id), clock)
     from .backends.process.backend import ProcessBackend
 
     return ProcessBackend(
         settings.container.scratch_root.absolute() / ".sandboxes",
         settings.agent.image_dir.absolute(),
-        maker.agent_id,
+        agent_id,
         clock,
         shares_host_network=settings.container.host_network,
     )
+
+
+def make_firewall(settings: AgentSettings, agent_id: str) -> Firewall | None:
+    """None where there are no bridges to guard, or no right to."""
+    is_wanted = settings.agent.mode == "docker" and settings.container.firewall
+    if not is_wanted or not Firewall.is_possible():
+        return None
+    return Firewall(NetworkNames(agent_id).interface_prefix, settings.container.blocked_networks)
 
 
 async def run_agent(agent: Agent, stop: asyncio.Event) -> None:
@@ -168,6 +181,7 @@ async def run_agent(agent: Agent, stop: asyncio.Event) -> None:
         stack.push_async_callback(agent.node.runners.close_all)
         stack.push_async_callback(agent.store.close)
         await agent.supervisor.recover()
+        await _guard_first(agent)
         await stack.enter_async_context(agent.server)
         log.info("agent.started", agent=agent.node.maker.agent_id, address=agent.server.address)
         async with _cancelled_at_end(agent):
@@ -177,51 +191,72 @@ async def run_agent(agent: Agent, stop: asyncio.Event) -> None:
 
 def serve(settings: AgentSettings) -> None:
     """Run until SIGTERM or SIGINT. Raises ServerMisconfigured."""
-    agent_is_debugged = settings.debug.asyncio
 
     async def main() -> None:
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
+
+        def begin_end() -> None:
+            stop.set()
+            _end_for_sure()
+
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, stop.set)
+            loop.add_signal_handler(number, begin_end)
         await run_agent(make_agent(settings), stop)
 
-    asyncio.run(main(), debug=agent_is_debugged)
+    asyncio.run(main(), debug=settings.debug.asyncio)
+
+
+def _end_for_sure() -> None:
+    """An engine that hangs must not keep the daemon: dying at any moment is safe anyway."""
+    timer = threading.Timer(STOP_SECONDS_MAX, os._exit, (0,))
+    timer.daemon = True
+    timer.start()
+
+
+async def _guard_first(agent: Agent) -> None:
+    """No kernel starts before the rules are there; where they cannot be made, that is told."""
+    if agent.firewall is None:
+        return
+    try:
+        await agent.firewall.ensure()
+    except ServerMisconfigured as fault:
+        log.error("firewall.failed", detail=fault.detail)
 
 
 @asynccontextmanager
 async def _cancelled_at_end(agent: Agent) -> AsyncIterator[None]:
     """The agent's loops, running as long as the body does; one that breaks ends the body."""
-    clock, health = agent.node.clock, agent.health
-    registration = Registration(agent.store, agent.node.maker.agent_id, _notice(agent))
     async with asyncio.TaskGroup() as group:
         tasks = [
             group.create_task(agent.supervisor.run(), name="supervisor"),
-            *agent.keeper.start(group, health),
-            group.create_task(
-                supervise(
-                    "stats",
-                    agent.meter.step,
-                    period_seconds=STATS_PERIOD_SECONDS,
-                    clock=clock,
-                    health=health,
-                ),
-                name="stats",
-            ),
-            group.create_task(
-                supervise(
-                    "registration",
-                    registration.step,
-                    period_seconds=REGISTRATION_PERIOD_SECONDS,
-                    clock=clock,
-                    health=health,
-                ),
-                name="registration",
+            *agent.keeper.start(group, agent.health),
+            *(
+                group.create_task(
+                    supervise(
+                        name,
+                        step,
+                        period_seconds=period,
+                        clock=agent.node.clock,
+                        health=agent.health,
+                    ),
+                    name=name,
+                )
+                for name, step, period in _periodic(agent)
             ),
         ]
         yield
         for task in tasks:
             task.cancel()
+
+
+def _periodic(agent: Agent) -> Iterator[tuple[str, Callable[[], Awaitable[None]], float]]:
+    """Name, step and period in seconds of each further loop."""
+    registration = Registration(agent.store, agent.node.maker.agent_id, _notice(agent))
+    yield "stats", agent.meter.step, STATS_PERIOD_SECONDS
+    yield "registration", registration.step, REGISTRATION_PERIOD_SECONDS
+    if agent.firewall is not None:
+        yield "firewall", agent.firewall.ensure, FIREWALL_PERIOD_SECONDS
 
 
 def _notice(agent: Agent) -> AgentNotice:

@@ -5,7 +5,13 @@ from pathlib import Path
 
 import click
 
-CONFIG_HELP = "Settings file; by default agent.toml here, in ~/.config/backend.ai, /etc/backend.ai."
+CONFIG_OPTION = click.option(
+    "-f",
+    "--config",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=None,
+    help="Settings file; by default agent.toml here, in ~/.config/backend.ai, /etc/backend.ai.",
+)
 
 
 @click.group()
@@ -20,13 +26,7 @@ def ag() -> None:
 
 
 @ag.command("start-server")
-@click.option(
-    "-f",
-    "--config",
-    type=click.Path(path_type=Path, dir_okay=False),
-    default=None,
-    help=CONFIG_HELP,
-)
+@CONFIG_OPTION
 def start_server(config: Path | None) -> None:
     """Run the agent until SIGTERM; containers go on without it."""
     from backendai.common.failpoints import arm_from_environment
@@ -47,6 +47,27 @@ def start_server(config: Path | None) -> None:
         sys.exit(1)
 
 
+@ag.command("purge")
+@CONFIG_OPTION
+def purge(config: Path | None) -> None:
+    """Remove every kernel, network and firewall rule of this agent from the node.
+
+    Stop the agent first: it would make again what managers want.
+    """
+    from backendai.common.faults import Fault
+    from backendai.common.settings.load import load_settings
+
+    from .purge import purge_node
+    from .settings import AgentSettings
+
+    try:
+        count = purge_node(load_settings(AgentSettings, "agent", config))
+    except Fault as fault:
+        click.echo(f"agent: {fault}", err=True)
+        sys.exit(1)
+    click.echo(f"{count} kernels removed, with their networks and rules.")
+
+
 @ag.command("show-config")
 def show_config() -> None:
     """Print a sample agent.toml with every setting and its default."""
@@ -58,13 +79,7 @@ def show_config() -> None:
 
 
 @ag.command("check-config")
-@click.option(
-    "-f",
-    "--config",
-    type=click.Path(path_type=Path, dir_okay=False),
-    default=None,
-    help=CONFIG_HELP,
-)
+@CONFIG_OPTION
 def check_config(config: Path | None) -> None:
     """Read the settings and tell every mistake in them."""
     from backendai.common.faults import Fault

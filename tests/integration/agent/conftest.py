@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import socket
+import subprocess
 import sys
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -16,6 +17,7 @@ import docker
 import msgspec
 import pytest
 
+from backendai.agent.networks import NetworkNames
 from backendai.common.contracts.agent import (
     ENSURE,
     OBSERVE,
@@ -119,6 +121,32 @@ class Node:
     def restart(self, number: int = signal.SIGKILL) -> None:
         self.end(number)
         self.start()
+
+    async def command(self, *words: str) -> tuple[int, str]:
+        """The exit code and the output of `backendai ag …`."""
+        process = await asyncio.create_subprocess_exec(
+            str(Path(sys.executable).parent / "backendai"),
+            "ag",
+            *words,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        output, _ = await process.communicate()
+        return process.returncode or 0, output.decode()
+
+    async def traces(self) -> list[str]:
+        """Whatever there still is of this agent on the node: containers, networks, rules."""
+        return await asyncio.to_thread(self._traces)
+
+    def _traces(self) -> list[str]:
+        client = docker.APIClient(base_url=self.docker_host)
+        mine = {"label": [f"bai.agent={self.agent_id}"]}
+        found = [one["Id"] for one in client.containers(all=True, filters=mine)]
+        found += [one["Name"] for one in client.networks(filters=mine)]
+        client.close()
+        prefix = NetworkNames(self.agent_id).interface_prefix
+        rules = subprocess.run(["iptables", "-S"], check=True, capture_output=True, text=True)
+        return found + [line for line in rules.stdout.splitlines() if prefix in line]
 
     async def connect(self) -> RpcPeer:
         if self.peer is None:
@@ -234,30 +262,20 @@ def engine(docker_host: str) -> Iterator["docker.APIClient"]:
     client.close()
 
 
-def remove_everything(node: Node) -> None:
-    """Whatever an agent left: a test must not see what another one made."""
-    if node.mode != "docker":
-        return
-    client = docker.APIClient(base_url=node.docker_host)
-    mine = {"label": [f"bai.agent={node.agent_id}"]}
-    for one in client.containers(all=True, filters=mine):
-        client.remove_container(one["Id"], force=True)
-    for one in client.networks(filters=mine):
-        client.remove_network(one["Id"])
-    client.close()
+@pytest.fixture
+def engine_host(mode: str, request: pytest.FixtureRequest) -> str:
+    """The engine's address; nothing is there in mode process."""
+    if mode == "docker":
+        return str(request.getfixturevalue("docker_host"))
+    return "unix:///nowhere"
 
 
 @pytest.fixture
 async def node(
-    mode: str,
-    request: pytest.FixtureRequest,
-    tmp_path: Path,
-    image_dir: Path,
-    bundle_dir: Path,
+    mode: str, engine_host: str, tmp_path: Path, image_dir: Path, bundle_dir: Path
 ) -> AsyncIterator[Node]:
     """A running agent of the parametrised mode."""
-    host = request.getfixturevalue("docker_host") if mode == "docker" else "unix:///nowhere"
-    made = Node(tmp_path, mode, str(host), image_dir, bundle_dir)
+    made = Node(tmp_path, mode, engine_host, image_dir, bundle_dir)
     made.start()
     try:
         await made.until(lambda report: report.engine_reachable)
@@ -287,7 +305,7 @@ async def end_node(node: Node) -> None:
         await node.peer.close()
     if node.process is not None and node.process.poll() is None:
         node.end()
-    remove_everything(node)
+    await node.command("purge", "-f", str(node.folder / "agent.toml"))
 
 
 async def _remove_kernels(node: Node) -> None:

@@ -16,7 +16,6 @@ from backendai.common.contracts.agent import (
     COMPLETE,
     DOWNLOAD,
     ENSURE,
-    EXECUTE,
     INTERRUPT,
     LIST_FILES,
     LOGS,
@@ -26,8 +25,6 @@ from backendai.common.contracts.agent import (
     Desired,
     DownloadFile,
     EnsureKernel,
-    Execute,
-    ExecuteResult,
     KernelRef,
     KernelState,
     ListFiles,
@@ -41,26 +38,7 @@ from backendai.common.rpc.client import RpcPeer
 from backendai.common.rpc.curve import generate_keypair
 
 from .conftest import MIB, Node, make_spec
-
-
-async def execute(node: Node, ref: KernelRef, code: str) -> ExecuteResult:
-    peer = await node.connect()
-    run_id, mode = uuid.uuid4().hex, "query"
-    console: list[tuple[str, str | tuple[str, str]]] = []
-    while True:
-        step = Execute(kernel=ref, run_id=run_id, mode=mode, code=code)
-        result = await peer.ask(EXECUTE, step)
-        console += result.console
-        if result.status == "finished":
-            return msgspec.structs.replace(result, console=console)
-        mode, code = "continue", ""
-
-
-async def say(node: Node, ref: KernelRef, code: str) -> str:
-    """What `code` prints."""
-    result = await execute(node, ref, code)
-    return "".join(str(text) for kind, text in result.console if kind == "stdout")
-
+from .speaking import execute, say
 
 # Who may ask
 

@@ -34,14 +34,13 @@ def agent_id() -> str:
 async def backend(
     mode: str,
     agent_id: str,
-    request: pytest.FixtureRequest,
+    engine_host: str,
     tmp_path: Path,
     image_dir: Path,
 ) -> AsyncIterator[Backend]:
     made: Backend
     if mode == "docker":
-        host = str(request.getfixturevalue("docker_host"))
-        made = DockerBackend(host, agent_id, Bridges(agent_id), SystemClock())
+        made = DockerBackend(engine_host, agent_id, Bridges(agent_id), SystemClock())
     else:
         made = ProcessBackend(tmp_path / "records", image_dir, agent_id, SystemClock())
     await made.ensure_network("")
@@ -261,15 +260,14 @@ async def test_the_containers_of_another_agent_are_not_listed(
     mode: str,
     backend: Backend,
     make_profile: MakeProfile,
-    request: pytest.FixtureRequest,
+    engine_host: str,
     tmp_path: Path,
     image_dir: Path,
 ) -> None:
     await backend.create(make_profile("true"))
     other: Backend
     if mode == "docker":
-        host = str(request.getfixturevalue("docker_host"))
-        other = DockerBackend(host, "i-other", Bridges("i-other"), SystemClock())
+        other = DockerBackend(engine_host, "i-other", Bridges("i-other"), SystemClock())
     else:
         other = ProcessBackend(tmp_path / "records", image_dir, "i-other", SystemClock())
     assert (await other.list_containers()).containers == ()
@@ -281,7 +279,7 @@ async def test_a_new_backend_finds_what_an_old_one_started(
     backend: Backend,
     make_profile: MakeProfile,
     agent_id: str,
-    request: pytest.FixtureRequest,
+    engine_host: str,
     tmp_path: Path,
     image_dir: Path,
 ) -> None:
@@ -289,8 +287,7 @@ async def test_a_new_backend_finds_what_an_old_one_started(
     await backend.start(container_id)
     again: Backend
     if mode == "docker":
-        host = str(request.getfixturevalue("docker_host"))
-        again = DockerBackend(host, agent_id, Bridges(agent_id), SystemClock())
+        again = DockerBackend(engine_host, agent_id, Bridges(agent_id), SystemClock())
     else:
         again = ProcessBackend(tmp_path / "records", image_dir, agent_id, SystemClock())
     assert await phase_of(again, container_id) is Phase.RUNNING

@@ -111,6 +111,10 @@ class Backend(Protocol):
         """Make the bridge of a session; an empty `name` is the agent's common network."""
         ...
 
+    async def list_networks(self) -> list[str]:
+        """The names of the agent's networks, the common one as an empty text."""
+        ...
+
     async def remove_network(self, name: str) -> None:
         """Does nothing while a container is in it."""
         ...

@@ -43,6 +43,8 @@ class DockerBackend:
         self._bridges = bridges
         self._clock = clock
         self._images: dict[str, Mapping[str, Any]] = {}
+        self._networks: set[str] = set()
+        self._network_lock = asyncio.Lock()
 
     async def list_containers(self) -> Listing:
         filters = {"label": [f"{labels.AGENT}={self._agent_id}"]}
@@ -79,7 +81,12 @@ class DockerBackend:
 
     async def start(self, container_id: str) -> None:
         await failpoint("agent.docker.before_start")
-        await self._client.work(lambda api: api.start(container_id))
+        try:
+            await self._client.work(lambda api: api.start(container_id))
+        except (ContainerMissing, EngineRefused):
+            # A network may have been removed by somebody: make sure of it before the next start.
+            self._networks.clear()
+            raise
         await failpoint("agent.docker.after_start")
 
     async def terminate(self, container_id: str) -> None:
@@ -148,10 +155,20 @@ class DockerBackend:
         return await self._client.work(lambda api: _read_accounts(api, image, self._agent_id))
 
     async def ensure_network(self, name: str) -> None:
-        await self._client.work(lambda api: self._bridges.ensure(api, name))
+        async with self._network_lock:
+            if name not in self._networks:
+                await failpoint("agent.docker.before_network")
+                await self._client.work(lambda api: self._bridges.ensure(api, name))
+                await failpoint("agent.docker.after_network")
+                self._networks.add(name)
+
+    async def list_networks(self) -> list[str]:
+        return await self._client.ask(self._bridges.list_names)
 
     async def remove_network(self, name: str) -> None:
-        await self._client.work(lambda api: self._bridges.remove(api, name))
+        async with self._network_lock:
+            self._networks.discard(name)
+            await self._client.work(lambda api: self._bridges.remove(api, name))
 
     async def close(self) -> None:
         await self._client.close()

@@ -1,40 +1,29 @@
-"""Bridges of kernels: one per session, and one for all single kernels, apart from each other.
-
-Names come from the agent's id, so that two agents on one engine never share a bridge and a purge
-finds all of them.
-"""
+"""Bridges of kernels: one per session, and one for all single kernels, apart from each other."""
 
 import contextlib
-import hashlib
 from typing import Any, Final
 
 import docker.errors
 
 from backendai.agent import labels
+from backendai.agent.networks import NetworkNames
 
 from .client import Api
 
-_NAME_LENGTH_MAX: Final = 15  # of a network interface
 _ICC: Final = "com.docker.network.bridge.enable_icc"
 _INTERFACE: Final = "com.docker.network.bridge.name"
 
 
 class Bridges:
-    """Networks of one agent. `interface_prefix` begins the name of each of their interfaces."""
+    """Networks of one agent on a Docker engine."""
 
     def __init__(self, agent_id: str) -> None:
-        digest = hashlib.sha256(agent_id.encode()).hexdigest()
         self._agent_id = agent_id
-        self._common = f"bai-{digest[:12]}"
-        self.interface_prefix = f"bai{digest[:5]}"
+        self._names = NetworkNames(agent_id)
 
     def network_of(self, name: str) -> str:
         """The engine's name of the network `name`; empty is the common one."""
-        return f"{self._common}-{name}" if name else self._common
-
-    def interface_of(self, name: str) -> str:
-        tail = hashlib.sha256(name.encode()).hexdigest()[:6] if name else "0"
-        return f"{self.interface_prefix}s{tail}"[:_NAME_LENGTH_MAX]
+        return self._names.network_of(name)
 
     def ensure(self, api: Api, name: str) -> None:
         network = self.network_of(name)
@@ -45,7 +34,7 @@ class Bridges:
                 check_duplicate=True,
                 options={
                     _ICC: "true" if name else "false",
-                    _INTERFACE: self.interface_of(name),
+                    _INTERFACE: self._names.interface_of(name),
                 },
                 labels={labels.AGENT: self._agent_id, labels.NETWORK: name},
             )

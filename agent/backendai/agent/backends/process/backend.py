@@ -166,6 +166,9 @@ class ProcessBackend:
     async def ensure_network(self, name: str) -> None:
         """Each sandbox has its own network namespace with `lo` only, or the host's."""
 
+    async def list_networks(self) -> list[str]:
+        return []
+
     async def remove_network(self, name: str) -> None:
         """There is none to remove."""
 
