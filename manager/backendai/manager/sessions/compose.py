@@ -144,8 +144,6 @@ def _problem_of(name: SlotName, amount: Decimal, known: frozenset[str]) -> str |
         return "a session cannot have an unlimited amount"
     if amount == 0 and name in BUILT_IN_SLOTS:
         return "must be more than zero"
-    if name == CPU and amount != amount.to_integral_value():
-        return f"{format_amount(amount)} is no whole number of cores"
     return None
 
 
