@@ -1,6 +1,7 @@
 """Agents on real engines: as processes of their own, asked over RPC as a manager asks."""
 
 import asyncio
+import contextlib
 import os
 import shutil
 import signal
@@ -30,6 +31,7 @@ from backendai.common.contracts.agent import (
     KernelState,
     Observe,
 )
+from backendai.common.faults import AgentTimeout
 from backendai.common.rpc.client import RpcPeer
 from backendai.common.rpc.curve import KeyPair, ensure_keypair
 from backendai.common.settings.render import render_toml
@@ -37,6 +39,7 @@ from backendai.halfstack.images import find_cache
 from backendai.kernel.bundle import build_bundle
 
 WAIT_SECONDS = 40.0
+ASKED_AGAIN_MAX = 2
 MIB = 2**20
 
 
@@ -199,6 +202,10 @@ class Node:
             reason=str(options.get("reason", "")),
             grace_seconds=float(options.get("grace_seconds", 5.0)),
         )
+        for _ in range(ASKED_AGAIN_MAX):
+            # An agent that is being restarted takes requests with it; asking again is right.
+            with contextlib.suppress(AgentTimeout):
+                return await peer.ask(ENSURE, order)
         return await peer.ask(ENSURE, order)
 
     async def run(self, spec: KernelSpec, generation: int = 1) -> KernelRef:

@@ -1,0 +1,220 @@
+"""The supervisor over an engine in memory: orders, ends, restarts of the agent, an engine away."""
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from backendai.agent.exits import ExitFacts
+from backendai.agent.faults import BadOrder, StaleGeneration
+from backendai.agent.ledger import Ledger
+from backendai.agent.node import Node
+from backendai.agent.supervisor import Supervisor
+from backendai.common.contracts.agent import (
+    Desired,
+    EnsureKernel,
+    KernelReport,
+    KernelSpec,
+    KernelState,
+)
+from backendai.common.enums import Reason
+
+from .fakes import FakeBackend, make_node
+
+KERNEL = str(uuid.uuid4())
+SPEC = KernelSpec(
+    session_id="s", session_name="n", session_type="interactive", image="img", slots={"cpu": "2"}
+)
+
+
+@pytest.fixture
+def backend() -> FakeBackend:
+    return FakeBackend()
+
+
+@asynccontextmanager
+async def supervised(node: Node, ledger: Ledger) -> AsyncIterator[Supervisor]:
+    supervisor = Supervisor(node, ledger)
+    await supervisor.recover()
+    running = asyncio.create_task(supervisor.run())
+    try:
+        yield supervisor
+    finally:
+        running.cancel()
+        await asyncio.wait([running])
+
+
+async def until(ledger: Ledger, state: KernelState, generation: int = 1) -> KernelReport:
+    async with asyncio.timeout(10):
+        while True:
+            report = ledger.get(KERNEL)
+            if report and report.state is state and report.generation == generation:
+                return report
+            await ledger.wait_beyond(ledger.version, 1.0)
+
+
+def order(spec: KernelSpec | None = SPEC, generation: int = 1, grace: float = 0.0) -> EnsureKernel:
+    desired = Desired.RUNNING if spec else Desired.GONE
+    return EnsureKernel(
+        kernel_id=KERNEL,
+        generation=generation,
+        desired=desired,
+        spec=spec,
+        reason="user-requested",
+        grace_seconds=grace,
+    )
+
+
+async def test_a_kernel_lives_and_goes(tmp_path: Path, backend: FakeBackend) -> None:
+    ledger = Ledger()
+    async with supervised(make_node(tmp_path, backend, ledger), ledger) as supervisor:
+        await supervisor.ensure(order())
+        report = await until(ledger, KernelState.RUNNING)
+        assert report.devices == {"cpu": ["0", "1"]}
+        await supervisor.ensure(order(None))
+        assert (await until(ledger, KernelState.GONE)).reason == "user-requested"
+        assert backend.containers == {}
+        assert backend.calls == ["create", "start", "remove"]
+
+
+async def test_a_repeated_order_makes_nothing_twice(tmp_path: Path, backend: FakeBackend) -> None:
+    ledger = Ledger()
+    async with supervised(make_node(tmp_path, backend, ledger), ledger) as supervisor:
+        for _ in range(5):
+            await supervisor.ensure(order())
+        await until(ledger, KernelState.RUNNING)
+        for _ in range(5):
+            await supervisor.ensure(order())
+            await supervisor.step()
+        assert backend.calls == ["create", "start"]
+
+
+async def test_an_end_is_reported_and_not_repaired(tmp_path: Path, backend: FakeBackend) -> None:
+    ledger = Ledger()
+    async with supervised(make_node(tmp_path, backend, ledger), ledger) as supervisor:
+        await supervisor.ensure(order())
+        name = (await until(ledger, KernelState.RUNNING)).container_id
+        backend.end(name, ExitFacts(137, out_of_memory=True, started_at=1e10))
+        report = await until(ledger, KernelState.EXITED)
+        assert (report.reason, report.exit_code) == (Reason.OUT_OF_MEMORY, 137)
+        await supervisor.ensure(order())
+        await supervisor.step()
+        assert backend.calls == ["create", "start"]
+
+
+async def test_a_new_generation_takes_the_place(tmp_path: Path, backend: FakeBackend) -> None:
+    ledger = Ledger()
+    async with supervised(make_node(tmp_path, backend, ledger), ledger) as supervisor:
+        await supervisor.ensure(order())
+        await until(ledger, KernelState.RUNNING)
+        await supervisor.ensure(order(generation=2))
+        await until(ledger, KernelState.RUNNING, 2)
+        assert [name.rpartition(".")[2] for name in backend.containers] == ["2"]
+        with pytest.raises(StaleGeneration):
+            await supervisor.ensure(order(None, generation=1))
+
+
+async def test_an_engine_away_changes_no_report(tmp_path: Path, backend: FakeBackend) -> None:
+    ledger = Ledger()
+    async with supervised(make_node(tmp_path, backend, ledger), ledger) as supervisor:
+        await supervisor.ensure(order())
+        await until(ledger, KernelState.RUNNING)
+        backend.is_away = True
+        await supervisor.step()
+        assert not ledger.engine.is_reachable
+        await supervisor.ensure(order(None))
+        await supervisor.step()
+        assert (await until(ledger, KernelState.STOPPING)).generation == 1
+        backend.is_away = False
+        await supervisor.step()
+        await until(ledger, KernelState.GONE)
+
+
+async def test_a_new_life_adopts_and_forgets_nothing(tmp_path: Path, backend: FakeBackend) -> None:
+    first, second = Ledger(), Ledger()
+    node = make_node(tmp_path, backend, first)
+    async with supervised(node, first) as supervisor:
+        await supervisor.ensure(order())
+        before = await until(first, KernelState.RUNNING)
+    again = make_node(tmp_path, backend, second)
+    async with supervised(again, second):
+        after = await until(second, KernelState.RUNNING)
+    assert after.container_id == before.container_id
+    assert after.slots == before.slots
+    assert after.devices == before.devices
+    assert backend.calls == ["create", "start"]
+
+
+async def test_devices_of_living_kernels_are_not_given_again(
+    tmp_path: Path, backend: FakeBackend
+) -> None:
+    ledger = Ledger()
+    async with supervised(make_node(tmp_path, backend, ledger), ledger) as supervisor:
+        await supervisor.ensure(order())
+        await until(ledger, KernelState.RUNNING)
+    second = Ledger()
+    other = str(uuid.uuid4())
+    async with supervised(make_node(tmp_path, backend, second), second) as supervisor:
+        await until(second, KernelState.RUNNING)
+        given = EnsureKernel(kernel_id=other, generation=1, desired=Desired.RUNNING, spec=SPEC)
+        await supervisor.ensure(given)
+        async with asyncio.timeout(10):
+            while (report := second.get(other)) is None or report.state != "running":
+                await second.wait_beyond(second.version, 1.0)
+    assert report.devices == {"cpu": ["2", "3"]}
+
+
+async def test_one_pull_serves_all_who_wait(tmp_path: Path, backend: FakeBackend) -> None:
+    ledger, node = Ledger(), None
+    backend.pull_gate = asyncio.Event()
+    node = make_node(tmp_path, backend, ledger)
+    spec = KernelSpec(
+        session_id="s", session_name="n", session_type="interactive", image="new", slots={}
+    )
+    async with asyncio.timeout(10):
+        waiting = [asyncio.create_task(node.images.fetch(spec, lambda _: None)) for _ in range(5)]
+        while not backend.pulls:  # noqa: ASYNC110 - it takes no time, only turns
+            await asyncio.sleep(0)
+        waiting[0].cancel()
+        await asyncio.sleep(0)
+        backend.pull_gate.set()
+        assert {(await task).name for task in waiting[1:]} == {"new"}
+    assert backend.pulls == ["new"]
+
+
+async def test_a_pull_that_nobody_waits_for_ends(tmp_path: Path, backend: FakeBackend) -> None:
+    backend.pull_gate = asyncio.Event()
+    ledger = Ledger()
+    async with supervised(make_node(tmp_path, backend, ledger), ledger) as supervisor:
+        spec = KernelSpec(
+            session_id="s", session_name="n", session_type="interactive", image="new", slots={}
+        )
+        await supervisor.ensure(order(spec))
+        await until(ledger, KernelState.PULLING)
+        await supervisor.ensure(order(None))
+        await until(ledger, KernelState.GONE)
+    assert backend.calls == []
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        EnsureKernel(kernel_id="x", generation=1, desired=Desired.GONE),
+        EnsureKernel(kernel_id=KERNEL, generation=0, desired=Desired.GONE),
+        EnsureKernel(kernel_id=KERNEL, generation=1, desired=Desired.RUNNING),
+        EnsureKernel(kernel_id=KERNEL, generation=1, desired=Desired.GONE, grace_seconds=1e9),
+    ],
+)
+async def test_a_bad_order_leaves_no_trace(
+    tmp_path: Path, backend: FakeBackend, bad: EnsureKernel
+) -> None:
+    ledger = Ledger()
+    node = make_node(tmp_path, backend, ledger)
+    async with supervised(node, ledger) as supervisor:
+        with pytest.raises(BadOrder):
+            await supervisor.ensure(bad)
+    assert await node.store.load() == []
+    assert ledger.kernels() == []
