@@ -46,20 +46,31 @@ def choose_kinds(asked: Sequence[str]) -> list[str]:
 
 def run_smoke(root: Path, say: Callable[[str], None]) -> Outcome | None:
     """Unit tests on the newest supported Python; None when this machine has none."""
-    found = subprocess.run(
-        [_tool("uv"), "python", "find", "--no-python-downloads", SMOKE_VERSION],
-        check=False,
-        capture_output=True,
-        text=True,
-        cwd=root,
-    )
-    if found.returncode != 0:
+    found = find_python(SMOKE_VERSION)
+    if found is None:
         say(f"no Python {SMOKE_VERSION} on this machine: its smoke test is left out")
         return None
-    say(f"unit tests on {found.stdout.strip()}")
-    python = _make_environment(root, found.stdout.strip())
+    say(f"unit tests on {found}")
+    python = _make_environment(root, str(found))
     outcome = _run_kind(root, "unit", str(python), ["-p", "no:cacheprovider"])
     return Outcome(f"unit on {SMOKE_VERSION}", outcome.is_ok, outcome.seconds, outcome.counts)
+
+
+def find_python(version: str) -> Path | None:
+    """An interpreter of that version that really runs: a version manager's shim may not."""
+    managed = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv") / "versions"
+    folders = [Path(part) for part in os.get_exec_path()]
+    folders += sorted(managed.glob(f"{version}.*/bin"), reverse=True)
+    candidates = [folder / f"python{version}" for folder in folders]
+    return next((path for path in candidates if path.is_file() and _runs(path)), None)
+
+
+def _runs(python: Path) -> bool:
+    try:
+        done = subprocess.run([python, "-c", "import ssl"], check=False, capture_output=True)
+    except OSError:
+        return False
+    return done.returncode == 0
 
 
 def run_checks(root: Path) -> list[Outcome]:

@@ -9,6 +9,7 @@ from backendai.halfstack.quality import (
     KINDS,
     Outcome,
     choose_kinds,
+    find_python,
     list_packages,
     render_summary,
     run_kinds,
@@ -57,3 +58,22 @@ def test_the_summary_has_every_kind() -> None:
     text = render_summary([Outcome("unit", True, 1.0, "3 passed"), Outcome("e2e", False, 2.0)])
     assert "✓ unit" in text
     assert "✗ e2e" in text
+
+
+def _make_python(folder: Path, status: int) -> Path:
+    folder.mkdir(parents=True)
+    program = folder / "python3.99"
+    program.write_text(f"#!/bin/sh\nexit {status}\n")
+    program.chmod(0o755)
+    return program
+
+
+def test_a_shim_that_does_not_run_is_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shim = _make_python(tmp_path / "shims", 127)
+    monkeypatch.setenv("PATH", str(shim.parent))
+    monkeypatch.setenv("PYENV_ROOT", str(tmp_path))
+    assert find_python("3.99") is None
+    real = _make_python(tmp_path / "versions" / "3.99.1" / "bin", 0)
+    assert find_python("3.99") == real
