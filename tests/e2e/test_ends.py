@@ -2,8 +2,10 @@
 
 import os
 import signal
+from contextlib import suppress
 from typing import Any, Final
 
+import docker
 import pytest
 
 from tests.running.rest import Api
@@ -105,7 +107,7 @@ def test_removed_by_docker_while_it_is_being_terminated(
 ) -> None:
     name, _ = only_container(stack, session)
     api.ask("DELETE", f"/session/{session}")
-    with stack.engine() as client:
+    with stack.engine() as client, suppress(docker.errors.NotFound):
         client.api.remove_container(name, force=True)
     await_status(api, session, "TERMINATED", seconds=SEEN_SECONDS_MAX)
 

@@ -41,10 +41,15 @@ class AccountFiles:
     async def prepare(self, image: str, digest: str, threads: Threads) -> str:
         """The folder with `passwd` and `group` for the image; empty when it needs none."""
         async with self._locks[digest]:
-            if digest not in self._known:
+            if not await threads.run(self._is_ready, digest):
                 accounts = add_user(await self._backend.read_accounts(image), self._uid, self._gid)
                 self._known[digest] = await threads.run(self._write, digest, accounts)
             return self._known[digest]
+
+    def _is_ready(self, digest: str) -> bool:
+        """Made before and still there: whoever cleans up the scratch root must break no start."""
+        place = self._known.get(digest)
+        return place == "" or (place is not None and (Path(place) / "group").is_file())
 
     def _write(self, digest: str, accounts: Accounts | None) -> str:
         if accounts is None:

@@ -48,8 +48,12 @@ async def load_view(conn: AsyncConnection) -> View:
     ids = [row["id"] for row in pending]
     kernels = await _load_kernels(conn, ids)
     dependencies = await _load_dependencies(conn, ids)
+    # Each query sees its own moment: a session that has left the queue since the first of them
+    # has no kernels here, and is nothing to place.
     asks = [
-        _ask(row, kernels.get(row["id"], []), dependencies.get(row["id"], [])) for row in pending
+        _ask(row, found, dependencies.get(row["id"], []))
+        for row in pending
+        if (found := kernels.get(row["id"]))
     ]
     quotas = await load_quotas(conn, {scope for ask in asks for scope in ask.scopes})
     return View.of(nodes, asks, groups, quotas)

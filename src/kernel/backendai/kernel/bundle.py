@@ -34,6 +34,7 @@ PREFIX = "/opt/kernel"
 SOURCE = Path(__file__).parent
 PYTHON_NAME = f"python{sys.version_info[0]}.{sys.version_info[1]}"
 BUILDING = ".building-"
+FACTS = "bundle.json"
 LEFT_OUT = frozenset(
     (
         *("test", "tests", "idlelib", "tkinter", "turtledemo", "turtle.py", "ensurepip", "lib2to3"),
@@ -75,18 +76,23 @@ def build_bundle(cache_dir: Path, *, progress: Callable[[str], None] | None = No
     say = progress or (lambda line: None)
     digest = compute_digest()
     bundle = Bundle(cache_dir / digest, digest, platform.python_version())
-    if bundle.path.is_dir():
+    if is_whole(bundle.path):
         return bundle
     cache_dir.mkdir(parents=True, exist_ok=True)
     with hold_lock(cache_dir / ".lock"):
-        if bundle.path.is_dir():
+        if is_whole(bundle.path):
             return bundle
-        for old in cache_dir.glob(BUILDING + "*"):
+        for old in (bundle.path, *cache_dir.glob(BUILDING + "*")):
             shutil.rmtree(old, ignore_errors=True)
         started = time.monotonic()
         build_at(cache_dir / f"{BUILDING}{digest}", bundle, say)
         say(f"runner bundle built in {time.monotonic() - started:.1f} s")
     return bundle
+
+
+def is_whole(place: Path) -> bool:
+    """That a folder is there proves nothing after a power loss; its facts are written last."""
+    return (place / FACTS).is_file()
 
 
 def compute_digest() -> str:
@@ -220,7 +226,7 @@ def write_facts(place: Path, bundle: Bundle) -> None:
         "python_version": bundle.python_version,
         "architecture": platform.machine(),
     }
-    (place / "bundle.json").write_text(json.dumps(facts) + "\n")
+    (place / FACTS).write_text(json.dumps(facts) + "\n")
 
 
 def check(place: Path) -> None:
