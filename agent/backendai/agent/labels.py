@@ -13,7 +13,7 @@ from typing import Final, TypeVar
 
 import msgspec
 
-from backendai.common.contracts.agent import KernelSpec
+from backendai.common.contracts.agent import KernelSpec, ServicePort
 
 PREFIX: Final = "bai."
 AGENT: Final = "bai.agent"
@@ -31,6 +31,7 @@ IMAGE_DIGEST: Final = "bai.image-digest"
 OWNER: Final = "bai.owner"
 CLUSTER: Final = "bai.cluster"
 NETWORK: Final = "bai.network"
+SERVICE_PORTS: Final = "bai.service-ports"
 CREATED_BY: Final = "bai.created-by"
 
 _T = TypeVar("_T")
@@ -39,6 +40,7 @@ _TEXTS: Final[msgspec.json.Decoder[dict[str, str]]] = msgspec.json.Decoder(dict[
 _LISTS: Final[msgspec.json.Decoder[dict[str, list[str]]]] = msgspec.json.Decoder(
     dict[str, list[str]]
 )
+_PORTS: Final = msgspec.json.Decoder(tuple[ServicePort, ...])
 _GENERATION: Final = re.compile(r"\d{1,9}", re.ASCII)
 
 
@@ -59,6 +61,7 @@ class Identity:
     devices: dict[str, list[str]] = field(default_factory=dict)
     image: str = ""
     network: str = ""
+    service_ports: tuple[ServicePort, ...] = ()
 
 
 def container_name(kernel_id: str, generation: int) -> str:
@@ -85,6 +88,7 @@ def write_labels(
         OWNER: spec.owner_access_key,
         CLUSTER: f"{spec.cluster_role}:{spec.cluster_index}/{spec.cluster_size}",
         NETWORK: identity.network,
+        SERVICE_PORTS: msgspec.json.encode(identity.service_ports).decode(),
         CREATED_BY: created_by,
     }
 
@@ -101,6 +105,7 @@ def read_labels(name: str, labels: Mapping[str, str]) -> Identity:
         devices=_decoded(_LISTS, labels, DEVICES),
         image=labels.get(IMAGE, ""),
         network=labels.get(NETWORK, ""),
+        service_ports=_decoded(_PORTS, labels, SERVICE_PORTS, "[]"),
     )
     expected = container_name(identity.kernel_id, identity.generation)
     if name != expected:
@@ -136,8 +141,10 @@ def _required(labels: Mapping[str, str], name: str) -> str:
     return value
 
 
-def _decoded(decoder: msgspec.json.Decoder[_T], labels: Mapping[str, str], name: str) -> _T:
+def _decoded(
+    decoder: msgspec.json.Decoder[_T], labels: Mapping[str, str], name: str, default: str = "{}"
+) -> _T:
     try:
-        return decoder.decode(labels.get(name, "{}"))
+        return decoder.decode(labels.get(name, default))
     except msgspec.DecodeError as error:
         raise LabelError(f"the label {name} cannot be read: {error}") from None

@@ -5,7 +5,7 @@ abandoned half-way, because what it makes must be known before anybody says that
 """
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -22,12 +22,15 @@ from .hints import Exits
 from .labels import Identity
 from .machine import Desire
 from .node import RUNNER_COMMAND, Node
+from .ports import list_service_ports
 from .profile import Folders, Maker, Profile, make_environ, make_profile
 from .resources.inventory import Share
 from .threads import finish
 
 CREATES_AT_ONCE: Final = 6
 READY_SECONDS_MAX: Final = 60.0
+RUNTIME_TYPE_LABEL: Final = "ai.backend.runtime-type"
+RUNTIME_PATH_LABEL: Final = "ai.backend.runtime-path"
 
 T = TypeVar("T")
 
@@ -43,9 +46,12 @@ class EndedEarly(Exception):
 class Launcher:
     """Makes containers, a few at a time: an engine gets slower, not faster, beyond that."""
 
-    def __init__(self, node: Node, exits: Exits) -> None:
+    def __init__(
+        self, node: Node, exits: Exits, note_launched: Callable[[Desire], Coroutine[Any, Any, None]]
+    ) -> None:
         self._node = node
         self._exits = exits
+        self._note_launched = note_launched
         self._slots = asyncio.Semaphore(CREATES_AT_ONCE)
 
     async def launch(self, desire: Desire) -> str:
@@ -57,17 +63,20 @@ class Launcher:
         image = await self._find_image(desire, spec)
         async with self._slots:
             self._note(desire, KernelState.PREPARING)
-            try:
-                profile = await self._prepare(desire, spec, image)
-                return await self.start(desire, await self._create(desire, profile))
-            finally:
-                self._node.notes.held.pop((desire.kernel_id, desire.generation), None)
+            profile = await self._prepare(desire, spec, image)
+            return await self.start(desire, await self._create(desire, profile))
 
     async def start(self, desire: Desire, container_id: str) -> str:
         """Start a container that was made, and wait for its runner; its id."""
         self._note(desire, KernelState.PREPARING, container_id=container_id)
         await _whole(self._node.backend.start(container_id), "engine.start")
-        return await self.wait_ready(desire, container_id)
+        # Put on record while the runner comes up: who is told of a running kernel must be able to
+        # rely on its never being made a second time.
+        recording = asyncio.create_task(self._note_launched(desire), name="desire.launched")
+        try:
+            return await self.wait_ready(desire, container_id)
+        finally:
+            await finish(recording)
 
     async def wait_ready(self, desire: Desire, container_id: str) -> str:
         """The container's id, when its runner answers. Raises EndedEarly or RunnerSilent."""
@@ -109,8 +118,16 @@ class Launcher:
             devices=dict(share.devices),
             image=spec.image,
             network=spec.cluster_network if spec.cluster_size > 1 else "",
+            service_ports=tuple(list_service_ports(image.labels, spec.preopen_ports)),
         )
-        setup = make_setup(desire, spec, make_environ(spec, identity, share.limits), node.maker)
+        self._note(
+            desire,
+            KernelState.PREPARING,
+            devices=dict(share.devices),
+            service_ports=list(identity.service_ports),
+        )
+        environ = make_environ(spec, identity, share.limits)
+        setup = make_setup(desire, spec, image, environ, node.maker)
         await failpoint("agent.scratch.before_prepare")
         await node.threads.run(node.scratch.prepare, *key, msgspec.json.encode(setup))
         await failpoint("agent.scratch.after_prepare")
@@ -133,7 +150,6 @@ class Launcher:
             raise BadOrder(str(error)) from error
         share = self._node.inventory.share(slots, notes.devices_in_use())
         notes.held[desire.kernel_id, desire.generation] = share.devices
-        self._note(desire, KernelState.PREPARING, devices=dict(share.devices))
         return share
 
     async def _create(self, desire: Desire, profile: Profile) -> str:
@@ -148,7 +164,7 @@ class Launcher:
 
 
 def make_setup(
-    desire: Desire, spec: KernelSpec, environ: dict[str, str], maker: Maker
+    desire: Desire, spec: KernelSpec, image: ImageReport, environ: dict[str, str], maker: Maker
 ) -> KernelSetup:
     """The runner's `kernel.json`. PURE."""
     is_batch = spec.session_type == SessionType.BATCH
@@ -159,11 +175,17 @@ def make_setup(
         startup_command=spec.startup_command or None,
         bootstrap_script=spec.bootstrap_script or None,
         environ=environ,
-        runtime_path=spec.runtime_path,
+        runtime_path=spec.runtime_path or _runtime_of(image),
         uid=maker.uid,
         gid=maker.gid,
         grace_seconds=desire.grace_seconds,
     )
+
+
+def _runtime_of(image: ImageReport) -> str:
+    """The interpreter that the image names; one of an application is none for query mode."""
+    is_python = image.labels.get(RUNTIME_TYPE_LABEL) == "python"
+    return image.labels.get(RUNTIME_PATH_LABEL, "") if is_python else ""
 
 
 def early_fault(facts: ExitFacts, output: str) -> RunnerFailed:

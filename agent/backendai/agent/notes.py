@@ -27,6 +27,11 @@ class Notes:
     identities: Mapping[str, Identity] = field(default_factory=dict)
     held: dict[Key, Mapping[str, list[str]]] = field(default_factory=dict)
 
+    def take(self, identities: Mapping[str, Identity], busy: frozenset[str]) -> None:
+        """Labels say what is held from now on, but for kernels that tasks were working on."""
+        self.identities = identities
+        self.held = {key: devices for key, devices in self.held.items() if key[0] in busy}
+
     def devices_in_use(self) -> Iterable[Mapping[str, list[str]]]:
         yield from (identity.devices for identity in self.identities.values())
         yield from self.held.values()
@@ -73,6 +78,7 @@ class Reporter:
             container_id=container_id,
             slots=dict(identity.slots),
             devices={slot: list(names) for slot, names in identity.devices.items()},
+            service_ports=list(identity.service_ports),
         )
         self._ledger.put(report)
         return report

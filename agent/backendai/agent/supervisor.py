@@ -63,7 +63,7 @@ class Supervisor:
         self._ledger = ledger
         self._health = health
         self._exits = Exits()
-        self._launcher = Launcher(node, self._exits)
+        self._launcher = Launcher(node, self._exits, self._note_launched)
         self._ender = Ender(node, self._exits)
         self._records: dict[str, Record] = {}
         self._desires: dict[str, Desire] = {}
@@ -159,17 +159,18 @@ class Supervisor:
         except EngineUnreachable as fault:
             self._ledger.set_engine(Engine(is_reachable=False, detail=fault.detail))
             return
-        self._take(listing, awaited)
-        decision = decide(self._view(listing, busy | frozenset(self._tasks)))
+        busy |= frozenset(self._tasks)
+        self._take(listing, awaited, busy)
+        decision = decide(self._view(listing, busy))
         self._ledger.set_halted(decision.halted)
         for action in decision.actions:
             self._begin(action)
         self._ledger.set_engine(Engine(is_reachable=True, detail=_describe_strays(listing)))
         await self._forget_old()
 
-    def _take(self, listing: Listing, awaited: frozenset[str]) -> None:
+    def _take(self, listing: Listing, awaited: frozenset[str], busy: frozenset[str]) -> None:
         self._containers = listing.containers
-        self._node.notes.identities = listing.identities
+        self._node.notes.take(listing.identities, busy)
         alive = {one.container_id for one in listing.containers if one.phase is not Phase.EXITED}
         self._exits.tell(awaited - alive)
         present = {one.container_id for one in listing.containers}
@@ -294,6 +295,7 @@ class Supervisor:
         await self._close(desire, report)
 
     async def _note_running(self, desire: Desire, container_id: str) -> None:
+        await self._note_launched(desire)
         one = Container(desire.kernel_id, desire.generation, container_id, Phase.RUNNING)
         self._settle(one)
         self._node.reporter.note(
@@ -305,7 +307,6 @@ class Supervisor:
             started_at=self._node.clock.now().timestamp(),
         )
         log.info("kernel.running", generation=desire.generation)
-        await self._note_launched(desire)
 
     async def _note_launched(self, desire: Desire) -> None:
         await self._amend(desire, launched=True)
@@ -322,7 +323,10 @@ class Supervisor:
             record = self._records.get(desire.kernel_id)
             if record is None or not _is_of(record, desire):
                 return
-            record = replace(record, saved_at=self._node.clock.now().timestamp(), **changes)
+            amended = replace(record, **changes)
+            if amended == record:
+                return
+            record = replace(amended, saved_at=self._node.clock.now().timestamp())
             await self._node.store.save(record)
             self._keep(record, fresh=self._desires[desire.kernel_id].fresh)
 

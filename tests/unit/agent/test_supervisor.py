@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from backendai.agent.exits import ExitFacts
@@ -165,6 +166,21 @@ async def test_devices_of_living_kernels_are_not_given_again(
             while (report := second.get(other)) is None or report.state != "running":
                 await second.wait_beyond(second.version, 1.0)
     assert report.devices == {"cpu": ["2", "3"]}
+
+
+async def test_kernels_started_together_share_no_core(tmp_path: Path, backend: FakeBackend) -> None:
+    ledger = Ledger()
+    spec = msgspec.structs.replace(SPEC, slots={"cpu": "1"})
+    kernels = [str(uuid.uuid4()) for _ in range(4)]
+    async with supervised(make_node(tmp_path, backend, ledger), ledger) as supervisor:
+        for kernel in kernels:
+            await supervisor.ensure(msgspec.structs.replace(order(spec), kernel_id=kernel))
+            await asyncio.sleep(0)
+        async with asyncio.timeout(10):
+            while any(one.state != "running" for one in ledger.kernels()):
+                await ledger.wait_beyond(ledger.version, 1.0)
+    given = [core for one in ledger.kernels() for core in one.devices["cpu"]]
+    assert sorted(given) == ["0", "1", "2", "3"]
 
 
 async def test_one_pull_serves_all_who_wait(tmp_path: Path, backend: FakeBackend) -> None:

@@ -1,0 +1,53 @@
+"""Settings: the committed sample is the generated one, and mistakes are told all at once."""
+
+from pathlib import Path
+
+import pytest
+
+from backendai.agent.app import ManagerKeys
+from backendai.agent.settings import AgentSettings
+from backendai.common.failpoints import find_failpoints
+from backendai.common.rpc.curve import generate_keypair
+from backendai.common.settings.load import BadSettings, check_settings
+from backendai.common.settings.render import render_sample
+
+SAMPLE = Path(__file__).parents[3] / "configs" / "agent" / "sample.toml"
+
+
+def test_the_committed_sample_is_current() -> None:
+    assert SAMPLE.read_text() == render_sample(AgentSettings, "agent")
+
+
+def test_mistakes_are_told_all_at_once() -> None:
+    data = {"agent": {"mode": "podman", "id": "a/b"}, "container": {"kernel-uid": -1}, "x": {}}
+    with pytest.raises(BadSettings) as caught:
+        check_settings(AgentSettings, data, "agent.toml")
+    for words in ("agent.mode", "agent.id", "container.kernel-uid", "x: is unknown"):
+        assert words in str(caught.value)
+
+
+def test_defaults_are_enough() -> None:
+    assert check_settings(AgentSettings, {}, "agent.toml").agent.mode == "docker"
+
+
+def test_keys_of_managers_are_read_again_when_they_change(tmp_path: Path) -> None:
+    first, second = generate_keypair().public, generate_keypair().public
+    path = tmp_path / "keys"
+    keys = ManagerKeys(path)
+    assert not keys(first)
+    path.write_text(f"{first}\nnot a key\n")
+    assert keys(first)
+    assert not keys(second)
+    path.write_text(f"{first}\n{second}\n")
+    assert keys(second)
+    path.unlink()
+    assert not keys(first)
+
+
+def test_every_step_outside_has_a_failpoint_before_and_after() -> None:
+    names = find_failpoints(["backendai.agent"])
+    for name in names:
+        place, _, step = name.rpartition(".")
+        order, _, what = step.partition("_")
+        other = {"before": "after", "after": "before"}[order]
+        assert f"{place}.{other}_{what}" in names
