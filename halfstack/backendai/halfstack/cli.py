@@ -244,8 +244,8 @@ def _render_summary(cluster: Cluster) -> str:
         f"  API            {cluster.core.endpoint}",
         f"  credentials    {root}/env-admin.sh, {root}/env-user.sh",
         "",
-        "  next:  . .bai/env-user.sh",
-        "         .venv/bin/backendai run -c 'print(6 * 7)'",
+        f"  next:  . {root}/env-user.sh",
+        "         ./bai run -c 'print(6 * 7)'",
         "         ./bai status",
     ]
     lines += [f"  note:  {warning}" for warning in cluster.warnings]

@@ -165,8 +165,9 @@ def _compose_agent(node: Node) -> Mapping[str, Any]:
 
 def _compose_container(node: Node) -> Mapping[str, Any]:
     values: dict[str, Any] = {
-        "kernel-uid": KERNEL_ID,
-        "kernel-gid": KERNEL_ID,
+        # Root's kernels run as an ordinary user, those of others as themselves.
+        "kernel-uid": os.geteuid() or KERNEL_ID,
+        "kernel-gid": os.getegid() or KERNEL_ID,
         "scratch-root": str(node.layout.root / "scratch"),
         "bind-host": "127.0.0.1",
     }

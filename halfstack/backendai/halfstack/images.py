@@ -128,14 +128,29 @@ def pull_image(reference: str, image: Image, docker_host: str) -> str:
 
 def unpack_image(image: Image, layout: Layout, cache: Path) -> Path:
     """The root file system as a folder, for the process backend. Never half there."""
-    folder = layout.rootfs / image.folder
-    mark = layout.rootfs / f"{image.folder}.recipe"
+    folder, mark = layout.rootfs / image.folder, _mark_of(layout, image)
     if mark.exists() and mark.read_text() == _recipe(image):
         return folder
-    mark.unlink(missing_ok=True)
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
     archive = make_archive(image, cache)
+    mark.unlink(missing_ok=True)
+    # The agent lists folders, but for those whose name begins with a dot.
+    fresh = layout.rootfs / f".{image.folder}"
+    for place in (fresh, folder):
+        shutil.rmtree(place, ignore_errors=True)
+    fresh.mkdir(parents=True)
+    _extract(archive, fresh)
+    facts = {"name": image.name, "labels": image.labels, "environ": {"PATH": _PATH}}
+    (fresh / ".image.json").write_text(json.dumps(facts))
+    fresh.rename(folder)
+    mark.write_text(_recipe(image))
+    return folder
+
+
+def _mark_of(layout: Layout, image: Image) -> Path:
+    return layout.rootfs / f"{image.folder}.recipe"
+
+
+def _extract(archive: Path, folder: Path) -> None:
     argv = ["tar", "--extract", "--exclude=./dev/*", f"--file={archive}", f"--directory={folder}"]
     done = subprocess.run(argv, check=False, capture_output=True, text=True)
     if done.returncode != 0:
@@ -143,15 +158,11 @@ def unpack_image(image: Image, layout: Layout, cache: Path) -> Path:
             f"{archive} cannot be unpacked: {done.stderr.strip()[-300:]}",
             f"free disk space, or delete {archive}",
         )
-    facts = {"name": image.name, "labels": image.labels, "environ": {"PATH": _PATH}}
-    (folder / ".image.json").write_text(json.dumps(facts))
-    mark.write_text(_recipe(image))
-    return folder
 
 
 def name_first_image(layout: Layout, backend: str) -> str:
     """What sessions run in by default: Python's image where there is one."""
-    if backend == "docker" or (layout.rootfs / PYTHON.folder).exists():
+    if backend == "docker" or _mark_of(layout, PYTHON).exists():
         return PYTHON.name
     return HOST_IMAGE
 

@@ -14,7 +14,7 @@ from .processes import Process, find_recorded, launch, reap, stop_process, wait_
 from .services import Service, Standing
 
 _POLL_STARTING_SECONDS = 0.02
-_POLL_HEALTHY_SECONDS = 1.0
+_POLL_HEALTHY_SECONDS = 3.0
 _STEADY_SECONDS = 20.0
 _BACKOFF_SECONDS_MAX = 3.0
 

@@ -5,7 +5,17 @@ from pathlib import Path
 
 import pytest
 
-from backendai.halfstack.images import ALL, BUSYBOX, PYTHON, make_archive, unpack_image
+from backendai.halfstack import images
+from backendai.halfstack.faults import SetupFault
+from backendai.halfstack.images import (
+    ALL,
+    BUSYBOX,
+    HOST_IMAGE,
+    PYTHON,
+    make_archive,
+    name_first_image,
+    unpack_image,
+)
 from backendai.halfstack.places import Layout
 
 
@@ -29,6 +39,20 @@ def test_an_unpacked_image_is_whole_or_made_again(tmp_path: Path) -> None:
     (layout.rootfs / "bai_busybox_latest.recipe").unlink()
     (folder / "bin" / "sh").unlink()
     assert (unpack_image(BUSYBOX, layout, tmp_path) / "bin" / "sh").is_symlink()
+
+
+def test_a_failed_unpacking_leaves_no_folder_that_looks_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layout = Layout(tmp_path / "state")
+    broken = tmp_path / "broken.tar"
+    broken.write_bytes(b"no archive")
+    monkeypatch.setattr(images, "make_archive", lambda image, cache: broken)
+    with pytest.raises(SetupFault, match="unpacked"):
+        unpack_image(PYTHON, layout, tmp_path)
+    shown = [one for one in layout.rootfs.iterdir() if not one.name.startswith(".")]
+    assert shown == []
+    assert name_first_image(layout, "process") == HOST_IMAGE
 
 
 def test_names_differ_and_labels_are_texts() -> None:
