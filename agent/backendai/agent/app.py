@@ -133,7 +133,7 @@ def make_node(settings: AgentSettings, ledger: Ledger, clock: Clock) -> Node:
         backend=backend,
         store=FileStore(state_dir / "desires", threads),
         images=Images(backend),
-        inventory=take_inventory(inspect_machine(), reserved),
+        inventory=take_inventory(inspect_machine(), reserved, settings.resource.devices),
         scratch=scratch,
         accounts=AccountFiles(backend, scratch_root / ".accounts", maker.uid, maker.gid),
         runners=Runners(scratch.run_dir, clock),

@@ -1,6 +1,8 @@
 """The settings of an agent: every key of `agent.toml`, with what it means and allows."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from backendai.common.settings.checks import (
     HostPort,
@@ -10,6 +12,7 @@ from backendai.common.settings.checks import (
     host_port,
     integer,
     listing,
+    mapping,
     number,
     optional,
     path,
@@ -104,6 +107,12 @@ class ResourceSection:
     reserved_cpu: float = setting(number(0, 4096), "Cores that are kept", unit="cores", default=0.0)
     reserved_mem: int = setting(
         byte_size(), "Memory that is kept", unit="bytes", default=256 * 1024 * 1024
+    )
+    devices: Mapping[str, tuple[Path, ...]] = setting(
+        mapping(listing(path())),
+        "Further devices by slot, each given to one kernel at a time, such as "
+        '"fpga.device" = ["/dev/fpga0"]',
+        default=MappingProxyType({}),
     )
 
 

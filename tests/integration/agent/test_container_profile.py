@@ -231,6 +231,26 @@ async def test_whole_cores_are_pinned_and_told(docker_node: Node, busybox_image:
     assert [int(core) for core in report.devices["cpu"]] == json.loads(cores)
 
 
+async def test_a_device_is_there_only_for_the_kernel_that_holds_it(
+    docker_host: str, tmp_path: Path, image_dir: Path, bundle_dir: Path, busybox_image: str
+) -> None:
+    node = Node(tmp_path, "docker", docker_host, image_dir, bundle_dir)
+    node.options = {"resource": {"devices": {"loop.device": ["/dev/loop-control"]}}}
+    node.start()
+    slots = {"cpu": "0.5", "mem": str(256 * MIB), "loop.device": "1"}
+    holder = await node.run(make_spec(busybox_image, slots=slots))
+    other = await node.run(make_spec(busybox_image))
+    code = "import os; print(os.path.exists('/dev/loop-control'))"
+    assert await say(node, holder, code) == "True\n"
+    assert await say(node, other, code) == "False\n"
+    late = str(uuid.uuid4())
+    await node.order(make_spec(busybox_image, slots=slots), late)
+    report = await node.kernel(late, KernelState.FAILED)
+    assert report.retriable
+    assert "loop.device" in report.detail
+    await end_node(node)
+
+
 async def test_rules_and_networks_leave_with_a_purge(
     docker_host: str, tmp_path: Path, image_dir: Path, bundle_dir: Path, busybox_image: str
 ) -> None:

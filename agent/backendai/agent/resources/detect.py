@@ -1,7 +1,7 @@
 """Counts what a node has: cores and memory, as far as its own cgroup allows, and plugins found."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_FLOOR, Decimal
 from importlib.metadata import EntryPoint, entry_points
@@ -10,7 +10,9 @@ from typing import Final
 
 from backendai.common.faults import ServerMisconfigured
 from backendai.common.logs import get_logger
+from backendai.common.slots import SlotError, parse_slot_name
 
+from .countable import CountablePlugin, Device
 from .cpu import CpuPlugin
 from .inventory import Inventory
 from .memory import MemoryPlugin
@@ -52,8 +54,13 @@ def inspect_machine(cgroup_root: Path = Path("/sys/fs/cgroup")) -> Machine:
     )
 
 
-def take_inventory(machine: Machine, reserved: Reserved) -> Inventory:
-    """The inventory of `machine` less what is reserved. Raises ServerMisconfigured."""
+def take_inventory(
+    machine: Machine, reserved: Reserved, devices: Mapping[str, Sequence[Path]] | None = None
+) -> Inventory:
+    """The inventory of `machine` less what is reserved, with the configured `devices` by slot.
+
+    Raises ServerMisconfigured.
+    """
     cores = Decimal(len(machine.cores))
     usable = min(cores, machine.cpu_limit or cores) - reserved.cpu
     memory_bytes = machine.memory_bytes - reserved.memory_bytes
@@ -66,7 +73,8 @@ def take_inventory(machine: Machine, reserved: Reserved) -> Inventory:
         CpuPlugin(_pinnable(machine.cores, reserved.cpu), usable),
         MemoryPlugin(memory_bytes),
     )
-    return Inventory((*own, *load_plugins(entry_points(group=ENTRY_POINTS_GROUP))))
+    configured = [_device_plugin(slot, paths) for slot, paths in (devices or {}).items()]
+    return Inventory((*own, *configured, *load_plugins(entry_points(group=ENTRY_POINTS_GROUP))))
 
 
 def load_plugins(found: Iterable[EntryPoint]) -> list[Plugin]:
@@ -82,6 +90,19 @@ def load_plugins(found: Iterable[EntryPoint]) -> list[Plugin]:
         if any(plugin.capacity.values()):
             plugins.append(plugin)
     return plugins
+
+
+def _device_plugin(slot: str, paths: Sequence[Path]) -> Plugin:
+    try:
+        name = parse_slot_name(slot)
+    except SlotError as error:
+        raise ServerMisconfigured(f"[resource] devices: {error}") from error
+    missing = [str(path) for path in paths if not path.exists()]
+    if missing:
+        raise ServerMisconfigured(
+            f"[resource] devices: {slot} names {', '.join(missing)}: not there"
+        )
+    return CountablePlugin(slot, name, tuple(Device(path.name, (str(path),)) for path in paths))
 
 
 def _pinnable(cores: tuple[int, ...], reserved: Decimal) -> tuple[int, ...]:

@@ -1,6 +1,7 @@
 """Shares of a node: exclusive cores and devices, quotas for the rest, and limits that fit."""
 
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -91,6 +92,19 @@ def test_reserved_amounts_are_not_given_to_kernels() -> None:
     node = take_inventory(machine, Reserved.of(1, 2**30))
     assert node.capacity == ResourceSlots.of(cpu="3", mem="3g")
     assert node.share(slots(cpu="3"), []).limits.cpuset == (1, 2, 3)
+
+
+def test_configured_devices_are_counted_and_must_be_there() -> None:
+    machine = Machine((0,), None, 2**30)
+    devices = {"zero.device": [Path("/dev/zero"), Path("/dev/full")]}
+    node = take_inventory(machine, Reserved.of(0, 0), devices)
+    assert node.capacity[SlotName("zero.device")] == 2
+    share = node.share(slots(zero_device="1"), [{"zero.device": ["zero"]}])
+    assert share.limits.device_paths == ("/dev/full",)
+    with pytest.raises(ServerMisconfigured, match="not there"):
+        take_inventory(machine, Reserved.of(0, 0), {"x.device": [Path("/dev/no-such")]})
+    with pytest.raises(ServerMisconfigured, match="slot name"):
+        take_inventory(machine, Reserved.of(0, 0), {"X!": []})
 
 
 def test_a_quota_of_the_node_itself_bounds_its_capacity() -> None:
