@@ -25,6 +25,8 @@ from .view import SPECIAL, Ask, DependencyState, KernelAsk, View
 
 PATIENCE: Final = timedelta(minutes=5)
 PLACED: Final = -1
+# From so many identical asks on, counting them out over all nodes costs less than one by one.
+COUNT_OUT_FROM: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +92,7 @@ class _Pass:
         self._room = Room(view.nodes, seed)
         self._shares = Shares(view.quotas)
         self._shapes: dict[ShapeKey, Shape] = {}
+        self._kinds: dict[int, tuple[Shape, tuple[int, ...]] | WaitReason] = {}
         self._reasons: list[WaitReason] = []
         self._room_reasons: dict[tuple[ShapeKey, int], int] = {}
         self._protected: set[str] = set()
@@ -101,45 +104,56 @@ class _Pass:
     def run(self) -> Plan:
         classes = self._view.classes
         ends = np.append(np.flatnonzero(np.diff(classes)) + 1, len(classes)).tolist()
+        numbers = classes.tolist()
         start = 0
-        for end in ends if len(classes) else ():
-            if classes[start] == SPECIAL:
+        for end in ends if numbers else ():
+            if numbers[start] == SPECIAL:
                 for index in range(start, end):
                     self._place_special(index)
             else:
-                self._place_run(start, end)
+                self._place_run(numbers[start], start, end)
             start = end
         return Plan(self._view, self._node_of, self._reason_of, tuple(self._reasons))
 
-    def _place_run(self, start: int, end: int) -> None:
+    def _place_run(self, number: int, start: int, end: int) -> None:
         """Identical asks one after the other: decided once, counted out over the nodes."""
-        ask = self._view.asks[start]
-        if not self._is_open(ask.group):
-            self._wait(start, end, no_group(ask.group))
+        kind = self._kinds.get(number)
+        if kind is None:
+            kind = self._kinds[number] = self._kind(self._view.asks[start])
+        if isinstance(kind, WaitReason):
+            self._wait(start, end, kind)
             return
-        shape = self._shape(ask, ask.kernels[0].slots, ask.kernels[0])
-        quotas = self._shares.of(ask.scopes)
-        allowed = self._shares.room(quotas, shape.need_map, end - start) if quotas else end - start
-        placed = self._fill(shape, start, allowed)
-        if quotas:
+        shape, quotas = kind
+        wanted = end - start
+        allowed = self._shares.room(quotas, shape.need_map, wanted) if quotas else wanted
+        placed = self._fill(shape, start, allowed) if allowed else 0
+        if quotas and placed:
             self._shares.take(quotas, shape.need_map, placed)
         if placed < allowed:
-            self._wait_for_room(start + placed, end, ask, shape)
-        elif allowed < end - start:
+            self._wait_for_room(start + placed, end, shape)
+        elif allowed < wanted:
             self._wait(start + placed, end, self._shares.reason(quotas, shape.need_map))
+
+    def _kind(self, ask: Ask) -> tuple[Shape, tuple[int, ...]] | WaitReason:
+        """What is the same for all asks of one class."""
+        if not self._is_open(ask.group):
+            return no_group(ask.group)
+        shape = self._shape(ask, ask.kernels[0].slots, ask.kernels[0])
+        return shape, self._shares.of(ask.scopes)
 
     def _fill(self, shape: Shape, start: int, count: int) -> int:
         """Place up to `count` asks of one shape; how many were placed."""
         first = int(self._first[start])
-        if count == 1:
+        if count >= COUNT_OUT_FROM:
+            nodes = self._room.fill(shape, count)
+            self._node_of[first : first + len(nodes)] = nodes
+            return len(nodes)
+        for placed in range(count):
             node = self._room.pick(shape)
             if node == NOWHERE:
-                return 0
-            self._node_of[first] = self._room.take(shape, node)
-            return 1
-        nodes = self._room.fill(shape, count)
-        self._node_of[first : first + len(nodes)] = nodes
-        return len(nodes)
+                return placed
+            self._node_of[first + placed] = self._room.take(shape, node)
+        return count
 
     def _place_special(self, index: int) -> None:
         ask = self._view.asks[index]
@@ -172,7 +186,7 @@ class _Pass:
                 node = self._room.pick(shape)
                 if node == NOWHERE:
                     self._undo(index, taken)
-                    self._wait_for_room(index, index + 1, ask, self._room.shape(shape.key))
+                    self._wait_for_room(index, index + 1, self._room.shape(shape.key))
                     return
                 taken.append((shape, node))
                 self._node_of[seat] = self._room.take(shape, node)
@@ -202,6 +216,7 @@ class _Pass:
 
     def _forget_shapes(self) -> None:
         self._shapes.clear()
+        self._kinds.clear()
         self._room_reasons.clear()
 
     def _shape(self, ask: Ask, slots: tuple[tuple[str, int], ...], kernel: KernelAsk) -> Shape:
@@ -227,17 +242,20 @@ class _Pass:
         self._reason_of[start:end] = len(self._reasons)
         self._reasons.append(reason)
 
-    def _wait_for_room(self, start: int, end: int, ask: Ask, shape: Shape) -> None:
+    def _wait_for_room(self, start: int, end: int, shape: Shape) -> None:
         """The reason is worked out once for each shape, as long as no node gets reserved."""
-        key = (shape.key, len(ask.kernels))
-        if (known := self._room_reasons.get(key, -1)) < 0:
-            known = self._room_reasons[key] = len(self._reasons)
-            self._reasons.append(self._room.why_not(shape, len(ask.kernels)))
-        self._reason_of[start:end] = known
         head = self._view.asks[start]
-        if ask.group not in self._protected and self._now - head.eligible_at > PATIENCE:
-            self._protected.add(ask.group)
-            if self._room.reserve(shape, len(ask.kernels) if _is_spread(ask) else 1):
+        count = len(head.kernels)
+        key = (shape.key, count)
+        known = self._room_reasons.get(key)
+        if known is None:
+            known = self._room_reasons[key] = len(self._reasons)
+            self._reasons.append(self._room.why_not(shape, count))
+        self._reason_of[start:end] = known
+        group = shape.key[0]
+        if group not in self._protected and self._now - head.eligible_at > PATIENCE:
+            self._protected.add(group)
+            if self._room.reserve(shape, count if _is_spread(head) else 1):
                 self._forget_shapes()
 
 

@@ -4,7 +4,7 @@ Nodes are kept in the order in which concentrated placement fills them: the full
 are whole numbers; floats only rank nodes.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -19,6 +19,8 @@ from .view import Node
 NOWHERE: Final = -1
 _FAR: Final = np.inf
 _BISECTIONS: Final = 50
+# So many full nodes are closed one by one in a pick, before all are looked at.
+MISFITS_MAX: Final = 4
 
 Mask = npt.NDArray[np.bool_]
 Numbers = npt.NDArray[np.int64]
@@ -29,8 +31,8 @@ ShapeKey = tuple[str, str, tuple[tuple[str, int], ...], tuple[str, ...], tuple[s
 class Shape:
     """Everything that is the same for identical asks, and which nodes may still take one.
 
-    `open` marks nodes that fitted when last looked at; `rank` (dispersed only) has their load as
-    last looked at. Both are put right when they turn out to be old.
+    `open` marks nodes that fitted when last looked at; one that turns out to be too full by now is
+    closed then. `handicap` (dispersed only) is infinite where a node is closed, else zero.
     """
 
     key: ShapeKey
@@ -38,17 +40,15 @@ class Shape:
     need_map: Mapping[str, int]
     usable: Mask
     open: Mask
-    rank: npt.NDArray[np.float64] | None
-    load_step: npt.NDArray[np.float64]
+    handicap: npt.NDArray[np.float64] | None
 
 
 class Room:
     """Free amounts of all nodes."""
 
     def __init__(self, nodes: Sequence[Node], seed: int) -> None:
-        self._slots = {
-            slot: i for i, slot in enumerate(sorted({s for n in nodes for s in n.capacity}))
-        }
+        names = sorted({slot for node in nodes for slot in node.capacity})
+        self._slots = {slot: column for column, slot in enumerate(names)}
         order = _fill_order(nodes, seed)
         self._nodes = [nodes[index] for index in order]
         self._index = np.array(order, np.int32)
@@ -58,10 +58,13 @@ class Room:
         self._shares = [1.0 / np.maximum(column, 1) for column in self._capacity]
         self._load = self._loads(occupied)
         self._reserved = np.zeros(len(nodes), np.bool_)
+        self._has_reserved = False
         self._usable: dict[object, Mask] = {}
         self._groups = np.array([node.group for node in self._nodes], dtype=object)
         self._architectures = np.array([node.architecture for node in self._nodes], dtype=object)
-        self._well = np.array([_illness(node) is None for node in self._nodes], np.bool_)
+        ills = [_illness(node) or "" for node in self._nodes]
+        self._illnesses = np.array(ills, dtype=object)
+        self._well = np.array([not ill for ill in ills], np.bool_)
 
     def _columns(self, maps: Sequence[Mapping[str, int]]) -> list[Numbers]:
         return [np.array([one.get(slot, 0) for one in maps], np.int64) for slot in self._slots]
@@ -74,21 +77,20 @@ class Room:
 
     def shape(self, key: ShapeKey) -> Shape:
         group, architecture, slots, designated, failed, is_concentrated = key
-        need = tuple((self._slots.get(slot, NOWHERE), amount) for slot, amount in slots if amount)
+        need = tuple([(self._slots.get(slot, NOWHERE), amount) for slot, amount in slots])
         usable = self._usable_for(group, architecture, designated)
-        if any(column == NOWHERE for column, _ in need):
-            usable = np.zeros(len(self._nodes), np.bool_)
         if failed:
             usable = self._without(usable, need, failed)
-        fits = usable & ~self._reserved if self._reserved.any() else usable.copy()
-        step = np.zeros(1)
+        fits = self._fitting(usable & ~self._reserved if self._has_reserved else usable, need)
+        handicap = None if is_concentrated else np.where(fits, 0.0, _FAR)
+        return Shape(key, need, dict(slots), usable, fits, handicap)
+
+    def _fitting(self, nodes: Mask, need: Sequence[tuple[int, int]]) -> Mask:
+        """Which of `nodes` have room for `need` now; a slot that no node has fits nowhere."""
+        fits = nodes & True
         for column, amount in need:
-            if column != NOWHERE:
-                fits &= self._free[column] >= amount
-                if not is_concentrated:
-                    step = step + self._shares[column] * amount
-        rank = None if is_concentrated else np.where(fits, self._load, _FAR)
-        return Shape(key, need, dict(slots), usable, fits, rank, step)
+            fits &= False if column == NOWHERE else self._free[column] >= amount
+        return fits
 
     def _usable_for(self, group: str, architecture: str, designated: tuple[str, ...]) -> Mask:
         key = (group, architecture, designated)
@@ -96,7 +98,7 @@ class Room:
         if mask is None:
             mask = self._well & (self._groups == group) & (self._architectures == architecture)
             if designated:
-                mask &= np.array([node.id in designated for node in self._nodes], np.bool_)
+                mask &= self._named(designated)
             self._usable[key] = mask
         return mask
 
@@ -104,7 +106,7 @@ class Room:
         self, usable: Mask, need: Sequence[tuple[int, int]], failed: tuple[str, ...]
     ) -> Mask:
         """Leave out nodes where it failed, as long as another one is large enough."""
-        others = usable & np.array([node.id not in failed for node in self._nodes], np.bool_)
+        others = usable & ~self._named(failed)
         return others if (others & self._large_enough(need)).any() else usable
 
     def _large_enough(self, need: Sequence[tuple[int, int]]) -> Mask:
@@ -117,59 +119,66 @@ class Room:
         """The node that shall take one more, or NOWHERE."""
         if not len(self._nodes):
             return NOWHERE
-        return self._pick_fullest(shape) if shape.rank is None else self._pick_emptiest(shape)
-
-    def _pick_fullest(self, shape: Shape) -> int:
+        misfits = 0
         while True:
-            node = int(shape.open.argmax())
+            node = self._best(shape)
             if not shape.open[node]:
                 return NOWHERE
             if self._fits(shape, node):
                 return node
-            shape.open[node] = False
+            misfits += 1
+            self._close(shape, node, look_at_all=misfits == MISFITS_MAX)
 
-    def _pick_emptiest(self, shape: Shape) -> int:
-        rank, load = shape.rank, self._load
-        assert rank is not None
-        while True:
-            node = int(rank.argmin())
-            known = rank[node]
-            if known == _FAR:
-                return NOWHERE
-            if not self._fits(shape, node):
-                rank[node] = _FAR
-                shape.open[node] = False
-            elif known != load[node]:
-                rank[node] = load[node]
-            else:
-                return node
+    def _close(self, shape: Shape, node: int, *, look_at_all: bool) -> None:
+        """Close a node that has become too full; after some of them it pays to look at all."""
+        if look_at_all:
+            shape.open = self._fitting(shape.open, shape.need)
+            if shape.handicap is not None:
+                shape.handicap = np.where(shape.open, 0.0, _FAR)
+            return
+        shape.open[node] = False
+        if shape.handicap is not None:
+            shape.handicap[node] = _FAR
+
+    def _best(self, shape: Shape) -> int:
+        """The first open node in the order of filling, or the emptiest; any node when none is."""
+        if shape.handicap is None:
+            return int(shape.open.argmax())
+        return int((self._load + shape.handicap).argmin())
 
     def _fits(self, shape: Shape, node: int) -> bool:
         return all(self._free[column][node] >= amount for column, amount in shape.need)
 
     def take(self, shape: Shape, node: int) -> int:
         """Place one on `node`; the node's index in the view."""
-        for column, amount in shape.need:
-            self._free[column][node] -= amount
-            self._load[node] += self._shares[column][node] * amount
+        self._change(shape, node, -1)
         return int(self._index[node])
+
+    def _change(self, shape: Shape, node: int, count: int) -> None:
+        load = 0.0
+        for column, amount in shape.need:
+            self._free[column][node] += amount * count
+            load += self._shares[column][node] * amount
+        # The order in which nodes are filled is fixed before, so only spreading asks for loads.
+        if shape.handicap is not None:
+            self._load[node] -= load * count
 
     def give_back(self, shape: Shape, node: int) -> None:
         """Undo `take`. What shapes remember must be forgotten then: room has grown."""
-        for column, amount in shape.need:
-            self._free[column][node] += amount
-            self._load[node] -= self._shares[column][node] * amount
+        self._change(shape, node, 1)
 
     def fill(self, shape: Shape, count: int) -> npt.NDArray[np.int32]:
         """Place up to `count` of one shape; the view's index of the node of each."""
         nodes = np.flatnonzero(shape.open)
         fitting = self._counts(shape, nodes, count)
         nodes, fitting = nodes[fitting > 0], fitting[fitting > 0]
-        if shape.rank is None:
+        if shape.handicap is None:
             portions = _fill_in_order(fitting, count)
         else:
-            steps = np.broadcast_to(shape.load_step, self._load.shape)[nodes]
-            portions = _fill_evenly(self._load[nodes], steps, fitting, count)
+            step = np.zeros(len(nodes))
+            for column, amount in shape.need:
+                step += self._shares[column][nodes] * amount
+            portions = _fill_evenly(self._load[nodes], step, fitting, count)
         for column, amount in shape.need:
             self._free[column][nodes] -= portions * amount
             self._load[nodes] += self._shares[column][nodes] * (portions * amount)
@@ -199,62 +208,62 @@ class Room:
         for column, amount in shape.need:
             np.minimum(nearest, self._free[column][able] / amount, out=nearest)
         best = np.argsort(-nearest, kind="stable")[:count]
+        self._has_reserved = True
         self._reserved[able[best]] = True
         return True
 
     def why_not(self, shape: Shape, kernel_count: int) -> WaitReason:
-        group = shape.key[0]
-        inside = np.flatnonzero(self._groups == group)
+        """Why no node takes one more now, with the number of nodes for each cause."""
+        inside = self._groups == shape.key[0]
         causes: dict[str, int] = {}
-        for index in inside.tolist():
-            cause = self._cause(shape, index)
-            causes[cause] = causes.get(cause, 0) + 1
-        slots = {slot: column for slot, column in self._slots.items() if slot in shape.need_map}
+        left = inside.copy()
+        for cause, mask in self._causes(shape):
+            count = int(np.count_nonzero(left & mask))
+            if count:
+                causes[cause] = count
+                left &= ~mask
+        if left.any():
+            causes[Cause.TAKEN_BY_SIBLINGS] = int(np.count_nonzero(left))
         usable = np.flatnonzero(shape.usable)
         have = {
-            slot: max(int(self._free[column][usable].max()), 0) if len(usable) else 0
-            for slot, column in slots.items()
+            slot: max(int(self._free[self._slots[slot]][usable].max()), 0) if len(usable) else 0
+            for slot in shape.need_map
+            if slot in self._slots
         }
         ever = bool((self._of_kind(shape) & self._large_enough(shape.need)).any())
         return no_room(
             shape.need_map,
             have,
             dict(sorted(causes.items())),
-            len(inside),
+            int(np.count_nonzero(inside)),
             can_ever_fit=ever,
             kernel_count=kernel_count,
         )
+
+    def _causes(self, shape: Shape) -> Iterator[tuple[str, Mask]]:
+        """What speaks against nodes, the gravest first: a node counts for the first that fits."""
+        _, architecture, _, designated, failed, _ = shape.key
+        for illness in sorted(set(self._illnesses) - {""}):
+            yield illness, self._illnesses == illness
+        yield Cause.WRONG_ARCHITECTURE, self._architectures != architecture
+        if designated:
+            yield Cause.NOT_DESIGNATED, ~self._named(designated)
+        if failed:
+            yield Cause.FAILED_BEFORE, self._named(failed) & ~shape.usable
+        yield Cause.RESERVED, self._reserved
+        for slot, amount in shape.need_map.items():
+            column = self._slots.get(slot)
+            lacking = np.ones(len(self._nodes), np.bool_)
+            yield f"not-enough-{slot}", lacking if column is None else self._free[column] < amount
+
+    def _named(self, names: tuple[str, ...]) -> Mask:
+        return np.array([node.id in names for node in self._nodes], np.bool_)
 
     def _of_kind(self, shape: Shape) -> Mask:
         """Nodes that would do if they were well and empty."""
         group, architecture, _, designated, _, _ = shape.key
         mask: Mask = (self._groups == group) & (self._architectures == architecture)
-        if designated:
-            mask = mask & np.array([node.id in designated for node in self._nodes], np.bool_)
-        return mask
-
-    def _cause(self, shape: Shape, index: int) -> str:
-        node = self._nodes[index]
-        _, architecture, _, designated, failed, _ = shape.key
-        if (illness := _illness(node)) is not None:
-            return illness
-        if node.architecture != architecture:
-            return Cause.WRONG_ARCHITECTURE
-        if designated and node.id not in designated:
-            return Cause.NOT_DESIGNATED
-        if not shape.usable[index] and node.id in failed:
-            return Cause.FAILED_BEFORE
-        if self._reserved[index]:
-            return Cause.RESERVED
-        lacking = self._lacking(shape, index)
-        return f"not-enough-{lacking}" if lacking else Cause.TAKEN_BY_SIBLINGS
-
-    def _lacking(self, shape: Shape, index: int) -> str:
-        for slot, amount in shape.need_map.items():
-            column = self._slots.get(slot)
-            if column is None or self._free[column][index] < amount:
-                return slot
-        return ""
+        return mask & self._named(designated) if designated else mask
 
 
 def _illness(node: Node) -> str | None:

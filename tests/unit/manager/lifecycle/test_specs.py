@@ -1,0 +1,50 @@
+"""What an agent is told about a kernel."""
+
+from typing import Any
+
+from backendai.manager.lifecycle.specs import make_spec, source_of
+
+
+def spec_of(hosts: list[str], **changes: Any) -> Any:
+    row: dict[str, Any] = {
+        "session_id": "s",
+        "name": "n",
+        "type": "batch",
+        "image": "python:3.11",
+        "digest": None,
+        "labels": {"ai.backend.runtime-path": "/usr/bin/python3"},
+        "is_local": True,
+        "architecture": "x86_64",
+        "requested_slots": {"cpu": "1"},
+        "shared_memory_bytes": 1,
+        "environ": {"A": "b"},
+        "startup_command": "run",
+        "bootstrap_script": None,
+        "cluster_role": "main",
+        "cluster_index": 1,
+        "cluster_hostname": "main1",
+        "access_key": "AK",
+        "email": "e",
+        "domain_name": "d",
+        "project": "p",
+        "preopen_ports": [8080],
+        **changes,
+    }
+    return make_spec(source_of(row, hosts))
+
+
+def test_a_single_kernel_has_no_network_of_its_own() -> None:
+    spec = spec_of(["main1"])
+    assert (spec.cluster_network, spec.cluster_hosts, spec.cluster_size) == ("", [], 1)
+    assert (spec.image_digest, spec.bootstrap_script) == ("", "")
+    assert spec.runtime_path == "/usr/bin/python3"
+    assert not spec.pull
+
+
+def test_only_the_main_kernel_of_a_cluster_runs_the_command() -> None:
+    hosts = ["main1", "sub1"]
+    assert spec_of(hosts).startup_command == "run"
+    sub = spec_of(hosts, cluster_role="sub", cluster_hostname="sub1", is_local=False)
+    assert sub.startup_command == ""
+    assert (sub.cluster_network, sub.cluster_hosts) == ("bai-s", hosts)
+    assert sub.pull
