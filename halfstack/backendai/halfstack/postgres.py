@@ -118,8 +118,10 @@ def _run(layout: Layout, argv: list[str], words: str) -> None:
         text=True,
         env={**os.environ, **_environment()},
         cwd=layout.data,
+        # An interrupt of the terminal would end single-user mode early and with status 0.
+        start_new_session=True,
     )
-    if done.returncode != 0:
+    if done.returncode != 0 or "ERROR:" in done.stderr:
         raise SetupFault(
             f"{Path(argv[0]).name} failed: {(done.stderr or done.stdout).strip()[-800:]}",
             _advise(done.stderr),
