@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any, Final
@@ -25,6 +25,7 @@ from backendai.common.http import make_app, serve
 from backendai.common.ids import SystemIds
 from backendai.common.loops import LoopHealth, supervise
 from backendai.common.rpc.curve import KeyPair, load_keypair
+from backendai.common.settings.checks import HostPort
 from backendai.common.streams import RedisHints, open_redis
 
 from .accounts.secretbox import SecretBox, load_secret_key
@@ -57,6 +58,7 @@ from .settings import ManagerSettings, ServiceSettings
 log = logs.get_logger(__name__)
 
 DRAIN_SECONDS: Final = 5.0
+REDIS_SECONDS: Final = 0.5
 SAVE_SECONDS: Final = 2.0
 LOG_FLUSH_SECONDS: Final = 0.5
 BEATS_MISSED_MAX: Final = 3
@@ -93,6 +95,32 @@ def run(settings: ManagerSettings) -> int:
 
 
 async def _serve(settings: ManagerSettings) -> None:
+    told = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, told.set)
+    async with run_manager(settings) as manager:
+        log.info("manager.started", address=str(manager.address), id=settings.manager.id)
+        await told.wait()
+    log.info("manager.stopped", id=settings.manager.id)
+
+
+@dataclass(frozen=True, slots=True)
+class Manager:
+    """A manager that serves and runs its loops."""
+
+    address: HostPort
+    services: Services
+    stores: Stores
+    core: Core
+
+
+@contextlib.asynccontextmanager
+async def run_manager(settings: ManagerSettings) -> AsyncIterator[Manager]:
+    """Run for as long as the context is open; a loop that fails unexpectedly ends it.
+
+    Raises ServerMisconfigured for what an operator has to mend first.
+    """
     own, clock = settings.manager, SystemClock()
     box = SecretBox(load_secret_key(own.secret_key_file))
     keypair = _rpc_keypair(own)
@@ -105,28 +133,23 @@ async def _serve(settings: ManagerSettings) -> None:
         access_log = AccessLog()
         app = make_manager_app(services, core.health, stores, settings, access_log)
         stack.enter_context(_pid_file(own))
+        await stack.enter_async_context(_running(stores, services, core, board, access_log, clock))
         address = await stack.enter_async_context(
             serve(app, own.service_addr, shutdown_seconds=DRAIN_SECONDS)
         )
-        log.info("manager.started", address=str(address), id=own.id)
-        await _run_until_told(settings, stores, services, core, board, access_log, clock)
-    log.info("manager.stopped", id=own.id)
+        yield Manager(address, services, stores, core)
 
 
-async def _run_until_told(
-    settings: ManagerSettings,
+@contextlib.asynccontextmanager
+async def _running(
     stores: Stores,
     services: Services,
     core: Core,
     board: HintBoard,
     access_log: AccessLog,
     clock: Clock,
-) -> None:
-    """Run every loop; one that fails unexpectedly ends the daemon, a signal ends it in peace."""
-    told = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, told.set)
+) -> AsyncIterator[None]:
+    """All loops of the daemon in one group, named."""
     dsn = stores.database.engine.url.set(drivername="postgresql").render_as_string(False)
     background = {
         "core": core.run(),
@@ -143,9 +166,11 @@ async def _run_until_told(
         for name, (step, period) in periodic.items():
             looped = supervise(name, step, period_seconds=period, clock=clock, health=core.health)
             running.append(tasks.create_task(looped, name=name))
-        await told.wait()
-        for task in running:
-            task.cancel()
+        try:
+            yield
+        finally:
+            for task in running:
+                task.cancel()
 
 
 def make_manager_app(
@@ -186,7 +211,8 @@ async def _open_stores(
 ) -> Stores:
     database = open_database(settings.db, f"manager:{settings.manager.id}")
     stack.push_async_callback(database.close)
-    redis = open_redis(settings.redis)
+    # A request does not wait long for a store that only counts it.
+    redis = open_redis(settings.redis, timeout_seconds=REDIS_SECONDS, retries=0)
     stack.push_async_callback(redis.aclose)
     hints = RedisHints(settings.redis, clock)
     stack.push_async_callback(hints.close)

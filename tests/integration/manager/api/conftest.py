@@ -1,0 +1,260 @@
+"""A manager in this process on real stores, two tenants, and an agent that does as it is told."""
+
+import asyncio
+import itertools
+import json
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+import sqlalchemy as sa
+
+from backendai.common.etcd import EtcdStore
+from backendai.common.settings.load import check_settings
+from backendai.manager.accounts.fixture import check_fixture, load_fixture
+from backendai.manager.accounts.secretbox import SecretBox, load_secret_key, write_secret_key
+from backendai.manager.app import Manager, run_manager
+from backendai.manager.db.engine import open_database
+from backendai.manager.db.schema import upgrade
+from backendai.manager.settings import ManagerSettings
+from tests.integration.manager.api.caller import Caller, until
+from tests.integration.manager.api.scripted import IMAGES, ScriptedAgent
+
+_names = itertools.count(1)
+
+FIXTURE: dict[str, Any] = {
+    "keypair_policies": [
+        {"name": "default", "max_concurrent_sessions": 100, "max_containers_per_session": 4},
+        {
+            "name": "small",
+            "max_concurrent_sessions": 2,
+            "default_for_unspecified": "LIMITED",
+            "total_resource_slots": {"cpu": "2", "mem": "4g"},
+        },
+    ],
+    "user_policies": [{"name": "default"}],
+    "project_policies": [{"name": "default"}],
+    "resource_presets": [
+        {"name": "small", "resource_slots": {"cpu": "1", "mem": "1g"}, "shared_memory": "64m"}
+    ],
+    "domains": [{"name": "default"}, {"name": "other"}],
+    "projects": [
+        {"name": "default", "domain_name": "default", "resource_policy": "default"},
+        {"name": "default", "domain_name": "other", "resource_policy": "default"},
+    ],
+    "users": [
+        {
+            "email": f"{name}@example.com",
+            "username": name,
+            "password": f"password of {name}",
+            "domain_name": domain,
+            "role": role,
+            "resource_policy": "default",
+            "main_access_key": f"AK{name.upper()}",
+            "projects": ["default"],
+        }
+        for name, domain, role in (
+            ("alice", "default", "user"),
+            ("bob", "default", "user"),
+            ("carol", "default", "admin"),
+            ("root", "default", "superadmin"),
+            ("mallory", "other", "admin"),
+            ("tiny", "default", "user"),
+            ("eve", "default", "monitor"),
+        )
+    ],
+    "keypairs": [
+        {
+            "access_key": f"AK{name.upper()}",
+            "secret_key": f"secret-of-{name}",
+            "user": f"{name}@example.com",
+            "resource_policy": "small" if name == "tiny" else "default",
+            "rate_limit": 100000,
+            "is_admin": name in ("carol", "root", "mallory"),
+        }
+        for name in ("alice", "bob", "carol", "root", "mallory", "tiny", "eve")
+    ],
+    "resource_groups": [{"name": "default", "domains": ["default", "other"]}],
+    "images": [
+        {
+            "name": "python:3.11",
+            "architecture": "x86_64",
+            "aliases": ["py"],
+            "labels": {
+                "ai.backend.resource.min.cpu": "1",
+                "ai.backend.resource.min.mem": "64m",
+                "ai.backend.resource.preferred.shmem": "32m",
+            },
+        },
+        {"name": "cr.example.com/stable/shell:1.0", "architecture": "x86_64"},
+    ],
+}
+
+
+@pytest.fixture(scope="module")
+def module_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("manager")
+    write_secret_key(path / "secret.key")
+    return path
+
+
+@pytest.fixture(scope="module")
+def settings(
+    module_dir: Path, postgres_dsn: str, redis_url: str, etcd_addr: str
+) -> ManagerSettings:
+    """Settings of a manager on a database that is migrated and filled."""
+    made = make_settings(module_dir, postgres_dsn, redis_url, etcd_addr)
+    with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
+        runner.run(_prepare(made))
+    return made
+
+
+def make_settings(folder: Path, dsn: str, redis_url: str, etcd_addr: str) -> ManagerSettings:
+    database, redis = sa.make_url(dsn), sa.make_url(redis_url)
+    data = {
+        "etcd": {"namespace": f"test-{uuid.uuid4().hex[:8]}", "addr": etcd_addr},
+        "db": {
+            "addr": {"host": database.host, "port": database.port},
+            "name": database.database,
+            "user": database.username,
+            "password": database.password or "",
+            "pool-size": 4,
+        },
+        "redis": {
+            "addr": {"host": redis.host, "port": redis.port},
+            "password": redis.password or "",
+            "db": int(redis.database or 0),
+        },
+        "manager": {
+            "service-addr": {"host": "127.0.0.1", "port": 0},
+            "secret-key-file": str(folder / "secret.key"),
+        },
+    }
+    return check_settings(ManagerSettings, data, "test")
+
+
+async def _prepare(settings: ManagerSettings) -> None:
+    database = open_database(settings.db, "test")
+    box = SecretBox(load_secret_key(settings.manager.secret_key_file))
+    rows = check_fixture(json.loads(json.dumps(FIXTURE)))
+    try:
+        await upgrade(database)
+        await database.transact(lambda connection: load_fixture(connection, rows, box))
+    finally:
+        await database.close()
+
+
+@pytest.fixture
+async def manager(settings: ManagerSettings) -> AsyncIterator[Manager]:
+    async with started(settings) as running:
+        await running.stores.redis.flushdb()
+        yield running
+
+
+@asynccontextmanager
+async def started(settings: ManagerSettings) -> AsyncIterator[Manager]:
+    """A manager in a task of its own: a fixture is set up and torn down by different ones."""
+    told = asyncio.Event()
+    ready: asyncio.Future[Manager] = asyncio.get_running_loop().create_future()
+
+    async def run() -> None:
+        async with run_manager(settings) as running:
+            ready.set_result(running)
+            await told.wait()
+
+    task = asyncio.create_task(run())
+    await asyncio.wait((task, ready), return_when=asyncio.FIRST_COMPLETED)
+    if task.done():
+        await task
+    yield ready.result()
+    told.set()
+    await task
+
+
+@pytest.fixture
+async def http() -> AsyncIterator[aiohttp.ClientSession]:
+    timeout = aiohttp.ClientTimeout(total=60)
+    async with aiohttp.ClientSession(timeout=timeout) as session:
+        yield session
+
+
+@pytest.fixture
+def as_user(manager: Manager, http: aiohttp.ClientSession) -> Callable[[str], Caller]:
+    """`as_user("alice")` asks with that user's keypair."""
+
+    def make(name: str) -> Caller:
+        return Caller(http, manager.address, f"AK{name.upper()}", f"secret-of-{name}")
+
+    return make
+
+
+@pytest.fixture
+def alice(as_user: Callable[[str], Caller]) -> Caller:
+    return as_user("alice")
+
+
+@pytest.fixture
+def bob(as_user: Callable[[str], Caller]) -> Caller:
+    return as_user("bob")
+
+
+@pytest.fixture
+def nobody(alice: Caller) -> Caller:
+    return alice.but(access_key=None)
+
+
+@pytest.fixture
+async def agent(manager: Manager, settings: ManagerSettings) -> AsyncIterator[ScriptedAgent]:
+    """A node that the manager has found."""
+    scripted = ScriptedAgent(f"i-{uuid.uuid4().hex[:8]}")
+    etcd: EtcdStore = manager.stores.etcd
+    await scripted.start(etcd)
+    status = sa.text("select status from agents where id = :id")
+
+    async def is_alive() -> bool:
+        async with manager.stores.database.begin() as connection:
+            return await connection.scalar(status, {"id": scripted.agent_id}) == "ALIVE"
+
+    await until(is_alive)
+    yield scripted
+    await scripted.stop()
+    await etcd.delete(f"nodes/agents/{scripted.agent_id}")
+    async with manager.stores.database.begin() as connection:
+        # The next test's node is the only one that is there.
+        await connection.execute(
+            sa.text("update agents set schedulable = false where id = :id"),
+            {"id": scripted.agent_id},
+        )
+
+
+@pytest.fixture
+def name() -> str:
+    return f"session-{next(_names)}"
+
+
+def body_of(name: str, **more: Any) -> dict[str, Any]:
+    """A create request as the official client sends it."""
+    config = more.pop("config", {})
+    return {
+        "name": name,
+        "image": IMAGES[0],
+        "enqueueOnly": False,
+        "maxWaitSeconds": 20,
+        "config": {"resources": {"cpu": "1", "mem": "256m"}, **config},
+        **more,
+    }
+
+
+@pytest.fixture
+def create() -> Callable[..., Awaitable[dict[str, Any]]]:
+    async def run(caller: Caller, name: str, **more: Any) -> dict[str, Any]:
+        answer = await caller.ask("POST", "/session", body_of(name, **more))
+        assert answer.status == 201, answer.body
+        made: dict[str, Any] = answer.json
+        return made
+
+    return run

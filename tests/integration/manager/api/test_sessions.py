@@ -1,0 +1,321 @@
+"""The life of a session over REST: who may, create, look, end, restart, rename."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from backendai.common.contracts.agent import KernelState, ResourceUse
+from backendai.manager.app import Manager
+from tests.integration.manager.api.caller import Caller, until
+from tests.integration.manager.api.conftest import body_of
+from tests.integration.manager.api.scripted import ScriptedAgent
+
+Create = Callable[..., Awaitable[dict[str, Any]]]
+
+ROUTES = [
+    ("POST", "/session", {"name": "nobodys", "image": "python:3.11"}),
+    ("GET", "/session/{s}", None),
+    ("PATCH", "/session/{s}", None),
+    ("DELETE", "/session/{s}", None),
+    ("POST", "/session/{s}/rename?name=renamed", None),
+    ("GET", "/session/{s}/status-history", None),
+    ("GET", "/session/{s}/why", None),
+    ("GET", "/session/{s}/abusing-report", None),
+    ("GET", "/session/{s}/dependency-graph", None),
+    ("GET", "/session/{s}/direct-access-info", None),
+    ("GET", "/session/_/match?id=00", None),
+]
+
+
+@pytest.mark.parametrize(("verb", "path", "body"), ROUTES)
+async def test_no_credential_is_refused(nobody: Caller, verb: str, path: str, body: Any) -> None:
+    answer = await nobody.ask(verb, path.format(s="some-session"), body)
+    assert (answer.status, answer.slug) == (401, "auth-failed")
+
+
+@pytest.mark.parametrize(("verb", "path", "body"), ROUTES)
+async def test_a_wrong_signature_is_refused(alice: Caller, verb: str, path: str, body: Any) -> None:
+    answer = await alice.but(secret_key="wrong").ask(verb, path.format(s="some-session"), body)
+    assert (answer.status, answer.slug) == (401, "auth-failed")
+
+
+@pytest.mark.parametrize(("verb", "path", "body"), ROUTES)
+async def test_an_expired_date_is_refused(alice: Caller, verb: str, path: str, body: Any) -> None:
+    late = alice.but(shift=timedelta(minutes=-15, seconds=-2))
+    answer = await late.ask(verb, path.format(s="some-session"), body)
+    assert (answer.status, answer.slug) == (400, "invalid-auth-params")
+
+
+@pytest.mark.parametrize(("verb", "path", "body"), [r for r in ROUTES if "{s}" in r[1]])
+async def test_sessions_of_others_are_not_there(
+    alice: Caller, bob: Caller, create: Create, name: str, verb: str, path: str, body: Any
+) -> None:
+    made = await create(alice, name, enqueueOnly=True)
+    for reference in (name, made["sessionId"]):
+        answer = await bob.ask(verb, path.format(s=reference), body)
+        assert (answer.status, answer.slug) == (404, "object-not-found")
+    owned = path.format(s=name) + ("&" if "?" in path else "?") + "owner_access_key=AKALICE"
+    assert (await bob.ask(verb, owned, body)).status == 403
+    assert (await alice.ask("DELETE", f"/session/{name}")).status == 200
+
+
+async def test_a_create_waits_until_it_runs(
+    alice: Caller, agent: ScriptedAgent, create: Create, name: str
+) -> None:
+    made = await create(alice, name)
+    assert made["status"] == "RUNNING"
+    assert made["created"] is True
+    assert made["servicePorts"][0]["name"] == "jupyter"
+    again = await create(alice, name)
+    assert (again["sessionId"], again["created"]) == (made["sessionId"], False)
+    refused = await alice.ask("POST", "/session", body_of(name, reuseIfExists=False))
+    assert (refused.status, refused.slug) == (400, "session-already-exists")
+    assert refused.json["data"]["existingSessionId"] == made["sessionId"]
+    other = await alice.ask(
+        "POST", "/session", body_of(name, image="cr.example.com/stable/shell:1.0")
+    )
+    assert other.slug == "session-already-exists"
+    spec = agent.asked_of("ensure")[0].spec
+    assert spec.slots == {"cpu": "1", "mem": "268435456"}
+    assert spec.shared_memory_bytes == 32 * 1024 * 1024
+
+
+async def test_a_create_that_waits_too_long_says_so(
+    alice: Caller, agent: ScriptedAgent, create: Create, name: str
+) -> None:
+    agent.holds = True
+    made = await create(alice, name, maxWaitSeconds=1)
+    assert made["status"] == "TIMEOUT"
+    agent.release()
+    assert (await create(alice, name))["status"] == "RUNNING"
+
+
+async def test_info_and_history_tell_what_happened(
+    alice: Caller, agent: ScriptedAgent, create: Create, name: str
+) -> None:
+    made = await create(alice, name, config={"environ": {"A": "B"}})
+    info = (await alice.ask("GET", f"/session/{made['sessionId']}")).json
+    assert info["status"] == "RUNNING"
+    assert info["image"] == info["lang"] == "python:3.11"
+    assert info["environ"] == "{'A': 'B'}"
+    assert info["containerId"].startswith("container-")
+    by_status = (await alice.ask("GET", f"/session/{name}/status-history")).json["result"]
+    assert {"pending", "scheduled", "running"} <= by_status.keys()
+    lines = (await alice.ask("GET", f"/session/{name}/status-history?full=1")).json["history"]
+    assert [line["to"] for line in lines if line["kernel_id"] is None][-1] == "RUNNING"
+    why = (await alice.ask("GET", f"/session/{name}/why")).json
+    assert why["text"] == "It runs."
+
+
+async def test_a_waiting_session_tells_why(alice: Caller, create: Create, name: str) -> None:
+    await create(alice, name, enqueueOnly=True)
+
+    async def reason() -> Any:
+        return (await alice.ask("GET", f"/session/{name}/why")).json["waiting"]
+
+    waiting = await until(reason)
+    assert waiting["rule"]
+    assert waiting["detail"]
+    assert (await alice.ask("DELETE", f"/session/{name}")).json == {"stats": {}}
+    dead = (await alice.ask("GET", f"/session/{name}/why")).json
+    assert dead["status"] == "CANCELLED"
+
+
+async def test_an_end_frees_the_name_and_tells_the_use(
+    alice: Caller, agent: ScriptedAgent, create: Create, name: str, manager: Manager
+) -> None:
+    agent.use = ResourceUse(cpu_used_milliseconds=1500.0, memory_bytes=1024, memory_bytes_max=2048)
+    made = await create(alice, name)
+    agent._tell()
+    measured = sa.text("select last_use from kernels where session_id = :id")
+
+    async def is_measured() -> bool:
+        async with manager.stores.database.begin() as connection:
+            return bool(await connection.scalar(measured, {"id": made["sessionId"]}))
+
+    await until(is_measured)
+    answer = await alice.ask("DELETE", f"/session/{name}")
+    stats = answer.json["stats"]
+    assert stats["version"] == 2
+    assert stats["status"] == "terminated"
+    assert stats["cpu_used"]["current"] == "1500"
+    assert stats["mem"]["stats.max"] == "2048"
+    assert (await alice.ask("GET", f"/session/{name}")).status == 404
+    fresh = await create(alice, name)
+    assert fresh["created"] is True
+    assert fresh["sessionId"] != made["sessionId"]
+
+
+async def test_only_force_ends_what_is_being_made(
+    alice: Caller, agent: ScriptedAgent, create: Create, name: str
+) -> None:
+    agent.holds = True
+    await create(alice, name, enqueueOnly=True)
+
+    async def is_preparing() -> bool:
+        info = await alice.ask("GET", f"/session/{name}")
+        return bool(info.json["status"] == "PREPARING")
+
+    await until(is_preparing)
+    refused = await alice.ask("DELETE", f"/session/{name}")
+    assert (refused.status, refused.slug) == (403, "generic-forbidden")
+    assert (await alice.ask("DELETE", f"/session/{name}?forced=true")).status == 200
+    assert (await alice.ask("GET", f"/session/{name}")).status == 404
+
+
+async def test_a_recursive_end_takes_the_dependents_too(
+    alice: Caller, agent: ScriptedAgent, create: Create, name: str
+) -> None:
+    first = await create(alice, name)
+    agent.holds = True
+    await create(alice, f"{name}-b", dependencies=[name], enqueueOnly=True)
+    await create(alice, f"{name}-c", dependencies=[f"{name}-b"], enqueueOnly=True)
+    tree = (await alice.ask("GET", f"/session/{name}-c/dependency-graph")).json
+    assert tree["depends_on"][0]["depends_on"][0]["session_id"] == first["sessionId"]
+    assert tree["status"].startswith("KernelStatus.")
+    results = (await alice.ask("DELETE", f"/session/{name}?recursive=true")).json
+    assert len(results) == 3
+    for each in (name, f"{name}-b", f"{name}-c"):
+        assert (await alice.ask("GET", f"/session/{each}")).status == 404
+
+
+async def test_a_missing_dependency_is_named(alice: Caller, name: str) -> None:
+    answer = await alice.ask("POST", "/session", body_of(name, dependencies=["nothere"]))
+    assert answer.status == 404
+    assert "nothere" in answer.json["msg"]
+
+
+async def test_a_restart_gives_a_new_generation(
+    alice: Caller, agent: ScriptedAgent, create: Create, name: str
+) -> None:
+    await create(alice, name)
+    assert (await alice.ask("PATCH", f"/session/{name}")).status == 204
+    info = (await alice.ask("GET", f"/session/{name}")).json
+    assert info["status"] == "RUNNING"
+    generations = {request.generation for request in agent.asked_of("ensure")}
+    assert len(generations) >= 2
+
+
+async def test_a_restart_needs_a_running_session(alice: Caller, create: Create, name: str) -> None:
+    await create(alice, name, enqueueOnly=True)
+    assert (await alice.ask("PATCH", f"/session/{name}")).status == 409
+    await alice.ask("DELETE", f"/session/{name}")
+
+
+async def test_a_rename_is_refused_where_the_name_is_taken(
+    alice: Caller, create: Create, name: str
+) -> None:
+    await create(alice, name, enqueueOnly=True)
+    await create(alice, f"{name}-x", enqueueOnly=True)
+    taken = await alice.ask("POST", f"/session/{name}/rename?name={name}-x")
+    assert taken.slug == "session-already-exists"
+    bad = await alice.ask("POST", f"/session/{name}/rename?name=-rf")
+    assert bad.slug == "invalid-api-params"
+    assert (await alice.ask("POST", f"/session/{name}/rename?name={name}-y")).status == 204
+    assert (await alice.ask("GET", f"/session/{name}-y")).status == 200
+    for each in (f"{name}-x", f"{name}-y"):
+        await alice.ask("DELETE", f"/session/{each}")
+
+
+async def test_ids_match_by_prefix(alice: Caller, bob: Caller, create: Create, name: str) -> None:
+    made = await create(alice, name, enqueueOnly=True)
+    prefix = made["sessionId"][:8]
+    found = (await alice.ask("GET", f"/session/_/match?id={prefix}")).json["matches"]
+    assert [each["id"] for each in found] == [made["sessionId"]]
+    assert (await bob.ask("GET", f"/session/_/match?id={prefix}")).json["matches"] == []
+    await alice.ask("DELETE", f"/session/{name}")
+
+
+async def test_admins_act_for_others_of_their_domain_only(
+    as_user: Callable[[str], Caller], alice: Caller, create: Create, name: str
+) -> None:
+    made = await create(alice, name, enqueueOnly=True)
+    path = f"/session/{name}?owner_access_key=AKALICE"
+    assert (await as_user("mallory").ask("GET", path)).status == 403
+    assert (await as_user("mallory").ask("GET", f"/session/{made['sessionId']}")).status == 404
+    assert (await as_user("carol").ask("GET", path)).status == 200
+    assert (await as_user("root").ask("GET", f"/session/{made['sessionId']}")).status == 200
+    over = await as_user("carol").ask("GET", f"/session/{name}?owner_access_key=AKROOT")
+    assert over.status == 403
+    assert (await as_user("root").ask("DELETE", path)).status == 200
+
+
+async def test_a_monitor_only_looks(as_user: Callable[[str], Caller], name: str) -> None:
+    assert (await as_user("eve").ask("POST", "/session", body_of(name))).status == 401
+    assert (await as_user("eve").ask("GET", f"/session/{name}")).status == 404
+
+
+async def test_the_same_token_makes_one_session(alice: Caller, create: Create, name: str) -> None:
+    token = {"X-BackendAI-Client-Token": f"token-{name}"}
+    body = body_of(name, enqueueOnly=True)
+    answers = await asyncio.gather(
+        *(alice.ask("POST", "/session", body, headers=token) for _ in range(20))
+    )
+    assert {answer.status for answer in answers} == {201}
+    assert len({answer.json["sessionId"] for answer in answers}) == 1
+    assert sum(answer.json["created"] for answer in answers) == 1
+    other = await alice.ask("POST", "/session", body_of(f"{name}-z"), headers=token)
+    assert (other.status, other.slug) == (422, "client-token-reused")
+    await alice.ask("DELETE", f"/session/{name}")
+
+
+async def test_one_name_makes_one_session(alice: Caller, name: str) -> None:
+    body = body_of(name, enqueueOnly=True, reuseIfExists=False)
+    answers = await asyncio.gather(*(alice.ask("POST", "/session", body) for _ in range(20)))
+    assert sorted(answer.status for answer in answers) == [201] + [400] * 19
+    await alice.ask("DELETE", f"/session/{name}")
+
+
+async def test_no_more_run_than_the_policy_allows(
+    as_user: Callable[[str], Caller], agent: ScriptedAgent, name: str
+) -> None:
+    tiny = as_user("tiny")
+    bodies = [body_of(f"{name}-{index}", enqueueOnly=True) for index in range(10)]
+    answers = await asyncio.gather(*(tiny.ask("POST", "/session", body) for body in bodies))
+    assert {answer.status for answer in answers} == {201}
+    query = 'query { compute_session_list(limit: 20, offset: 0, status: "%s") { total_count } }'
+
+    async def two_run() -> bool:
+        found = await tiny.graph(query % "RUNNING")
+        return bool(found["data"]["compute_session_list"]["total_count"] == 2)
+
+    await until(two_run)
+    pending = await tiny.graph(query % "PENDING")
+    assert pending["data"]["compute_session_list"]["total_count"] == 8
+    for index in reversed(range(10)):
+        await tiny.ask("DELETE", f"/session/{name}-{index}?forced=true")
+
+
+async def test_a_cluster_is_made_whole(
+    alice: Caller, agent: ScriptedAgent, create: Create, name: str
+) -> None:
+    made = await create(alice, name, clusterSize=3)
+    hosts = [request.spec.cluster_hostname for request in agent.asked_of("ensure")]
+    assert sorted(set(hosts)) == ["main1", "sub1", "sub2"]
+    found = await alice.graph(
+        "query($id: UUID!) { compute_session(id: $id) {"
+        " cluster_size containers { cluster_role cluster_hostname status } } }",
+        id=made["sessionId"],
+    )
+    containers = found["data"]["compute_session"]["containers"]
+    assert [each["cluster_hostname"] for each in containers] == ["main1", "sub1", "sub2"]
+
+
+async def test_a_batch_session_reports_its_end(
+    alice: Caller, agent: ScriptedAgent, create: Create, name: str
+) -> None:
+    made = await create(alice, name, type="batch", startupCommand="echo 1")
+    kernel = next(iter(agent.kernels))
+    assert agent.asked_of("ensure")[0].spec.startup_command == "echo 1"
+    agent.change(kernel, state=KernelState.EXITED, exit_code=3, reason="task-failed")
+    query = "query($id: UUID!) { compute_session(id: $id) { status result status_info } }"
+
+    async def ended() -> Any:
+        found = (await alice.graph(query, id=made["sessionId"]))["data"]["compute_session"]
+        return found if found["status"] == "TERMINATED" else None
+
+    assert (await until(ended))["result"] == "FAILURE"
