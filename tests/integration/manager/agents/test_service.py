@@ -1,0 +1,106 @@
+"""Nodes as administrators see them."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from decimal import Decimal
+
+import pytest
+import pytest_asyncio
+
+from backendai.common.contracts.agent import ImageReport
+from backendai.common.faults import AgentNotFound, ResourceGroupNotFound
+from backendai.common.ids import AgentId, SystemIds
+from backendai.manager.agents import store
+from backendai.manager.agents.service import AgentService
+from backendai.manager.db.engine import Database
+from backendai.manager.lifecycle.postgres import PostgresStore
+from tests.integration.manager.lifecycle.test_store_contract import contact, report
+from tests.integration.manager.world import add_agent, fetch, open_world
+
+
+@pytest_asyncio.fixture
+async def database(make_database: Callable[[str | None], str]) -> AsyncIterator[Database]:
+    database = await open_world(await asyncio.to_thread(make_database, None))
+    yield database
+    await database.close()
+
+
+async def test_a_node_shows_its_room(database: Database) -> None:
+    await add_agent(database, "a1", {"cpu": "4"})
+    service = AgentService(database)
+    (node,) = await service.list_nodes()
+    assert node.capacity == {"cpu": Decimal(4)}
+    assert node.occupied == {}
+    assert (await service.get_node(AgentId("a1"))).row.id == "a1"
+
+
+async def test_an_unknown_node_is_not_found(database: Database) -> None:
+    service = AgentService(database)
+    with pytest.raises(AgentNotFound):
+        await service.get_node(AgentId("nobody"))
+    with pytest.raises(AgentNotFound):
+        await service.set_schedulable(AgentId("nobody"), False)
+
+
+async def test_a_closed_node_takes_nothing(database: Database) -> None:
+    await add_agent(database, "a1", {"cpu": "4"})
+    service = AgentService(database)
+    await service.set_schedulable(AgentId("a1"), False)
+    (node,) = (await PostgresStore(database, SystemIds()).load_view()).nodes
+    assert not node.is_schedulable
+
+
+async def test_a_node_of_an_unknown_group_is_refused(database: Database) -> None:
+    core = PostgresStore(database, SystemIds())
+    with pytest.raises(ResourceGroupNotFound):
+        await core.record_report(contact("a1"), report("a1", resource_group="nowhere"))
+    assert await core.list_agents() == []
+
+
+async def test_images_of_nodes_become_known_and_stay_in_step(database: Database) -> None:
+    core = PostgresStore(database, SystemIds())
+    names = ("registry.example:5000/project/python:3.11", "busybox")
+    images = [
+        ImageReport(name=name, digest="sha256:1", architecture="x86_64", size_bytes=5)
+        for name in names
+    ]
+    await core.record_report(contact("a1"), report("a1", images=images))
+    rows = await fetch(database, "SELECT name, registry, tag, is_local FROM images ORDER BY name")
+    assert rows == [
+        ("busybox", "", "latest", True),
+        (names[0], "registry.example:5000", "3.11", True),
+    ]
+    await core.record_report(contact("a1"), report("a1", images=images[:1]))
+    assert len(await fetch(database, "SELECT 1 FROM image_agents")) == 1
+    assert len(await fetch(database, "SELECT 1 FROM images")) == 2
+
+
+async def test_a_registered_image_keeps_its_labels(database: Database) -> None:
+    await fetch(
+        database,
+        "INSERT INTO images (id, name, architecture, labels, is_local) "
+        "VALUES (gen_random_uuid(), 'busybox', 'x86_64', '{\"kept\": \"yes\"}', false) RETURNING 1",
+    )
+    image = ImageReport(
+        name="busybox", digest="d", architecture="x86_64", size_bytes=9, labels={"told": "no"}
+    )
+    core = PostgresStore(database, SystemIds())
+    await core.record_report(contact("a1"), report("a1", images=[image]))
+    rows = await fetch(database, "SELECT labels, size_bytes FROM images")
+    assert rows == [({"kept": "yes"}, 9)]
+
+
+async def test_a_silence_begins_probation_anew(database: Database) -> None:
+    await add_agent(database, "a1", {"cpu": "4"}, instance="life-1")
+    await fetch(
+        database,
+        "UPDATE agents SET last_seen_at = now() - interval '20 s', "
+        "steady_since = now() - interval '1 h' RETURNING 1",
+    )
+    async with database.begin() as conn:
+        assert await store.hear(conn, AgentId("a1"), 15, "life-1")
+    async with database.begin() as conn:
+        row = await store.find_agent(conn, AgentId("a1"))
+    assert row is not None
+    assert row.silent_seconds < 5
+    assert row.steady_seconds < 5
