@@ -64,12 +64,21 @@ class Launcher:
         async with self._slots:
             self._note(desire, KernelState.PREPARING)
             profile = await self._prepare(desire, spec, image)
-            return await self.start(desire, await self._create(desire, profile))
+            container_id = await self._create(desire, profile)
+            await self._begin(desire, container_id)
+        return await self._follow(desire, container_id)
 
     async def start(self, desire: Desire, container_id: str) -> str:
         """Start a container that was made, and wait for its runner; its id."""
+        async with self._slots:
+            await self._begin(desire, container_id)
+        return await self._follow(desire, container_id)
+
+    async def _begin(self, desire: Desire, container_id: str) -> None:
         self._note(desire, KernelState.PREPARING, container_id=container_id)
         await _whole(self._node.backend.start(container_id), "engine.start")
+
+    async def _follow(self, desire: Desire, container_id: str) -> str:
         # Put on record while the runner comes up: who is told of a running kernel must be able to
         # rely on its never being made a second time.
         recording = asyncio.create_task(self._note_launched(desire), name="desire.launched")

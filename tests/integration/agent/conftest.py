@@ -40,6 +40,7 @@ from backendai.kernel.bundle import build_bundle
 
 WAIT_SECONDS = 40.0
 ASKED_AGAIN_MAX = 2
+LOST_SECONDS = 5.0
 MIB = 2**20
 
 
@@ -158,8 +159,12 @@ class Node:
         return self.peer
 
     async def observe(self, after: int = 0, instance: str = "", wait: float = 0.0) -> AgentReport:
+        """The agent's report; asked again when an agent that died took the question with it."""
         peer = await self.connect()
-        return await peer.ask(OBSERVE, Observe(instance=instance, after=after, wait_seconds=wait))
+        question = Observe(instance=instance, after=after, wait_seconds=wait)
+        while True:
+            with contextlib.suppress(AgentTimeout):
+                return await peer.ask(OBSERVE, question, timeout_seconds=wait + LOST_SECONDS)
 
     async def until(
         self, is_so: Callable[[AgentReport], bool], seconds: float = WAIT_SECONDS
