@@ -133,7 +133,8 @@ class Supervisor:
             else:
                 self._desires[order.kernel_id] = verdict.desire
         self.wake.hint()
-        report = self._ledger.get(order.kernel_id)
+        # One that is long gone has left the report; its record still knows.
+        report = self._ledger.get(order.kernel_id) or self._records[order.kernel_id].outcome
         if report is None:
             raise InternalError(f"kernel {order.kernel_id} has an order and no report")
         return report

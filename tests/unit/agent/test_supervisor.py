@@ -13,7 +13,8 @@ from backendai.agent.exits import ExitFacts
 from backendai.agent.faults import BadOrder, StaleGeneration
 from backendai.agent.ledger import Ledger
 from backendai.agent.node import Node
-from backendai.agent.supervisor import Supervisor
+from backendai.agent.supervisor import GONE_REPORT_SECONDS, TOMBSTONE_SECONDS, Supervisor
+from backendai.common.clock import FakeClock
 from backendai.common.contracts.agent import (
     Desired,
     EnsureKernel,
@@ -91,6 +92,21 @@ async def test_a_repeated_order_makes_nothing_twice(tmp_path: Path, backend: Fak
             await supervisor.ensure(order())
             await supervisor.step()
         assert backend.calls == ["create", "start"]
+
+
+async def test_what_is_long_gone_is_still_gone(tmp_path: Path, backend: FakeBackend) -> None:
+    ledger, clock = Ledger(), FakeClock()
+    node = make_node(tmp_path, backend, ledger, clock)
+    async with supervised(node, ledger) as supervisor:
+        await supervisor.ensure(order(None))
+        await until(ledger, KernelState.GONE)
+        clock.shift(GONE_REPORT_SECONDS + 1)
+        await supervisor.step()
+        assert ledger.kernels() == []
+        assert (await supervisor.ensure(order())).state is KernelState.GONE
+        clock.shift(TOMBSTONE_SECONDS + 1)
+        await supervisor.step()
+        assert await node.store.load() == []
 
 
 async def test_an_end_is_reported_and_not_repaired(tmp_path: Path, backend: FakeBackend) -> None:
