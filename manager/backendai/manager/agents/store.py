@@ -63,6 +63,14 @@ async def find_agent(
     return None if found is None else _row(found._mapping)
 
 
+async def lock_agents(conn: AsyncConnection, agent_ids: Sequence[AgentId]) -> list[AgentRow]:
+    """Lock nodes until the transaction ends, in the order of their ids as every locker does."""
+    found = await conn.execute(
+        sa.select(*_COLUMNS).where(_a.id.in_(agent_ids)).order_by(_a.id).with_for_update()
+    )
+    return [_row(row._mapping) for row in found]
+
+
 async def load_capacities(conn: AsyncConnection) -> dict[AgentId, dict[str, Decimal]]:
     found = await conn.execute(
         sa.select(t.agent_slots.c.agent_id, t.agent_slots.c.slot, t.agent_slots.c.capacity)

@@ -332,4 +332,3 @@ class AgentObserver:
             await self._store.move([move], self._clock.now())
         except Fault as fault:
             log.info("kernel.move_refused", kernel=str(order.kernel_id), detail=fault.detail)
-

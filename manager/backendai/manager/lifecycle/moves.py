@@ -74,59 +74,60 @@ SESSION_COLUMNS: Final = (
     t.sessions.c.ended_at,
 )
 
-_UPDATE_KERNELS: Final = sa.text("""
-UPDATE kernels SET revision = x.revision, status = x.status, status_info = x.status_info,
-  status_data = x.status_data, status_changed_at = x.status_changed_at,
-  deadline_at = x.deadline_at, generation = x.generation, attempts = x.attempts,
-  failed_agents = x.failed_agents, agent_id = x.agent_id, container_id = x.container_id,
-  service_ports = x.service_ports, devices = x.devices, exit_code = x.exit_code,
-  started_at = x.started_at, ended_at = x.ended_at
-FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS x(
-  id uuid, was bigint, revision bigint, status text, status_info text, status_data jsonb,
-  status_changed_at timestamptz, deadline_at timestamptz, generation bigint, attempts integer,
-  failed_agents jsonb, agent_id text, container_id text, service_ports jsonb, devices jsonb,
-  exit_code integer, started_at timestamptz, ended_at timestamptz)
-WHERE kernels.id = x.id AND kernels.revision = x.was
-RETURNING kernels.id
-""")
-_UPDATE_SESSIONS: Final = sa.text("""
-UPDATE sessions SET revision = x.revision, status = x.status, status_info = x.status_info,
-  status_changed_at = x.status_changed_at, result = x.result, exit_code = x.exit_code,
-  started_at = x.started_at, ended_at = x.ended_at
-FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS x(
-  id uuid, was bigint, revision bigint, status text, status_info text,
-  status_changed_at timestamptz, result text, exit_code integer,
-  started_at timestamptz, ended_at timestamptz)
-WHERE sessions.id = x.id AND sessions.revision = x.was
-RETURNING sessions.id
-""")
-_FREE: Final = sa.text("""
-UPDATE allocations SET freed_at = :now
-FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS x(kernel_id uuid, generation bigint)
-WHERE allocations.kernel_id = x.kernel_id AND allocations.generation = x.generation
-  AND allocations.freed_at IS NULL
-""")
-_TAKE: Final = sa.text("""
-INSERT INTO allocations (kernel_id, generation, slot, agent_id, amount, allocated_at)
-SELECT x.kernel_id, x.generation, x.slot, x.agent_id, x.amount, :now
-FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS x(
-  kernel_id uuid, generation bigint, slot text, agent_id text, amount numeric)
-""")
-_HISTORY: Final = sa.text("""
-INSERT INTO history (session_id, kernel_id, generation, from_status, to_status, event, reason,
-  detail, at)
-SELECT session_id, kernel_id, generation, from_status, to_status, event, reason, detail, at
-FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS x(
-  session_id uuid, kernel_id uuid, generation bigint, from_status text, to_status text,
-  event text, reason text, detail jsonb, at timestamptz, place bigint)
-ORDER BY place
-""")
-_OUTBOX: Final = sa.text("""
-INSERT INTO outbox (session_id, name, payload, created_at)
-SELECT session_id, name, payload, :now
-FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS x(
-  session_id uuid, name text, payload jsonb, place bigint)
-ORDER BY place
+# One statement writes everything, so a move costs one round trip after its rows are locked. The
+# parts see the same snapshot, and none reads what another writes.
+_WRITE: Final = sa.text("""
+WITH freed AS (
+  UPDATE allocations SET freed_at = :now
+  FROM jsonb_to_recordset(CAST(:freed AS jsonb)) AS x(kernel_id uuid, generation bigint)
+  WHERE allocations.kernel_id = x.kernel_id AND allocations.generation = x.generation
+    AND allocations.freed_at IS NULL
+), taken AS (
+  INSERT INTO allocations (kernel_id, generation, slot, agent_id, amount, allocated_at)
+  SELECT x.kernel_id, x.generation, x.slot, x.agent_id, x.amount, :now
+  FROM jsonb_to_recordset(CAST(:taken AS jsonb)) AS x(
+    kernel_id uuid, generation bigint, slot text, agent_id text, amount numeric)
+), moved_kernels AS (
+  UPDATE kernels SET revision = x.revision, status = x.status, status_info = x.status_info,
+    status_data = x.status_data, status_changed_at = x.status_changed_at,
+    deadline_at = x.deadline_at, generation = x.generation, attempts = x.attempts,
+    failed_agents = x.failed_agents, agent_id = x.agent_id, container_id = x.container_id,
+    service_ports = x.service_ports, devices = x.devices, exit_code = x.exit_code,
+    started_at = x.started_at, ended_at = x.ended_at
+  FROM jsonb_to_recordset(CAST(:kernels AS jsonb)) AS x(
+    id uuid, was bigint, revision bigint, status text, status_info text, status_data jsonb,
+    status_changed_at timestamptz, deadline_at timestamptz, generation bigint, attempts integer,
+    failed_agents jsonb, agent_id text, container_id text, service_ports jsonb, devices jsonb,
+    exit_code integer, started_at timestamptz, ended_at timestamptz)
+  WHERE kernels.id = x.id AND kernels.revision = x.was
+  RETURNING kernels.id
+), moved_sessions AS (
+  UPDATE sessions SET revision = x.revision, status = x.status, status_info = x.status_info,
+    status_changed_at = x.status_changed_at, result = x.result, exit_code = x.exit_code,
+    started_at = x.started_at, ended_at = x.ended_at
+  FROM jsonb_to_recordset(CAST(:sessions AS jsonb)) AS x(
+    id uuid, was bigint, revision bigint, status text, status_info text,
+    status_changed_at timestamptz, result text, exit_code integer,
+    started_at timestamptz, ended_at timestamptz)
+  WHERE sessions.id = x.id AND sessions.revision = x.was
+  RETURNING sessions.id
+), told AS (
+  INSERT INTO history (session_id, kernel_id, generation, from_status, to_status, event, reason,
+    detail, at)
+  SELECT session_id, kernel_id, generation, from_status, to_status, event, reason, detail, at
+  FROM jsonb_to_recordset(CAST(:history AS jsonb)) AS x(
+    session_id uuid, kernel_id uuid, generation bigint, from_status text, to_status text,
+    event text, reason text, detail jsonb, at timestamptz, place bigint)
+  ORDER BY place
+), announced AS (
+  INSERT INTO outbox (session_id, name, payload, created_at)
+  SELECT session_id, name, payload, :now
+  FROM jsonb_to_recordset(CAST(:outbox AS jsonb)) AS x(
+    session_id uuid, name text, payload jsonb, place bigint)
+  ORDER BY place
+)
+SELECT (SELECT count(*) FROM moved_kernels), (SELECT count(*) FROM moved_sessions),
+  (SELECT count(pg_notify(:channel, hint)) FROM unnest(CAST(:hints AS text[])) AS hint)
 """)
 _NOTIFY: Final = sa.text(
     "SELECT pg_notify(:channel, hint) FROM unnest(CAST(:hints AS text[])) AS hint"
@@ -167,7 +168,7 @@ async def insert_session(conn: AsyncConnection, new: NewSession, now: datetime) 
             sa.insert(t.session_dependencies),
             [{"session_id": new.id, "depends_on": other} for other in new.depends_on],
         )
-    await _write_records(conn, [enqueued(session, kernels, now)], now)
+    await _write(conn, [enqueued(session, kernels, now)], now)
     return session
 
 
@@ -351,49 +352,38 @@ def kernel_row(row: Mapping[Any, Any]) -> KernelRow:
 
 
 async def _write(conn: AsyncConnection, changes: Sequence[Changes], now: datetime) -> None:
+    """Write all rows of `changes`. Raises Stale when a guard of a row does not hold."""
     kernels = [
         _kernel_update(before, after)
         for change in changes
         for before, after in zip(change.before, change.after, strict=True)
     ]
-    sessions = [_session_update(change.session_before, change.session) for change in changes]
+    sessions = [
+        _session_update(change.session_before, change.session)
+        for change in changes
+        if change.session is not change.session_before
+    ]
     freed = [
         {"kernel_id": str(kernel), "generation": generation}
         for change in changes
         for kernel, generation in change.freed
     ]
-    taken = [row for change in changes for kernel in change.taken for row in _amounts(kernel)]
-    if freed:
-        await conn.execute(_FREE, {"rows": json.dumps(freed), "now": now})
-    await _update(conn, _UPDATE_KERNELS, kernels)
-    await _update(conn, _UPDATE_SESSIONS, sessions)
-    if taken:
-        await conn.execute(_TAKE, {"rows": json.dumps(taken), "now": now})
-    await _write_records(conn, changes, now)
-
-
-async def _update(
-    conn: AsyncConnection, statement: sa.TextClause, rows: Sequence[Mapping[str, Any]]
-) -> None:
-    """Run a guarded update. Raises Stale when it touched fewer rows than it was given."""
-    if not rows:
-        return
-    done = await conn.execute(statement, {"rows": json.dumps(rows)})
-    touched = len(done.fetchall())
-    if touched != len(rows):
-        raise Stale(f"{len(rows) - touched} of {len(rows)} rows changed in the meantime")
-
-
-async def _write_records(conn: AsyncConnection, changes: Sequence[Changes], now: datetime) -> None:
-    history = [_history_values(row) for change in changes for row in change.history]
-    if history:
-        await conn.execute(_HISTORY, {"rows": _in_order(history)})
-    announced = [_outbox_values(row) for change in changes for row in change.announcements]
-    if announced:
-        await conn.execute(_OUTBOX, {"rows": _in_order(announced), "now": now})
-    hints = sorted({hint for change in changes for hint in change.hints})
-    if hints:
-        await notify(conn, hints)
+    values = {
+        "now": now,
+        "freed": json.dumps(freed),
+        "taken": json.dumps(
+            [row for change in changes for kernel in change.taken for row in _amounts(kernel)]
+        ),
+        "kernels": json.dumps(kernels),
+        "sessions": json.dumps(sessions),
+        "history": _in_order([_history_values(row) for one in changes for row in one.history]),
+        "outbox": _in_order([_outbox_values(row) for one in changes for row in one.announcements]),
+        "channel": NOTIFY_CHANNEL,
+        "hints": sorted({hint for change in changes for hint in change.hints}),
+    }
+    counts = (await conn.execute(_WRITE, values)).one()
+    if (counts[0], counts[1]) != (len(kernels), len(sessions)):
+        raise Stale("rows of this session changed in the meantime")
 
 
 def _in_order(rows: Sequence[Mapping[str, Any]]) -> str:

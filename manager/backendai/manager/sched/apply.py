@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from backendai.common.failpoints import failpoint
 from backendai.common.ids import KernelId, Revision, SessionId
 from backendai.common.lifecycle import KernelStatus
-from backendai.manager.agents.store import find_agent, load_capacities, load_occupied
+from backendai.manager.agents.store import load_capacities, load_occupied, lock_agents
 from backendai.manager.db import tables as t
 from backendai.manager.lifecycle.model import MovedKernel
 from backendai.manager.lifecycle.moves import move_kernels
@@ -44,7 +44,7 @@ async def apply_placements(
     """Write what still holds; returns the moved kernels and the placements that do not hold."""
     await _lock_planning(conn)
     agent_ids = sorted({kernel.agent_id for one in placements for kernel in one.kernels})
-    nodes = [await find_agent(conn, agent_id, lock=True) for agent_id in agent_ids]
+    nodes = await lock_agents(conn, agent_ids)
     occupied = await load_occupied(conn, agent_ids)
     capacities = await load_capacities(conn)
     candidates = await _lock_candidates(conn, [one.session_id for one in placements])
@@ -52,11 +52,7 @@ async def apply_placements(
     admitted, refused = admit(
         placements,
         candidates,
-        [
-            node_of(node, capacities.get(node.id, {}), occupied.get(node.id, {}))
-            for node in nodes
-            if node is not None
-        ],
+        [node_of(node, capacities.get(node.id, {}), occupied.get(node.id, {})) for node in nodes],
         await load_quotas(conn, scopes),
     )
     await failpoint("manager.plan.before_apply")
@@ -67,9 +63,9 @@ async def _lock_planning(conn: AsyncConnection) -> None:
     statement = upsert(t.leases).values(
         name=APPLY_LOCK, holder="", epoch=0, expires_at=sa.func.now()
     )
-    await conn.execute(statement.on_conflict_do_nothing())
+    # The update changes nothing: it is there for the lock that it takes, in one round trip.
     await conn.execute(
-        sa.select(t.leases.c.name).where(t.leases.c.name == APPLY_LOCK).with_for_update()
+        statement.on_conflict_do_update(index_elements=["name"], set_={"epoch": t.leases.c.epoch})
     )
 
 

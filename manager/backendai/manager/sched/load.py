@@ -47,7 +47,8 @@ async def load_view(conn: AsyncConnection) -> View:
         return View.of(nodes, (), groups)
     ids = [row["id"] for row in pending]
     kernels = await _load_kernels(conn, ids)
-    dependencies = await _load_dependencies(conn, ids)
+    dependent = [row["id"] for row in pending if row["depends"]]
+    dependencies = await _load_dependencies(conn, dependent) if dependent else {}
     # Each query sees its own moment: a session that has left the queue since the first of them
     # has no kernels here, and is nothing to place.
     asks = [
@@ -73,6 +74,7 @@ async def _load_pending(conn: AsyncConnection) -> list[Mapping[Any, Any]]:
             _s.project_id,
             _s.domain_name,
             _s.waiting,
+            sa.exists().where(t.session_dependencies.c.session_id == _s.id).label("depends"),
         ).where(_s.status == SessionStatus.PENDING.value)
     )
     return [row._mapping for row in found]
@@ -227,8 +229,10 @@ async def load_quotas(conn: AsyncConnection, scopes: Iterable[ScopeKey]) -> dict
             limits.update(await load(conn, wanted[kind]))
     if not limits:
         return {}
-    sessions = await _count_sessions(conn)
-    used = await _sum_held(conn)
+    counts_sessions = any(quota.sessions_max is not None for quota in limits.values())
+    counts_slots = any(quota.slots_max or quota.is_closed for quota in limits.values())
+    sessions = await _count_sessions(conn) if counts_sessions else {}
+    used = await _sum_held(conn) if counts_slots else {}
     return {
         key: Quota(
             scope=quota.scope,
