@@ -109,7 +109,10 @@ class Checker:
         row = self._disk.kernels.get(KernelId(uuid.UUID(kernel_id)))
         if row is None or row.generation < generation:
             raise Violation(f"I11 {kernel_id}.{generation} is unknown and was killed")
-        if row.generation > generation:
+        # An agent that lost its memory may follow an order that was under way when the kernel
+        # ended: what it then starts is over in the database, and has to go.
+        is_revenant = self.files_lost and row.status in FINAL
+        if row.generation > generation or is_revenant:
             return
         wanted = {KernelEvent.TERMINATE.value}
         asked = any(
