@@ -7,6 +7,7 @@ the first node that fits and nothing else: no queue, no quotas, no reasons.
 import uuid
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from random import Random
 from typing import Final
 
@@ -32,7 +33,7 @@ def measure() -> list[Row]:
     for strategy in PlacementStrategy:
         for name, shapes in (("20 shapes, mixed", 20), ("every ask another shape", ASKS)):
             view = make_view(draw_shapes(shapes), ASKS, strategy)
-            rounds = interleave(timed(lambda v=view: plan(v, NOW)), timed(scanner(view)), ROUNDS)  # type: ignore[misc]
+            rounds = interleave(timed(partial(plan, view, NOW)), timed(scanner(view)), ROUNDS)
             rows.append(rounds.row("G7a", f"plan, {name}, {strategy.value}, to a numpy scan", 2.0))
     many, few = (
         make_view(draw_shapes(1), count, PlacementStrategy.CONCENTRATED) for count in (ASKS, 1_000)

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from backendai.common.contracts.agent import AgentReport, ImageReport
 from backendai.common.enums import AgentStatus
-from backendai.common.faults import AgentNotFound, ResourceGroupNotFound
+from backendai.common.faults import ResourceGroupNotFound
 from backendai.common.ids import AgentId, IdSource
 from backendai.manager.db import tables as t
 
@@ -210,18 +210,6 @@ async def set_status(conn: AsyncConnection, row: AgentRow, status: AgentStatus, 
         .returning(_a.id)
     )
     return done.first() is not None
-
-
-async def set_schedulable(conn: AsyncConnection, agent_id: AgentId, schedulable: bool) -> None:
-    """Raises AgentNotFound."""
-    done = await conn.execute(
-        sa.update(t.agents)
-        .where(_a.id == agent_id)
-        .values(schedulable=schedulable)
-        .returning(_a.id)
-    )
-    if done.first() is None:
-        raise AgentNotFound(agent_id)
 
 
 def _image_values(image: ImageReport, ids: IdSource) -> dict[str, Any]:

@@ -1,17 +1,15 @@
-"""Nodes as administrators see them."""
+"""Nodes in Postgres: their images, their groups, their silences."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from decimal import Decimal
 
 import pytest
 import pytest_asyncio
 
 from backendai.common.contracts.agent import ImageReport
-from backendai.common.faults import AgentNotFound, ResourceGroupNotFound
+from backendai.common.faults import ResourceGroupNotFound
 from backendai.common.ids import AgentId, SystemIds
 from backendai.manager.agents import store
-from backendai.manager.agents.service import AgentService
 from backendai.manager.db.engine import Database
 from backendai.manager.lifecycle.postgres import PostgresStore
 from tests.integration.manager.lifecycle.test_store_contract import contact, report
@@ -23,31 +21,6 @@ async def database(make_database: Callable[[str | None], str]) -> AsyncIterator[
     database = await open_world(await asyncio.to_thread(make_database, None))
     yield database
     await database.close()
-
-
-async def test_a_node_shows_its_room(database: Database) -> None:
-    await add_agent(database, "a1", {"cpu": "4"})
-    service = AgentService(database)
-    (node,) = await service.list_nodes()
-    assert node.capacity == {"cpu": Decimal(4)}
-    assert node.occupied == {}
-    assert (await service.get_node(AgentId("a1"))).row.id == "a1"
-
-
-async def test_an_unknown_node_is_not_found(database: Database) -> None:
-    service = AgentService(database)
-    with pytest.raises(AgentNotFound):
-        await service.get_node(AgentId("nobody"))
-    with pytest.raises(AgentNotFound):
-        await service.set_schedulable(AgentId("nobody"), False)
-
-
-async def test_a_closed_node_takes_nothing(database: Database) -> None:
-    await add_agent(database, "a1", {"cpu": "4"})
-    service = AgentService(database)
-    await service.set_schedulable(AgentId("a1"), False)
-    (node,) = (await PostgresStore(database, SystemIds()).load_view()).nodes
-    assert not node.is_schedulable
 
 
 async def test_a_node_of_an_unknown_group_is_refused(database: Database) -> None:
