@@ -124,7 +124,10 @@ class ProcessBackend:
                 raise EngineRefused(f"the sandbox {container_id} does not end")
             await self._clock.sleep(POLL_SECONDS)
         self._reap(container_id)
-        await self._threads.run(self._cgroups.remove, container_id)
+        while not await self._threads.run(self._cgroups.remove, container_id):
+            if self._clock.monotonic() > deadline:
+                raise EngineRefused(f"the cgroups of {container_id} stay busy")
+            await self._clock.sleep(POLL_SECONDS)
         await self._threads.run(self._records.remove, container_id)
         await failpoint("agent.process.after_remove")
 

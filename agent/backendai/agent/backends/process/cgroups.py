@@ -51,11 +51,13 @@ class Cgroups:
             return int(words.get("oom_kill", "0")) > 0
         return False
 
-    def remove(self, name: str) -> None:
-        """Remove the cgroups of a sandbox in which nothing runs any more."""
-        for folder in self._folders(name).values():
+    def remove(self, name: str) -> bool:
+        """Remove the cgroups of a sandbox. False while one is still busy with what just ended."""
+        folders = list(self._folders(name).values())
+        for folder in folders:
             with suppress(OSError):
                 folder.rmdir()
+        return not any(folder.exists() for folder in folders)
 
     def _folders(self, name: str) -> dict[str, Path]:
         if self._is_v2:
