@@ -58,6 +58,7 @@ from .settings import ManagerSettings, ServiceSettings
 log = logs.get_logger(__name__)
 
 DRAIN_SECONDS: Final = 5.0
+STOP_SECONDS: Final = 9.0
 REDIS_SECONDS: Final = 0.5
 SAVE_SECONDS: Final = 2.0
 LOG_FLUSH_SECONDS: Final = 0.5
@@ -102,6 +103,8 @@ async def _serve(settings: ManagerSettings) -> None:
     async with run_manager(settings) as manager:
         log.info("manager.started", address=str(manager.address), id=settings.manager.id)
         await told.wait()
+        # Being killed is a normal stop, so what hangs is not waited for.
+        loop.call_later(STOP_SECONDS, os._exit, 1)
     log.info("manager.stopped", id=settings.manager.id)
 
 

@@ -62,7 +62,7 @@ class ServiceSettings:
         default=(),
     )
     body_bytes_max: int = setting(
-        integer(4096, 1 << 30), "Longest request body", unit="bytes", default=8 << 20
+        integer(4096, 1 << 30), "Longest request body", unit="bytes", default=16 << 20
     )
     pid_file: Path | None = setting(
         optional(path()), "Where the process id is written", default=None

@@ -1,6 +1,7 @@
 """Loops go on after faults, stop at anything else, and show when they stand still."""
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -155,3 +156,18 @@ async def test_cancelling_a_sleep_keeps_the_hint() -> None:
         await task
     wake.hint()
     assert await sleep_or_hint(clock, 10, wake)
+
+
+async def test_a_swallowed_cancellation_still_ends_the_loop() -> None:
+    clock, begun = FakeClock(), asyncio.Event()
+
+    async def swallow() -> None:
+        begun.set()
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.sleep(3600)
+
+    task = asyncio.create_task(supervise("deaf", swallow, period_seconds=1.0, clock=clock))
+    await begun.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wait_for(task, 5)

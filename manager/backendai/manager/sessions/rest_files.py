@@ -6,6 +6,7 @@ import secrets
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, aclosing
 from typing import Final
+from urllib.parse import unquote
 
 import msgspec
 import trafaret as t
@@ -67,7 +68,7 @@ class _Handlers:
             if count > UPLOAD_FILES_MAX:
                 raise InvalidParams(facts={"src": f"at most {UPLOAD_FILES_MAX} files at once"})
             budget = _Budget(room)
-            path = check_path(part.filename)
+            path = check_path(_name_of(part))
             await self._work.upload(place, path, budget.chunks(part))
             room = budget.left
         return web.Response(status=204)
@@ -112,6 +113,13 @@ class _Handlers:
                 yield chunk
 
         return all_chunks()
+
+
+def _name_of(part: BodyPartReader) -> str:
+    """The path of an uploaded file. Clients percent-encode it in the plain parameter."""
+    name = part.filename or ""
+    disposition = part.headers.get("Content-Disposition", "")
+    return name if "filename*" in disposition else unquote(name)
 
 
 class _Budget:

@@ -124,6 +124,7 @@ async def supervise(
         health.start(name, period_seconds)
     while True:
         fault = await _run_step(name, step, failures)
+        _end_where_told()
         failures = failures + 1 if fault is not None else 0
         delay = pace.delay_after(failures, jitter)
         if health is not None:
@@ -133,6 +134,13 @@ async def supervise(
         else:
             await clock.sleep(min(gap_seconds, delay))
             await sleep_or_hint(clock, delay - min(gap_seconds, delay), wake)
+
+
+def _end_where_told() -> None:
+    """Raise again a cancellation that a library below the step has swallowed."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 async def _run_step(

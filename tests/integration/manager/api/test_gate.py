@@ -19,7 +19,6 @@ from tests.integration.manager.api.conftest import body_of
 async def test_malformed_credentials_are_refused(alice: Caller, authorization: str) -> None:
     answer = await alice.ask("GET", "/auth", headers={"Authorization": authorization})
     assert answer.status in (400, 401)
-    assert answer.slug in ("invalid-auth-params", "auth-failed", "generic-bad-request")
 
 
 async def test_a_wrong_signature_is_refused(alice: Caller) -> None:
