@@ -11,12 +11,14 @@ from hypothesis import strategies as st
 
 from backendai.client.channel import Call, Channel, decode, path_of
 from backendai.client.config import Config
-from backendai.client.faults import ConnectionLost, UnexpectedAnswer, Unreachable
+from backendai.client.faults import BadUsage, ConnectionLost, UnexpectedAnswer, Unreachable
+from backendai.client.sessions import Sessions
 from backendai.client.transport import Answer, Request
 from backendai.common.clock import EPOCH
 from backendai.common.faults import (
     AuthFailed,
     Fault,
+    Forbidden,
     GraphQLFault,
     Kind,
     QuotaExceeded,
@@ -211,3 +213,30 @@ async def test_graphql_errors_are_raised_with_their_messages() -> None:
 def test_wrong_json_is_an_unexpected_answer() -> None:
     with pytest.raises(UnexpectedAnswer):
         decode(dict[str, int], b'{"a": "b"}')
+
+
+def test_an_empty_name_makes_no_path() -> None:
+    with pytest.raises(BadUsage, match="empty"):
+        path_of("session", "")
+
+
+@pytest.mark.parametrize("refusal", [SessionNotFound(), Forbidden("It is TERMINATING.")])
+async def test_an_end_whose_answer_was_lost_is_done_when_the_session_ends(refusal: Fault) -> None:
+    ending = Answer(200, body=b'{"status": "TERMINATING", "image": "x"}')
+    channel, transport = open_channel(ConnectionLost("cut"), refuse(refusal), ending)
+    await Sessions(channel).destroy("a")
+    assert [request.method for request in transport.sent][:2] == ["DELETE", "DELETE"]
+
+
+async def test_an_end_that_was_asked_once_tells_what_is_wrong() -> None:
+    channel, _ = open_channel(refuse(SessionNotFound()))
+    with pytest.raises(SessionNotFound):
+        await Sessions(channel).destroy("a")
+
+
+async def test_a_repeated_end_that_is_forbidden_while_it_runs_tells_so() -> None:
+    running = Answer(200, body=b'{"status": "PREPARING", "image": "x"}')
+    refusal = refuse(Forbidden("only a forced end"))
+    channel, _ = open_channel(ConnectionLost("cut"), refusal, running)
+    with pytest.raises(Forbidden):
+        await Sessions(channel).destroy("a")

@@ -43,7 +43,12 @@ def test_missing_variables_are_named_all_at_once_with_the_fix() -> None:
 
 
 @pytest.mark.parametrize(
-    "address", ["localhost:8081", "ftp://a", "http://", "http://u:p@h", "http://h?x"]
+    "address",
+    [
+        *("localhost:8081", "ftp://a", "http://", "http://u:p@h", "http://h?x"),
+        *("http://[::1", "http://h:99999", "http://h:x", "http://h:0", "http://é", "http://a b"),
+        "http://\udcff",
+    ],
 )
 def test_what_is_no_address_is_refused(address: str) -> None:
     with pytest.raises(NotConfigured, match=r"address|query"):
@@ -58,6 +63,14 @@ def test_only_signed_requests_are_offered() -> None:
 def test_one_key_without_the_other_is_refused() -> None:
     with pytest.raises(NotConfigured, match="both"):
         Config(("http://h",), "AKIA", "")
+
+
+@pytest.mark.parametrize("text", ["a\nb", "é", "\udcff"])
+@pytest.mark.parametrize("name", ["BACKEND_ACCESS_KEY", "BACKEND_SECRET_KEY", "BACKEND_DOMAIN"])
+def test_what_no_header_can_carry_is_named_but_not_shown(name: str, text: str) -> None:
+    with pytest.raises(NotConfigured, match=name) as caught:
+        Config.from_environment({**ENVIRON, name: text})
+    assert text not in str(caught.value)
 
 
 def test_the_secret_key_is_not_shown() -> None:

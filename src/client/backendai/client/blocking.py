@@ -120,6 +120,7 @@ class BlockingSessions(Blocking[Sessions]):
     history = Waits(Sessions.history)
     events = Iterates(Sessions.events)
     execute = Iterates(Sessions.execute)
+    require_running = Waits(Sessions.require_running)
     run_code = Waits(Sessions.run_code)
     upload = Waits(Sessions.upload)
     download = Waits(Sessions.download)

@@ -9,7 +9,7 @@ from urllib.parse import quote, urlencode, urlsplit
 import msgspec
 
 from backendai.client.config import Config
-from backendai.client.faults import ConnectionLost, UnexpectedAnswer, Unreachable
+from backendai.client.faults import BadUsage, ConnectionLost, UnexpectedAnswer, Unreachable
 from backendai.client.signature import sign
 from backendai.client.transport import Answer, Request, Socket, Streams, Transport, raise_for_status
 from backendai.common.clock import Clock, SystemClock
@@ -42,8 +42,19 @@ class Call:
     timeout_seconds: float | None = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """An answer of any status. `is_repeated`: the answer to an earlier sending of the same call was
+    lost, so the server may have done it before."""
+
+    answer: Answer
+    is_repeated: bool
+
+
 def path_of(*segments: str) -> str:
-    """`/a/b%2Fc`: each segment percent-encoded whole."""
+    """`/a/b%2Fc`: each segment percent-encoded whole. Raises BadUsage for an empty one."""
+    if not all(segments):
+        raise BadUsage("A name or an id may not be empty.")
     return "".join("/" + quote(segment, safe="") for segment in segments)
 
 
@@ -86,9 +97,31 @@ class Channel:
 
     async def ask(self, call: Call) -> Answer:
         """The answer, of status 2xx. Raises the fault that another status tells of."""
-        answer = await self._send(call)
+        answer = (await self.send(call)).answer
         raise_for_status(answer)
         return answer
+
+    async def send(self, call: Call) -> Sent:
+        """Tries each address once while nothing answers. After a connection was lost it goes on
+        asking for a while, because a restarted server soon listens again."""
+        transport = self._transport or self._open_streams()
+        attempt, give_up_at = 0, 0.0
+        while True:
+            try:
+                answer = await transport.send(self._request(call, attempt))
+                return Sent(answer, is_repeated=give_up_at > 0.0)
+            except (Unreachable, ConnectionLost) as fault:
+                attempt += 1
+                if isinstance(fault, ConnectionLost):
+                    if not call.repeatable:
+                        raise
+                    give_up_at = give_up_at or self.clock.monotonic() + self.config.retry_seconds
+                if give_up_at == 0.0 and attempt >= len(self.config.endpoints):
+                    raise
+                if give_up_at and self.clock.monotonic() >= give_up_at:
+                    raise
+            if give_up_at:
+                await self.clock.sleep(PAUSE_SECONDS)
 
     async def ask_for(self, kind: type[T], call: Call) -> T:
         """The answer's JSON as `kind`."""
@@ -119,27 +152,6 @@ class Channel:
             await self._transport.close()
         if self._streams is not None:
             await self._streams.close()
-
-    async def _send(self, call: Call) -> Answer:
-        """Tries each address once while nothing answers. After a connection was lost it goes on
-        asking for a while, because a restarted server soon listens again."""
-        transport = self._transport or self._open_streams()
-        attempt, give_up_at = 0, 0.0
-        while True:
-            try:
-                return await transport.send(self._request(call, attempt))
-            except (Unreachable, ConnectionLost) as fault:
-                attempt += 1
-                if isinstance(fault, ConnectionLost):
-                    if not call.repeatable:
-                        raise
-                    give_up_at = give_up_at or self.clock.monotonic() + self.config.retry_seconds
-                if give_up_at == 0.0 and attempt >= len(self.config.endpoints):
-                    raise
-                if give_up_at and self.clock.monotonic() >= give_up_at:
-                    raise
-            if give_up_at:
-                await self.clock.sleep(PAUSE_SECONDS)
 
     def _request(self, call: Call, attempt: int) -> Request:
         endpoint = urlsplit(self.config.endpoints[attempt % len(self.config.endpoints)])

@@ -13,6 +13,14 @@ if TYPE_CHECKING:
 
 HINT = "After `./bai up`, load the variables with `. .bai/env-user.sh`."
 
+# What headers carry -> where the environment has it.
+WORDS = {
+    "access_key": "BACKEND_ACCESS_KEY",
+    "secret_key": "BACKEND_SECRET_KEY",
+    "domain": "BACKEND_DOMAIN",
+    "project": "BACKEND_GROUP",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Config:
@@ -42,6 +50,8 @@ class Config:
             _check_endpoint(endpoint)
         if bool(self.access_key) != bool(self.secret_key):
             raise NotConfigured("Give both an access key and a secret key.")
+        for name in WORDS:
+            _check_word(name, getattr(self, name))
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> Self:
@@ -80,9 +90,22 @@ def _is_yes(text: str | None) -> bool:
     return (text or "").lower() in ("yes", "true", "1", "y", "on")
 
 
+def _check_word(name: str, text: str) -> None:
+    """Headers carry printable ASCII only. The text is not quoted: it may be a secret."""
+    if not (text.isascii() and text.isprintable()):
+        raise NotConfigured(f"{name} ({WORDS[name]}) may have printable ASCII letters only.")
+
+
 def _check_endpoint(endpoint: str) -> None:
-    parts = urlsplit(endpoint)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    if not endpoint.isascii() or not endpoint.isprintable() or " " in endpoint:
+        raise NotConfigured(f"{endpoint!r} is no address: write it in ASCII, without blanks.")
+    try:
+        parts = urlsplit(endpoint)
+        is_address = parts.scheme in ("http", "https") and bool(parts.hostname)
+        is_address = is_address and parts.port != 0
+    except ValueError as error:
+        raise NotConfigured(f"{endpoint!r} is no address: {error}.") from None
+    if not is_address:
         raise NotConfigured(f"{endpoint!r} is no address: write http://host:port or https://host.")
     if parts.query or parts.fragment or parts.username:
         raise NotConfigured(f"{endpoint!r} may have no user name, query or fragment.")

@@ -38,6 +38,13 @@ class WaitedTooLong(Fault):
     slug, title = "client-waited-too-long", "Waited too long."
 
 
+class NotRunning(Fault):
+    """Code was sent to a session that does not run. Facts: `session`, `status`."""
+
+    kind, code = Kind.CONFLICT, "client.not_running"
+    slug, title = "client-not-running", "The session does not run."
+
+
 class ExecutionBroken(Fault):
     """The server stopped an execution before it finished."""
 

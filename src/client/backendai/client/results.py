@@ -19,6 +19,8 @@ LIVE = (
     "TERMINATING",
     "ERROR",
 )
+RUNNING = ("RUNNING", "RUNNING_DEGRADED")
+ENDING = "TERMINATING"
 # What a create answers when `max_wait_seconds` ran out: the session goes on waiting.
 WAIT_ENDED = "TIMEOUT"
 
@@ -68,7 +70,10 @@ class Created(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class SessionRow(msgspec.Struct, frozen=True):
-    """One line of a listing. `occupying_slots` is JSON text: slot -> amount."""
+    """One line of a listing.
+
+    JSON texts: slots are slot -> amount; `status_data` has the waiting reason as `scheduler`.
+    """
 
     name: str | None = None
     id: str | None = None
@@ -81,7 +86,9 @@ class SessionRow(msgspec.Struct, frozen=True):
     result: str | None = None
     created_at: str | None = None
     terminated_at: str | None = None
+    requested_slots: str | None = None
     occupying_slots: str | None = None
+    status_data: str | None = None
     access_key: str | None = None
     tag: str | None = None
 
@@ -121,11 +128,16 @@ class SessionInfo(msgspec.Struct, frozen=True, rename="camel"):
 
 
 class Why(msgspec.Struct, frozen=True):
-    """Why a session is in its status: `text` in one sentence, `waiting` for programs."""
+    """Why a session is in its status: `text` in one sentence, `waiting` for programs.
+
+    `waiting` has `rule`, `need`, `have`, `causes` (cause -> nodes), `detail` and `at`; `kernels`
+    have `hostname`, `status`, `reason` and `agent`.
+    """
 
     status: str
     text: str = ""
     waiting: dict[str, Any] | None = None
+    kernels: list[dict[str, Any]] = []
 
 
 class Move(msgspec.Struct, frozen=True):

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,8 +12,11 @@ from backendai.client import archive
 from backendai.client.channel import TOKEN_HEADER, Call, Channel, convert, decode, path_of
 from backendai.client.events import follow_events
 from backendai.client.execution import OnInput, collect, stream_steps
+from backendai.client.faults import NotRunning
 from backendai.client.results import (
+    ENDING,
     LIVE,
+    RUNNING,
     Batch,
     Created,
     FileEntry,
@@ -26,11 +30,12 @@ from backendai.client.results import (
     Step,
     Why,
 )
+from backendai.client.transport import raise_for_status
 from backendai.common.faults import Fault, FileNotFound
 
 ROW_FIELDS: Final = (
     "name id group_name image type status status_info status_changed result created_at"
-    " terminated_at occupying_slots access_key tag"
+    " terminated_at requested_slots occupying_slots status_data access_key tag"
 )
 LIST_QUERY: Final = (
     "query($limit: Int!, $offset: Int!, $status: String, $access_key: String, $filter: String,"
@@ -91,14 +96,20 @@ class Sessions:
         return convert(Page, data["compute_session_list"])
 
     async def destroy(self, session: str, *, forced: bool = False, recursive: bool = False) -> None:
-        """End a session. Forced also ends what is stuck; recursive also what depends on it."""
+        """End a session. Forced also ends what is stuck; recursive also what depends on it.
+
+        Asked again when the connection was lost: that it is gone then counts as done.
+        """
         flags = {
             "forced": "true" if forced else None,
             "recursive": "true" if recursive else None,
         }
-        await self._channel.ask(
-            Call(method="DELETE", path=path_of("session", session), query=flags)
-        )
+        path = path_of("session", session)
+        call = Call(method="DELETE", path=path, query=flags, repeatable=True)
+        sent = await self._channel.send(call)
+        if sent.is_repeated and await self._is_ending(session, sent.answer.status):
+            return
+        raise_for_status(sent.answer)
 
     async def restart(self, session: str) -> None:
         await self._channel.ask(
@@ -161,8 +172,17 @@ class Sessions:
         except Fault as fault:
             if fault.code.startswith("unknown."):
                 # A refused upgrade tells only a status: plain words need a plain request.
-                await self.info(session)
+                await self.require_running(session)
             raise
+
+    async def require_running(self, session: str) -> None:
+        """Raises NotRunning unless code can run in it now."""
+        status = (await self.info(session)).status
+        if status not in RUNNING:
+            raise NotRunning(
+                f"It is {status}; code runs in a session that is RUNNING.",
+                {"session": session, "status": status},
+            )
 
     async def run_code(
         self,
@@ -200,6 +220,12 @@ class Sessions:
         if answer.get("errors"):
             raise FileNotFound(str(answer["errors"]).strip())
         return decode(tuple[FileEntry, ...], str(answer.get("files") or "[]").encode())
+
+    async def _is_ending(self, session: str, http_status: int) -> bool:
+        """Whether a refusal to end a session once more tells that it ends already."""
+        if http_status == HTTPStatus.FORBIDDEN:
+            return (await self.info(session)).status == ENDING
+        return http_status == HTTPStatus.NOT_FOUND
 
 
 def _get(session: str, *path: str, **options: Any) -> Call:

@@ -2,8 +2,8 @@
 
 import pytest
 
-from backendai.client.cli.exits import describe, exit_code_of, explain
-from backendai.client.faults import NotConfigured, Unreachable, WaitedTooLong
+from backendai.client.cli.exits import TRACEBACK_VARIABLE, describe, exit_code_of, explain
+from backendai.client.faults import NotConfigured, NotRunning, Unreachable, WaitedTooLong
 from backendai.common.faults import (
     AgentFailure,
     AgentTimeout,
@@ -85,6 +85,28 @@ def test_a_message_cannot_command_the_terminal(capsys: pytest.CaptureFixture[str
     assert capsys.readouterr().err.endswith("a [2Jb\nc\n")
 
 
-def test_what_is_no_fault_is_not_swallowed() -> None:
+def test_what_nobody_foresaw_is_told_without_its_trace(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(TRACEBACK_VARIABLE, raising=False)
+    assert explain(KeyError("waiting")) == 1
+    assert "KeyError: 'waiting'" in capsys.readouterr().err
+    monkeypatch.setenv(TRACEBACK_VARIABLE, "1")
+    with pytest.raises(KeyError):
+        explain(KeyError("waiting"))
+
+
+def test_a_daemon_dies_with_its_trace() -> None:
     with pytest.raises(ZeroDivisionError):
-        explain(ZeroDivisionError())
+        explain(ZeroDivisionError(), is_own=False)
+
+
+def test_a_fault_of_the_system_is_told_with_the_file(capsys: pytest.CaptureFixture[str]) -> None:
+    assert explain(PermissionError(13, "Permission denied", "out/a")) == 1
+    assert capsys.readouterr().err == "error: Permission denied: out/a\n"
+
+
+def test_a_session_that_does_not_run_is_told_with_the_next_step() -> None:
+    fault = NotRunning("It is PENDING.", {"session": "a", "status": "PENDING"})
+    assert exit_code_of(fault) == 7
+    assert [*describe(fault)][-1].endswith("backendai session why a")

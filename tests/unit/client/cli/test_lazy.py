@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Iterator
 
 import click
 import pytest
@@ -56,6 +57,35 @@ def test_installed_plugins_are_listed_with_short_help() -> None:
 
 def test_an_unknown_command_is_no_command() -> None:
     assert root.get_command(click.Context(root), "nosuch") is None
+
+
+def leaves(group: click.Group, path: str) -> Iterator[tuple[str, click.Command]]:
+    context = click.Context(group, info_name="backendai")
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
+        assert command is not None
+        yield f"{path} {name}", command
+
+
+def test_help_of_every_session_command_names_itself_in_an_example() -> None:
+    for path, command in leaves(session, "backendai session"):
+        shown = "backendai ps" if path.endswith("list") else path
+        assert f"{shown} " in (command.help or "") + " ", path
+
+
+@pytest.mark.parametrize(
+    ("words", "near"),
+    [
+        (["sesion"], "backendai session?"),
+        (["terminate"], "backendai session terminate?"),
+        (["session", "terminat", "a"], "backendai session terminate?"),
+        (["session", "zzz"], "Choose among create, list, info"),
+    ],
+)
+def test_an_unknown_command_is_told_with_the_near_one(words: list[str], near: str) -> None:
+    with pytest.raises(click.UsageError, match="No such command") as caught:
+        root.main(words, prog_name="backendai", standalone_mode=False)
+    assert near in caught.value.message
 
 
 def test_what_follows_dashes_is_not_parsed() -> None:

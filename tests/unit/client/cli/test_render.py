@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from backendai.client.cli.render import cell, format_rows, show_object
+from backendai.client.cli.render import cell, cut, fit_widths, format_rows, show_lines, show_object
 
 ROWS: list[dict[str, Any]] = [
     {"name": "a", "status_info": None, "more": 1},
@@ -59,3 +59,21 @@ def test_an_object_is_shown_in_each_form(capsys: pytest.CaptureFixture[str]) -> 
 
 def test_cells_show_nothing_as_a_dash() -> None:
     assert [cell(value) for value in (None, "", 0, [1])] == ["-", "", "0", "[1]"]
+
+
+def test_lines_have_their_texts_below_each_other(capsys: pytest.CaptureFixture[str]) -> None:
+    show_lines([("need", "cpu 1"), ("", "mem 1g\x1b[2J"), ("a longer", "x")], indent=2)
+    out = capsys.readouterr().out
+    assert out == "  need      cpu 1\n            mem 1g [2J\n  a longer  x\n"
+    show_lines([])
+    assert capsys.readouterr().out == ""
+
+
+def test_the_widest_columns_give_way_until_the_line_fits() -> None:
+    assert fit_widths([4, 30, 10], 30) == [4, 16, 10]
+    assert fit_widths([4, 30, 30], 10) == [4, 4, 4]
+    assert fit_widths([4, 5], 80) == [4, 5]
+
+
+def test_what_is_cut_says_so() -> None:
+    assert [cut("abcdef", width) for width in (6, 5, 1)] == ["abcdef", "abcd…", "…"]

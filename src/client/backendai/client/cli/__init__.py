@@ -1,29 +1,43 @@
 """The `backendai` command: parsing, showing, exit codes. What it does is in the SDK."""
 
-import os
 import sys
+from contextlib import suppress
 
 
 def main() -> None:
     """Run the command line and exit with the code of `exits`."""
+    from backendai.client.cli.process import flush_streams, open_missing_streams
+
+    open_missing_streams()
+    try:
+        code = _run(sys.argv[1:])
+    except BrokenPipeError:
+        code = 1  # the reader went away, as `head` does
+    sys.exit(code if flush_streams() else code or 1)
+
+
+def _run(words: list[str]) -> int:
     import click
 
-    from backendai.client.cli.root import root
+    from backendai.client.cli.process import check_words
+    from backendai.client.cli.root import OWN, root
 
     try:
-        outcome = root.main(prog_name="backendai", standalone_mode=False)
+        check_words(words)
+        outcome = root.main(words, prog_name="backendai", standalone_mode=False)
         sys.stdout.flush()
     except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
+        with suppress(OSError):  # a full or closed stderr: the exit code still tells
+            error.show()
+        return error.exit_code
     except (click.Abort, KeyboardInterrupt):
-        sys.exit(130)
+        return 130
     except BrokenPipeError:
-        # The reader went away, as `head` does. What is still buffered must not fail once more.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        sys.exit(1)
+        raise
     except Exception as error:
         from backendai.client.cli.exits import explain
 
-        sys.exit(explain(error))
-    sys.exit(outcome if isinstance(outcome, int) else 0)
+        # A daemon that another distribution brings dies with its whole trace, for its operator.
+        command = next((word for word in words if not word.startswith("-")), None)
+        return explain(error, is_own=command is None or command in OWN)
+    return outcome if isinstance(outcome, int) else 0

@@ -29,10 +29,12 @@ def restart(session: str) -> None:
     Example: backendai session restart demo
     """
     from backendai.client.cli.connect import with_client
+    from backendai.client.cli.create import look_at
     from backendai.client.cli.progress import show_waiting
 
     async def work(client: "Client") -> None:
-        async with show_waiting(f"{session}: restarting"):
+        look = look_at(client, session)
+        async with show_waiting(f"{session} is being restarted", look):
             await client.sessions.restart(session)
 
     with_client(work)

@@ -1,6 +1,7 @@
 """`session create`, and starting a session for `run`."""
 
 import secrets
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from backendai.client.results import Created, NewSession
 
 ENDED: Final = ("ERROR", "CANCELLED", "TERMINATED")
+LAST_LOOK_SECONDS: Final = 3.0
 
 
 @click.command()
@@ -81,30 +83,67 @@ async def plan_session(
     return NewSession(image=image, name=name, **more)
 
 
-async def start(client: "Client", new: "NewSession") -> "Created":
-    """Creates a session, telling on a terminal why it waits."""
+async def start(client: "Client", new: "NewSession", *, is_kept: bool = True) -> "Created":
+    """Creates a session and tells why it waits, and what Ctrl-C does to it: `is_kept` says whether
+    the caller leaves it there."""
+    from asyncio import CancelledError
+
     from backendai.client.cli.progress import show_waiting
+
+    on_interrupt = "Ctrl-C leaves it in the queue" if is_kept else "Ctrl-C ends it"
+    look = look_at(client, new.name, on_interrupt)
+    try:
+        async with show_waiting(f"{new.name} is asked for; the server has not answered yet", look):
+            return await client.sessions.create(new)
+    except CancelledError:
+        await _tell_interrupted(client, new.name, is_kept=is_kept)
+        raise
+
+
+def look_at(client: "Client", session: str, on_interrupt: str = "") -> Callable[[], Awaitable[str]]:
+    """What a session waits for, asked anew at each call; empty while nothing is known."""
+    from backendai.client.cli.summary import waiting_text
     from backendai.common.faults import Fault
 
     async def look() -> str:
         try:
-            answer = await client.sessions.why(new.name)
+            answer = await client.sessions.why(session)
         except Fault:
-            return ""  # not there yet; the create itself tells what is wrong
-        return f"{new.name}: {answer.status} {answer.text}"
+            return ""  # not there yet; the request itself tells what is wrong
+        return waiting_text(session, answer, on_interrupt)
 
-    async with show_waiting(f"{new.name}: asking", look):
-        return await client.sessions.create(new)
+    return look
+
+
+async def _tell_interrupted(client: "Client", name: str, *, is_kept: bool) -> None:
+    """What happens now to a session that nobody waits for any more."""
+    from asyncio import timeout
+
+    from backendai.common.faults import Fault
+
+    if not is_kept:
+        click.echo(f"interrupted: {name} is being ended", err=True)
+        return
+    try:
+        async with timeout(LAST_LOOK_SECONDS):
+            status = (await client.sessions.why(name)).status
+    except (Fault, TimeoutError):
+        click.echo(f"interrupted: whether {name} was created is unknown", err=True)
+    else:
+        click.echo(f"interrupted: {name} stays and is {status}", err=True)
+    click.echo(f"  See: backendai session why {name}", err=True)
+    click.echo(f"  End it: backendai session terminate {name}", err=True)
 
 
 async def explain_unstarted(client: "Client", created: "Created") -> int:
     """Tells why a session does not run, and gives the exit code for it."""
     from backendai.client.cli.exits import FAILED, WAITED
+    from backendai.client.cli.summary import waiting_text
     from backendai.client.results import WAIT_ENDED
 
     answer = await client.sessions.why(created.session_id)
     if created.status == WAIT_ENDED:
-        click.echo(f"error: {created.session_name} still waits: {answer.text}", err=True)
+        click.echo(f"error: {waiting_text(created.session_name, answer)}", err=True)
         click.echo(f"  Ask again: backendai session why {created.session_name}", err=True)
         return WAITED
     click.echo(f"error: {created.session_name} is {created.status}: {answer.text}", err=True)

@@ -4,13 +4,15 @@
 6 not found, 7 conflict or quota, 8 away for now, 130 interrupted.
 """
 
+import os
 import sys
 from collections.abc import Iterator
 from typing import Final
 
-from backendai.client.faults import Unreachable, WaitedTooLong
+from backendai.client.faults import NotRunning, Unreachable, WaitedTooLong
 from backendai.common.faults import Fault, InvalidParams, Kind, SessionAlreadyExists
 
+TRACEBACK_VARIABLE: Final = "BACKENDAI_TRACEBACK"
 OK: Final = 0
 FAILED: Final = 1
 WAITED: Final = 3
@@ -37,13 +39,36 @@ def exit_code_of(fault: Fault) -> int:
     return BY_KIND.get(fault.kind, FAILED)
 
 
-def explain(error: Exception) -> int:
-    """Tells of a fault on stderr and gives its exit code; what is no fault is raised on."""
-    if not isinstance(error, Fault):
+def explain(error: Exception, *, is_own: bool = True) -> int:
+    """Tells of an error on stderr and gives its exit code.
+
+    Of one that nobody foresaw only its name is told, unless BACKENDAI_TRACEBACK is set or the
+    command is not `is_own`: then it is raised on.
+    """
+    if isinstance(error, Fault):
+        lines, code = [*describe(error)], exit_code_of(error)
+    elif not is_own or os.environ.get(TRACEBACK_VARIABLE):
         raise error
-    for line in describe(error):
-        sys.stderr.write(_printable(line) + "\n")
-    return exit_code_of(error)
+    elif isinstance(error, OSError) and error.strerror:
+        name = f": {error.filename}" if error.filename else ""
+        lines, code = [f"error: {error.strerror}{name}"], FAILED
+    else:
+        lines, code = [*_describe_unforeseen(error)], FAILED
+    for line in lines:
+        _tell(_printable(line))
+    return code
+
+
+def _describe_unforeseen(error: Exception) -> Iterator[str]:
+    yield f"error: This command failed in itself. {type(error).__name__}: {error}"
+    yield f"  Set {TRACEBACK_VARIABLE}=1 to see where, and report it."
+
+
+def _tell(line: str) -> None:
+    try:
+        sys.stderr.write(f"{line}\n")
+    except OSError:
+        return  # nobody can be told; the exit code still tells
 
 
 def describe(fault: Fault) -> Iterator[str]:
@@ -58,6 +83,8 @@ def describe(fault: Fault) -> Iterator[str]:
     exception = (fault.facts.get("agent-details") or {}).get("exception")
     if exception and exception != fault.detail:
         yield f"  {exception}"
+    if isinstance(fault, NotRunning):
+        yield f"  See why: backendai session why {fault.facts.get('session')}"
     if isinstance(fault, Unreachable):
         yield "  See what runs with `./bai status`, start it with `./bai up`."
 

@@ -39,8 +39,28 @@ class LazyGroup(click.Group):
             return None
         return _load(self.table[cmd_name][0])
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Raises UsageError with the nearest command, or with all of them when none is near."""
+        name = args[0]
+        if self.get_command(ctx, name) is None and not name.startswith("-"):
+            ctx.fail(f"No such command {name!r}. {self._advice(ctx, name)}")
+        return super().resolve_command(ctx, args)
+
     def help_of(self, name: str) -> str:
         return self.table[name][1]
+
+    def suggest(self, ctx: click.Context, name: str) -> list[str]:
+        """Names of commands that `name` may mean, as they follow this group's own."""
+        from difflib import get_close_matches
+
+        return get_close_matches(name, self.list_commands(ctx), n=3)
+
+    def _advice(self, ctx: click.Context, name: str) -> str:
+        if near := self.suggest(ctx, name):
+            return f"Did you mean: {', '.join(f'{ctx.command_path} {one}' for one in near)}?"
+        return f"Choose among {', '.join(self.list_commands(ctx))}."
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         lines = [(name, self.help_of(name)) for name in self.list_commands(ctx)]
@@ -60,6 +80,17 @@ class PluggedGroup(LazyGroup):
             return own
         target = _plugins().get(cmd_name)
         return None if target is None else _load(target)
+
+    def suggest(self, ctx: click.Context, name: str) -> list[str]:
+        """Also commands of the own groups: `terminate` is one of `session`."""
+        groups = [self.get_command(ctx, own) for own in self.table]
+        inner = [
+            f"{group.name} {one}"
+            for group in groups
+            if isinstance(group, LazyGroup)
+            for one in group.suggest(ctx, name)
+        ]
+        return [*super().suggest(ctx, name), *inner]
 
     def help_of(self, name: str) -> str:
         return self.table[name][1] if name in self.table else KNOWN_PLUGINS.get(name, "")

@@ -1,6 +1,7 @@
 """`ps`: what sessions there are."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -12,6 +13,9 @@ if TYPE_CHECKING:
     from backendai.client.client import Client
 
 COLUMNS: Final = ("name", "id", "image", "type", "status", "status_info", "created_at")
+# What people see, in 80 letters for names and images of usual length.
+SEEN_COLUMNS: Final = ("name", "image", "type", "status", "age", "slots")
+WHY_COLUMNS: Final = ("name", "image", "status", "age", "why")
 PAGE_SIZE: Final = 100
 
 
@@ -19,6 +23,7 @@ PAGE_SIZE: Final = 100
 @click.option("--all", "-a", "is_all", is_flag=True, help="Also those that ended.")
 @click.option("--dead", "is_dead", is_flag=True, help="Only those that ended.")
 @click.option("--format", "-f", "columns", help="Columns, such as name,status,result.")
+@click.option("--why", "with_why", is_flag=True, help="Also why each that waits does so.")
 @click.option("--filter", "condition", help="Condition, such as 'name == \"demo\"'.")
 @click.option("--order", default="-created_at", show_default=True, help="Column to sort by.")
 @click.option("--limit", type=click.IntRange(min=1), default=1000, help="Show at most so many.")
@@ -27,6 +32,7 @@ def ps(
     is_all: bool,
     is_dead: bool,
     columns: str | None,
+    with_why: bool,
     condition: str | None,
     order: str,
     limit: int,
@@ -34,9 +40,12 @@ def ps(
 ) -> None:
     """List sessions.
 
+    JSON and CSV have whole ids and times; a table has them when asked for by --format.
+
     \b
     Examples:
       backendai ps
+      backendai ps --why
       backendai ps --all --format name,status,result
       backendai ps --output json
     """
@@ -44,7 +53,7 @@ def ps(
     from backendai.client.results import DEAD, LIVE
 
     statuses = (*LIVE, *DEAD) if is_all else DEAD if is_dead else LIVE
-    chosen = _read_columns(columns)
+    chosen = _read_columns(columns, output, with_why)
 
     async def work(client: "Client") -> list[dict[str, Any]]:
         return await _load_rows(client, statuses, condition, order, limit)
@@ -53,20 +62,39 @@ def ps(
     if not rows and output == "table":
         click.echo("No sessions.", err=True)
         return
-    show_rows(rows, chosen, output)
+    show_rows([_with_short_forms(row) for row in rows], chosen, output)
 
 
-def _read_columns(text: str | None) -> Sequence[str]:
+def _read_columns(text: str | None, output: Output, with_why: bool) -> Sequence[str]:
     from backendai.client.sessions import ROW_FIELDS
 
     if text is None:
-        return COLUMNS
+        if output == "table":
+            return WHY_COLUMNS if with_why else SEEN_COLUMNS
+        return (*COLUMNS, "why") if with_why else COLUMNS
+    known = (*ROW_FIELDS.split(), "age", "slots", "why")
     chosen = [name.strip() for name in text.split(",") if name.strip()]
-    unknown = [name for name in chosen if name not in ROW_FIELDS.split()]
+    unknown = [name for name in chosen if name not in known]
     if unknown or not chosen:
-        allowed = ", ".join(ROW_FIELDS.split())
-        raise click.BadParameter(f"{', '.join(unknown) or 'nothing'}: choose among {allowed}.")
-    return chosen
+        allowed = ", ".join(known)
+        raise click.BadParameter(
+            f"{', '.join(unknown) or 'nothing'}: choose among {allowed}.", param_hint="'--format'"
+        )
+    return (*chosen, "why") if with_why and "why" not in chosen else chosen
+
+
+def _with_short_forms(row: dict[str, Any]) -> dict[str, Any]:
+    """With `age`, `slots` and `why`, which are made here out of what the server tells."""
+    from backendai.client.cli.summary import read_mapping, short_reason
+    from backendai.client.cli.units import read_moment, show_duration, show_slots
+
+    begun, ended = read_moment(row["created_at"]), read_moment(row["terminated_at"])
+    lasted = (ended or datetime.now(UTC)) - begun if begun else None
+    return row | {
+        "age": show_duration(lasted, units_max=1) if lasted else None,
+        "slots": show_slots(read_mapping(row["requested_slots"] or row["occupying_slots"])) or None,
+        "why": short_reason(read_mapping(row["status_data"])) or row["status_info"],
+    }
 
 
 async def _load_rows(

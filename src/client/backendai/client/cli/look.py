@@ -1,77 +1,103 @@
 """`session info`, `why`, `history`, `events`, `logs`."""
 
+from collections.abc import Sequence
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Final
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from backendai.client.cli.options import output_option
-from backendai.client.cli.render import Output, show_object, show_rows
+from backendai.client.cli.render import Output, cell, show_lines, show_object, show_rows
 
 if TYPE_CHECKING:
     from backendai.client.client import Client
-    from backendai.client.results import Scope, SessionEvent
+    from backendai.client.results import Move, Scope, SessionEvent, SessionInfo, Why
 
-MOVE_COLUMNS: Final = ("at", "kernel", "from", "to", "event", "reason")
+MOVE_COLUMNS: Final = ("at", "after", "kernel", "status", "event", "why")
+FACT_COLUMNS: Final = ("at", "kernel", "from", "to", "event", "reason", "detail")
 
 
 @click.command()
 @click.argument("session")
 @output_option
 def info(session: str, output: Output) -> None:
-    """Show what SESSION is.
+    """Show what SESSION is; `--output json` has all that is known.
 
-    Example: backendai session info demo --output json
+    \b
+    Examples:
+      backendai session info demo
+      backendai session info demo --output json
     """
     from backendai.client.cli.connect import with_client
+    from backendai.client.cli.summary import info_lines
 
-    found = with_client(lambda client: client.sessions.info(session))
-    show_object(found.facts, output)
+    async def work(client: "Client") -> tuple["SessionInfo", Sequence["Move"]]:
+        found = await client.sessions.info(session)
+        moves = await client.sessions.history(session) if output == "table" else ()
+        return found, moves
+
+    found, moves = with_client(work)
+    if output == "table":
+        show_lines(info_lines(found.facts, moves, datetime.now(UTC)))
+    else:
+        show_object(found.facts, output)
 
 
 @click.command()
 @click.argument("session")
 @output_option
 def why(session: str, output: Output) -> None:
-    """Say in one sentence why SESSION is in its status.
+    """Say why SESSION is in its status: one sentence, then the facts behind it.
+
+    For one that waits: the rule that holds it back, what it needs, what there is, and on how many
+    nodes each cause holds.
 
     Example: backendai session why demo
     """
     from msgspec import structs
 
     from backendai.client.cli.connect import with_client
+    from backendai.client.cli.summary import why_lines
 
-    answer = with_client(lambda client: client.sessions.why(session))
-    if output == "table":
-        click.echo(f"{answer.status}: {answer.text}" if answer.text else answer.status)
-    else:
+    async def work(client: "Client") -> tuple["Why", Sequence["Move"]]:
+        answer = await client.sessions.why(session)
+        moves = await client.sessions.history(session) if output == "table" else ()
+        return answer, moves
+
+    answer, moves = with_client(work)
+    if output != "table":
         show_object(structs.asdict(answer), output)
+        return
+    sentence, facts = why_lines(answer, moves, datetime.now(UTC))
+    click.echo(cell(sentence))
+    show_lines(facts, indent=2)
 
 
 @click.command()
 @click.argument("session")
+@click.option("--kernels", "with_kernels", is_flag=True, help="Also the moves of each container.")
 @output_option
-def history(session: str, output: Output) -> None:
-    """Show each move of SESSION's kernels, oldest first, and its cause.
+def history(session: str, with_kernels: bool, output: Output) -> None:
+    """Show each move of SESSION, oldest first, how long after the one before, and its cause.
 
-    Example: backendai session history demo
+    JSON and CSV have every move of the session and of its kernels, with whole times.
+
+    \b
+    Examples:
+      backendai session history demo
+      backendai session history demo --kernels
     """
     from backendai.client.cli.connect import with_client
+    from backendai.client.cli.summary import move_rows
 
     moves = with_client(lambda client: client.sessions.history(session))
-    rows = [
-        {
-            "at": move.at,
-            "kernel": move.kernel_id,
-            "from": move.from_status,
-            "to": move.to_status,
-            "event": move.event,
-            "reason": move.reason,
-            "detail": move.detail,
-        }
-        for move in moves
-    ]
-    show_rows(rows, MOVE_COLUMNS if output == "table" else [*MOVE_COLUMNS, "detail"], output)
+    if output == "table":
+        columns = MOVE_COLUMNS if with_kernels else [c for c in MOVE_COLUMNS if c != "kernel"]
+        rows = move_rows(moves, datetime.now(UTC), with_kernels=with_kernels)
+        show_rows(rows, columns, output)
+    else:
+        show_rows([_move_facts(move) for move in moves], FACT_COLUMNS, output)
 
 
 @click.command()
@@ -106,6 +132,18 @@ def logs(session: str) -> None:
     from backendai.client.cli.connect import with_client
 
     click.echo(with_client(lambda client: client.sessions.logs(session)), nl=False)
+
+
+def _move_facts(move: "Move") -> dict[str, Any]:
+    return {
+        "at": move.at,
+        "kernel": move.kernel_id,
+        "from": move.from_status,
+        "to": move.to_status,
+        "event": move.event,
+        "reason": move.reason,
+        "detail": move.detail,
+    }
 
 
 def _event_line(event: "SessionEvent", output: str) -> str:

@@ -55,6 +55,14 @@ def read_duration(text: str) -> int:
     return round(seconds)
 
 
+def read_script(name: str, content: bytes) -> str:
+    """The text of a script. Raises UsageError when it is not UTF-8."""
+    try:
+        return content.decode()
+    except UnicodeDecodeError as error:
+        raise click.UsageError(f"{name} is not UTF-8 text: {error}") from None
+
+
 output_option = click.option(
     "--output",
     type=click.Choice(["table", "json", "csv"]),
@@ -104,7 +112,7 @@ _CREATION_OPTIONS: Final = (
     ),
     click.option(
         "--bootstrap-script",
-        type=click.File("r"),
+        type=click.File("rb"),
         help="Shell script that runs in the container before anything else.",
     ),
     click.option(
@@ -135,7 +143,7 @@ def take_creation(options: dict[str, Any]) -> dict[str, Any]:
         "architecture": options["architecture"],
         "cluster_size": options["cluster_size"],
         "cluster_mode": options["cluster_mode"],
-        "bootstrap_script": script.read() if script else None,
+        "bootstrap_script": read_script(script.name, script.read()) if script else None,
         "max_wait_seconds": options["max_wait"] or 0,
         "tag": options["tag"],
     }

@@ -1,41 +1,58 @@
-"""A line on stderr that shows that something is waited for; nothing when nobody looks."""
+"""Tells on stderr what is waited for: a spinner for who looks, else a line at each change."""
 
 import asyncio
 import itertools
+import shutil
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Final
 
 from backendai.client.cli.beside import run_beside
+from backendai.client.cli.render import cell, cut, is_terminal
 
 FRAMES: Final = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 FRAME_SECONDS: Final = 0.1
 FRAMES_PER_LOOK: Final = 10
 CLEAR_LINE: Final = "\r\x1b[K"
-COLUMNS: Final = 100
+QUIET_SECONDS: Final = 2.0
+
+Look = Callable[[], Awaitable[str]]
 
 
 @asynccontextmanager
-async def show_waiting(
-    text: str, look: Callable[[], Awaitable[str]] | None = None
-) -> AsyncIterator[None]:
-    """While the block runs, shows `text` or what `look` says (asked once a second)."""
-    if not sys.stderr.isatty():
-        yield
-        return
+async def show_waiting(text: str, look: Look) -> AsyncIterator[None]:
+    """While the block runs, shows `text` or what `look` says (empty: nothing new)."""
+    is_seen = is_terminal(sys.stderr)
+    work = _spin(text, look) if is_seen else _tell_changes(text, look)
     try:
-        async with run_beside(_spin(text, look), "spinner"):
+        async with run_beside(work, "progress"):
             yield
     finally:
-        sys.stderr.write(CLEAR_LINE)
-        sys.stderr.flush()
+        if is_seen:
+            _write(CLEAR_LINE)
 
 
-async def _spin(text: str, look: Callable[[], Awaitable[str]] | None) -> None:
+async def _spin(text: str, look: Look) -> None:
     for count, frame in enumerate(itertools.cycle(FRAMES), start=1):
-        sys.stderr.write(f"{CLEAR_LINE}{frame} {text[:COLUMNS]}")
-        sys.stderr.flush()
-        if look is not None and count % FRAMES_PER_LOOK == 0:
+        room = shutil.get_terminal_size().columns - 3
+        _write(f"{CLEAR_LINE}{frame} {cut(cell(text), room)}")
+        if count % FRAMES_PER_LOOK == 0:
             text = await look() or text
         await asyncio.sleep(FRAME_SECONDS)
+
+
+async def _tell_changes(text: str, look: Look) -> None:
+    """Says nothing of short waits, and each thing once until another was said."""
+    said = ""
+    while True:
+        await asyncio.sleep(QUIET_SECONDS)
+        text = await look() or text
+        if text != said:
+            _write(f"{cell(text)}\n")
+            said = text
+
+
+def _write(text: str) -> None:
+    sys.stderr.write(text)
+    sys.stderr.flush()

@@ -1,20 +1,47 @@
 """Tables for people, JSON and CSV for programs."""
 
+import os
+import shutil
 import sys
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final, Literal, TextIO
 
 Output = Literal["table", "json", "csv"]
 Row = Mapping[str, Any]
 
+GAP: Final = "  "
+COLUMN_LETTERS_MIN: Final = 4
+BOLD: Final = "\x1b[1m{}\x1b[0m"
+COLOURED: Final = "\x1b[{}m{}\x1b[0m"
+STATUS_COLOURS: Final = {
+    "RUNNING": 32,
+    "RUNNING_DEGRADED": 33,
+    "ERROR": 31,
+    "TERMINATED": 2,
+    "CANCELLED": 2,
+}
+STATUS_COLOUR: Final = 33
+
 
 def show_rows(rows: Sequence[Row], columns: Sequence[str], output: Output) -> None:
-    """Writes rows to stdout; a terminal gets a table with colours and lines."""
-    if output == "table" and sys.stdout.isatty():
-        _print_rich(rows, columns)
-        return
-    for line in format_rows(rows, columns, output):
+    """Writes rows to stdout; a terminal gets a table that fits it, with a head that stands out."""
+    is_seen = output == "table" and is_terminal(sys.stdout)
+    lines = _terminal_lines(rows, columns) if is_seen else format_rows(rows, columns, output)
+    for line in lines:
         sys.stdout.write(line + "\n")
+
+
+def show_lines(lines: Iterable[tuple[str, str]], indent: int = 0) -> None:
+    """Writes `name  text` lines, the texts below each other."""
+    listed = list(lines)
+    width = max((len(name) for name, _ in listed), default=0)
+    for name, text in listed:
+        sys.stdout.write(f"{' ' * indent}{name:<{width}}  {cell(text)}\n")
+
+
+def is_terminal(stream: TextIO) -> bool:
+    """Whether a person looks who can see lines redrawn and letters stand out."""
+    return stream.isatty() and os.environ.get("TERM") != "dumb"
 
 
 def show_object(facts: Mapping[str, Any], output: Output) -> None:
@@ -24,9 +51,7 @@ def show_object(facts: Mapping[str, Any], output: Output) -> None:
     elif output == "json":
         sys.stdout.write(_json(facts) + "\n")
     else:
-        width = max(map(len, facts), default=0)
-        for name, value in facts.items():
-            sys.stdout.write(f"{name:<{width}}  {cell(value)}\n")
+        show_lines((name, cell(value)) for name, value in facts.items())
 
 
 def format_rows(rows: Sequence[Row], columns: Sequence[str], output: Output) -> Iterable[str]:
@@ -48,10 +73,53 @@ def cell(value: Any) -> str:
 
 
 def _aligned_lines(rows: Sequence[Row], columns: Sequence[str]) -> list[str]:
-    lines = [[name.upper().replace("_", " ") for name in columns]]
-    lines += [[cell(row.get(name)) for name in columns] for row in rows]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return ["  ".join(map(str.ljust, line, widths)).rstrip() for line in lines]
+    table = _cells(rows, columns)
+    widths = _widths(table)
+    return [GAP.join(map(str.ljust, line, widths)).rstrip() for line in table]
+
+
+def _terminal_lines(rows: Sequence[Row], columns: Sequence[str]) -> Iterator[str]:
+    """Lines no wider than the terminal: what does not fit ends in `…`."""
+    table = _cells(rows, columns)
+    room = shutil.get_terminal_size().columns - len(GAP) * (len(columns) - 1)
+    widths = fit_widths(_widths(table), room)
+    for number, line in enumerate(table):
+        texts = [cut(text, width).ljust(width) for text, width in zip(line, widths, strict=True)]
+        yield GAP.join(_coloured(texts, columns, is_head=number == 0)).rstrip()
+
+
+def fit_widths(widths: Sequence[int], room: int) -> list[int]:
+    """Widths that sum up to `room` at most where that is possible: the widest give way first."""
+    fitted = list(widths)
+    while sum(fitted) > room and max(fitted) > COLUMN_LETTERS_MIN:
+        fitted[fitted.index(max(fitted))] -= 1
+    return fitted
+
+
+def cut(text: str, width: int) -> str:
+    return text if len(text) <= width else text[: width - 1] + "…"
+
+
+def _coloured(texts: Sequence[str], columns: Sequence[str], *, is_head: bool) -> list[str]:
+    if os.environ.get("NO_COLOR"):
+        return [*texts]
+    if is_head:
+        return [BOLD.format(text) for text in texts]
+    return [
+        COLOURED.format(STATUS_COLOURS.get(text.strip(), STATUS_COLOUR), text)
+        if name == "status"
+        else text
+        for name, text in zip(columns, texts, strict=True)
+    ]
+
+
+def _cells(rows: Sequence[Row], columns: Sequence[str]) -> list[list[str]]:
+    head = [name.upper().replace("_", " ") for name in columns]
+    return [head, *([cell(row.get(name)) for name in columns] for row in rows)]
+
+
+def _widths(table: Sequence[Sequence[str]]) -> list[int]:
+    return [max(map(len, column)) for column in zip(*table, strict=True)]
 
 
 def _csv_lines(rows: Sequence[Row], columns: Sequence[str]) -> list[str]:
@@ -73,17 +141,3 @@ def _json(value: Any, indent: int = 2) -> str:
     from msgspec import json
 
     return json.format(json.encode(value), indent=indent).decode()
-
-
-def _print_rich(rows: Sequence[Row], columns: Sequence[str]) -> None:
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name in columns:
-        table.add_column(name.upper().replace("_", " "), overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(cell(row.get(name))) for name in columns))
-    Console().print(table)

@@ -8,7 +8,7 @@ import click
 from backendai.client.cli.create import explain_unstarted, new_name, plan_session, start
 from backendai.client.cli.dashes import CommandAfterDashes
 from backendai.client.cli.execute import run_parts
-from backendai.client.cli.options import creation_options, take_creation
+from backendai.client.cli.options import creation_options, read_script, take_creation
 
 if TYPE_CHECKING:
     from backendai.client.client import Client
@@ -70,7 +70,7 @@ async def _run(client: "Client", options: dict[str, Any], command: list[str]) ->
     ending = None if given else name
     new = await plan_session(client, options["image"], name, take_creation(options))
     try:
-        created = await start(client, new)
+        created = await start(client, new, is_kept=not (ending and options["is_removed"]))
         ending = created.session_id
         if created.status != "RUNNING":
             return await explain_unstarted(client, created)
@@ -92,12 +92,12 @@ async def _use(client: "Client", session: str, options: dict[str, Any], command:
         return await run_shown(client, session, Terminal(), batch=batch)
     snippets = options["snippets"]
     if not snippets and not command:
-        snippets = (_read_script(options["files"][0]),)
+        snippets = (_read_file(options["files"][0]),)
     return await run_parts(client, session, snippets, command)
 
 
-def _read_script(file: str) -> str:
-    return Path(file).read_text()
+def _read_file(name: str) -> str:
+    return read_script(name, Path(name).read_bytes())
 
 
 def _batch_of(options: dict[str, Any]) -> "Batch | None":
