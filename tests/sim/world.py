@@ -398,6 +398,8 @@ class World:
         until = self.clock.monotonic() + min(incident.seconds, CHAOS_SECONDS - incident.at - 1)
         while self.clock.monotonic() < until:
             await asyncio.sleep(5)
+            if self.clock.monotonic() >= until:
+                return
             for one in cuts:
                 one.symmetric_difference_update(pairs)
 
