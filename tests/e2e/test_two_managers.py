@@ -43,6 +43,7 @@ class Second:
             "service-addr": {"host": "127.0.0.1", "port": self.port},
             "pid-file": str(folder / "manager.pid"),
         }
+        self._config.touch(mode=0o600)
         self._config.write_text(render_toml(settings))
         self.process = self.start()
 
@@ -54,7 +55,12 @@ class Second:
         argv = [str(COMMAND), "mgr", "start-server", "--config", str(self._config)]
         with self._log.open("ab") as log:
             process = subprocess.Popen(argv, env=self._stack.environ, stdout=log, stderr=log)
-        until(lambda: self.api.ask("GET", "/").status == 200, 30, "the second manager answers")
+        try:
+            until(lambda: self.api.ask("GET", "/").status == 200, 30, "the second manager answers")
+        except AssertionError:
+            process.kill()
+            process.wait()
+            raise
         return process
 
     def end(self) -> None:
