@@ -146,6 +146,8 @@ def row(name: str = "demo", **changes: Any) -> dict[str, Any]:
         "result": "UNDEFINED",
         "created_at": "2026-11-21T19:29:30+00:00",
         "terminated_at": None,
+        "requested_slots": '{"cpu": "1", "mem": "1073741824"}',
+        "status_data": "{}",
         "occupying_slots": '{"cpu": "1", "mem": "1073741824"}',
         "access_key": ACCESS_KEY,
         "tag": None,
@@ -177,6 +179,7 @@ def _script_demo(server: ScriptedServer) -> None:
     server.on("GET", "/", {"version": "v7.20230615", "manager": "0.1.0"})
     server.on("POST", "/session", created())
     server.on("GET", "/session/demo", {"status": "RUNNING", "image": "local/python:1", "age": 5})
+    server.on("GET", "/session/demo/status-history", {"history": []})
     server.on("DELETE", "/session/demo", {"stats": {}})
     server.on("DELETE", f"/session/{SESSION_ID}", {"stats": {}})
     for session in ("demo", SESSION_ID):

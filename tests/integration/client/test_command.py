@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import pty
+import re
 import signal
 from pathlib import Path
 
@@ -11,11 +12,11 @@ import pytest
 from aiohttp import web
 
 from backendai.common.faults import (
+    Conflict,
     QuotaExceeded,
     SessionAlreadyExists,
     SessionNotFound,
     Unavailable,
-    to_problem,
 )
 from tests.integration.client.conftest import PROGRAM, Command
 from tests.integration.client.scripted import (
@@ -64,22 +65,49 @@ async def test_ps_is_plain_when_nobody_looks(command: Command) -> None:
     done = await command("ps")
     assert done.code == 0
     head, line = done.out.splitlines()
-    assert head.split()[:3] == ["NAME", "ID", "IMAGE"]
-    assert line.split()[:2] == ["demo", SESSION_ID]
+    assert head.split() == ["NAME", "IMAGE", "TYPE", "STATUS", "AGE", "SLOTS"]
+    assert line.split()[:4] == ["demo", "local/python:3.11", "INTERACTIVE", "RUNNING"]
+    assert line.endswith("cpu 1, mem 1g")
+    assert max(len(head), len(line)) <= 80
     assert "\x1b" not in done.out
+    done = await command("ps", "--output", "json")
+    (facts,) = json.loads(done.out)
+    assert (facts["id"], facts["created_at"]) == (SESSION_ID, "2026-11-21T19:29:30+00:00")
 
 
-async def test_ps_has_colours_and_lines_on_a_terminal(server: ScriptedServer) -> None:
+async def test_ps_tells_in_a_narrow_column_why_sessions_wait(
+    server: ScriptedServer, command: Command
+) -> None:
+    waiting = {"rule": "room", "causes": {"not-enough-cpu": 2}}
+    pending = row("a", status="PENDING", status_data=json.dumps({"scheduler": waiting}))
+    script_graph(server, [pending, row("b")])
+    done = await command("ps", "--why")
+    head, *lines = done.out.splitlines()
+    assert head.split() == ["NAME", "IMAGE", "STATUS", "AGE", "WHY"]
+    assert [line.endswith("room: not-enough-cpu 2") for line in lines] == [True, False]
+    done = await command("ps", "--format", "name,why", "--output", "csv")
+    assert done.out.splitlines()[1] == "a,room: not-enough-cpu 2"
+
+
+@pytest.mark.parametrize(
+    ("more", "is_coloured"), [({}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)]
+)
+async def test_ps_fits_a_terminal_and_has_colours_where_they_are_wanted(
+    server: ScriptedServer, more: dict[str, str], is_coloured: bool
+) -> None:
+    script_graph(server, [row("a-name-that-is-rather-long-for-a-table", image="i" * 64)])
+    environ = {**server.environ, "TERM": "xterm", "COLUMNS": "60", **more}
     ours, theirs = pty.openpty()
-    process = await asyncio.create_subprocess_exec(
-        PROGRAM, "ps", stdout=theirs, env={**server.environ, "TERM": "xterm", "COLUMNS": "200"}
-    )
+    process = await asyncio.create_subprocess_exec(PROGRAM, "ps", stdout=theirs, env=environ)
     os.close(theirs)
     assert await process.wait() == 0
     text = os.read(ours, 65536).decode()
     os.close(ours)
-    assert "─" in text
-    assert "demo" in text
+    assert ("\x1b[32mRUNNING" in text) is is_coloured
+    plain = re.sub(r"\x1b\[\d+m", "", text)
+    assert "RUNNING" in plain
+    if environ["TERM"] == "xterm":
+        assert max(map(len, plain.splitlines())) <= 60
 
 
 async def test_ps_turns_pages(server: ScriptedServer, command: Command) -> None:
@@ -163,7 +191,7 @@ async def test_a_session_that_still_waits_exits_with_3_and_says_why(
     server.on("GET", f"/session/{SESSION_ID}/why", WHY)
     done = await command("session", "create", "--image", "x:1", "--max-wait", "1s")
     assert done.code == 3
-    assert "No agent has 64 free cores." in done.err
+    assert "demo waits: No agent has 64 free cores" in done.err
 
 
 async def test_a_session_that_failed_exits_with_1_and_says_why(
@@ -194,34 +222,6 @@ async def test_refusals_have_their_exit_codes(
     assert "Traceback" not in done.err
 
 
-async def test_waiting_is_shown_on_a_terminal_with_its_reason(server: ScriptedServer) -> None:
-    asked = asyncio.Event()
-
-    async def wait(request: web.Request) -> web.Response:
-        await asked.wait()
-        return web.json_response(to_problem(QuotaExceeded("cpu")), status=412)
-
-    async def why(request: web.Request) -> web.Response:
-        asked.set()
-        return web.json_response(WHY)
-
-    server.on("POST", "/session", wait)
-    server.on("GET", "/session/demo/why", why)
-    ours, theirs = pty.openpty()
-    process = await asyncio.create_subprocess_exec(
-        PROGRAM,
-        *("session", "create", "--image", "x:1", "--name", "demo"),
-        stderr=theirs,
-        env=server.environ,
-    )
-    os.close(theirs)
-    assert await asyncio.wait_for(process.wait(), 20) == 7
-    text = os.read(ours, 65536).decode()
-    os.close(ours)
-    assert "demo: asking" in text
-    assert text.endswith("error: You have reached your resource limit. cpu\r\n")
-
-
 async def test_exec_streams_and_exits_as_the_code_does(command: Command) -> None:
     done = await command("session", "exec", "demo", "-c", "print(1)", "-c", "fail", "-c", "never")
     assert (done.code, done.out, done.err) == (3, "print(1)\nfail\n", "failed\n")
@@ -242,6 +242,22 @@ async def test_exec_answers_prompts_from_stdin_line_by_line(command: Command) ->
 @pytest.mark.parametrize("words", ["", "-c 1 -- ls"])
 async def test_exec_wants_either_code_or_a_command(command: Command, words: str) -> None:
     assert (await command("session", "exec", "demo", *words.split())).code == 2
+
+
+async def test_exec_runs_what_stdin_has(command: Command) -> None:
+    done = await command("session", "exec", "demo", stdin="x = 1\nprint(x)\n")
+    assert (done.code, done.out) == (0, "x = 1\nprint(x)\n\n")
+
+
+async def test_exec_in_a_session_that_waits_names_the_next_step(
+    server: ScriptedServer, command: Command
+) -> None:
+    server.on("GET", "/stream/session/late/execute", Conflict("It must be RUNNING."))
+    server.on("GET", "/session/late", {"status": "PENDING", "image": "x"})
+    done = await command("session", "exec", "late", "-c", "1")
+    assert done.code == 7
+    assert "It is PENDING" in done.err
+    assert "backendai session why late" in done.err
 
 
 async def test_exec_in_an_unknown_session(server: ScriptedServer, command: Command) -> None:
@@ -414,15 +430,35 @@ async def test_changes_say_nothing_when_they_went_well(
 
 async def test_what_is_known_is_shown(server: ScriptedServer, command: Command) -> None:
     move = {"at": "2026-11-21T00:00:00+00:00", "kernel_id": "k1", "from": None, "to": "PENDING"}
+    both = [{**move, "event": "enqueue"}, {**move, "kernel_id": None, "event": "enqueue"}]
     server.on("GET", "/session/demo/why", WHY)
-    server.on("GET", "/session/demo/status-history", {"history": [{**move, "event": "CREATED"}]})
+    server.on("GET", "/session/demo/status-history", {"history": both})
     server.on("GET", "/session/demo/logs", {"result": {"logs": "a\nb"}})
-    assert "RUNNING" in (await command("session", "info", "demo")).out
-    why = await command("session", "why", "demo")
-    assert why.out == "PENDING: No agent has 64 free cores.\n"
-    history = await command("session", "history", "demo", "--output", "csv")
-    assert history.out.splitlines()[1].startswith("2026-11-21T00:00:00+00:00,k1,,PENDING,CREATED")
+    assert "status   RUNNING\n" in (await command("session", "info", "demo")).out
+    info = await command("session", "info", "demo", "--output", "json")
+    assert json.loads(info.out) == {"status": "RUNNING", "image": "local/python:1", "age": 5}
+    why = (await command("session", "why", "demo")).out.splitlines()
+    assert why[0] == "PENDING: No agent has 64 free cores."
+    assert why[1].startswith("  since  ")
+    why_facts = json.loads((await command("session", "why", "demo", "--output", "json")).out)
+    assert why_facts["text"] == WHY["text"]
     assert (await command("session", "logs", "demo")).out == "a\nb"
+
+
+async def test_history_is_of_the_session_and_whole_for_programs(
+    server: ScriptedServer, command: Command
+) -> None:
+    begin = {"at": "2026-11-21T00:00:00+00:00", "from": None, "to": "PENDING", "event": "enqueue"}
+    end = {"at": "2026-11-21T00:01:05+00:00", "from": "PENDING", "to": "SCHEDULED"}
+    moves = [{**step, "kernel_id": kernel} for step in (begin, end) for kernel in ("k1", None)]
+    server.on("GET", "/session/demo/status-history", {"history": moves})
+    seen = (await command("session", "history", "demo")).out.splitlines()
+    assert len(seen) == 3
+    assert "+1m 5s" in seen[2]
+    assert len((await command("session", "history", "demo", "--kernels")).out.splitlines()) == 5
+    whole = await command("session", "history", "demo", "--output", "csv")
+    assert whole.out.splitlines()[1].startswith("2026-11-21T00:00:00+00:00,k1,,PENDING,enqueue")
+    assert len(whole.out.splitlines()) == 5
 
 
 async def test_files_are_listed(server: ScriptedServer, command: Command) -> None:
@@ -445,15 +481,3 @@ async def test_events_stop_after_the_wanted_one(server: ScriptedServer, command:
     done = await command("session", "events", "demo", "--until", "session_terminated")
     assert done.code == 0
     assert done.out.splitlines()[-1] == "session_terminated  demo  self-terminated  exit code 0"
-
-
-async def test_a_reader_that_left_is_told_nothing(server: ScriptedServer) -> None:
-    reading, writing = os.pipe()
-    os.close(reading)
-    process = await asyncio.create_subprocess_exec(
-        PROGRAM, "ps", stdout=writing, stderr=asyncio.subprocess.PIPE, env=server.environ
-    )
-    os.close(writing)
-    assert process.stderr is not None
-    assert await process.stderr.read() == b""
-    assert await process.wait() == 1
