@@ -22,10 +22,16 @@ class _Group(click.Group):
     """Shows a fault as one message and exits with 1, without a traceback."""
 
     def invoke(self, ctx: click.Context) -> object:
+        from sqlalchemy.exc import SQLAlchemyError
+
         from backendai.common.faults import Fault
 
         try:
             return super().invoke(ctx)
+        except SQLAlchemyError as error:
+            # The statement and the trace behind it help nobody at a prompt.
+            first = str(getattr(error, "orig", None) or error).partition("\n")[0]
+            raise click.ClickException(f"the database refused: {first}") from None
         except Fault as fault:
             facts = "".join(f"\n  {key}: {value}" for key, value in fault.facts.items())
             mistakes = "mistakes" in fault.facts
@@ -58,11 +64,7 @@ def _settings(ctx: click.Context, config_path: Path | None = None) -> ManagerSet
 
     from .settings import ManagerSettings
 
-    return load_settings(
-        ManagerSettings,
-        "manager",
-        config_path or ctx.find_root().params.get("config_path") or ctx.obj,
-    )
+    return load_settings(ManagerSettings, "manager", config_path or ctx.obj)
 
 
 _config_option = click.option(

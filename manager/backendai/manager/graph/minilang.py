@@ -70,7 +70,7 @@ def compile_order(
 
 
 def _order_term(term: str, columns: Mapping[str, sa.ColumnElement[Any]]) -> sa.ColumnElement[Any]:
-    name = term.lstrip("+-") if term[:1] in ("+", "-") else term
+    name = term[1:] if term[:1] in ("+", "-") else term
     if name not in columns:
         raise MinilangError(f"unknown column {name[:64]!r}; known: {', '.join(sorted(columns))}")
     expression = columns[name]

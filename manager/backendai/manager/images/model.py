@@ -1,5 +1,6 @@
 """An image as a value, and what its labels say. Pure."""
 
+import contextlib
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -41,30 +42,15 @@ class Image:
 
     def minimum_slots(self) -> ResourceSlots:
         """What the image says it needs at least; labels that make no sense count as absent."""
-        found: dict[SlotName, Decimal] = {}
-        for label, text in self.labels.items():
-            if label.startswith(MINIMUM_PREFIX):
-                try:
-                    name = parse_slot_name(label.removeprefix(MINIMUM_PREFIX))
-                    found[name] = parse_amount(name, text)
-                except SlotError:
-                    continue
-        memory = max(found.get(MEM, MEMORY_BYTES_MIN), MEMORY_BYTES_MIN)
-        return ResourceSlots({**found, CPU: found.get(CPU, Decimal(0)), MEM: memory})
+        named = self._named_slots()
+        memory = max(named.get(MEM, MEMORY_BYTES_MIN), MEMORY_BYTES_MIN)
+        return ResourceSlots({**named, CPU: named.get(CPU, Decimal(0)), MEM: memory})
 
     def default_slots(self) -> ResourceSlots:
         """What a session gets that asks for nothing."""
-        minimum = self.minimum_slots()
-        named = ResourceSlots(
-            {name: amount for name, amount in minimum.items() if amount > 0 or name in (CPU, MEM)}
-        )
-        return ResourceSlots(
-            {
-                **named,
-                CPU: minimum[CPU] or DEFAULT_SLOTS[CPU],
-                MEM: minimum[MEM] if self._names(MEM) else DEFAULT_SLOTS[MEM],
-            }
-        )
+        named = {name: amount for name, amount in self._named_slots().items() if amount > 0}
+        memory = max(named.get(MEM, DEFAULT_SLOTS[MEM]), MEMORY_BYTES_MIN)
+        return ResourceSlots({**DEFAULT_SLOTS, **named, MEM: memory})
 
     def shared_memory(self) -> Decimal:
         try:
@@ -72,5 +58,11 @@ class Image:
         except SlotError:
             return SHARED_MEMORY_DEFAULT
 
-    def _names(self, slot: SlotName) -> bool:
-        return MINIMUM_PREFIX + slot in self.labels
+    def _named_slots(self) -> dict[SlotName, Decimal]:
+        found: dict[SlotName, Decimal] = {}
+        for label, text in self.labels.items():
+            if label.startswith(MINIMUM_PREFIX):
+                with contextlib.suppress(SlotError):
+                    name = parse_slot_name(label.removeprefix(MINIMUM_PREFIX))
+                    found[name] = parse_amount(name, text)
+        return found

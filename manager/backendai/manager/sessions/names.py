@@ -13,6 +13,7 @@ IMAGE_CHARS_MAX: Final = 256
 SCRIPT_BYTES_MAX: Final = 64 * 1024
 ENVIRON_BYTES_MAX: Final = 128 * 1024
 PREOPEN_PORTS_MAX: Final = 16
+TIME_CHARS_MAX: Final = 40
 STARTS_AHEAD_MAX: Final = timedelta(days=366)
 
 _VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}", re.ASCII)
@@ -76,8 +77,10 @@ def check_callback(text: str) -> str:
 
 def parse_start(text: str, now: datetime) -> datetime:
     """When to start, from ISO 8601 (UTC without an offset) or `1d2h30m`. Raises ValueError."""
+    if not 0 < len(text) <= TIME_CHARS_MAX:
+        raise ValueError("write an ISO 8601 time, or a span such as 1h30m")
     relative = _RELATIVE_TIME.fullmatch(text)
-    if text and relative:
+    if relative:
         days, hours, minutes, seconds = (int(part or 0) for part in relative.groups())
         at = now + timedelta(days=days, hours=hours, minutes=minutes, seconds=seconds)
     else:

@@ -1,0 +1,63 @@
+"""Every route declares what it does, and the matrix of who may follows from the declarations."""
+
+from typing import Any, cast
+
+import pytest
+
+from backendai.common.clock import FakeClock
+from backendai.common.loops import LoopHealth
+from backendai.manager.app import Services, Stores, list_routes
+from backendai.manager.gate.actor import Access
+from backendai.manager.gate.routes import Route
+
+OPEN = {
+    "/",
+    "/health",
+    "/config/resource-slots",
+    "/config/resource-slots/details",
+    "/config/vfolder-types",
+    "/manager/status",
+    "/manager/announcement",
+}
+
+
+class _Anything:
+    """Stands for services that are not used while routes are listed."""
+
+    def __getattr__(self, name: str) -> "_Anything":
+        return _Anything()
+
+
+@pytest.fixture(scope="module")
+def routes() -> list[Route]:
+    services, stores = cast(Services, _Anything()), cast(Stores, _Anything())
+    return list_routes(services, LoopHealth(FakeClock()), stores)
+
+
+def test_every_route_names_its_action(routes: list[Route]) -> None:
+    assert len(routes) > 30
+    assert all(
+        (route.action.name and "." in route.action.name) or route.path in OPEN for route in routes
+    )
+
+
+def test_only_these_are_open(routes: list[Route]) -> None:
+    assert {route.path for route in routes if route.action.access is Access.OPEN} == OPEN
+
+
+def test_no_route_is_declared_twice(routes: list[Route]) -> None:
+    declared = [(route.method, route.path) for route in routes]
+    assert len(set(declared)) == len(declared)
+
+
+def test_what_changes_something_says_so(routes: list[Route]) -> None:
+    reads = {"/auth", "/auth/test", "/admin/gql", "/admin/graphql"}
+    for route in routes:
+        is_read = route.method == "GET" or route.path in reads or "download" in route.path
+        if not is_read:
+            assert route.action.writes, route
+
+
+def test_literal_paths_come_before_names(routes: list[Route]) -> None:
+    paths: list[Any] = [route.path for route in routes]
+    assert paths.index("/session/_/match") < paths.index("/session/{session}")
