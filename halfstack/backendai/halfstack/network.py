@@ -2,16 +2,22 @@
 
 import ipaddress
 import json
+import re
 import subprocess
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from .faults import SetupFault
 from .places import Layout, write_file
 
 _FORWARDING = Path("/proc/sys/net/ipv4/ip_forward")
+# What the machine was like before the first of our instances; like the kernel's own state it
+# goes with a reboot. Each instance copies it, so the last one to leave can restore it.
+_BEFORE = Path("/run/bai-network.json")
 _DOCKER_CHAINS = ("DOCKER", "DOCKER-ISOLATION-STAGE-1", "DOCKER-ISOLATION-STAGE-2", "DOCKER-USER")
+_OUR_BRIDGE = re.compile(r"bai[0-9a-f]{8}")
 
 
 @dataclass(frozen=True)
@@ -41,9 +47,7 @@ def keep_network(layout: Layout) -> Network:
     network = Network(
         bridge=f"bai{layout.instance}",
         octet=_choose_octet(int(layout.instance, 16)),
-        had_docker_chains=_has_chain("filter", "DOCKER"),
-        forward_policy=_forward_policy(),
-        forwarding=_FORWARDING.read_text().strip(),
+        **_keep_before(),
     )
     write_file(path, json.dumps(asdict(network), indent=1) + "\n")
     return network
@@ -56,7 +60,7 @@ def find_network(layout: Layout) -> Network | None:
 
 def make_bridge(network: Network) -> None:
     """Idempotent: after a reboot the bridge is gone while our files are not."""
-    if not Path("/sys/class/net", network.bridge).exists():
+    if network.bridge not in _list_links():
         _run(["ip", "link", "add", "name", network.bridge, "type", "bridge"])
     _run(["ip", "address", "replace", network.gateway, "dev", network.bridge])
     _run(["ip", "link", "set", network.bridge, "up"])
@@ -64,12 +68,16 @@ def make_bridge(network: Network) -> None:
 
 def remove_network(network: Network) -> None:
     """Bridge, rules and, when no other engine uses them, the chains."""
-    if Path("/sys/class/net", network.bridge).exists():
+    if network.bridge in _list_links():
         _run(["ip", "link", "delete", network.bridge])
     for table in ("filter", "nat"):
-        remove_rules(table, (network.bridge, f"10.{network.octet}."))
+        remove_rules(table, (network.bridge, f" 10.{network.octet}."))
+    # An instance that is down has no engine, but its bridge and its containers.
+    if any(_OUR_BRIDGE.fullmatch(name) for name in _list_links()):
+        return
     if not network.had_docker_chains and not _is_engine_running():
         _remove_chains(network)
+    _BEFORE.unlink(missing_ok=True)
 
 
 def remove_chains(prefix: str) -> None:
@@ -95,6 +103,22 @@ def _remove_chains(network: Network) -> None:
                 _run(["iptables", "-w", "-t", table, action, chain], check=False)
     _run(["iptables", "-w", "-P", "FORWARD", network.forward_policy], check=False)
     _FORWARDING.write_text(network.forwarding)
+
+
+def _keep_before() -> dict[str, Any]:
+    if _BEFORE.exists():
+        return dict(json.loads(_BEFORE.read_text()))
+    before = {
+        "had_docker_chains": _has_chain("filter", "DOCKER"),
+        "forward_policy": _forward_policy(),
+        "forwarding": _FORWARDING.read_text().strip(),
+    }
+    write_file(_BEFORE, json.dumps(before, indent=1) + "\n")
+    return before
+
+
+def _list_links() -> list[str]:
+    return [link["ifname"] for link in json.loads(_run(["ip", "-json", "link", "show"]) or "[]")]
 
 
 def _network_file(layout: Layout) -> Path:
