@@ -83,7 +83,10 @@ class ContainerSection:
     )
     bind_host: str = setting(text(), "Address for what kernels publish", default="127.0.0.1")
     docker_host: str = setting(
-        text(pattern=r"(unix|tcp|http|https)://[^\s]{1,200}"),
+        text(
+            pattern=r"unix://.{1,200}|(tcp|http|https)://\S{1,200}",
+            allowed="unix:///path/to/socket or tcp://host:port",
+        ),
         "Address of the engine",
         default="unix:///var/run/docker.sock",
     )

@@ -51,3 +51,8 @@ def test_every_step_outside_has_a_failpoint_before_and_after() -> None:
         order, _, what = step.partition("_")
         other = {"before": "after", "after": "before"}[order]
         assert f"{place}.{other}_{what}" in names
+
+
+def test_the_engines_socket_may_lie_below_a_folder_with_a_space() -> None:
+    data = {"container": {"docker-host": "unix:///home/a user/.bai/run/docker.sock"}}
+    assert check_settings(AgentSettings, data, "agent.toml").container.docker_host
