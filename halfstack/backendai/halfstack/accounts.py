@@ -2,9 +2,12 @@
 
 import json
 import secrets
+import shlex
 import string
+import sys
 import uuid
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, Final
 
 from .places import Layout, write_file
@@ -50,8 +53,15 @@ def write_environment_files(layout: Layout, endpoint: str, image: str) -> None:
             "BAI_PASSWORD": account.password,
             "BACKENDAI_IMAGE": image,
         }
-        lines = [f"export {name}='{value}'" for name, value in variables.items()]
+        lines = [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
+        lines.append(_path_line(Path(sys.prefix) / "bin"))
         write_file(layout.root / f"env-{account.name}.sh", "\n".join(lines) + "\n")
+
+
+def _path_line(programs: Path) -> str:
+    """Puts the `backendai` command on the PATH, once however often the file is read."""
+    folder = shlex.quote(str(programs))
+    return f'case ":$PATH:" in *:{folder}:*) ;; *) PATH={folder}":$PATH"; export PATH ;; esac'
 
 
 def compose_fixture(layout: Layout) -> dict[str, list[dict[str, Any]]]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from .places import Layout
 from .probes import run_probe
-from .processes import Process, find_recorded, launch, reap, stop_process, wait_exit
+from .processes import Process, find_recorded, launch, listens_on, reap, stop_process, wait_exit
 from .services import Service, Standing
 
 _POLL_STARTING_SECONDS = 0.02
@@ -145,11 +145,18 @@ class Keeper:
 
     async def _probe_on(self) -> None:
         while True:
-            problem = await run_probe(self.service.probe)
+            problem = await run_probe(self.service.probe) or self._find_usurper()
             self._now.healthy, self._now.problem = not problem, problem
             if not problem:
                 self._now.state = "running"
             await asyncio.sleep(_POLL_STARTING_SECONDS if problem else _POLL_HEALTHY_SECONDS)
+
+    def _find_usurper(self) -> str:
+        """Another program may answer on our port while ours fails to take it."""
+        port, process = self.service.probe.port, self._now.process
+        if self._now.healthy or not port or process is None or listens_on(process, port):
+            return ""
+        return f"port {port} belongs to another program: end it, or choose another port"
 
     def _note_exit(self, status: int | None) -> None:
         self._note_problem("ended" if status is None else f"ended with status {status}")

@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+_TCP_LISTEN = "0A"
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 # The shell writes its own identity and then becomes the service: pid and start time stay the
 # same over exec, so there is no moment at which the process runs and no record exists.
@@ -106,6 +107,48 @@ async def stop_process(process: Process, stop_signal: int, patience_seconds: flo
             async with asyncio.timeout(patience):
                 await wait_exit(process)
     reap(process.pid)
+
+
+def listens_on(process: Process, port: int) -> bool:
+    """Whether the process, or another of its session, listens on this TCP port.
+
+    True as well where the system does not let us look: then only the probe can tell.
+    """
+    listening = _listening_inodes(port)
+    return listening is None or any(
+        listening & _socket_inodes(pid) for pid in _session_members(process.pid)
+    )
+
+
+def _listening_inodes(port: int) -> set[str] | None:
+    found: set[str] = set()
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        with suppress(FileNotFoundError):
+            for row in Path(table).read_text().splitlines()[1:]:
+                fields = row.split()
+                if fields[3] == _TCP_LISTEN and int(fields[1].rpartition(":")[2], 16) == port:
+                    found.add(fields[9])
+    return found or None
+
+
+def _session_members(leader: int) -> list[int]:
+    members = []
+    for entry in Path("/proc").iterdir():
+        with suppress(ValueError, ProcessLookupError, PermissionError):
+            if os.getsid(int(entry.name)) == leader:
+                members.append(int(entry.name))
+    return members
+
+
+def _socket_inodes(pid: int) -> set[str]:
+    found: set[str] = set()
+    with suppress(FileNotFoundError, ProcessLookupError, PermissionError):
+        for descriptor in Path(f"/proc/{pid}/fd").iterdir():
+            with suppress(FileNotFoundError):
+                target = str(descriptor.readlink())
+                if target.startswith("socket:["):
+                    found.add(target[8:-1])
+    return found
 
 
 def reap(pid: int) -> int | None:

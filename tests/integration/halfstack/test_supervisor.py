@@ -181,3 +181,17 @@ def _mode_of(path: Path) -> int:
 
 def _parent_of(pid: int) -> int:
     return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+async def test_a_port_that_another_program_serves_is_not_taken_for_ours(layout: Layout) -> None:
+    stranger = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0)
+    port = stranger.sockets[0].getsockname()[1]
+    idle = Service("idle", ("sleep", "1000"), probe=Probe("tcp", "127.0.0.1", port))
+    async with stranger:
+        await ensure_services(layout, (idle,))
+        deadline = time.monotonic() + 10
+        while not (standing := await _find(layout, "idle")) or not standing.problem:
+            assert time.monotonic() < deadline
+            await asyncio.sleep(0.01)
+    assert not standing.healthy
+    assert f"port {port} belongs to another program" in standing.problem

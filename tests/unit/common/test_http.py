@@ -259,3 +259,18 @@ async def test_the_access_log_has_a_line_per_request_without_the_query(
     records = [json.loads(line) for line in "".join(lines).splitlines()]
     assert [(r["method"], r["path"], r["status"]) for r in records] == [("GET", "/x", 200)] * 3
     assert "canary" not in "".join(lines)
+
+
+async def test_answered_probes_leave_no_line_in_the_access_log(
+    http: aiohttp.ClientSession,
+) -> None:
+    lines.clear()
+    own = AccessLog(lines.append)
+    app = make_app(access_log=own)
+    app.router.add_get("/health", show_target)
+    async with serve(app, HostPort("127.0.0.1", 0)) as address:
+        await ask(http, "GET", f"http://{address}/health")
+        await ask(http, "GET", f"http://{address}/")
+        await own.flush()
+    paths = [json.loads(line)["path"] for line in "".join(lines).splitlines()]
+    assert paths == ["/"], "only the one that failed: no route"

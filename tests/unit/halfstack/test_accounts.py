@@ -2,6 +2,8 @@
 
 import re
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 from backendai.halfstack.accounts import compose_fixture, load_accounts, write_environment_files
@@ -40,6 +42,15 @@ def test_environment_files_are_for_their_owner_only(tmp_path: Path) -> None:
         path = tmp_path / f"env-{account.name}.sh"
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
         text = path.read_text()
-        assert f"export BACKEND_ACCESS_KEY='{account.access_key}'" in text
-        assert "export BACKEND_ENDPOINT_TYPE='api'" in text
-        assert f"export BAI_PASSWORD='{account.password}'" in text
+        assert f"export BACKEND_ACCESS_KEY={account.access_key}" in text
+        assert "export BACKEND_ENDPOINT_TYPE=api" in text
+        assert f"export BAI_PASSWORD={account.password}" in text
+
+
+def test_an_environment_file_puts_the_command_on_the_path_once(tmp_path: Path) -> None:
+    write_environment_files(Layout(tmp_path), "http://127.0.0.1:8081", "bai/python:3.11")
+    twice = f'. "{tmp_path}/env-user.sh"; . "{tmp_path}/env-user.sh"; echo "$PATH"'
+    done = subprocess.run(
+        ["/bin/sh", "-c", twice], capture_output=True, text=True, env={"PATH": "/bin"}, check=True
+    )
+    assert done.stdout.strip() == f"{sys.prefix}/bin:/bin"

@@ -13,6 +13,8 @@ import msgspec
 from aiohttp import web
 
 BATCH_LINES: Final = 500
+# Asked again and again by probes and by clients that open; worth a line only when they fail.
+QUIET_PATHS: Final = frozenset({"/", "/health"})
 _encoder: Final = msgspec.json.Encoder()
 
 
@@ -30,6 +32,8 @@ class AccessLog:
 
     def note(self, request: web.Request, status: int, seconds: float, request_id: str) -> None:
         """Remember one answered request. The query is left out, since it may hold tokens."""
+        if request.path in QUIET_PATHS and status < 400:
+            return
         line = {
             "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
             "event": "http.answered",
