@@ -163,8 +163,10 @@ async def _multipart_of(request: web.Request) -> MultipartReader:
         return await request.multipart()
     # The signature covered the body, so it was read already.
     loop = asyncio.get_running_loop()
-    stream = StreamReader(BaseProtocol(loop), 2**20, loop=loop)
-    stream.feed_data(await request.read())
+    body = await request.read()
+    # A limit above what is fed: there is no connection behind it that could be paused.
+    stream = StreamReader(BaseProtocol(loop), max(len(body), 2**16), loop=loop)
+    stream.feed_data(body)
     stream.feed_eof()
     return MultipartReader(request.headers, stream)
 

@@ -186,7 +186,7 @@ class ScriptedAgent:
             member = tarfile.TarInfo(request.path)
             member.size = len(self.files[request.path])
             tar.addfile(member, io.BytesIO(self.files[request.path]))
-        chunk = archive.getvalue()[request.offset : request.offset + 4096]
+        chunk = archive.getvalue()[request.offset : request.offset + 1024 * 1024]
         return c.FileChunk(
             transfer_id="t1",
             offset=request.offset,

@@ -153,7 +153,7 @@ async def test_files_go_in_and_out(
     alice: Caller, agent: ScriptedAgent, create: Create, name: str, method: SignMethod
 ) -> None:
     await create(alice, name)
-    big = bytes(range(256)) * 40_000
+    big = bytes(range(256)) * 20_000
     form = form_of({"a.txt": b"hello", "dir/b.bin": big, "empty": b""})
     sent = await alice.but(method=method).ask(
         "POST",
