@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Sequence
 import pytest
 from aiohttp import web
 
-from backendai.common.faults import SessionNotFound
+from backendai.common.faults import SessionNotFound, Unavailable
 from tests.integration.client.conftest import PROGRAM
 from tests.integration.client.scripted import ScriptedServer, created
 
@@ -84,6 +84,18 @@ async def test_a_server_that_says_nothing_is_told_too(
     await slow.arrived.wait()
     server.on("GET", "/session/demo/why", SessionNotFound())
     assert await read_line(process) == "demo is asked for; the server has not answered yet\n"
+    slow.released.set()
+    assert await asyncio.wait_for(process.wait(), 20) == 0
+
+
+async def test_an_api_that_went_away_is_told_while_it_is_asked_again(
+    server: ScriptedServer, slow: SlowStart
+) -> None:
+    process = await begin(server, CREATE)
+    await slow.arrived.wait()
+    server.on("GET", "/session/demo/why", Unavailable())
+    assert await read_line(process) == "demo: the API does not answer; it is asked again\n"
+    server.on("GET", "/session/demo/why", SessionNotFound())
     slow.released.set()
     assert await asyncio.wait_for(process.wait(), 20) == 0
 

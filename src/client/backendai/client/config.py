@@ -41,7 +41,7 @@ class Config:
     signs_body: bool = False
     connect_seconds: float = 10.0
     request_seconds: float = 60.0
-    retry_seconds: float = 15.0
+    retry_seconds: float = 30.0
 
     def __post_init__(self) -> None:
         if not self.endpoints:

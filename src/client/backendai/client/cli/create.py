@@ -103,11 +103,13 @@ async def start(client: "Client", new: "NewSession", *, is_kept: bool = True) ->
 def look_at(client: "Client", session: str, on_interrupt: str = "") -> Callable[[], Awaitable[str]]:
     """What a session waits for, asked anew at each call; empty while nothing is known."""
     from backendai.client.cli.summary import waiting_text
-    from backendai.common.faults import Fault
+    from backendai.common.faults import Fault, Unavailable
 
     async def look() -> str:
         try:
             answer = await client.sessions.why(session)
+        except Unavailable:
+            return f"{session}: the API does not answer; it is asked again"
         except Fault:
             return ""  # not there yet; the request itself tells what is wrong
         return waiting_text(session, answer, on_interrupt)
