@@ -29,11 +29,13 @@ def _list_members() -> list[str]:
     return list(project["tool"]["uv"]["workspace"]["members"])
 
 
-def _run(checkout: Path, *words: str) -> subprocess.CompletedProcess[str]:
+def _run(
+    checkout: Path, *words: str, python: Path | None = None
+) -> subprocess.CompletedProcess[str]:
     environ = {name: value for name, value in os.environ.items() if not name.startswith("BAI_")}
     environ.pop("VIRTUAL_ENV", None)
     return subprocess.run(
-        [checkout / "bai", *words],
+        [*([python] if python else []), checkout / "bai", *words],
         check=False,
         capture_output=True,
         text=True,
@@ -59,6 +61,22 @@ def test_a_half_made_environment_is_made_again(checkout: Path) -> None:
     again = _run(checkout, "--help")
     assert again.returncode == 0, again.stderr
     assert "virtual environment" in again.stderr
+
+
+def test_an_interrupted_update_is_completed_in_place(checkout: Path) -> None:
+    assert _run(checkout, "--help").returncode == 0
+    (checkout / ".venv" / ".bai-making").touch()
+    again = _run(checkout, "--help")
+    assert again.returncode == 0, again.stderr
+    assert "virtual environment" not in again.stderr
+
+
+def test_an_activated_environment_makes_itself_again(checkout: Path) -> None:
+    assert _run(checkout, "--help").returncode == 0
+    shutil.rmtree(checkout / ".venv" / "lib")
+    (checkout / ".venv" / ".bai-making").touch()
+    again = _run(checkout, "--help", python=checkout / ".venv" / "bin" / "python3")
+    assert again.returncode == 0, again.stderr
 
 
 def test_it_works_on_its_own_state(checkout: Path) -> None:
