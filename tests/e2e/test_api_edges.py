@@ -1,5 +1,6 @@
 """Every route of sessions refuses strangers: no credential, a wrong one, an old one, another's."""
 
+import ast
 import base64
 import json
 import secrets
@@ -12,7 +13,7 @@ import pytest
 
 from tests.running.rest import NO_BODY, Answer, Api
 from tests.running.sessions import end_all, find, resources, start
-from tests.running.stack import Stack
+from tests.running.stack import ROOT, Stack
 
 
 @dataclass(frozen=True)
@@ -52,13 +53,23 @@ EDGES: Final = (
     one("POST", "/upload"),
     one("GET", "/files", {"path": "."}),
     one("GET", "/download", {"files": ["x"]}),
+    one("POST", "/download", {"files": ["x"]}),
     one("GET", "/download_single?file=x"),
+    one("POST", "/download_single", {"file": "x"}),
+    one("GET", "/direct-access-info"),
+    Edge("GET", "/stream/session/{session}/apps"),
     Edge("GET", "/stream/session/{session}/execute", is_socket=True),
     Edge("GET", "/events/session?sessionId={session}&scope=*"),
     Edge("POST", "/session", {"name": "stranger", "image": "x"}, is_of_one=False),
     Edge("POST", "/session/_/create", {"name": "stranger", "image": "x"}, is_of_one=False),
     Edge("GET", "/session/_/match?id=a", is_of_one=False),
     Edge("POST", "/admin/gql", {"query": "{ keypair { user_id } }"}, is_of_one=False),
+    Edge("POST", "/admin/graphql", {"query": "{ keypair { user_id } }"}, is_of_one=False),
+    Edge("GET", "/auth", is_of_one=False),
+    Edge("POST", "/auth", {"echo": "x"}, is_of_one=False),
+    Edge("GET", "/auth/test", is_of_one=False),
+    Edge("POST", "/auth/test", {"echo": "x"}, is_of_one=False),
+    Edge("GET", "/auth/role", is_of_one=False),
 )
 OF_ONE: Final = tuple(edge for edge in EDGES if edge.is_of_one)
 _UPGRADE: Final = {
@@ -67,6 +78,26 @@ _UPGRADE: Final = {
     "Sec-WebSocket-Version": "13",
     "Sec-WebSocket-Key": base64.b64encode(b"0123456789abcdef").decode(),
 }
+
+
+def test_no_route_is_missing_here() -> None:
+    """Whoever adds a route that is not open to all adds it above, too."""
+    declared = set(find_guarded_routes())
+    tried = {(edge.method, edge.target.partition("?")[0]) for edge in EDGES}
+    assert len(declared) > 20
+    assert declared - tried == set()
+
+
+def find_guarded_routes() -> Iterator[tuple[str, str]]:
+    """Method and path of each `Route(method, path, handler, action)` that is not open."""
+    for module in (ROOT / "manager/backendai/manager").rglob("*.py"):
+        for node in ast.walk(ast.parse(module.read_text())):
+            match node:
+                case ast.Call(
+                    func=ast.Name(id="Route"),
+                    args=[ast.Constant(value=method), ast.Constant(value=path), _, action],
+                ) if "OPEN" not in ast.unparse(action):
+                    yield str(method), str(path)
 
 
 def knock(api: Api, edge: Edge, session: str) -> Answer:
