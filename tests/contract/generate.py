@@ -9,9 +9,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
+from backendai.agent.settings import AgentSettings
 from backendai.common.contracts import agent as agent_contract
 from backendai.common.lifecycle import DEADLINES, FINAL, HOLDING, TABLE, KernelStatus
 from backendai.common.rpc.schema import contract_schema
+from backendai.common.settings.render import render_reference, render_sample
+from backendai.manager.settings import ManagerSettings
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 
@@ -96,6 +99,10 @@ def _moves() -> list[str]:
 GENERATED: Final[Mapping[str, Callable[[], str]]] = {
     "docs/lifecycle.md": render_lifecycle,
     "docs/reference/agent-rpc.json": render_agent_contract,
+    "docs/reference/agent-settings.md": lambda: render_reference(AgentSettings, "agent"),
+    "docs/reference/manager-settings.md": lambda: render_reference(ManagerSettings, "manager"),
+    "configs/agent/sample.toml": lambda: render_sample(AgentSettings, "agent"),
+    "configs/manager/sample.toml": lambda: render_sample(ManagerSettings, "manager"),
 }
 
 
