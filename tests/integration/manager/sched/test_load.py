@@ -1,0 +1,43 @@
+"""The planner's view of a database that goes on changing between the view's queries."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from backendai.common.enums import Reason
+from backendai.common.lifecycle import KernelEvent
+from backendai.manager.lifecycle.model import Move
+from backendai.manager.lifecycle.moves import move_kernels
+from backendai.manager.sched import load
+from backendai.manager.sched.plan import plan
+from tests.integration.manager.world import Wish, add_agent, enqueue, open_world
+
+
+async def test_a_session_that_leaves_the_queue_while_the_view_is_read_is_no_ask(
+    postgres_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = await open_world(postgres_dsn)
+    await add_agent(database, "i-1", {"cpu": "4", "mem": "8589934592"})
+    stays = await enqueue(database, Wish(kernels=2))
+    leaves = await enqueue(database, Wish(kernels=2))
+    load_pending = load._load_pending
+
+    async def load_pending_then_cancel(conn: AsyncConnection) -> list[Mapping[Any, Any]]:
+        found = await load_pending(conn)
+        moves = [
+            Move(kernel_id=kernel.id, event=KernelEvent.TERMINATE, reason=Reason.USER_REQUESTED)
+            for kernel in leaves.kernels
+        ]
+        async with database.begin() as other:
+            await move_kernels(other, moves, datetime.now(UTC))
+        return found
+
+    monkeypatch.setattr(load, "_load_pending", load_pending_then_cancel)
+    async with database.begin() as conn:
+        view = await load.load_view(conn)
+    assert [ask.session_id for ask in view.asks] == [stays.id]
+    plan(view, datetime.now(UTC), 0)
+    await database.close()
