@@ -11,6 +11,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+from multidict import CIMultiDict
 
 from backendai.common.contracts.agent import Execute, ExecuteResult
 from backendai.common.faults import AgentFailure
@@ -139,13 +140,14 @@ async def test_completions_interrupts_and_logs(
 def form_of(files: dict[str, bytes]) -> aiohttp.MultipartWriter:
     writer = aiohttp.MultipartWriter("form-data")
     for path, data in files.items():
-        part = writer.append(data, {"Content-Type": "application/octet-stream"})  # type: ignore[arg-type]
+        headers = CIMultiDict({"Content-Type": "application/octet-stream"})
+        part = writer.append(data, headers)
         part.set_content_disposition("form-data", name="src", filename=path)
     return writer
 
 
 async def as_bytes(writer: aiohttp.MultipartWriter) -> bytes:
-    return await writer.as_bytes()  # type: ignore[no-any-return]
+    return bytes(await writer.as_bytes())
 
 
 @pytest.mark.parametrize("method", list(SignMethod))

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from backendai.common.faults import ServerMisconfigured
+from backendai.common.faults import Fault, ServerMisconfigured
 from backendai.manager.accounts.fixture import check_fixture
 from backendai.manager.accounts.passwords import PasswordChecker, hash_password
 from backendai.manager.accounts.secretbox import SecretBox, load_secret_key, write_secret_key
@@ -50,7 +50,7 @@ async def test_passwords_are_compared_off_the_loop() -> None:
 
 
 def test_every_mistake_of_a_fixture_is_told() -> None:
-    with pytest.raises(Exception, match="fixture") as told:
+    with pytest.raises(Fault, match="fixture") as told:
         check_fixture(
             {
                 "users": [{"email": "a@b", "role": "king", "colour": "red"}],
@@ -58,7 +58,7 @@ def test_every_mistake_of_a_fixture_is_told() -> None:
                 "images": 5,
             }
         )
-    facts = told.value.facts  # type: ignore[attr-defined]
+    facts = told.value.facts
     assert {"users[0].role", "users[0].colour", "users[0].username", "planets", "images"} <= set(
         facts
     )
