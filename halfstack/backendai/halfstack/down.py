@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from .control import (
     await_healthy,
@@ -69,11 +69,12 @@ async def purge(layout: Layout, configured_host: str | None, say: Callable[[str]
 
 
 def kill_marked(layout: Layout) -> None:
-    """End what carries this instance's mark in its environment, or runs in its cgroups."""
+    """End what carries this instance's mark, is a sandbox on its files, or runs in its cgroups."""
     mark = f"BAI_INSTANCE={layout.instance}".encode()
     deadline = time.monotonic() + 10
     while found := [
-        *(pid for pid in _list_pids() if mark in _read_environment(pid)),
+        *(pid for pid in _list_pids() if mark in _read_words(pid, "environ")),
+        *(pid for pid in _list_pids() if _is_sandbox(layout, pid)),
         *list_group_members(f"bai-{layout.instance}"),
     ]:
         for pid in found:
@@ -133,10 +134,17 @@ def _list_pids() -> list[int]:
     return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
 
 
-def _read_environment(pid: int) -> list[bytes]:
+def _is_sandbox(layout: Layout, pid: int) -> bool:
+    """Sandboxes start with an empty environment, but the folders they bind tell whose they are."""
+    program, *words = _read_words(pid, "cmdline") or [b""]
+    inside = os.fsencode(layout.root) + b"/"
+    return Path(os.fsdecode(program)).name == "bwrap" and any(w.startswith(inside) for w in words)
+
+
+def _read_words(pid: int, name: Literal["environ", "cmdline"]) -> list[bytes]:
     if pid == os.getpid():
         return []
     try:
-        return Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+        return Path(f"/proc/{pid}/{name}").read_bytes().split(b"\0")
     except (FileNotFoundError, ProcessLookupError, PermissionError):
         return []

@@ -1,12 +1,14 @@
 """`down --purge`: no file, container, network, mount, cgroup or process stays behind."""
 
 import asyncio
+import subprocess
 from pathlib import Path
 
 import docker
+import pytest
 
 from backendai.halfstack.control import await_healthy, ensure_services, start_supervisor
-from backendai.halfstack.down import bring_down, purge
+from backendai.halfstack.down import bring_down, kill_marked, purge
 from backendai.halfstack.engine import own_docker_host, prepare_engine
 from backendai.halfstack.images import BUSYBOX, find_cache, import_image
 from backendai.halfstack.network import find_network
@@ -77,3 +79,28 @@ async def test_purge_after_an_interrupted_start(tmp_path: Path) -> None:
     await start_supervisor(layout)
     await purge(layout, None, _say)
     assert _list(tmp_path) == []
+
+
+async def test_a_sandbox_on_our_files_ends_and_one_of_others_stays(tmp_path: Path) -> None:
+    ours, others = _start_sandbox(tmp_path / "state"), _start_sandbox(tmp_path / "state2")
+    try:
+        await asyncio.to_thread(kill_marked, Layout(tmp_path / "state"))
+        assert ours.wait(timeout=10) != 0
+        assert others.poll() is None
+    finally:
+        for sandbox in (ours, others):
+            sandbox.kill()
+            sandbox.wait()
+
+
+def _start_sandbox(root: Path) -> subprocess.Popen[str]:
+    """As the agent starts them: nothing in the environment tells whose it is."""
+    work = root / "scratch" / "work"
+    work.mkdir(parents=True)
+    binds = ["--ro-bind", "/", "/", "--bind", str(work), str(work)]
+    argv = ["bwrap", "--die-with-parent", *binds, "/bin/sh", "-c", "echo ready; exec sleep 1000"]
+    sandbox = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, env={})
+    assert sandbox.stdout is not None
+    if sandbox.stdout.readline() != "ready\n":
+        pytest.skip("sandboxes cannot be made here")
+    return sandbox
