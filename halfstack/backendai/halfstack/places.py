@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 # A Unix socket's address is 108 bytes with its final zero; the longest name we append is
-# "docker-containerd.sock.ttrpc".
-_RUN_PATH_MAX = 72
+# "docker/libnetwork/0123456789ab.sock".
+_RUN_PATH_MAX = 70
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """The state directory: where it is, who may read it, how files in it change."""
 
+import os
 import stat
 from pathlib import Path
 
@@ -58,3 +59,10 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
         _fail_half_way(path)
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("length", range(60, 120))
+def test_the_longest_socket_of_the_engine_fits_an_address(length: int) -> None:
+    root = Path("/" + "d" * (length - 1))
+    longest = Layout(root).run / "docker" / "libnetwork" / "0123456789ab.sock"
+    assert len(os.fsencode(longest)) < 108
