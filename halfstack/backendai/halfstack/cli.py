@@ -30,6 +30,8 @@ _ADVICE = {
     errno.ENOSPC: "free some disk space, then run the same command again",
     errno.EDQUOT: "free some of your disk quota, then run the same command again",
     errno.EROFS: "use a state directory that can be written (BAI_HOME)",
+    errno.EEXIST: "name a folder, or nothing yet, as the state directory (BAI_HOME)",
+    errno.ENOTDIR: "name a folder, or nothing yet, as the state directory (BAI_HOME)",
     errno.EACCES: "run as the user who owns the state directory, or as root",
     errno.EPERM: "run as the user who owns the state directory, or as root",
 }

@@ -95,3 +95,9 @@ def test_status_of_nothing_is_not_healthy(tmp_path: Path) -> None:
     done = _run(tmp_path / "s", "status", "--json")
     assert done.returncode == 1
     assert '"healthy": false' in done.stdout
+
+
+def test_a_file_in_the_place_of_the_state_directory_is_told(tmp_path: Path) -> None:
+    place = tmp_path / "s"
+    place.touch()
+    _assert_told(_run(place, "up", "--no-install"), str(place), "BAI_HOME")
