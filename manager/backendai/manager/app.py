@@ -35,7 +35,7 @@ from .agents.model import Patience
 from .config import rest as config_rest
 from .config.cluster import CONFIG_PREFIX, ClusterFacts
 from .db.engine import Database, open_database
-from .db.schema import current_revision, head_revision
+from .db.revision import REVISION, current_revision
 from .events import rest as events_rest
 from .events.feed import EventFeed
 from .gate.actor import Access, Action
@@ -44,7 +44,6 @@ from .gate.keyring import Keyring
 from .gate.limiter import Limiter
 from .gate.routes import Route, add_routes
 from .graph import rest as graph_rest
-from .graph.roots import make_graph
 from .lifecycle.core import Core, CoreSettings, Ports
 from .lifecycle.hints import HintBoard, listen
 from .lifecycle.postgres import PostgresStore
@@ -200,7 +199,7 @@ def list_routes(services: Services, health: LoopHealth, stores: Stores) -> list[
     return [
         Route("GET", "/health", health_handler(health, checks), Action("health", Access.OPEN)),
         *config_rest.routes(services.cluster),
-        *graph_rest.routes(make_graph(stores.database)),
+        *graph_rest.routes(stores.database),
         *rest.routes(services.creation, services.sessions, clock),
         *rest_work.routes(services.sessions, services.work),
         *rest_files.routes(services.sessions, services.work),
@@ -273,13 +272,13 @@ async def _follow_config(etcd: EtcdStore, cluster: ClusterFacts) -> None:
 async def _refuse_other_schema(database: Database) -> None:
     """A manager does not run on tables of another release; an absent database may come later."""
     try:
-        current, head = await current_revision(database), head_revision()
+        current = await current_revision(database)
     except StoreUnavailable as fault:
         log.warning("manager.database_away", detail=fault.detail)
         return
-    if current != head:
+    if current != REVISION:
         raise ServerMisconfigured(
-            f"The database is at revision {current or 'none'}, this release needs {head}: "
+            f"The database is at revision {current or 'none'}, this release needs {REVISION}: "
             "run `backendai mgr schema upgrade`."
         )
 

@@ -9,8 +9,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, text
-from sqlalchemy.dialects import postgresql
+from sqlalchemy import Connection, create_mock_engine, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.schema import CreateIndex, CreateTable
 
@@ -37,11 +36,6 @@ async def upgrade(database: Database) -> list[str]:
         return await connection.run_sync(_upgrade)
 
 
-async def current_revision(database: Database) -> str | None:
-    async with database.begin() as connection:
-        return await connection.run_sync(_current)
-
-
 def head_revision() -> str | None:
     return ScriptDirectory.from_config(_config()).get_current_head()
 
@@ -57,7 +51,7 @@ def _tidied(statement: str) -> str:
 
 
 def _statements() -> Iterator[str]:
-    dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
+    dialect = create_mock_engine("postgresql://", lambda *_: None).dialect
     for table in metadata.sorted_tables:
         yield str(CreateTable(table).compile(dialect=dialect))
         for index in sorted(table.indexes, key=lambda index: str(index.name)):

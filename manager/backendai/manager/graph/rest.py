@@ -1,6 +1,12 @@
-"""The two addresses of GraphQL: the present one, and the one of old clients with its own shape."""
+"""The two addresses of GraphQL: the present one, and the one of old clients with its own shape.
 
-from typing import Any, Final
+The library and the schema are loaded at the first query: a manager that was killed answers the
+rest of the API sooner without them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
 
 import trafaret as t
 from aiohttp import web
@@ -11,7 +17,10 @@ from backendai.common.params import check_params, read_raw_params
 from backendai.manager.gate.actor import Action
 from backendai.manager.gate.routes import ACTOR, Route
 
-from .execute import Graph, GraphContext, Outcome
+if TYPE_CHECKING:
+    from backendai.manager.db.engine import Database
+
+    from .execute import Graph, Outcome
 
 QUERY: Final = Action("graph.query")
 
@@ -32,8 +41,8 @@ class _LegacyFault(GraphQLFault):
         return self.facts["errors"]
 
 
-def routes(graph: Graph) -> list[Route]:
-    handlers = _Handlers(graph)
+def routes(database: Database) -> list[Route]:
+    handlers = _Handlers(database)
     return [
         Route("POST", "/admin/gql", handlers.present, QUERY),
         Route("POST", "/admin/graphql", handlers.legacy, QUERY),
@@ -41,8 +50,9 @@ def routes(graph: Graph) -> list[Route]:
 
 
 class _Handlers:
-    def __init__(self, graph: Graph) -> None:
-        self._graph = graph
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._graph: Graph | None = None
 
     async def present(self, request: web.Request) -> web.Response:
         outcome = await self._run(request)
@@ -60,12 +70,21 @@ class _Handlers:
     async def _run(self, request: web.Request) -> Outcome:
         raw = await read_raw_params(request)
         body = check_params({k: v for k, v in raw.items() if v is not None}, _BODY)
+        from .execute import GraphContext, Outcome
+
         context = GraphContext(request[ACTOR])
         try:
-            return await self._graph.run(
+            return await self._load().run(
                 body["query"], body["variables"], context, body.get("operation_name")
             )
         except Fault as fault:
             if fault.http_status >= 500:
                 raise
             return Outcome(None, [{"message": str(fault)}])
+
+    def _load(self) -> Graph:
+        from .roots import make_graph
+
+        if self._graph is None:
+            self._graph = make_graph(self._database)
+        return self._graph

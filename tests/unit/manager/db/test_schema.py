@@ -4,6 +4,7 @@ from pathlib import Path
 
 from backendai.manager.db import schema
 from backendai.manager.db.migrations import versions
+from backendai.manager.db.revision import REVISION
 
 
 def test_the_first_revision_makes_the_tables_of_this_release() -> None:
@@ -14,5 +15,5 @@ def test_the_first_revision_makes_the_tables_of_this_release() -> None:
     )
 
 
-def test_there_is_one_head() -> None:
-    assert schema.head_revision() == "0001"
+def test_there_is_one_head_and_the_release_names_it() -> None:
+    assert schema.head_revision() == REVISION
