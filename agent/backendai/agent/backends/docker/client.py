@@ -25,6 +25,14 @@ ASK_THREADS: Final = 3
 WORK_THREADS: Final = 8
 STREAM_ITEMS_MAX: Final = 256
 
+# What Docker says while the daemon below it, containerd, has died or is coming back.
+HALF_AWAY: Final = (
+    "transport is closing",
+    "connection error",
+    "code = unavailable",
+    ": unavailable",
+)
+
 T = TypeVar("T")
 Api = Any  # docker.APIClient has no types of its own
 _AWAY: Final = (
@@ -173,6 +181,8 @@ def translate_error(error: Exception) -> Exception:
     if isinstance(error, docker.errors.NotFound):
         return ContainerMissing(words_of(error))
     if isinstance(error, docker.errors.APIError):
+        if error.is_server_error() and any(part in words_of(error).lower() for part in HALF_AWAY):
+            return EngineUnreachable(words_of(error))
         return EngineRefused(words_of(error), {"status": error.status_code})
     if isinstance(error, docker.errors.DockerException):
         return EngineUnreachable(_innermost(error))
