@@ -20,8 +20,9 @@ from backendai.common.slots import (
 
 MINIMUM_PREFIX: Final = "ai.backend.resource.min."
 PREFERRED_SHARED_MEMORY: Final = "ai.backend.resource.preferred.shmem"
-# What a session gets that asks for nothing, from an image without labels.
-DEFAULT_SLOTS: Final = ResourceSlots.of(cpu=1, mem="512m")
+# What a kernel gets of a slot that its session does not ask for, where the image needs no more
+# and the policies allow as much. Enough to import numpy; an image's minimum seldom is.
+DEFAULT_SLOTS: Final = ResourceSlots.of(cpu=1, mem="1g")
 # Less than this does not hold the runner and a shell.
 MEMORY_BYTES_MIN: Final = parse_size("32m")
 SHARED_MEMORY_DEFAULT: Final = parse_size("64m")
@@ -47,10 +48,11 @@ class Image:
         return ResourceSlots({**named, CPU: named.get(CPU, Decimal(0)), MEM: memory})
 
     def default_slots(self) -> ResourceSlots:
-        """What a session gets that asks for nothing."""
-        named = {name: amount for name, amount in self._named_slots().items() if amount > 0}
-        memory = max(named.get(MEM, DEFAULT_SLOTS[MEM]), MEMORY_BYTES_MIN)
-        return ResourceSlots({**DEFAULT_SLOTS, **named, MEM: memory})
+        """What a kernel gets that asks for nothing: the defaults, or what the image needs."""
+        least = self.minimum_slots()
+        return ResourceSlots(
+            {name: max(DEFAULT_SLOTS[name], least[name]) for name in {**DEFAULT_SLOTS, **least}}
+        )
 
     def shared_memory(self) -> Decimal:
         try:

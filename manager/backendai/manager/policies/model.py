@@ -32,6 +32,10 @@ class Limits:
     containers_max: int
     slots: Mapping[str, SlotLimit] = field(default_factory=dict)
 
+    def most_of(self, name: SlotName) -> Decimal:
+        """What everybody's limit allows of a slot at once; INFINITY where nobody has one."""
+        return min((limit.of(name) for limit in self.slots.values()), default=INFINITY)
+
     def exceeded_by(self, asked: ResourceSlots) -> dict[str, str]:
         """Facts about the limits that `asked` is beyond even when nothing else runs."""
         return {

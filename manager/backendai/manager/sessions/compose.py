@@ -7,7 +7,7 @@ any limit or any node of the group. What merely does not fit now waits in the qu
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import ROUND_DOWN, Decimal
 from typing import Final
 
 from backendai.common.enums import ClusterMode, ClusterRole
@@ -37,6 +37,9 @@ from .model import SessionRequest
 
 BUILT_IN_SLOTS: Final = frozenset({CPU, MEM})
 SHARED_MEMORY_BYTES_MIN: Final = Decimal(64 * 1024)
+# Defaults that a limit cuts are cut to steps of these: hundredths of a core, whole bytes.
+_CPU_STEP: Final = Decimal("0.01")
+_STEP: Final = Decimal(1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,10 +105,9 @@ def _refuse_unoffered(request: SessionRequest, facts: Facts) -> None:
 
 
 def _slots_of(request: SessionRequest, facts: Facts) -> ResourceSlots:
-    """What each kernel gets: as asked, else as the image says, never less than it needs."""
+    """What each kernel gets: as asked, else the default, never less than the image needs."""
     asked = _parse_slots(request.resources, facts.slot_names)
-    defaults = facts.image.default_slots()
-    slots = ResourceSlots({**defaults, **asked})
+    slots = ResourceSlots({**_defaults_of(request, facts), **asked})
     short = {
         f"config.resources.{name}": f"{format_amount(slots[name])} is less than the image's "
         f"minimum {format_amount(amount)}"
@@ -115,6 +117,24 @@ def _slots_of(request: SessionRequest, facts: Facts) -> ResourceSlots:
     if short:
         raise InvalidParams(facts=short)
     return ResourceSlots({name: amount for name, amount in slots.items() if amount > 0})
+
+
+def _defaults_of(request: SessionRequest, facts: Facts) -> dict[SlotName, Decimal]:
+    """The defaults, cut to what the policies allow: nobody is refused for what he did not ask."""
+    least = facts.image.minimum_slots()
+    return {
+        name: max(least[name], _cut(name, amount, facts.limits, request.cluster_size))
+        for name, amount in facts.image.default_slots().items()
+    }
+
+
+def _cut(name: SlotName, amount: Decimal, limits: Limits, kernel_count: int) -> Decimal:
+    """An even share of the limit where that is less, unless it is nothing."""
+    share = limits.most_of(name) / kernel_count
+    if share >= amount:
+        return amount
+    step = _CPU_STEP if name == CPU else _STEP
+    return share.quantize(step, ROUND_DOWN) or amount
 
 
 def _parse_slots(given: Mapping[str, object], known: frozenset[str]) -> dict[SlotName, Decimal]:

@@ -16,7 +16,7 @@ from backendai.common.faults import (
 from backendai.common.ids import SeededIds
 from backendai.common.slots import ResourceSlots
 from backendai.manager.gate.actor import Actor
-from backendai.manager.images.model import Image
+from backendai.manager.images.model import MINIMUM_PREFIX, Image
 from backendai.manager.lifecycle.model import NewSession
 from backendai.manager.policies.model import Limits, SlotLimit
 from backendai.manager.sessions.compose import Facts, compose_session
@@ -51,23 +51,82 @@ def compose(
     return compose_session(request, facts, SeededIds(1))
 
 
-def test_the_image_says_what_a_session_gets_that_asks_for_nothing() -> None:
-    kernel = compose().kernels[0]
-    assert kernel.requested_slots == {"cpu": "1", "mem": "134217728"}
+GIB = 1 << 30
+
+
+@pytest.mark.parametrize(
+    ("labels", "resources", "wanted"),
+    [
+        ({}, {}, {"cpu": "1", "mem": str(GIB)}),
+        (LABELS, {}, {"cpu": "1", "mem": str(GIB)}),
+        (LABELS, {"mem": "256m"}, {"cpu": "1", "mem": str(GIB // 4)}),
+        (LABELS, {"cpu": "2", "mem": None}, {"cpu": "2", "mem": str(GIB)}),
+        ({f"{MINIMUM_PREFIX}mem": "2g"}, {}, {"cpu": "1", "mem": str(2 * GIB)}),
+        ({f"{MINIMUM_PREFIX}cpu": "4"}, {}, {"cpu": "4", "mem": str(GIB)}),
+        ({f"{MINIMUM_PREFIX}cpu": "0.1"}, {}, {"cpu": "1", "mem": str(GIB)}),
+        (
+            {f"{MINIMUM_PREFIX}cuda.device": "1"},
+            {},
+            {"cpu": "1", "mem": str(GIB), "cuda.device": "1"},
+        ),
+    ],
+)
+def test_what_is_not_asked_for_is_the_default_or_the_minimum_of_the_image(
+    labels: dict[str, str], resources: dict[str, Any], wanted: dict[str, str]
+) -> None:
+    kernel = compose(labels=labels, resources=resources).kernels[0]
+    assert kernel.requested_slots == wanted
     assert kernel.shared_memory_bytes == 64 * 1024 * 1024
-    plain = compose(labels={}).kernels[0]
-    assert plain.requested_slots == {"cpu": "1", "mem": "536870912"}
+
+
+@pytest.mark.parametrize(
+    ("limit", "size", "wanted"),
+    [
+        ({"cpu": "8", "mem": "8g"}, 1, {"cpu": "1", "mem": str(GIB)}),
+        ({"cpu": "0.5", "mem": "512m"}, 1, {"cpu": "0.5", "mem": str(GIB // 2)}),
+        ({"cpu": "2", "mem": "2g"}, 3, {"cpu": "0.66", "mem": str(2 * GIB // 3)}),
+        ({"mem": "Infinity"}, 2, {"cpu": "1", "mem": str(GIB)}),
+    ],
+)
+def test_defaults_are_cut_to_what_the_policies_allow(
+    limit: dict[str, str], size: int, wanted: dict[str, str]
+) -> None:
+    limits = Limits(
+        10,
+        4,
+        {
+            "keypair": SlotLimit(ResourceSlots.parse(limit)),
+            "domain": SlotLimit(ResourceSlots.of(mem="64g")),
+        },
+    )
+    made = compose(labels={}, limits=limits, cluster_size=size)
+    assert made.kernels[0].requested_slots == wanted
+
+
+def test_a_limit_below_the_minimum_of_the_image_is_told() -> None:
+    limits = Limits(10, 4, {"keypair": SlotLimit(ResourceSlots.of(cpu=4, mem="96m"))})
+    with pytest.raises(QuotaExceeded) as told:
+        compose(limits=limits)
+    assert list(told.value.facts) == ["keypair.mem"]
+    nothing = Limits(10, 4, {"keypair": SlotLimit(ResourceSlots.of(cpu=4, mem=0))})
+    with pytest.raises(QuotaExceeded):
+        compose(limits=nothing)
+
+
+def test_default_shared_memory_lies_within_a_small_memory() -> None:
+    kernel = compose(labels={}, resources={"mem": "64m"}).kernels[0]
+    assert kernel.shared_memory_bytes == 32 * 1024 * 1024
 
 
 def test_labels_without_sense_count_as_absent() -> None:
     odd = {"ai.backend.resource.min.mem": "lots", "ai.backend.resource.preferred.shmem": "x"}
-    assert compose(labels=odd).kernels[0].requested_slots["mem"] == "536870912"
+    assert compose(labels=odd).kernels[0].requested_slots["mem"] == str(GIB)
 
 
 def test_a_cluster_has_one_main_and_numbered_subs() -> None:
     new = compose(cluster_size=3)
     assert [kernel.cluster_hostname for kernel in new.kernels] == ["main1", "sub1", "sub2"]
-    assert new.requested_slots == {"cpu": "3", "mem": str(3 * 134217728)}
+    assert new.requested_slots == {"cpu": "3", "mem": str(3 * GIB)}
 
 
 @pytest.mark.parametrize(
@@ -76,7 +135,7 @@ def test_a_cluster_has_one_main_and_numbered_subs() -> None:
         ({"resources": {"mem": "64m"}}, "config.resources.mem"),
         ({"resources": {"tpu": "1"}}, "config.resources.tpu"),
         ({"resources": {"cpu": "Infinity"}}, "config.resources.cpu"),
-        ({"resource_opts": {"shmem": "128m"}}, "config.resource_opts.shmem"),
+        ({"resource_opts": {"shmem": "1g"}}, "config.resource_opts.shmem"),
         ({"resource_opts": {"shmem": "1k"}}, "config.resource_opts.shmem"),
     ],
 )
@@ -89,7 +148,7 @@ def test_amounts_that_cannot_be_are_told_by_their_key(fields: dict[str, Any], ke
 def test_what_is_beyond_every_limit_or_node_is_refused() -> None:
     small = Limits(10, 4, {"project": SlotLimit(ResourceSlots.of(cpu=2))})
     with pytest.raises(QuotaExceeded) as told:
-        compose(limits=small, cluster_size=3)
+        compose(limits=small, cluster_size=3, resources={"cpu": "1"})
     assert told.value.facts == {"project.cpu": "asked 3, limit 2"}
     node = ResourceSlots.of(cpu=2, mem="8g")
     with pytest.raises(InvalidParams):
