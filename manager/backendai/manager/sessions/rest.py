@@ -112,7 +112,7 @@ class _Handlers:
 
     async def info(self, request: web.Request) -> web.Response:
         scope, reference, _ = await read_scope(request, self._sessions, _OWNER)
-        session = await self._sessions.get(scope, reference)
+        session = await self._sessions.get(scope, reference, ended_too=True)
         return json_response(render.info(session, self._clock.now()))
 
     async def restart(self, request: web.Request) -> web.Response:

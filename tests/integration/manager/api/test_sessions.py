@@ -84,6 +84,16 @@ async def test_a_create_waits_until_it_runs(
     assert spec.shared_memory_bytes == 32 * 1024 * 1024
 
 
+async def test_a_create_without_resources_gets_the_defaults(
+    alice: Caller, agent: ScriptedAgent, create: Create, name: str
+) -> None:
+    await create(alice, name, config={"resources": {"mem": "256m"}})
+    await create(alice, f"{name}-b", config={"resources": None})
+    spec, other = [request.spec for request in agent.asked_of("ensure")]
+    assert spec.slots == {"cpu": "1", "mem": str(256 << 20)}
+    assert other.slots == {"cpu": "1", "mem": str(1 << 30)}
+
+
 async def test_a_create_that_waits_too_long_says_so(
     alice: Caller, agent: ScriptedAgent, create: Create, name: str
 ) -> None:
@@ -144,10 +154,17 @@ async def test_an_end_frees_the_name_and_tells_the_use(
     assert stats["status"] == "terminated"
     assert stats["cpu_used"]["current"] == "1500"
     assert stats["mem"]["stats.max"] == "2048"
-    assert (await alice.ask("GET", f"/session/{name}")).status == 404
+    ended = await alice.ask("GET", f"/session/{name}")
+    assert (ended.json["sessionId"], ended.json["status"]) == (made["sessionId"], "TERMINATED")
+    assert (await alice.ask("DELETE", f"/session/{name}")).status == 404
     fresh = await create(alice, name)
     assert fresh["created"] is True
     assert fresh["sessionId"] != made["sessionId"]
+    by_name = await alice.ask("GET", f"/session/{name}")
+    assert (by_name.json["sessionId"], by_name.json["status"]) == (fresh["sessionId"], "RUNNING")
+    by_id = await alice.ask("GET", f"/session/{made['sessionId']}")
+    assert by_id.json["status"] == "TERMINATED"
+    assert by_id.json["terminationTime"]
 
 
 async def test_only_force_ends_what_is_being_made(
@@ -164,7 +181,7 @@ async def test_only_force_ends_what_is_being_made(
     refused = await alice.ask("DELETE", f"/session/{name}")
     assert (refused.status, refused.slug) == (403, "generic-forbidden")
     assert (await alice.ask("DELETE", f"/session/{name}?forced=true")).status == 200
-    assert (await alice.ask("GET", f"/session/{name}")).status == 404
+    assert (await alice.ask("GET", f"/session/{name}")).json["status"] == "TERMINATED"
 
 
 async def test_a_recursive_end_takes_the_dependents_too(
@@ -180,7 +197,8 @@ async def test_a_recursive_end_takes_the_dependents_too(
     results = (await alice.ask("DELETE", f"/session/{name}?recursive=true")).json
     assert len(results) == 3
     for each in (name, f"{name}-b", f"{name}-c"):
-        assert (await alice.ask("GET", f"/session/{each}")).status == 404
+        info = await alice.ask("GET", f"/session/{each}")
+        assert info.json["status"] in ("TERMINATED", "CANCELLED")
 
 
 async def test_a_missing_dependency_is_named(alice: Caller, name: str) -> None:
