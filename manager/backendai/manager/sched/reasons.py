@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from .view import Dependency, Quota, show_units
 
@@ -32,6 +32,19 @@ class Cause(enum.StrEnum):
     FAILED_BEFORE = "failed-before"
     RESERVED = "reserved"
     TAKEN_BY_SIBLINGS = "taken-by-siblings"
+
+
+_TOLD: Final[Mapping[str, str]] = {
+    Cause.LOST: "{nodes} not heard of for long",
+    Cause.SUSPECT: "{nodes} not answering now",
+    Cause.NOT_SCHEDULABLE: "{nodes} closed to new sessions",
+    Cause.ENGINE_UNREACHABLE: "{nodes} without a working container engine",
+    Cause.WRONG_ARCHITECTURE: "{nodes} of another processor architecture",
+    Cause.NOT_DESIGNATED: "{nodes} not among those asked for",
+    Cause.FAILED_BEFORE: "{nodes} where it failed to start before",
+    Cause.RESERVED: "{nodes} kept free for a session that has waited longer",
+    Cause.TAKEN_BY_SIBLINGS: "{nodes} filled by its own other kernels",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +125,7 @@ def no_room(
     """`need` is of the largest single placement; `have` the most of each slot on a usable node."""
     wish = " and ".join(f"{show_units(slot, amount)} {slot}" for slot, amount in need.items())
     what = wish or "a node" if kernel_count == 1 else f"{kernel_count} kernels with {wish}"
-    told = ", ".join(f"{cause} on {count}" for cause, count in causes.items())
+    told = ", ".join(_tell(cause, count) for cause, count in causes.items())
     if node_count == 0:
         detail = "The resource group has no nodes."
     elif not can_ever_fit:
@@ -126,3 +139,10 @@ def no_room(
         have={slot: show_units(slot, amount) for slot, amount in have.items()},
         causes=dict(causes),
     )
+
+
+def _tell(cause: str, count: int) -> str:
+    """One cause in words: `2 nodes with too little cpu free`."""
+    nodes = "1 node" if count == 1 else f"{count} nodes"
+    slot = cause.removeprefix("not-enough-")
+    return _TOLD.get(cause, f"{{nodes}} with too little {slot} free").format(nodes=nodes)

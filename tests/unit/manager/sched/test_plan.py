@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from backendai.common.enums import AgentStatus, PlacementStrategy
 from backendai.common.ids import AgentId, KernelId, Revision, SessionId
 from backendai.manager.sched.plan import PATIENCE, Plan, plan
-from backendai.manager.sched.reasons import Cause, Rule, WaitReason
+from backendai.manager.sched.reasons import Cause, Rule, WaitReason, no_room
 from backendai.manager.sched.view import (
     Ask,
     Dependency,
@@ -134,7 +134,18 @@ def test_the_reserved_node_is_told_as_a_cause() -> None:
     head, small = make_ask("4", at=0), make_ask("1", at=1)
     nodes = [make_node("a", occupied=units_of({"cpu": "2"}))]
     made = decide(nodes, [head, small], now=NOW + PATIENCE * 2)
-    assert reason(made, small).causes == {Cause.RESERVED: 1}
+    told = reason(made, small)
+    assert told.causes == {Cause.RESERVED: 1}
+    assert told.detail.endswith("(1 node kept free for a session that has waited longer).")
+
+
+def test_every_cause_has_words() -> None:
+    for cause in Cause:
+        told = no_room({"cpu": 2}, {}, {cause: 2}, 2, can_ever_fit=True).detail
+        assert cause.value not in told
+        assert "2 nodes " in told
+    scarce = no_room({"cpu": 2}, {}, {"not-enough-cpu": 1}, 2, can_ever_fit=True)
+    assert "1 node with too little cpu free" in scarce.detail
 
 
 @pytest.mark.parametrize(
