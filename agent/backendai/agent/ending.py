@@ -19,6 +19,10 @@ from .reading import read_head
 from .threads import finish
 
 EXIT_RECORD_BYTES_MAX: Final = 4096
+# What an engine notes for a container that had vanished when the engine came up again. A runner
+# that ends by itself with that code leaves a record.
+LOST_CODE: Final = 255
+_OWN_END: Final = frozenset({Reason.SELF_TERMINATED, Reason.TASK_FAILED})
 
 
 class Ender:
@@ -34,9 +38,19 @@ class Ender:
         if action.for_good:
             node.reporter.note(one.kernel_id, one.generation, state=KernelState.STOPPING)
         if one.phase is Phase.RUNNING and action.grace_seconds > 0:
-            await node.backend.terminate(one.container_id)
-            await self._exits.wait_at_most(one.container_id, action.grace_seconds)
+            await self._end_politely(one, action.grace_seconds)
         await self.remove(one.kernel_id, one.generation, one.container_id)
+
+    async def _end_politely(self, one: Container, grace_seconds: float) -> None:
+        """What runs in the kernel gets its SIGTERM and a grace.
+
+        The runner tells when that is over, long before the engine has taken the container apart; a
+        runner that cannot be asked gets the signal from the engine.
+        """
+        node = self._node
+        if not await node.runners.shut_down(one.kernel_id, one.generation, grace_seconds):
+            await node.backend.terminate(one.container_id)
+            await self._exits.wait_at_most(one.container_id, grace_seconds)
 
     async def remove(self, kernel_id: str, generation: int, container_id: str) -> None:
         """Returns when nothing of the container is left but its log."""
@@ -102,6 +116,8 @@ def judge(
     outweighs what the engine knows of a kill.
     """
     ending = explain(facts, session_type, booted_at)
+    if record is None and facts.exit_code == LOST_CODE and ending.reason in _OWN_END:
+        return facts, Ending(Reason.KILLED_BY_EVENT, "the kernel was killed with its engine")
     if record is None or ending.reason in (Reason.OUT_OF_MEMORY, Reason.AGENT_RESTARTED_NODE):
         return facts, ending
     if record.reason == "terminated" and record.exit_code == facts.exit_code:

@@ -47,3 +47,12 @@ def test_a_forged_record_does_not_hide_what_the_engine_knows() -> None:
     assert judge(facts, record, "batch", BOOTED_AT)[1].reason is Reason.OUT_OF_MEMORY
     killed = ExitFacts(137, started_at=2000)
     assert judge(killed, record, "batch", BOOTED_AT)[1].reason is Reason.KILLED_BY_EVENT
+
+
+@pytest.mark.parametrize("session_type", ["interactive", "batch"])
+def test_a_container_that_vanished_with_its_engine_did_not_end_by_itself(session_type: str) -> None:
+    facts = ExitFacts(255, started_at=2000)
+    _, ending = judge(facts, None, session_type, BOOTED_AT)
+    assert ending.reason is Reason.KILLED_BY_EVENT
+    own = ExitRecord(exit_code=255, reason="finished", ended_at=3000)
+    assert judge(facts, own, "batch", BOOTED_AT)[1].reason is Reason.TASK_FAILED

@@ -216,6 +216,9 @@ def _failed(case: KernelCase, report: KernelReport) -> Move:
 def _exit_reason(case: KernelCase, report: KernelReport) -> str:
     if report.reason not in _OWN_END:
         return report.reason
+    if not report.reason and report.exit_code is None:
+        # Nobody saw it end, so nobody may say that it did so by itself.
+        return Reason.NOT_FOUND_ON_AGENT
     if case.session_type is not SessionType.BATCH:
         return Reason.SELF_TERMINATED
     return Reason.TASK_DONE if report.exit_code == 0 else Reason.TASK_FAILED

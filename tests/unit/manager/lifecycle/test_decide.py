@@ -123,10 +123,12 @@ def test_an_exit_is_believed_in_every_status(status: str) -> None:
         ("batch", 1, "self-terminated", Reason.TASK_FAILED),
         ("batch", 137, "out-of-memory", Reason.OUT_OF_MEMORY),
         ("interactive", 0, "", Reason.SELF_TERMINATED),
+        ("interactive", None, "", Reason.NOT_FOUND_ON_AGENT),
+        ("interactive", 255, "killed-by-event", Reason.KILLED_BY_EVENT),
         ("interactive", 137, "killed-by-event", Reason.KILLED_BY_EVENT),
     ],
 )
-def test_reasons_of_ends(kind: str, code: int, reason: str, wanted: Reason) -> None:
+def test_reasons_of_ends(kind: str, code: int | None, reason: str, wanted: Reason) -> None:
     move = only_move(
         look(case("RUNNING", kind=kind), told("exited", exit_code=code, reason=reason))
     )
