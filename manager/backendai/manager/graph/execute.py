@@ -163,16 +163,23 @@ def _build(
 ) -> GraphQLSchema:
     text = Path(__file__).with_name("schema.graphql").read_text("utf-8")
     schema = build_schema(text)
-    for type_name, resolvers in {"Query": roots, **fields}.items():
-        made = schema.type_map[type_name]
-        if not isinstance(made, GraphQLObjectType) or resolvers.keys() - made.fields.keys():
-            raise AssertionError(f"{type_name} lacks {resolvers.keys()}")
-        for name, resolve in resolvers.items():
-            made.fields[name].resolve = resolve
-    unresolved = schema.type_map["Query"].fields.keys() - roots.keys()  # type: ignore[attr-defined]
-    if unresolved:
+    query = _resolve(schema, "Query", roots)
+    if unresolved := query.fields.keys() - roots.keys():
         raise AssertionError(f"no resolver for {sorted(unresolved)}")
+    for type_name, resolvers in fields.items():
+        _resolve(schema, type_name, resolvers)
     return schema
+
+
+def _resolve(
+    schema: GraphQLSchema, type_name: str, resolvers: Mapping[str, Resolver]
+) -> GraphQLObjectType:
+    made = schema.type_map[type_name]
+    if not isinstance(made, GraphQLObjectType) or resolvers.keys() - made.fields.keys():
+        raise AssertionError(f"{type_name} lacks {resolvers.keys()}")
+    for name, resolve in resolvers.items():
+        made.fields[name].resolve = resolve
+    return made
 
 
 def _bound(document: DocumentNode, may_introspect: bool) -> None:
