@@ -1,5 +1,6 @@
 """The runners inside kernels: one connection each, readiness, and refusals in our own faults."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final
@@ -9,7 +10,15 @@ from backendai.common.clock import Clock
 from backendai.common.failpoints import failpoint
 from backendai.common.faults import AgentBusy, AgentFailure, AgentFault, Fault, FileNotFound
 from backendai.kernel.peer import RunnerError, RunnerGone, RunnerPeer
-from backendai.kernel.wire import SOCKET_NAME, Answer, Ask, FrameError, Hello, HelloReply
+from backendai.kernel.wire import (
+    SOCKET_NAME,
+    Answer,
+    Ask,
+    FrameError,
+    Hello,
+    HelloReply,
+    Shutdown,
+)
 
 READY_POLL_SECONDS: Final = 0.01
 READY_POLL_SECONDS_MAX: Final = 0.1
@@ -62,6 +71,24 @@ class Runners:
         answer = await _translated(peer.ask(request, seconds), seconds)
         await failpoint("agent.runner.after_ask")
         return answer
+
+    async def shut_down(self, kernel_id: str, generation: int, seconds: float) -> bool:
+        """Let the runner end what runs in the kernel, and wait until it is done, or for `seconds`.
+
+        False when it could not be asked.
+        """
+        peer = self._peer(kernel_id, generation)
+        await failpoint("agent.runner.before_shutdown")
+        try:
+            async with asyncio.timeout(seconds):
+                await peer.ask(Shutdown(), seconds)
+                await peer.wait_closed()
+        except TimeoutError:
+            return True
+        except (RunnerGone, RunnerError):
+            return False
+        await failpoint("agent.runner.after_shutdown")
+        return True
 
     async def close(self, kernel_id: str, generation: int) -> None:
         peer = self._peers.pop((kernel_id, generation), None)

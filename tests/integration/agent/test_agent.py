@@ -36,6 +36,7 @@ from backendai.common.enums import Reason
 from backendai.common.faults import AgentInvalidInput, AgentTimeout, Fault, KernelNotFound
 from backendai.common.rpc.client import RpcPeer
 from backendai.common.rpc.curve import generate_keypair
+from backendai.kernel.wire import SOCKET_NAME
 
 from .conftest import MIB, Node, make_spec
 from .speaking import execute, say
@@ -374,8 +375,8 @@ async def test_killed_at_any_step_of_a_start_it_goes_on(node: Node, image: str, 
 @pytest.mark.parametrize(
     "step",
     [
-        "agent.{}.before_terminate",
-        "agent.{}.after_terminate",
+        "agent.runner.before_shutdown",
+        "agent.runner.after_shutdown",
         "agent.{}.before_remove",
         "agent.{}.after_remove",
         "agent.scratch.before_drop",
@@ -392,6 +393,22 @@ async def test_killed_at_any_step_of_an_end_it_goes_on(node: Node, image: str, s
     node.start()
     await node.kernel(ref.kernel_id, KernelState.GONE)
     assert not (node.scratch / ref.kernel_id).exists()
+
+
+@pytest.mark.parametrize("step", ["agent.{}.before_terminate", "agent.{}.after_terminate"])
+async def test_a_runner_that_cannot_be_asked_is_ended_all_the_same(
+    node: Node, image: str, step: str
+) -> None:
+    ref = await node.run(make_spec(image))
+    node.end()
+    (node.scratch / ref.kernel_id / f"run.{ref.generation}" / SOCKET_NAME).unlink()
+    node.start(f"{step.format(node.mode)}:kill")
+    await node.kernel(ref.kernel_id, KernelState.RUNNING)
+    await node.order(None, ref.kernel_id, grace_seconds=1.0)
+    assert node.process is not None
+    assert await asyncio.to_thread(node.process.wait, 20) == -signal.SIGKILL
+    node.start()
+    await node.kernel(ref.kernel_id, KernelState.GONE)
 
 
 async def test_it_stops_soon_and_says_so(node: Node) -> None:

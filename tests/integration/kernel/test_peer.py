@@ -80,6 +80,21 @@ async def test_without_a_runner_the_peer_says_gone(tmp_path: Path, kernel: Kerne
     assert kernel.read_exit().reason == "shutdown"
 
 
+async def test_a_runner_hangs_up_when_what_ran_has_had_its_grace(kernel: Kernel) -> None:
+    mark = kernel.run_dir / "mark"
+    code = (
+        "import os, pathlib, signal, time\n"
+        "def end(*_):\n"
+        f"    time.sleep(0.3); pathlib.Path({str(mark)!r}).write_text('tidy'); os._exit(0)\n"
+        "signal.signal(signal.SIGTERM, end)\nprint('ready', flush=True)\ntime.sleep(60)"
+    )
+    assert text_of([await kernel.begin(code, flush_seconds=1.0)]) == "ready\n"
+    await kernel.ask(Shutdown())
+    await asyncio.wait_for(kernel.peer.wait_closed(), 5)
+    assert mark.read_text() == "tidy"
+    assert kernel.read_exit().reason == "shutdown"
+
+
 async def test_a_link_in_place_of_the_socket_is_not_followed(
     tmp_path: Path, kernel: Kernel
 ) -> None:

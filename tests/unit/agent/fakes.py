@@ -129,10 +129,15 @@ class FakeBackend:
 
 
 class FakeRunners(Runners):
-    """Runners that answer at once."""
+    """Runners that answer at once; they end their kernels when `are_listening`."""
+
+    are_listening = True
 
     async def wait_ready(self, kernel_id: str, generation: int, seconds: float) -> HelloReply:
         return HelloReply(version=1, pid=1, python="", query_ready=True, started_at=0.0)
+
+    async def shut_down(self, kernel_id: str, generation: int, seconds: float) -> bool:
+        return self.are_listening
 
 
 def replace_name(image: ImageReport, name: str) -> ImageReport:

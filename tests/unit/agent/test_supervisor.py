@@ -82,6 +82,27 @@ async def test_a_kernel_lives_and_goes(tmp_path: Path, backend: FakeBackend) -> 
         assert backend.calls == ["create", "start", "remove"]
 
 
+@pytest.mark.parametrize(
+    ("are_listening", "ending"), [(True, ["remove"]), (False, ["terminate", "remove"])]
+)
+async def test_only_a_runner_that_cannot_be_asked_gets_a_signal(
+    tmp_path: Path,
+    backend: FakeBackend,
+    monkeypatch: pytest.MonkeyPatch,
+    are_listening: bool,
+    ending: list[str],
+) -> None:
+    ledger = Ledger()
+    node = make_node(tmp_path, backend, ledger)
+    monkeypatch.setattr(node.runners, "are_listening", are_listening)
+    async with supervised(node, ledger) as supervisor:
+        await supervisor.ensure(order())
+        await until(ledger, KernelState.RUNNING)
+        await supervisor.ensure(order(None, grace=5.0))
+        await until(ledger, KernelState.GONE)
+    assert backend.calls == ["create", "start", *ending]
+
+
 async def test_a_repeated_order_makes_nothing_twice(tmp_path: Path, backend: FakeBackend) -> None:
     ledger = Ledger()
     async with supervised(make_node(tmp_path, backend, ledger), ledger) as supervisor:

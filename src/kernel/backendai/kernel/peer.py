@@ -75,6 +75,9 @@ class Connection:
         finally:
             self._waiting.pop(number, None)
 
+    async def wait_closed(self) -> None:
+        await asyncio.wait([self._reading])
+
     async def close(self) -> None:
         self._reading.cancel()
         await asyncio.wait([self._reading])
@@ -146,6 +149,13 @@ class RunnerPeer:
         async with asyncio.timeout(timeout_seconds):
             connection = await self._connect()
             return await connection.ask(request)
+
+    async def wait_closed(self) -> None:
+        """Until the runner hangs up, which is the last thing that it does. Nobody connected: at
+        once.
+        """
+        if self._connection is not None:
+            await self._connection.wait_closed()
 
     async def close(self) -> None:
         """Hang up; what is in flight ends with RunnerGone."""
