@@ -82,7 +82,7 @@ def same_containers(stack: Stack, living: Living) -> None:
     assert {name: now.get(name) for name in living.containers} == living.containers
 
 
-@pytest.mark.parametrize("name", [*DAEMONS, "containerd"])
+@pytest.mark.parametrize("name", DAEMONS)
 def test_killed_daemon_loses_nothing(stack: Stack, living: Living, name: str) -> None:
     skip_unless_ours(stack, name)
     newborn = enqueue(living.api, "newborn", kind="busybox", config=SMALL)
@@ -97,6 +97,16 @@ def test_killed_daemon_loses_nothing(stack: Stack, living: Living, name: str) ->
     same_containers(stack, living)
     assert len(stack.containers()) == LIVE + 1
     until(lambda: not stack.drift(), ANSWER_SECONDS_MAX, "no drift")
+
+
+def test_killed_containerd_keeps_what_runs(stack: Stack, living: Living) -> None:
+    skip_unless_ours(stack, "containerd")
+    kill(stack, "containerd")
+    until(living.answers, ANSWER_SECONDS_MAX, "sessions answer after the death of containerd")
+    until(stack.is_green, 2 * ANSWER_SECONDS_MAX, "green after the death of containerd")
+    same_containers(stack, living)
+    newborn = start(living.api, "after-containerd", kind="busybox", config=SMALL)
+    assert execute(living.api, newborn, "print(6 * 7)") == "42\n"
 
 
 @pytest.mark.parametrize("name", DAEMONS)
