@@ -5,6 +5,7 @@
 
 import os
 import shutil
+import socket
 import tempfile
 import time
 from collections.abc import Iterator
@@ -27,6 +28,8 @@ def started() -> Iterator[tuple[Stack, FirstUp | None]]:
     home = Path(tempfile.mkdtemp(prefix="bai-e2e-"))
     home.chmod(0o711)
     stack = Stack(home)
+    # Two instances that start at once must not both wait for the usual port.
+    stack.config.write_text(f"[manager]\nport = {find_port()}\n")
     began = time.monotonic()
     done = stack.bai("up", "--no-install", seconds=900)
     try:
@@ -36,8 +39,14 @@ def started() -> Iterator[tuple[Stack, FirstUp | None]]:
         purged = stack.bai("down", "--purge")
         left = find_leftovers(home)
         shutil.rmtree(home, ignore_errors=True)
+        stack.config.unlink()
     assert purged.code == 0, purged.both
     assert not left, left
+
+
+def find_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        return int(found.getsockname()[1])
 
 
 @pytest.fixture(scope="session")

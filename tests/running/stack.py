@@ -74,8 +74,14 @@ class Stack:
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("BACKEND_", "BAI_"))}
         kept.pop("DOCKER_HOST", None)
         path = f"{COMMAND.parent}:{kept['PATH']}"
+        own = {"BAI_HOME": str(self.home), "BAI_CONFIG": str(self.config)}
         cache = {k: v for k, v in os.environ.items() if k == "BAI_CACHE"}
-        return kept | cache | {"BAI_HOME": str(self.home), "PATH": path, "COLUMNS": "200"}
+        return kept | cache | own | {"PATH": path, "COLUMNS": "200"}
+
+    @property
+    def config(self) -> Path:
+        """The instance's `bai.toml`, beside its state; it need not exist."""
+        return self.home.with_name(f"{self.home.name}.toml")
 
     def bai(self, *words: str, seconds: float = 600.0, **environ: str) -> Done:
         """`./bai …`; `environ` is laid over the environment."""
