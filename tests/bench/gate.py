@@ -245,6 +245,7 @@ def _data_of(stores: StoreAddresses, folder: Path) -> dict[str, Any]:
         "manager": {
             "service-addr": {"host": "127.0.0.1", "port": 0},
             "secret-key-file": str(folder / "secret.key"),
+            "config-cache": str(folder / "config.json"),
         },
     }
 

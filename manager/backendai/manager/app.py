@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from redis.exceptions import RedisError
 from backendai.common import logs
 from backendai.common.access_log import AccessLog
 from backendai.common.clock import Clock, SystemClock
+from backendai.common.config import CachedConfig
 from backendai.common.etcd import EtcdStore
 from backendai.common.failpoints import arm_from_environment
 from backendai.common.faults import ServerMisconfigured, StoreUnavailable
@@ -26,6 +28,7 @@ from backendai.common.ids import SystemIds
 from backendai.common.loops import LoopHealth, supervise
 from backendai.common.rpc.curve import KeyPair, load_keypair
 from backendai.common.settings.checks import HostPort
+from backendai.common.settings.sections import DbSettings
 from backendai.common.streams import RedisHints, open_redis
 
 from .accounts.secretbox import SecretBox, load_secret_key
@@ -47,6 +50,7 @@ from .graph import rest as graph_rest
 from .lifecycle.core import Core, CoreSettings, Ports
 from .lifecycle.hints import HintBoard, listen
 from .lifecycle.postgres import PostgresStore
+from .refusals import tell_outage
 from .sessions import rest, rest_files, rest_work, stream
 from .sessions.creation import SessionCreation
 from .sessions.service import Sessions
@@ -72,6 +76,7 @@ class Stores:
     redis: "Redis"
     hints: RedisHints
     etcd: EtcdStore
+    config: CachedConfig
     links: RpcLinks
 
 
@@ -124,12 +129,13 @@ async def run_manager(settings: ManagerSettings) -> AsyncIterator[Manager]:
     Raises ServerMisconfigured for what an operator has to mend first.
     """
     own, clock = settings.manager, SystemClock()
+    _refuse_taken_port(own.service_addr)
     box = SecretBox(load_secret_key(own.secret_key_file))
     keypair = _rpc_keypair(own)
     board = HintBoard()
     async with AsyncExitStack() as stack:
         stores = await _open_stores(stack, settings, keypair, clock)
-        await _refuse_other_schema(stores.database)
+        await _refuse_other_schema(stores.database, settings.db)
         services = _make_services(settings, stores, box, board, clock)
         core = _make_core(settings, stores, board, clock)
         access_log = AccessLog()
@@ -156,7 +162,7 @@ async def _running(
     background = {
         "core": core.run(),
         "hints": listen(board, dsn, clock),
-        "config": _follow_config(stores.etcd, services.cluster),
+        "config": _follow_config(stores.config, services.cluster),
     }
     periodic = {
         "keyring": (services.keyring.save_uses, SAVE_SECONDS),
@@ -219,9 +225,10 @@ async def _open_stores(
     hints = RedisHints(settings.redis, clock)
     stack.push_async_callback(hints.close)
     etcd = await stack.enter_async_context(EtcdStore(settings.etcd))
+    config = CachedConfig(etcd, CONFIG_PREFIX, settings.manager.config_cache)
     links = RpcLinks(keypair)
     stack.push_async_callback(links.close)
-    return Stores(database, redis, hints, etcd, links)
+    return Stores(database, redis, hints, etcd, config, links)
 
 
 def _make_services(
@@ -262,20 +269,35 @@ def _make_core(settings: ManagerSettings, stores: Stores, board: HintBoard, cloc
     return Core(ports, CoreSettings(holder=holder, patience=patience))
 
 
-async def _follow_config(etcd: EtcdStore, cluster: ClusterFacts) -> None:
-    """Learn each change; while etcd is away the last known values serve on."""
-    async with contextlib.aclosing(etcd.watch(CONFIG_PREFIX)) as snapshots:
+async def _follow_config(config: CachedConfig, cluster: ClusterFacts) -> None:
+    """Learn each change; while etcd is away the last known values serve, also after a start."""
+    try:
+        cluster.learn(await config.load())
+    except StoreUnavailable as fault:
+        log.warning("config.nothing_known", detail=fault.detail)
+    async with contextlib.aclosing(config.follow()) as snapshots:
         async for snapshot in snapshots:
             cluster.learn(snapshot)
 
 
-async def _refuse_other_schema(database: Database) -> None:
-    """A manager does not run on tables of another release; an absent database may come later."""
+def _refuse_taken_port(address: HostPort) -> None:
+    """Told before anything runs that a later failure would tear down in the middle of its work."""
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    try:
+        socket.create_server((address.host, address.port), family=family).close()
+    except OSError as error:
+        raise ServerMisconfigured(
+            f"Cannot listen at {address} ({error.strerror}): stop what is there, or choose "
+            "another [manager] service-addr."
+        ) from error
+
+
+async def _refuse_other_schema(database: Database, db: DbSettings) -> None:
+    """A manager does not start on tables of another release, nor without knowing which."""
     try:
         current = await current_revision(database)
     except StoreUnavailable as fault:
-        log.warning("manager.database_away", detail=fault.detail)
-        return
+        raise ServerMisconfigured(tell_outage(db, fault.__cause__ or fault) + ".") from fault
     if current != REVISION:
         raise ServerMisconfigured(
             f"The database is at revision {current or 'none'}, this release needs {REVISION}: "

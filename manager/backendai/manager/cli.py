@@ -6,6 +6,7 @@ import asyncio
 import gc
 import os
 import sys
+import traceback
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -13,6 +14,8 @@ from typing import TYPE_CHECKING, TypeVar
 import click
 
 if TYPE_CHECKING:
+    from backendai.common.etcd import EtcdStore
+
     from .db.engine import Database
     from .settings import ManagerSettings
 
@@ -20,23 +23,20 @@ T = TypeVar("T")
 
 
 class _Group(click.Group):
-    """Shows a fault as one message and exits with 1, without a traceback."""
+    """Shows what people can mend as one line and exits with 1; the trace only when asked for."""
 
     def invoke(self, ctx: click.Context) -> object:
-        from sqlalchemy.exc import SQLAlchemyError
-
-        from backendai.common.faults import Fault
-
         try:
             return super().invoke(ctx)
-        except SQLAlchemyError as error:
-            # The statement and the trace behind it help nobody at a prompt.
-            first = str(getattr(error, "orig", None) or error).partition("\n")[0]
-            raise click.ClickException(f"the database refused: {first}") from None
-        except Fault as fault:
-            facts = "".join(f"\n  {key}: {value}" for key, value in fault.facts.items())
-            mistakes = "mistakes" in fault.facts
-            raise click.ClickException(str(fault) + ("" if mistakes else facts)) from None
+        except Exception as error:
+            from .refusals import explain
+
+            line = explain(error)
+            if line is None:
+                raise
+            if ctx.params["verbose"]:
+                traceback.print_exception(error)
+            raise click.ClickException(line) from None
 
 
 @click.group(cls=_Group)
@@ -47,14 +47,16 @@ class _Group(click.Group):
     type=click.Path(path_type=Path, dir_okay=False),
     help="manager.toml; by default the one here, in ~/.config/backend.ai or /etc/backend.ai.",
 )
+@click.option("--verbose", is_flag=True, help="Show the trace of a failure too.")
 @click.pass_context
-def mgr(ctx: click.Context, config_path: Path | None) -> None:
+def mgr(ctx: click.Context, config_path: Path | None, verbose: bool) -> None:
     """Run and prepare the manager.
 
     \b
     Examples:
       backendai mgr schema upgrade
       backendai mgr fixture populate first-rows.json
+      backendai mgr etcd put config/announcement "Back at noon"
       backendai mgr start-server
     """
     ctx.obj = config_path
@@ -193,6 +195,101 @@ def dbshell(ctx: click.Context, arguments: tuple[str, ...], config_path: Path | 
 
 
 @mgr.group()
+def etcd() -> None:
+    """The cluster's configuration in etcd. Keys are relative to the namespace of [etcd].
+
+    \b
+    Examples:
+      backendai mgr etcd ls config/
+      backendai mgr etcd put config/announcement "Back at noon"
+      backendai mgr etcd delete config/announcement
+    """
+
+
+def _read_key(_ctx: click.Context, _param: click.Parameter, key: str) -> str:
+    if not key or key.startswith("/"):
+        raise click.BadParameter("name a key below the namespace, like config/announcement")
+    return key
+
+
+_key_argument = click.argument("key", callback=_read_key)
+
+
+@etcd.command("get")
+@_key_argument
+@_config_option
+@click.pass_context
+def etcd_get(ctx: click.Context, key: str, config_path: Path | None) -> None:
+    """Print the value of KEY."""
+    settings = _settings(ctx, config_path)
+    value = _with_etcd(settings, lambda store: store.get(key))
+    if value is None:
+        raise _missing(settings, key)
+    click.echo(value)
+
+
+@etcd.command("put")
+@_key_argument
+@click.argument("value")
+@_config_option
+@click.pass_context
+def etcd_put(ctx: click.Context, key: str, value: str, config_path: Path | None) -> None:
+    """Set KEY to VALUE; managers and agents learn it at once."""
+    _with_etcd(_settings(ctx, config_path), lambda store: store.put(key, value))
+
+
+@etcd.command("delete")
+@_key_argument
+@click.option("--prefix", is_flag=True, help="Delete every key that begins with KEY.")
+@_config_option
+@click.pass_context
+def etcd_delete(ctx: click.Context, key: str, prefix: bool, config_path: Path | None) -> None:
+    """Delete KEY, and say how many keys that were."""
+    settings = _settings(ctx, config_path)
+
+    async def delete(store: EtcdStore) -> int:
+        return await store.delete_prefix(key) if prefix else int(await store.delete(key))
+
+    count = _with_etcd(settings, delete)
+    if not count:
+        raise _missing(settings, key)
+    click.echo(f"{count} deleted")
+
+
+@etcd.command("ls")
+@click.argument("prefix", default="")
+@click.option("--values", is_flag=True, help="Print key = value.")
+@_config_option
+@click.pass_context
+def etcd_ls(ctx: click.Context, prefix: str, values: bool, config_path: Path | None) -> None:
+    """List the keys that begin with PREFIX, by default all."""
+    pairs = _with_etcd(_settings(ctx, config_path), lambda store: store.get_prefix(prefix))
+    for key, value in pairs.items():
+        click.echo(f"{key} = {value}" if values else key)
+
+
+def _missing(settings: ManagerSettings, key: str) -> click.ClickException:
+    return click.ClickException(
+        f"there is no {key} in namespace {settings.etcd.namespace} of etcd at {settings.etcd.addr};"
+        " `backendai mgr etcd ls` lists the keys"
+    )
+
+
+def _with_etcd(settings: ManagerSettings, work: Callable[[EtcdStore], Awaitable[T]]) -> T:
+    from backendai.common.etcd import EtcdStore
+    from backendai.common.faults import StoreUnavailable
+
+    async def run() -> T:
+        async with EtcdStore(settings.etcd) as store:
+            return await work(store)
+
+    try:
+        return asyncio.run(run())
+    except StoreUnavailable as fault:
+        raise click.ClickException(f"{fault.detail}: start it, or mend [etcd] addr") from fault
+
+
+@mgr.group()
 def config() -> None:
     """manager.toml."""
 
@@ -208,7 +305,10 @@ def config_sample() -> None:
 
 
 def _with_database(settings: ManagerSettings, work: Callable[[Database], Awaitable[T]]) -> T:
+    from backendai.common.faults import StoreUnavailable
+
     from .db.engine import open_database
+    from .refusals import tell_outage
 
     async def run() -> T:
         database = open_database(settings.db, "mgr-cli")
@@ -217,4 +317,8 @@ def _with_database(settings: ManagerSettings, work: Callable[[Database], Awaitab
         finally:
             await database.close()
 
-    return asyncio.run(run())
+    try:
+        return asyncio.run(run())
+    except StoreUnavailable as fault:
+        line = tell_outage(settings.db, fault.__cause__ or fault)
+        raise click.ClickException(line) from fault

@@ -44,6 +44,11 @@ class ServiceSettings:
         "File of the key that seals secret keys in the database: 32 bytes as base64, mode 0600",
         default=Path("manager.secret"),
     )
+    config_cache: Path = setting(
+        path(),
+        "File with the last known cluster configuration, for a start while etcd is away",
+        default=Path("manager.config.json"),
+    )
     heartbeat_timeout: float = setting(
         number(1, 3600),
         "Silence after which an agent gets no new work",

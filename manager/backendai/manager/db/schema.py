@@ -13,7 +13,7 @@ from sqlalchemy import Connection, create_mock_engine, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.schema import CreateIndex, CreateTable
 
-from backendai.common.faults import StoreUnavailable
+from backendai.common.faults import Conflict
 
 from .engine import Database
 from .tables import metadata
@@ -65,7 +65,7 @@ async def _take_guard(connection: AsyncConnection) -> None:
             while not await connection.scalar(free, {"key": _GUARD}):  # noqa: ASYNC110
                 await asyncio.sleep(0.2)
     except TimeoutError as error:
-        raise StoreUnavailable("Another manager has been migrating for a minute.") from error
+        raise Conflict("Another manager has been migrating for a minute; try again.") from error
 
 
 def _upgrade(connection: Connection) -> list[str]:

@@ -1,0 +1,173 @@
+"""`backendai mgr …` as an operator types it: what it does, and the one line when it cannot."""
+
+import asyncio
+import socket
+import subprocess
+import sys
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import asyncpg
+import pytest
+
+from backendai.common.settings.render import render_toml
+from backendai.manager.accounts.secretbox import write_secret_key
+
+COMMAND = Path(sys.executable).with_name("backendai")
+Configure = Callable[..., Path]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("mgr")
+    write_secret_key(path / "secret.key")
+    return path
+
+
+@pytest.fixture
+def configure(folder: Path, postgres_dsn: str, redis_url: str, etcd_addr: str) -> Configure:
+    """Writes a manager.toml on the shared stores, but for what is given."""
+    db, redis = urlsplit(postgres_dsn), urlsplit(redis_url)
+
+    def write(**changes: dict[str, object]) -> Path:
+        sections: dict[str, dict[str, object]] = {
+            "etcd": {"namespace": f"test-{uuid.uuid4().hex[:8]}", "addr": etcd_addr},
+            "db": {
+                "addr": f"{db.hostname}:{db.port}",
+                "name": db.path.lstrip("/"),
+                "user": db.username,
+                "password": db.password or "",
+            },
+            "redis": {"addr": f"{redis.hostname}:{redis.port}", "password": redis.password or ""},
+            "manager": {
+                "service-addr": f"127.0.0.1:{free_port()}",
+                "secret-key-file": str(folder / "secret.key"),
+                "config-cache": str(folder / "config.json"),
+            },
+        }
+        file = folder / f"{uuid.uuid4().hex}.toml"
+        file.write_text(
+            render_toml({key: {**made, **changes.get(key, {})} for key, made in sections.items()})
+        )
+        file.chmod(0o600)
+        return file
+
+    return write
+
+
+def mgr(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [str(COMMAND), "mgr", *words], capture_output=True, text=True, check=False, timeout=60
+    )
+
+
+def ok(*words: str) -> str:
+    done = mgr(*words)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def refusal(*words: str) -> str:
+    """The line that a command ends with; there must be no trace, and nothing but logs before."""
+    done = mgr(*words)
+    assert done.returncode == 1, done
+    assert "Traceback" not in done.stderr, done.stderr
+    *_, last = done.stderr.strip().splitlines()
+    assert last.startswith("Error: "), done.stderr
+    return last.removeprefix("Error: ")
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        return int(found.getsockname()[1])
+
+
+def test_keys_of_etcd_are_put_listed_and_deleted(configure: Configure) -> None:
+    file = str(configure())
+    ok("-f", file, "etcd", "put", "config/announcement", "Back at noon")
+    ok("etcd", "put", "-f", file, "config/other", "")
+    assert ok("-f", file, "etcd", "get", "config/announcement") == "Back at noon\n"
+    assert ok("-f", file, "etcd", "ls").split() == ["config/announcement", "config/other"]
+    assert ok("-f", file, "etcd", "ls", "config/a", "--values") == (
+        "config/announcement = Back at noon\n"
+    )
+    assert ok("-f", file, "etcd", "delete", "config/other") == "1 deleted\n"
+    assert ok("-f", file, "etcd", "delete", "--prefix", "config/") == "1 deleted\n"
+    assert ok("-f", file, "etcd", "ls") == ""
+    assert "there is no config/announcement" in refusal(
+        "-f", file, "etcd", "get", "config/announcement"
+    )
+    assert "there is no config/" in refusal("-f", file, "etcd", "delete", "--prefix", "config/")
+
+
+@pytest.mark.parametrize("key", ["", "/config/x"])
+def test_a_key_outside_the_namespace_is_refused(configure: Configure, key: str) -> None:
+    done = mgr("-f", str(configure()), "etcd", "delete", "--prefix", key)
+    assert done.returncode == 2
+    assert "below the namespace" in done.stderr
+
+
+def test_an_etcd_that_is_away_is_told(configure: Configure) -> None:
+    port = free_port()
+    file = configure(etcd={"addr": f"127.0.0.1:{port}"})
+    told = refusal("-f", str(file), "etcd", "ls")
+    assert f"127.0.0.1:{port}" in told
+    assert "[etcd] addr" in told
+
+
+def test_a_start_before_the_tables_names_the_command(configure: Configure) -> None:
+    assert "backendai mgr schema upgrade" in refusal("-f", str(configure()), "start-server")
+
+
+def test_a_start_without_postgres_names_the_setting(configure: Configure) -> None:
+    file = configure(db={"addr": f"127.0.0.1:{free_port()}"})
+    told = refusal("-f", str(file), "start-server")
+    assert "start it, or mend [db] addr" in told
+
+
+def test_a_start_on_a_taken_port_names_it(
+    configure: Configure, make_database: Callable[[str | None], str]
+) -> None:
+    name = urlsplit(make_database(None)).path.lstrip("/")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        file = configure(db={"name": name}, manager={"service-addr": address})
+        assert "0001" in ok("-f", str(file), "schema", "upgrade")
+        assert ok("-f", str(file), "schema", "upgrade") == "up to date\n"
+        told = refusal("-f", str(file), "start-server")
+    assert address in told
+    assert "[manager] service-addr" in told
+
+
+def test_a_file_that_is_no_toml_is_told(tmp_path: Path) -> None:
+    file = tmp_path / "manager.toml"
+    file.write_text("[manager\n")
+    assert f"{file} is not TOML" in refusal("-f", str(file), "start-server")
+    assert "cannot read" in refusal("-f", str(tmp_path / "nosuch.toml"), "start-server")
+
+
+def test_an_upgrade_of_a_database_that_is_not_there_says_what_to_do(configure: Configure) -> None:
+    file = configure(db={"name": "nosuch_database"})
+    assert "[db] name" in refusal("-f", str(file), "schema", "upgrade")
+    verbose = mgr("--verbose", "-f", str(file), "schema", "upgrade")
+    assert "Traceback" in verbose.stderr
+
+
+def test_an_upgrade_over_foreign_tables_says_what_to_do(
+    configure: Configure, make_database: Callable[[str | None], str]
+) -> None:
+    dsn = make_database(None)
+    file = configure(db={"name": urlsplit(dsn).path.lstrip("/")})
+
+    async def occupy() -> None:
+        connection = await asyncpg.connect(dsn)
+        await connection.execute("create table domains (a int)")
+        await connection.close()
+
+    with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
+        runner.run(occupy())
+    told = refusal("-f", str(file), "schema", "upgrade")
+    assert 'relation "domains" already exists' in told
+    assert "use an empty one" in told
