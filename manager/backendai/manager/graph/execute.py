@@ -199,14 +199,17 @@ def _bound(document: DocumentNode, may_introspect: bool) -> None:
 
 
 class _Meter:
-    """Counts fields, aliases and depth, through fragments as often as they are used."""
+    """Counts selections, aliases and depth, through fragments as often as they are used.
+
+    Spreads count themselves: fragments of nothing but spreads would multiply without a field.
+    """
 
     def __init__(
         self, fragments: Mapping[str, FragmentDefinitionNode], may_introspect: bool
     ) -> None:
         self._fragments = fragments
         self._may_introspect = may_introspect
-        self._fields = 0
+        self._selections = 0
         self._aliases = 0
 
     def measure(self, selections: SelectionSetNode | None, depth: int) -> None:
@@ -215,9 +218,12 @@ class _Meter:
         if depth > DEPTH_MAX:
             raise GraphQLError(f"nested more than {DEPTH_MAX} deep")
         for node in selections.selections:
+            self._selections += 1
+            if self._selections > FIELDS_MAX:
+                raise GraphQLError(f"more than {FIELDS_MAX} fields")
             match node:
                 case FieldNode():
-                    self._count(node)
+                    self._look_at(node)
                     self.measure(node.selection_set, depth + 1)
                 case InlineFragmentNode():
                     self.measure(node.selection_set, depth + 1)
@@ -226,11 +232,8 @@ class _Meter:
                     if fragment is not None:
                         self.measure(fragment.selection_set, depth + 1)
 
-    def _count(self, node: FieldNode) -> None:
-        self._fields += 1
+    def _look_at(self, node: FieldNode) -> None:
         self._aliases += node.alias is not None
-        if self._fields > FIELDS_MAX:
-            raise GraphQLError(f"more than {FIELDS_MAX} fields")
         if self._aliases > ALIASES_MAX:
             raise GraphQLError(f"more than {ALIASES_MAX} aliases")
         if node.name.value in ("__schema", "__type") and not self._may_introspect:

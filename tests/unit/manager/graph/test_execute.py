@@ -1,0 +1,43 @@
+"""What a GraphQL document may cost, before anything of it runs."""
+
+import uuid
+
+import pytest
+
+from backendai.common.enums import UserRole
+from backendai.common.settings.sections import DbSettings
+from backendai.manager.db.engine import open_database
+from backendai.manager.gate.actor import Actor
+from backendai.manager.graph.execute import Graph, GraphContext
+from backendai.manager.graph.roots import make_graph
+
+ALICE = Actor(
+    access_key="AKIA",
+    user_id=uuid.UUID(int=1),
+    email="alice@example.com",
+    username="alice",
+    full_name="Alice",
+    role=UserRole.USER,
+    domain="default",
+    is_admin=False,
+    policy="default",
+    rate_limit=1000,
+)
+
+
+@pytest.fixture(scope="module")
+def graph() -> Graph:
+    """Its database is never connected to: refusals come first."""
+    return make_graph(open_database(DbSettings(), "test"))
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("last", ["...Nowhere", "keypair { id }"])
+async def test_fragments_of_fragments_are_counted(graph: Graph, last: str) -> None:
+    depth, width = 7, 60
+    spreads = [" ".join([f"...F{index + 1}"] * width) for index in range(depth)]
+    fragments = [f"fragment F{index} on Query {{ {text} }}" for index, text in enumerate(spreads)]
+    document = "\n".join(["{ ...F0 }", *fragments, f"fragment F{depth} on Query {{ {last} }}"])
+    outcome = await graph.run(document, {}, GraphContext(ALICE))
+    assert outcome.data is None
+    assert outcome.errors[0]["message"] == "more than 1000 fields"
