@@ -39,6 +39,13 @@ class NotEnoughDevices(AgentFault):
     agent_slug, agent_title = "not-enough-devices", "The node has not enough free devices."
 
 
+class DiskRefused(AgentFault):
+    """The file system of this node refused; `detail` is its own message."""
+
+    kind, code = Kind.UNAVAILABLE, "agent.disk_refused"
+    agent_slug, agent_title = "disk-refused", "The disk of the node refused."
+
+
 class RunnerSilent(AgentFault):
     kind, code = Kind.UNAVAILABLE, "agent.runner_silent"
     agent_slug, agent_title = "runner-silent", "The runner in the kernel does not answer."

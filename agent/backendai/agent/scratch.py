@@ -5,8 +5,8 @@
 """
 
 import os
-import shutil
 import time
+import uuid
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -123,5 +123,31 @@ class Scratch:
 
 
 def _remove_tree(folder: Path) -> None:
-    if folder.is_dir() and not folder.is_symlink():
-        shutil.rmtree(folder)
+    """Remove a tree of any depth: its user may nest more folders than a stack or a path can hold.
+
+    Inner folders are lifted to the top before they are emptied, so nothing here recurses.
+    """
+    if folder.is_symlink() or not folder.is_dir():
+        return
+    waiting = [folder]
+    while waiting:
+        one = waiting.pop()
+        waiting += _empty(one, folder)
+        if one != folder:
+            one.rmdir()
+    folder.rmdir()
+
+
+def _empty(one: Path, top: Path) -> list[Path]:
+    """Unlink the files of `one` and lift its folders to `top`. Returns where these are now."""
+    lifted = []
+    with os.scandir(one) as entries:
+        found = list(entries)
+    for entry in found:
+        if entry.is_dir(follow_symlinks=False):
+            # Its user may have taken the rights away that moving and emptying it need.
+            Path(entry.path).chmod(_NO_ACCESS_FOR_OTHERS)
+            lifted.append(Path(entry.path).rename(top / uuid.uuid4().hex))
+        else:
+            Path(entry.path).unlink()
+    return lifted

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
+from .faults import DiskRefused
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -16,8 +18,12 @@ class Threads:
         self._executor = ThreadPoolExecutor(count, name)
 
     async def run(self, function: Callable[P, T], *args: P.args, **options: P.kwargs) -> T:
+        """Raises DiskRefused for what the file system refuses: a full disk ends no daemon."""
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._executor, lambda: function(*args, **options))
+        try:
+            return await loop.run_in_executor(self._executor, lambda: function(*args, **options))
+        except OSError as error:
+            raise DiskRefused(str(error)) from error
 
     def close(self) -> None:
         self._executor.shutdown(wait=False, cancel_futures=True)

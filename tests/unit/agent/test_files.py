@@ -1,5 +1,6 @@
 """Files of kernels: directories, kept logs, traps, orders on disk, accounts."""
 
+import errno
 import os
 import uuid
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 from backendai.agent.accounts import add_user
 from backendai.agent.backends.backend import Accounts
 from backendai.agent.desires import FileStore, Record
+from backendai.agent.faults import DiskRefused
 from backendai.agent.reading import read_head, read_tail
 from backendai.agent.scratch import LOG_KEEP_SECONDS, Scratch
 from backendai.agent.threads import Threads
@@ -50,6 +52,38 @@ def test_nothing_but_logs_is_left_of_a_kernel(scratch: Scratch) -> None:
     assert scratch.sweep() == 1
     assert scratch.sweep() == 0
     assert scratch.kept_dir(KERNEL, 2).is_dir()
+
+
+def test_a_tree_of_any_depth_and_without_rights_is_swept(scratch: Scratch, tmp_path: Path) -> None:
+    scratch.prepare(KERNEL, 1, b"{}")
+    (tmp_path / "kept").write_text("not the kernel's")
+    nest(scratch.work_dir(KERNEL), 3000)
+    (scratch.work_dir(KERNEL) / "link").symlink_to(tmp_path)
+    (scratch.work_dir(KERNEL) / "locked" / "inner").mkdir(parents=True)
+    (scratch.work_dir(KERNEL) / "locked").chmod(0)
+    scratch.put_aside(KERNEL)
+    assert scratch.sweep() == 1
+    assert list((scratch.root / ".trash").iterdir()) == []
+    assert (tmp_path / "kept").exists()
+
+
+async def test_a_disk_that_refuses_is_a_fault(tmp_path: Path) -> None:
+    def fill() -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", "orders")
+
+    with pytest.raises(DiskRefused, match="No space left"):
+        await Threads("test", 1).run(fill)
+
+
+def nest(top: Path, levels: int) -> None:
+    """As a user does it, step by step: the whole path would be longer than a path may be."""
+    here = os.open(top, os.O_RDONLY)
+    for _ in range(levels):
+        os.mkdir("d", dir_fd=here)
+        inner = os.open("d", os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = inner
+    os.close(here)
 
 
 def test_old_logs_go_and_young_ones_stay(scratch: Scratch) -> None:
