@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import json
+import shlex
 import sys
 from collections.abc import Callable, Coroutine, Iterator
 from functools import wraps
@@ -246,8 +247,8 @@ def _render_summary(cluster: Cluster) -> str:
         f"  API            {cluster.core.endpoint}",
         f"  credentials    {root}/env-admin.sh, {root}/env-user.sh",
         "",
-        f"  next:  . {root}/env-user.sh",
-        "         ./bai run -c 'print(6 * 7)'",
+        f"  next:  . {shlex.quote(f'{root}/env-user.sh')}",
+        "         backendai run -c 'print(6 * 7)'",
         "         ./bai status",
     ]
     lines += [f"  note:  {warning}" for warning in cluster.warnings]

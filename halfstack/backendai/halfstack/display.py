@@ -71,7 +71,8 @@ class Display:
 
         try:
             yield say
-            step.state = "done"
+            # What was being done says nothing once it is done; of a failure it is the place.
+            step.state, step.note = "done", ""
         except BaseException:
             step.state = "failed"
             raise

@@ -159,7 +159,8 @@ def _check_ports(machine: Machine) -> tuple[bool, str]:
         return True, "chosen by us"
     if find_recorded(machine.layout.run / "manager.process") is not None:
         return True, f"{port} is used by our manager"
-    return is_port_free(port), f"{port} of `[manager] port`"
+    is_free = is_port_free(port)
+    return is_free, f"{port} of `[manager] port` is {'free' if is_free else 'taken'}"
 
 
 def _check_clock(machine: Machine) -> tuple[bool, str]:

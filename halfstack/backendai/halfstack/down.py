@@ -44,7 +44,7 @@ async def bring_down(layout: Layout, say: Callable[[str], None]) -> None:
     if await _adopt(layout) is None:
         say("nothing runs")
         return
-    say("stopping")
+    say("stopping daemons and stores; containers of sessions go on for the next `./bai up`")
     await shut_down(layout)
 
 

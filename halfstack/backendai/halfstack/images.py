@@ -82,9 +82,14 @@ def find_cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "backendai"
 
 
+def archive_of(image: Image, cache: Path) -> Path:
+    """Where the root file system of an image is, once it was made."""
+    return cache / "images" / f"{image.archive}-{_key(image.archive)}.tar"
+
+
 def make_archive(image: Image, cache: Path) -> Path:
     """The image's root file system as a tar file, made unless it is cached."""
-    path = cache / "images" / f"{image.archive}-{_key(image.archive)}.tar"
+    path = archive_of(image, cache)
     if path.exists():
         return path
     with _locked(cache):

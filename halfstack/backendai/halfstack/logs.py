@@ -15,11 +15,13 @@ _TAIL_BYTES = 256 * 1024
 def find_logs(layout: Layout, names: Sequence[str]) -> dict[str, Path]:
     """Log files by service; all of them when no name is given. Raises SetupFault."""
     there = {path.stem: path for path in sorted(layout.log.glob("*.log"))}
+    if not there:
+        raise SetupFault("there are no logs: nothing has run here", "run `./bai up` first")
     unknown = [name for name in names if name not in there]
     if unknown:
         raise SetupFault(
             f"there is no log of {', '.join(unknown)}",
-            f"choose from: {', '.join(there) or 'nothing; run `./bai up` first'}",
+            f"choose from: {', '.join(there)}; of a session: backendai session logs NAME",
         )
     return {name: there[name] for name in names or there}
 

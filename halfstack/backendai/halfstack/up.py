@@ -31,6 +31,7 @@ from .images import (
     ALL,
     PYTHON,
     Image,
+    archive_of,
     find_cache,
     import_image,
     name_first_image,
@@ -62,6 +63,14 @@ async def bring_up(
         await asyncio.to_thread(_check_machine, layout, settings, say, installs)
     layout.make()
     await start_supervisor(layout)
+    try:
+        return await _bring_cluster(layout, settings, display)
+    except asyncio.CancelledError:
+        display.say("interrupted: ending the step that runs, which may take some seconds")
+        raise
+
+
+async def _bring_cluster(layout: Layout, settings: HalfstackSettings, display: Display) -> Cluster:
     async with asyncio.TaskGroup() as group:
         engine = group.create_task(_bring_engine(layout, settings, display), name="engine")
         bundle = group.create_task(asyncio.to_thread(_build_bundle, display), name="bundle")
@@ -183,7 +192,8 @@ def _bring_images(
 ) -> None:
     pulled = {"bai/base:bookworm": settings.images.base, PYTHON.name: settings.images.python}
     for image in ALL:
-        say(image.name)
+        is_made = archive_of(image, find_cache()).exists()
+        say(image.name if is_made else f"{image.name}, made from Debian packages: a minute or so")
         reference = pulled.get(image.name)
         if engine.backend == "process":
             _unpack(image, layout, say)

@@ -92,6 +92,14 @@ def test_a_changed_lock_is_installed(checkout: Path) -> None:
     assert "locked packages" in _run(checkout, "--help").stderr
 
 
+def test_a_cluster_is_shown_and_ended_by_the_environment_that_started_it(checkout: Path) -> None:
+    assert _run(checkout, "--help").returncode == 0
+    with (checkout / "requirements.lock").open("a") as lock:
+        lock.write("# changed, and the package index may be away\n")
+    assert "environment" not in _run(checkout, "status").stderr
+    assert "nothing runs" in _run(checkout, "down").stdout
+
+
 def test_members_of_the_workspace_are_all_installed() -> None:
     script = (_ROOT / "bai").read_text()
     for folder in _list_members():

@@ -19,6 +19,13 @@ def test_an_unknown_name_tells_the_known(tmp_path: Path) -> None:
     assert "etcd" in caught.value.fix
 
 
+def test_no_logs_at_all_tell_what_to_do(tmp_path: Path) -> None:
+    layout = Layout(tmp_path)
+    layout.make()
+    with pytest.raises(SetupFault, match="nothing has run here"):
+        find_logs(layout, [])
+
+
 def test_the_last_lines_are_read(tmp_path: Path) -> None:
     path = tmp_path / "a.log"
     path.write_text("".join(f"{n}\n" for n in range(100)))
