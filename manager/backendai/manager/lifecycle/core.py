@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 from backendai.common.clock import Clock
+from backendai.common.contracts.agent import AgentReport
 from backendai.common.ids import AgentId
 from backendai.common.logs import get_logger
 from backendai.common.loops import LoopHealth, Wake, supervise
@@ -74,7 +75,7 @@ class Core:
         self._ports = ports
         self._settings = settings
         self.health = LoopHealth(ports.clock)
-        self._reaper = Reaper(ports.store, ports.clock, settings.patience)
+        self._reaper = Reaper(ports.store, ports.clock, settings.patience, self._list_reports)
         self._watched: dict[AgentId, _Watched] = {}
         self._refusals: frozenset[str] = frozenset()
 
@@ -120,6 +121,11 @@ class Core:
             health=self.health,
         )
         tasks.create_task(loop, name=f"core.{name}")
+
+    def _list_reports(self) -> dict[AgentId, AgentReport]:
+        """What each node in sight said last."""
+        said = ((key, observer.report) for key, observer in self.observers.items())
+        return {key: report for key, report in said if report is not None}
 
     async def _look_around(self, tasks: asyncio.TaskGroup) -> None:
         """Watch every agent that is known or announced, at the place where it is."""

@@ -1,11 +1,15 @@
 """Loops that find what no event tells: deadlines passed, nodes fallen silent, sums that drift."""
 
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
+from decimal import Decimal
 from typing import Final
 
 from backendai.common.clock import Clock
+from backendai.common.contracts.agent import AgentReport, KernelReport
 from backendai.common.faults import Stale
-from backendai.common.ids import SessionId
+from backendai.common.ids import AgentId, SessionId
+from backendai.common.lifecycle import HOLDING
 from backendai.common.logs import get_logger
 from backendai.manager.agents.health import flaps_after, judge
 from backendai.manager.agents.model import Patience
@@ -22,10 +26,17 @@ RETENTION: Final = timedelta(days=7)
 class Reaper:
     """Periodic looks at the level; each step is a transaction or a few."""
 
-    def __init__(self, store: CoreStore, clock: Clock, patience: Patience) -> None:
+    def __init__(
+        self,
+        store: CoreStore,
+        clock: Clock,
+        patience: Patience,
+        reports: Callable[[], Mapping[AgentId, AgentReport]] = dict,
+    ) -> None:
         self._store = store
         self._clock = clock
         self._patience = patience
+        self._reports = reports
         self._started_at = clock.monotonic()
         self.drift: tuple[DriftRow, ...] = ()
 
@@ -74,11 +85,16 @@ class Reaper:
                 )
 
     async def check_drift(self) -> None:
-        """Compare allocations with kernels; any difference is an alarm."""
-        self.drift = tuple(await self._store.load_drift())
+        """Compare allocations with kernels, and those with the nodes; a difference is an alarm."""
+        found = await self._store.load_drift()
+        for agent_id, report in self._reports().items():
+            named = [one.kernel_id for one in report.kernels if one.slots]
+            cases = await self._store.load_cases(agent_id, named)
+            found += compare_slots(agent_id, cases, report.kernels)
+        self.drift = tuple(found)
         for row in self.drift:
             log.error(
-                "slots.drift",
+                "drift.found",
                 kernel=str(row.kernel_id),
                 agent=row.agent_id,
                 slot=row.slot,
@@ -91,3 +107,24 @@ class Reaper:
         count = await self._store.prune(self._clock.now() - RETENTION)
         if count:
             log.info("store.pruned", rows=count)
+
+
+def compare_slots(
+    agent_id: AgentId, cases: Sequence[KernelCase], reports: Sequence[KernelReport]
+) -> list[DriftRow]:
+    """PURE: where a node gave a kernel other amounts than it holds. `held` is the node's word.
+
+    What only one side knows is no drift: it is on its way, or an orphan, which observers list.
+    """
+    given = {(one.kernel_id, one.generation): one.slots for one in reports if one.slots}
+    found = []
+    for row in (case.row for case in cases):
+        held = given.get((str(row.id), row.generation))
+        if held is None or row.agent_id != agent_id or row.status not in HOLDING:
+            continue
+        found += [
+            DriftRow(row.id, agent_id, slot, row.requested_slots.get(slot), held.get(slot))
+            for slot in sorted({*row.requested_slots, *held})
+            if Decimal(row.requested_slots.get(slot, 0)) != Decimal(held.get(slot, 0))
+        ]
+    return found

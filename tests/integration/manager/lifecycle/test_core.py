@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from random import Random
 from typing import Any
 
+import msgspec
 import pytest_asyncio
 
 from backendai.common.clock import SystemClock
@@ -19,6 +20,7 @@ from backendai.manager.lifecycle.hints import HintBoard, listen
 from backendai.manager.lifecycle.moves import load_session, move_kernels
 from backendai.manager.lifecycle.orders import end_moves, restart_moves
 from backendai.manager.lifecycle.postgres import PostgresStore
+from backendai.manager.lifecycle.reap import Reaper
 from tests.integration.manager.world import Wish, enqueue, fetch, open_world, until
 from tests.sim.agent import Behaviour, FakeAgent
 from tests.sim.link import FakeLink
@@ -139,6 +141,25 @@ async def test_a_session_runs_and_ends(site: Site) -> None:
     path = [row[0] for row in rows]
     assert path[:2] == ["PENDING", "SCHEDULED"]
     assert path[-3:] == ["RUNNING", "TERMINATING", "TERMINATED"]
+
+
+async def test_a_node_that_gave_other_amounts_is_found(site: Site) -> None:
+    site.add_agent("a1")
+    async with site.manager() as core:
+        new = await enqueue(site.database, Wish())
+        await site.await_status(new.id, "RUNNING")
+        observer = core.observers[AgentId("a1")]
+        said = await until(lambda: observer.report if observer.report.kernels else None)
+    store = PostgresStore(site.database, SystemIds())
+    reports = {AgentId("a1"): said}
+    reaper = Reaper(store, SystemClock(), Patience(), lambda: reports)
+    await reaper.check_drift()
+    assert reaper.drift == ()
+    more = msgspec.structs.replace(said.kernels[0], slots={**said.kernels[0].slots, "cpu": "3"})
+    reports[AgentId("a1")] = msgspec.structs.replace(said, kernels=[more])
+    await reaper.check_drift()
+    (row,) = reaper.drift
+    assert (row.agent_id, row.slot, row.due, row.held) == ("a1", "cpu", "1", "3")
 
 
 async def test_a_batch_that_ends_at_once_leaks_nothing(site: Site) -> None:
