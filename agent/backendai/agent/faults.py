@@ -17,6 +17,13 @@ class EngineRefused(AgentFault):
     agent_slug, agent_title = "engine-refused", "The container engine refused."
 
 
+class ContainerSpoiled(EngineRefused):
+    """The engine was cut off while it started the container: that one never starts, a new one may."""
+
+    kind, code = Kind.UNAVAILABLE, "agent.container_spoiled"
+    agent_slug, agent_title = "container-spoiled", "The container was left half started."
+
+
 class ContainerMissing(AgentFault):
     code = "agent.container_missing"
     agent_slug, agent_title = "container-missing", "There is no such container."

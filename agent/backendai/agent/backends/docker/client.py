@@ -17,7 +17,12 @@ import docker.errors
 import requests
 import urllib3
 
-from backendai.agent.faults import ContainerMissing, EngineRefused, EngineUnreachable
+from backendai.agent.faults import (
+    ContainerMissing,
+    ContainerSpoiled,
+    EngineRefused,
+    EngineUnreachable,
+)
 
 ASK_TIMEOUT_SECONDS: Final = 8
 WORK_TIMEOUT_SECONDS: Final = 110
@@ -32,6 +37,8 @@ HALF_AWAY: Final = (
     "code = unavailable",
     ": unavailable",
 )
+# What it says of a container whose start the death of containerd interrupted.
+HALF_STARTED: Final = ("task", "already exists")
 
 T = TypeVar("T")
 Api = Any  # docker.APIClient has no types of its own
@@ -181,8 +188,11 @@ def translate_error(error: Exception) -> Exception:
     if isinstance(error, docker.errors.NotFound):
         return ContainerMissing(words_of(error))
     if isinstance(error, docker.errors.APIError):
-        if error.is_server_error() and any(part in words_of(error).lower() for part in HALF_AWAY):
+        words = words_of(error).lower()
+        if error.is_server_error() and any(part in words for part in HALF_AWAY):
             return EngineUnreachable(words_of(error))
+        if error.is_server_error() and all(part in words for part in HALF_STARTED):
+            return ContainerSpoiled(words_of(error))
         return EngineRefused(words_of(error), {"status": error.status_code})
     if isinstance(error, docker.errors.DockerException):
         return EngineUnreachable(_innermost(error))

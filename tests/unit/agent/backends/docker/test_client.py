@@ -5,7 +5,12 @@ import pytest
 import requests
 
 from backendai.agent.backends.docker.client import translate_error
-from backendai.agent.faults import ContainerMissing, EngineRefused, EngineUnreachable
+from backendai.agent.faults import (
+    ContainerMissing,
+    ContainerSpoiled,
+    EngineRefused,
+    EngineUnreachable,
+)
 
 
 def engine_says(status: int, words: str) -> docker.errors.APIError:
@@ -36,6 +41,12 @@ def test_everything_else_is_a_refusal_in_the_engines_own_words(status: int, word
     fault = translate_error(engine_says(status, words))
     assert isinstance(fault, EngineRefused)
     assert fault.detail == words
+
+
+def test_a_container_left_half_started_may_be_tried_anew() -> None:
+    fault = translate_error(engine_says(500, "AlreadyExists: task 1f2e: already exists: unknown"))
+    assert isinstance(fault, ContainerSpoiled)
+    assert fault.kind.retryable
 
 
 def test_a_missing_container_is_told_as_such() -> None:
