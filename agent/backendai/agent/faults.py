@@ -18,7 +18,7 @@ class EngineRefused(AgentFault):
 
 
 class ContainerSpoiled(EngineRefused):
-    """The engine was cut off while it started the container: that one never starts, a new one may."""
+    """The engine was cut off while it started the container; only a new one can start."""
 
     kind, code = Kind.UNAVAILABLE, "agent.container_spoiled"
     agent_slug, agent_title = "container-spoiled", "The container was left half started."
