@@ -101,10 +101,12 @@ def test_killed_daemon_loses_nothing(stack: Stack, living: Living, name: str) ->
 
 def test_killed_containerd_keeps_what_runs(stack: Stack, living: Living) -> None:
     skip_unless_ours(stack, "containerd")
+    begun = enqueue(living.api, "begun", kind="busybox", config=SMALL)
     kill(stack, "containerd")
     until(living.answers, ANSWER_SECONDS_MAX, "sessions answer after the death of containerd")
     until(stack.is_green, 2 * ANSWER_SECONDS_MAX, "green after the death of containerd")
     same_containers(stack, living)
+    await_status(living.api, begun, "RUNNING", seconds=60)
     newborn = start(living.api, "after-containerd", kind="busybox", config=SMALL)
     assert execute(living.api, newborn, "print(6 * 7)") == "42\n"
 
