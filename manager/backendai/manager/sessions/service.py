@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from backendai.common.clock import Clock
 from backendai.common.enums import Reason
-from backendai.common.faults import Conflict, Forbidden, SessionAlreadyExists
+from backendai.common.faults import Conflict, Forbidden, QuotaExceeded, SessionAlreadyExists
 from backendai.common.lifecycle import SESSION_FINAL, SessionStatus
 from backendai.manager.db.engine import Database
 from backendai.manager.gate.actor import EVERYTHING, Actor, Scope, own_scope, widest_scope
@@ -25,6 +25,7 @@ STARTED: Final = frozenset({SessionStatus.RUNNING, SessionStatus.RUNNING_DEGRADE
 # A create waits until one of these: it runs, or it will not.
 SETTLED: Final = STARTED | SESSION_FINAL | {SessionStatus.ERROR, SessionStatus.TERMINATING}
 END_WAIT_SECONDS: Final = 10.0
+TREE_NODES_MAX: Final = 200
 _ENDED_WHEN_ASKED: Final = frozenset(
     {
         SessionStatus.PENDING,
@@ -169,18 +170,37 @@ class Sessions:
 
 
 async def _tree(connection: AsyncConnection, root: Mapping[Any, Any]) -> dict[str, Any]:
-    """Level by level, one query each; a session that is reached twice is shown twice."""
+    """Level by level, one query each; a session that is reached twice is shown twice.
+
+    Raises QuotaExceeded where that makes more than can be shown.
+    """
     below: dict[uuid.UUID, list[Mapping[Any, Any]]] = {}
     wanted = [root["id"]]
     while wanted:
         found = await store.load_dependencies(connection, wanted)
         below |= {key: found.get(key, []) for key in wanted}
         wanted = list({row["id"] for rows in found.values() for row in rows} - below.keys())
+    return nest(root, below)
 
-    def nested(row: Mapping[Any, Any]) -> dict[str, Any]:
-        return {**row, "depends_on": [nested(child) for child in below[row["id"]]]}
 
-    return nested(root)
+def nest(
+    root: Mapping[Any, Any], below: Mapping[uuid.UUID, Sequence[Mapping[Any, Any]]]
+) -> dict[str, Any]:
+    """`root` with what it depends on below it. PURE.
+
+    Few sessions that depend on each other in many ways make a tree that fills every memory, so its
+    size is bounded, and with it its depth.
+    """
+    made = {**root, "depends_on": []}
+    waiting, count = [made], 0
+    while waiting:
+        one = waiting.pop()
+        one["depends_on"] = [{**row, "depends_on": []} for row in below.get(one["id"], ())]
+        count += len(one["depends_on"])
+        if count > TREE_NODES_MAX:
+            raise QuotaExceeded(f"More than {TREE_NODES_MAX} dependencies, each way counted.")
+        waiting += one["depends_on"]
+    return made
 
 
 def _is_id(reference: str) -> bool:
