@@ -1,7 +1,7 @@
 """The events of one session in order, from the outbox: hints wake it, rows by id feed it."""
 
 import uuid
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -37,12 +37,17 @@ class EventFeed:
         self._board = board
         self._clock = clock
 
-    async def last_id(self) -> int:
-        """The id of the newest event of all sessions."""
-        async with self._database.begin() as connection:
-            return int(await connection.scalar(sa.select(sa.func.max(t.outbox.c.id))) or 0)
+    async def last_id(self, session_id: uuid.UUID) -> int:
+        """The id of the session's newest event; 0 without one.
 
-    async def follow(self, session_id: uuid.UUID, after: int) -> AsyncIterator[News | None]:
+        Ids grow in the order of commits within one session only: beyond the newest of another
+        there may be some that this one has not committed yet.
+        """
+        newest = sa.select(sa.func.max(t.outbox.c.id)).where(t.outbox.c.session_id == session_id)
+        async with self._database.begin() as connection:
+            return int(await connection.scalar(newest) or 0)
+
+    async def follow(self, session_id: uuid.UUID, after: int) -> AsyncGenerator[News | None, None]:
         """Events with an id above `after`, for as long as the session lives; None is a heartbeat.
 
         Ends when the session is final and everything about it was told.

@@ -71,11 +71,12 @@ class _Handlers:
         self, response: web.StreamResponse, session: Session, after: int, scope: str
     ) -> None:
         try:
-            async for news in self._feed.follow(session.id, after):
-                if news is None:
-                    await response.write(_HEARTBEAT)
-                elif is_in_scope(news.name, scope):
-                    await response.write(_encoded(news))
+            async with contextlib.aclosing(self._feed.follow(session.id, after)) as feed:
+                async for news in feed:
+                    if news is None:
+                        await response.write(_HEARTBEAT)
+                    elif is_in_scope(news.name, scope):
+                        await response.write(_encoded(news))
         except Fault as fault:
             log.info("events.interrupted", session=str(session.id), code=fault.code)
             return
@@ -94,7 +95,7 @@ class _Handlers:
         last = request.headers.get("Last-Event-ID", "")
         if last.isascii() and last.isdigit() and len(last) < 19:
             return int(last)
-        return await self._feed.last_id() if session.is_live else 0
+        return await self._feed.last_id(session.id) if session.is_live else 0
 
 
 def _scope_of(text: str) -> str:

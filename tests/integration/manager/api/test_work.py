@@ -4,6 +4,7 @@ import asyncio
 import io
 import json
 import tarfile
+import uuid
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from email.parser import BytesParser
@@ -11,11 +12,13 @@ from typing import Any
 
 import aiohttp
 import pytest
+import sqlalchemy as sa
 from multidict import CIMultiDict
 
 from backendai.common.contracts.agent import Execute, ExecuteResult
 from backendai.common.faults import AgentFailure
 from backendai.common.signing import SignMethod
+from backendai.manager.app import Manager
 from tests.integration.manager.api.caller import Caller, until
 from tests.integration.manager.api.scripted import ScriptedAgent
 
@@ -313,6 +316,23 @@ async def test_events_follow_a_session_to_its_end(
     ):
         rest = await read_events(response, "server_close")
     assert [each[0] for each in rest] == [n for n in names if not n.startswith("kernel_")]
+
+
+async def test_an_event_that_is_being_written_is_not_passed_over(
+    alice: Caller, create: Create, name: str, manager: Manager
+) -> None:
+    session_id = uuid.UUID((await create(alice, name, enqueueOnly=True))["sessionId"])
+    insert = sa.text(
+        "insert into outbox (session_id, name, relayed_at) values (:id, 'session_started', now())"
+        " returning id"
+    )
+    async with manager.stores.database.engine.connect() as slow:
+        written = (await slow.execute(insert, {"id": session_id})).scalar_one()
+        async with manager.stores.database.begin() as fast:
+            await fast.execute(insert, {"id": uuid.uuid4()})
+        start = await manager.services.feed.last_id(session_id)
+        await slow.rollback()
+    assert start < written
 
 
 async def test_odd_event_requests_are_refused(alice: Caller) -> None:
