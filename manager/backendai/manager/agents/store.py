@@ -1,6 +1,6 @@
 """Nodes in Postgres: what they report, and their status. Ages are by the database's clock."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final
 
@@ -71,26 +71,29 @@ async def lock_agents(conn: AsyncConnection, agent_ids: Sequence[AgentId]) -> li
     return [_row(row._mapping) for row in found]
 
 
-async def load_capacities(conn: AsyncConnection) -> dict[AgentId, dict[str, Decimal]]:
-    found = await conn.execute(
-        sa.select(t.agent_slots.c.agent_id, t.agent_slots.c.slot, t.agent_slots.c.capacity)
-    )
-    return _by_agent(found)
+Amounts = dict[AgentId, dict[str, Decimal]]
 
 
-async def load_occupied(
+async def load_room(
     conn: AsyncConnection, agent_ids: Sequence[str] | None = None
-) -> dict[AgentId, dict[str, Decimal]]:
-    """The sums of live allocations of each node."""
-    held = t.allocations.c
-    statement = (
-        sa.select(held.agent_id, held.slot, sa.func.sum(held.amount))
+) -> tuple[Amounts, Amounts]:
+    """What each node has, and the sums of its live allocations, both by slot."""
+    has, held = t.agent_slots.c, t.allocations.c
+    whole = sa.select(has.agent_id, has.slot, has.capacity, sa.true().label("is_capacity"))
+    taken = (
+        sa.select(held.agent_id, held.slot, sa.func.sum(held.amount), sa.false())
         .where(held.freed_at.is_(None))
         .group_by(held.agent_id, held.slot)
     )
     if agent_ids is not None:
-        statement = statement.where(held.agent_id.in_(agent_ids))
-    return _by_agent(await conn.execute(statement))
+        whole = whole.where(has.agent_id.in_(agent_ids))
+        taken = taken.where(held.agent_id.in_(agent_ids))
+    capacities: Amounts = {}
+    occupied: Amounts = {}
+    for agent_id, slot, amount, is_capacity in await conn.execute(whole.union_all(taken)):
+        amounts = capacities if is_capacity else occupied
+        amounts.setdefault(AgentId(agent_id), {})[slot] = amount
+    return capacities, occupied
 
 
 async def hear(conn: AsyncConnection, agent_id: AgentId, gap_seconds: float, instance: str) -> bool:
@@ -227,14 +230,6 @@ def _image_values(image: ImageReport, ids: IdSource) -> dict[str, Any]:
         "labels": dict(image.labels),
         "is_local": True,
     }
-
-
-def _by_agent(rows: Iterable[Any]) -> dict[AgentId, dict[str, Decimal]]:
-    found: dict[AgentId, dict[str, Decimal]] = {}
-    for row in rows:
-        agent_id, slot, amount = row
-        found.setdefault(AgentId(agent_id), {})[slot] = amount
-    return found
 
 
 def _row(row: Mapping[Any, Any]) -> AgentRow:

@@ -32,10 +32,13 @@ _OUTAGE_CLASSES: Final = ("08", "53", "55", "57", "58")
 
 
 class Database:
-    """The pool of one daemon. `transact` runs a unit of work, `begin` opens a plain transaction."""
+    """The pool of one daemon. `transact` runs a unit of work, `read` statements that stand alone,
+    `begin` opens a plain transaction.
+    """
 
     def __init__(self, engine: AsyncEngine) -> None:
         self.engine = engine
+        self._autocommit = engine.execution_options(isolation_level="AUTOCOMMIT")
 
     async def transact(self, work: Work[T]) -> T:
         """`work(connection)` in one transaction, committed when it returns.
@@ -44,9 +47,21 @@ class Database:
         all. A connection that breaks during COMMIT is never retried: it may have been kept.
         Raises StoreUnavailable, and whatever `work` raises.
         """
+        return await self._repeat(lambda: self._attempt(work))
+
+    async def read(self, work: Work[T]) -> T:
+        """`work(connection)` with each statement for itself: the round trips of BEGIN and COMMIT
+        are saved, and each statement sees its own moment, as it does in `transact`.
+
+        For reads, and for one statement that may be executed twice. Retried and raises as
+        `transact`.
+        """
+        return await self._repeat(lambda: self._attempt_single(work))
+
+    async def _repeat(self, attempt_once: Callable[[], Awaitable[T]]) -> T:
         for attempt in range(1, ATTEMPTS_MAX + 1):
             try:
-                return await self._attempt(work)
+                return await attempt_once()
             except _Again as again:
                 if attempt == ATTEMPTS_MAX:
                     raise unavailable() from again.cause
@@ -83,6 +98,17 @@ class Database:
                 raise unavailable() from error
             raise
         return done[0]
+
+    async def _attempt_single(self, work: Work[T]) -> T:
+        try:
+            async with self._autocommit.connect() as connection:
+                return await work(connection)
+        except Exception as error:
+            if is_serialisation(error) or is_disconnect(error):
+                raise _Again(error) from error
+            if is_outage(error):
+                raise unavailable() from error
+            raise
 
 
 class _Again(Exception):

@@ -94,7 +94,9 @@ class Core:
             plan_wake = watches.enter_context(ports.board.watch(HINT_PLAN))
             relay_wake = watches.enter_context(ports.board.watch(HINT_OUTBOX))
             planner = Planner(ports.store, ports.clock, self._settings.holder, plan_wake)
-            relay = Relay(ports.store, ports.publisher, self._settings.holder, relay_wake)
+            relay = Relay(
+                ports.store, ports.publisher, ports.clock, self._settings.holder, relay_wake
+            )
             async with asyncio.TaskGroup() as tasks:
                 self._start(tasks, "plan", planner.step, periods.plan, plan_wake)
                 self._start(tasks, "relay", relay.step, periods.relay, relay_wake)

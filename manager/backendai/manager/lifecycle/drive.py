@@ -21,6 +21,7 @@ from backendai.common.contracts.agent import (
     EnsureKernel,
     KernelReport,
     KernelSpec,
+    KernelState,
     Observe,
 )
 from backendai.common.enums import Reason
@@ -182,9 +183,9 @@ class AgentObserver:
         """One look: rows against the report, moves written, orders sent on their way."""
         report = self._report
         reports = report.kernels if report is not None else []
-        cases = await self._store.load_cases(
-            self.contact.agent_id, [one.kernel_id for one in reports]
-        )
+        # What is gone matters where it is placed, and what is placed is loaded anyway.
+        there = [one.kernel_id for one in reports if one.state is not KernelState.GONE]
+        cases = await self._store.load_cases(self.contact.agent_id, there)
         # A node that cannot see its engine reports what it can; what it leaves out proves nothing.
         is_complete = report is not None and report.engine_reachable
         now = self._clock.monotonic()

@@ -7,7 +7,7 @@ takes locks in that order, so none waits for another in a circle.
 import json
 import uuid
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -145,24 +145,38 @@ async def move_kernels(
     """
     if not moves:
         return []
-    by_session = await _group_by_session(conn, moves)
-    sessions = await _lock_sessions(conn, list(by_session))
-    kernels = await _load_kernels(conn, list(by_session))
-    changes = [
-        work_out(sessions[key], kernels[key], by_session[key], now) for key in sorted(sessions)
-    ]
-    await _write(conn, changes, now)
+    sessions = await _lock_sessions(conn, [move.kernel_id for move in moves])
+    kernels = await load_kernels(conn, list(sessions))
+    locked = [(row, kernels[key]) for key, row in sessions.items()]
+    return await write_moves(conn, locked, moves, now)
+
+
+async def write_moves(
+    conn: AsyncConnection,
+    locked: Iterable[tuple[SessionRow, Sequence[KernelRow]]],
+    moves: Sequence[Move],
+    now: datetime,
+) -> list[MovedKernel]:
+    """As `move_kernels`, of sessions that this transaction has locked, with all their kernels."""
+    rows = {session.id: (session, kernels) for session, kernels in locked}
+    by_session = _group_by_session(rows.values(), moves)
+    changes = [work_out(*rows[key], by_session[key], now) for key in sorted(by_session)]
+    if changes:
+        await _write(conn, changes, now)
     return [moved for change in changes for moved in change.moved]
 
 
 async def insert_session(conn: AsyncConnection, new: NewSession, now: datetime) -> SessionRow:
     """Insert a session and its kernels, PENDING, with history and outbox rows."""
     session, kernels = first_rows(new, now)
-    await conn.execute(sa.insert(t.sessions), _session_values(new, session))
-    await conn.execute(
-        sa.insert(t.kernels),
-        [_kernel_values(made, row) for made, row in zip(new.kernels, kernels, strict=True)],
-    )
+    main, *others = [
+        _kernel_values(made, row) for made, row in zip(new.kernels, kernels, strict=True)
+    ]
+    # The session and its main kernel in one round trip; nearly all sessions have no more.
+    with_session = sa.insert(t.sessions).values(_session_values(new, session)).cte("session")
+    await conn.execute(sa.insert(t.kernels).values(main).add_cte(with_session))
+    if others:
+        await conn.execute(sa.insert(t.kernels), others)
     if new.depends_on:
         await conn.execute(
             sa.insert(t.session_dependencies),
@@ -263,19 +277,15 @@ async def load_session(
     found = (await conn.execute(statement.with_for_update() if lock else statement)).first()
     if found is None:
         raise SessionNotFound(f"{session_id}")
-    kernels = await _load_kernels(conn, [session_id])
+    kernels = await load_kernels(conn, [session_id])
     return session_row(found._mapping), kernels[session_id]
 
 
-async def _group_by_session(
-    conn: AsyncConnection, moves: Sequence[Move]
-) -> dict[uuid.UUID, list[Move]]:
-    ids = [move.kernel_id for move in moves]
-    found = await conn.execute(
-        sa.select(t.kernels.c.id, t.kernels.c.session_id).where(t.kernels.c.id.in_(ids))
-    )
-    session_of = {row.id: row.session_id for row in found}
-    grouped: dict[uuid.UUID, list[Move]] = defaultdict(list)
+def _group_by_session(
+    rows: Iterable[tuple[SessionRow, Sequence[KernelRow]]], moves: Sequence[Move]
+) -> dict[SessionId, list[Move]]:
+    session_of = {kernel.id: session.id for session, kernels in rows for kernel in kernels}
+    grouped: dict[SessionId, list[Move]] = defaultdict(list)
     for move in moves:
         if move.kernel_id not in session_of:
             raise KernelNotFound(f"{move.kernel_id}")
@@ -284,20 +294,22 @@ async def _group_by_session(
 
 
 async def _lock_sessions(
-    conn: AsyncConnection, ids: Sequence[uuid.UUID]
+    conn: AsyncConnection, kernel_ids: Sequence[uuid.UUID]
 ) -> dict[uuid.UUID, SessionRow]:
+    of_kernels = sa.select(t.kernels.c.session_id).where(t.kernels.c.id.in_(kernel_ids))
     found = await conn.execute(
         sa.select(*SESSION_COLUMNS)
-        .where(t.sessions.c.id.in_(ids))
+        .where(t.sessions.c.id.in_(of_kernels))
         .order_by(t.sessions.c.id)
         .with_for_update()
     )
     return {row.id: session_row(row._mapping) for row in found}
 
 
-async def _load_kernels(
+async def load_kernels(
     conn: AsyncConnection, session_ids: Sequence[uuid.UUID]
 ) -> dict[uuid.UUID, list[KernelRow]]:
+    """All kernels of each session, main first."""
     found = await conn.execute(
         sa.select(*KERNEL_COLUMNS).where(t.kernels.c.session_id.in_(session_ids))
     )

@@ -8,12 +8,14 @@ import uuid
 from collections.abc import Sequence
 from typing import Final, Protocol
 
+from backendai.common.clock import Clock
 from backendai.common.events import EventName, LifecycleEvent, encode_event
 from backendai.common.failpoints import failpoint
 from backendai.common.ids import KernelId, SessionId
 from backendai.common.logs import get_logger
 from backendai.common.loops import Wake
 
+from .lease import Lease
 from .store import CoreStore, OutboxRow
 
 log = get_logger(__name__)
@@ -33,15 +35,17 @@ class Publisher(Protocol):
 class Relay:
     """Relays until nothing is left, then waits for the next hint."""
 
-    def __init__(self, store: CoreStore, publisher: Publisher, holder: str, wake: Wake) -> None:
+    def __init__(
+        self, store: CoreStore, publisher: Publisher, clock: Clock, holder: str, wake: Wake
+    ) -> None:
         self._store = store
         self._publisher = publisher
-        self._holder = holder
+        self._lease = Lease(store, clock, LEASE_NAME, holder, LEASE_SECONDS)
         self._wake = wake
 
     async def step(self) -> None:
         """Raises StoreUnavailable when a store is away; the rows stay and are relayed later."""
-        if not await self._store.hold_lease(LEASE_NAME, self._holder, LEASE_SECONDS):
+        if not await self._lease.is_held():
             return
         rows = await self._store.load_outbox(BATCH)
         if not rows:

@@ -1,4 +1,4 @@
-"""The core's storage in Postgres: one transaction for each method."""
+"""The core's storage in Postgres: one transaction, or one statement, for each method."""
 
 import hashlib
 import uuid
@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import msgspec
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -38,10 +39,15 @@ _HOLDING: Final = sorted(status.value for status in HOLDING)
 _LIVE: Final = sorted(status.value for status in LIVE)
 _PRUNE_ROWS_MAX: Final = 5000
 
+# Kernels that are being moved are left out: usage is no news, and nobody waits in a circle for it.
 _NOTE_USE: Final = sa.text("""
 UPDATE kernels SET last_use = x.use
-FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS x(id uuid, use jsonb)
-WHERE kernels.id = x.id
+FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS x(id uuid, use jsonb), (
+  SELECT id FROM kernels
+  WHERE id IN (SELECT y.id FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS y(id uuid))
+  FOR NO KEY UPDATE SKIP LOCKED
+) AS free
+WHERE kernels.id = x.id AND kernels.id = free.id
 """)
 
 
@@ -54,7 +60,7 @@ class PostgresStore:
         self._images: dict[str, bytes] = {}
 
     async def load_view(self) -> View:
-        return await self._database.transact(load_view)
+        return await self._database.read(load_view)
 
     async def place(self, placements: Sequence[Placement], now: datetime) -> Placed:
         async def work(conn: AsyncConnection) -> Placed:
@@ -66,10 +72,10 @@ class PostgresStore:
         return placed
 
     async def write_waits(self, waits: Sequence[tuple[Ask, WaitReason]], now: datetime) -> None:
-        await self._database.transact(lambda conn: write_waits(conn, waits, now))
+        await self._database.read(lambda conn: write_waits(conn, waits, now))
 
     async def hold_lease(self, name: str, holder: str, seconds: float) -> bool:
-        return await self._database.transact(lambda conn: _hold(conn, name, holder, seconds))
+        return await self._database.read(lambda conn: _hold(conn, name, holder, seconds))
 
     async def load_cases(self, agent_id: AgentId, reported: Sequence[str]) -> list[KernelCase]:
         placed = sa.and_(_k.agent_id == agent_id, _k.status.in_(_HOLDING))
@@ -91,10 +97,10 @@ class PostgresStore:
             found = await conn.execute(statement)
             return [_case(row._mapping) for row in found]
 
-        return await self._database.transact(work)
+        return await self._database.read(work)
 
     async def load_specs(self, kernel_ids: Sequence[KernelId]) -> dict[KernelId, KernelSpec]:
-        return await self._database.transact(lambda conn: _load_specs(conn, kernel_ids))
+        return await self._database.read(lambda conn: _load_specs(conn, kernel_ids))
 
     async def move(self, moves: Sequence[Move], now: datetime) -> list[MovedKernel]:
         moved = await self._database.transact(lambda conn: move_kernels(conn, moves, now))
@@ -104,10 +110,10 @@ class PostgresStore:
     async def note_use(self, uses: Mapping[KernelId, Mapping[str, Any]]) -> None:
         rows = [{"id": str(key), "use": use} for key, use in sorted(uses.items())]
         text = msgspec.json.encode(rows).decode()
-        await self._database.transact(lambda conn: conn.execute(_NOTE_USE, {"rows": text}))
+        await self._database.read(lambda conn: conn.execute(_NOTE_USE, {"rows": text}))
 
     async def hear(self, agent_id: AgentId, instance: str, gap_seconds: float) -> bool:
-        return await self._database.transact(
+        return await self._database.read(
             lambda conn: agents.hear(conn, agent_id, gap_seconds, instance)
         )
 
@@ -125,7 +131,7 @@ class PostgresStore:
         self._images[report.agent_id] = digest
 
     async def list_agents(self) -> list[AgentRow]:
-        return await self._database.transact(agents.list_agents)
+        return await self._database.read(agents.list_agents)
 
     async def set_agent_status(self, row: AgentRow, status: AgentStatus, flaps: int) -> bool:
         async def work(conn: AsyncConnection) -> bool:
@@ -147,7 +153,7 @@ class PostgresStore:
         async def work(conn: AsyncConnection) -> list[OutboxRow]:
             return [OutboxRow(*row) for row in await conn.execute(statement)]
 
-        return await self._database.transact(work)
+        return await self._database.read(work)
 
     async def mark_relayed(self, ids: Sequence[int]) -> None:
         statement = (
@@ -155,7 +161,7 @@ class PostgresStore:
             .where(t.outbox.c.id.in_(ids), t.outbox.c.relayed_at.is_(None))
             .values(relayed_at=sa.func.now())
         )
-        await self._database.transact(lambda conn: conn.execute(statement))
+        await self._database.read(lambda conn: conn.execute(statement))
 
     async def prune(self, before: datetime) -> int:
         return await self._database.transact(lambda conn: _prune(conn, before))
@@ -166,7 +172,7 @@ class PostgresStore:
         async def work(conn: AsyncConnection) -> list[DriftRow]:
             return [_drift(row) for row in await conn.execute(statement)]
 
-        return await self._database.transact(work)
+        return await self._database.read(work)
 
 
 async def _notify_planner(conn: AsyncConnection) -> None:
@@ -194,6 +200,15 @@ async def _hold(conn: AsyncConnection, name: str, holder: str, seconds: float) -
 async def _load_specs(
     conn: AsyncConnection, kernel_ids: Sequence[KernelId]
 ) -> dict[KernelId, KernelSpec]:
+    sibling = t.kernels.alias("sibling")
+    ranked = aggregate_order_by(
+        sibling.c.cluster_hostname, sibling.c.cluster_role, sibling.c.cluster_index
+    )
+    hosts = (
+        sa.select(sa.func.array_agg(ranked))
+        .where(sibling.c.session_id == _k.session_id)
+        .scalar_subquery()
+    )
     found = await conn.execute(
         sa.select(
             _k.id,
@@ -218,6 +233,7 @@ async def _load_specs(
             t.images.c.digest,
             t.images.c.labels,
             t.images.c.is_local,
+            hosts.label("hosts"),
         )
         .join(t.sessions, _s.id == _k.session_id)
         .join(t.users, t.users.c.id == _s.user_id)
@@ -226,22 +242,7 @@ async def _load_specs(
         .where(_k.id.in_(kernel_ids))
     )
     rows = [row._mapping for row in found]
-    hosts = await _load_hosts(conn, sorted({row["session_id"] for row in rows}))
-    return {
-        KernelId(row["id"]): make_spec(source_of(row, hosts[row["session_id"]])) for row in rows
-    }
-
-
-async def _load_hosts(conn: AsyncConnection, session_ids: Sequence[Any]) -> dict[Any, list[str]]:
-    found = await conn.execute(
-        sa.select(_k.session_id, _k.cluster_hostname)
-        .where(_k.session_id.in_(session_ids))
-        .order_by(_k.cluster_role, _k.cluster_index)
-    )
-    hosts: dict[Any, list[str]] = {}
-    for row in found:
-        hosts.setdefault(row.session_id, []).append(row.cluster_hostname)
-    return hosts
+    return {KernelId(row["id"]): make_spec(source_of(row, row["hosts"])) for row in rows}
 
 
 async def _prune(conn: AsyncConnection, before: datetime) -> int:

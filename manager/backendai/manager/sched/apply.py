@@ -8,26 +8,32 @@ which belong to no agent, cannot be passed by two at once.
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from backendai.common.failpoints import failpoint
-from backendai.common.ids import KernelId, Revision, SessionId
+from backendai.common.ids import SessionId
 from backendai.common.lifecycle import KernelStatus
-from backendai.manager.agents.store import load_capacities, load_occupied, lock_agents
+from backendai.manager.agents.store import load_room, lock_agents
 from backendai.manager.db import tables as t
-from backendai.manager.lifecycle.model import MovedKernel
-from backendai.manager.lifecycle.moves import move_kernels
+from backendai.manager.lifecycle.model import KernelRow, MovedKernel, SessionRow
+from backendai.manager.lifecycle.moves import (
+    SESSION_COLUMNS,
+    load_kernels,
+    session_row,
+    write_moves,
+)
 
 from .admit import Candidate, admit, moves_of
 from .load import load_quotas, node_of, scopes_of
 from .plan import Placement
 from .reasons import WaitReason
-from .view import Ask, units_of
+from .view import Ask, ScopeKey, units_of
 
 APPLY_LOCK: Final = "plan-apply"
 
@@ -45,9 +51,9 @@ async def apply_placements(
     await _lock_planning(conn)
     agent_ids = sorted({kernel.agent_id for one in placements for kernel in one.kernels})
     nodes = await lock_agents(conn, agent_ids)
-    occupied = await load_occupied(conn, agent_ids)
-    capacities = await load_capacities(conn)
-    candidates = await _lock_candidates(conn, [one.session_id for one in placements])
+    capacities, occupied = await load_room(conn, agent_ids)
+    locked = await _lock_sessions(conn, [one.session_id for one in placements])
+    candidates = {key: _candidate(key, one) for key, one in locked.items()}
     scopes = {scope for candidate in candidates.values() for scope in candidate.scopes}
     admitted, refused = admit(
         placements,
@@ -56,7 +62,8 @@ async def apply_placements(
         await load_quotas(conn, scopes),
     )
     await failpoint("manager.plan.before_apply")
-    return await move_kernels(conn, moves_of(admitted), now), refused
+    rows = [(one.session, one.kernels) for one in locked.values()]
+    return await write_moves(conn, rows, moves_of(admitted), now), refused
 
 
 async def _lock_planning(conn: AsyncConnection) -> None:
@@ -69,44 +76,41 @@ async def _lock_planning(conn: AsyncConnection) -> None:
     )
 
 
-async def _lock_candidates(
+@dataclass(frozen=True, slots=True)
+class _Locked:
+    """A session as it is, its kernels, and whose quotas it counts against."""
+
+    session: SessionRow
+    kernels: Sequence[KernelRow]
+    scopes: tuple[ScopeKey, ...]
+
+
+async def _lock_sessions(
     conn: AsyncConnection, session_ids: Sequence[SessionId]
-) -> dict[SessionId, Candidate]:
-    s, k = t.sessions.c, t.kernels.c
-    sessions = await conn.execute(
-        sa.select(s.id, s.access_key, s.project_id, s.domain_name)
+) -> dict[SessionId, _Locked]:
+    s = t.sessions.c
+    found = await conn.execute(
+        sa.select(*SESSION_COLUMNS, s.project_id, s.domain_name)
         .where(s.id.in_(session_ids))
         .order_by(s.id)
         .with_for_update()
     )
-    found = await conn.execute(
-        sa.select(k.id, k.session_id, k.revision, k.status, k.requested_slots).where(
-            k.session_id.in_(session_ids)
-        )
-    )
-    rows: dict[Any, list[Any]] = {}
-    for row in found:
-        rows.setdefault(row.session_id, []).append(row)
+    kernels = await load_kernels(conn, session_ids)
     return {
-        SessionId(one.id): _candidate(
-            SessionId(one.id),
-            scopes_of(one.access_key, one.project_id, one.domain_name),
-            rows.get(one.id, []),
+        SessionId(row.id): _Locked(
+            session_row(row._mapping),
+            kernels.get(row.id, []),
+            scopes_of(row.access_key, row.project_id, row.domain_name),
         )
-        for one in sessions
+        for row in found
     }
 
 
-def _candidate(
-    session_id: SessionId, scopes: tuple[tuple[str, str], ...], rows: Sequence[Any]
-) -> Candidate:
-    waiting = {
-        KernelId(row.id): Revision(row.revision)
-        for row in rows
-        if row.status == KernelStatus.PENDING.value
-    }
-    slots = {KernelId(row.id): units_of(row.requested_slots) for row in rows}
-    return Candidate(session_id, scopes, waiting, slots)
+def _candidate(session_id: SessionId, locked: _Locked) -> Candidate:
+    rows = locked.kernels
+    waiting = {row.id: row.revision for row in rows if row.status is KernelStatus.PENDING}
+    slots = {row.id: units_of(row.requested_slots) for row in rows}
+    return Candidate(session_id, locked.scopes, waiting, slots)
 
 
 async def write_waits(

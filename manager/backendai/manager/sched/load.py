@@ -1,5 +1,6 @@
-"""The planner's view, read from Postgres in one transaction."""
+"""The planner's view, read from Postgres in few statements, each of which sees its own moment."""
 
+import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final
@@ -17,7 +18,7 @@ from backendai.common.enums import (
 from backendai.common.ids import KernelId, Revision, SessionId
 from backendai.common.lifecycle import SESSION_LIVE, SessionStatus
 from backendai.manager.agents.model import AgentRow
-from backendai.manager.agents.store import list_agents, load_capacities, load_occupied
+from backendai.manager.agents.store import list_agents, load_room
 from backendai.manager.db import tables as t
 
 from .view import (
@@ -82,8 +83,7 @@ async def _load_pending(conn: AsyncConnection) -> list[Mapping[Any, Any]]:
 
 async def _load_nodes(conn: AsyncConnection) -> list[Node]:
     agents = await list_agents(conn)
-    capacities = await load_capacities(conn)
-    occupied = await load_occupied(conn)
+    capacities, occupied = await load_room(conn)
     return [
         node_of(agent, capacities.get(agent.id, {}), occupied.get(agent.id, {})) for agent in agents
     ]
@@ -222,11 +222,7 @@ def scopes_of(access_key: str, project_id: object, domain: str) -> tuple[ScopeKe
 
 async def load_quotas(conn: AsyncConnection, scopes: Iterable[ScopeKey]) -> dict[ScopeKey, Quota]:
     """The limits of `scopes` and what live sessions use of them; who has none is left out."""
-    wanted = {kind: sorted({key for k, key in scopes if k == kind}) for kind in _LIMITS}
-    limits: dict[ScopeKey, Quota] = {}
-    for kind, load in _LIMITS.items():
-        if wanted[kind]:
-            limits.update(await load(conn, wanted[kind]))
+    limits = await _load_limits(conn, list(scopes))
     if not limits:
         return {}
     counts_sessions = any(quota.sessions_max is not None for quota in limits.values())
@@ -247,58 +243,59 @@ async def load_quotas(conn: AsyncConnection, scopes: Iterable[ScopeKey]) -> dict
     }
 
 
-async def _limits_of_keypairs(conn: AsyncConnection, keys: Sequence[str]) -> dict[ScopeKey, Quota]:
-    policy = t.keypair_policies.c
-    found = await conn.execute(
+async def _load_limits(conn: AsyncConnection, scopes: Sequence[ScopeKey]) -> dict[ScopeKey, Quota]:
+    if not scopes:
+        return {}
+    wanted = {kind: [key for one, key in scopes if one == kind] for kind in _LIMITS}
+    statements = [_LIMITS[kind](keys) for kind, keys in wanted.items() if keys]
+    found = await conn.execute(sa.union_all(*statements))
+    return {(row.scope, row.key): _quota(row) for row in found}
+
+
+def _limits_of_keypairs(keys: Sequence[str]) -> sa.Select[Any]:
+    key, policy = t.keypairs.c, t.keypair_policies.c
+    return (
         sa.select(
-            t.keypairs.c.access_key,
-            policy.max_concurrent_sessions,
-            policy.total_resource_slots,
-            policy.default_for_unspecified,
+            sa.literal("keypair").label("scope"),
+            key.access_key.label("key"),
+            key.access_key.label("name"),
+            policy.max_concurrent_sessions.label("sessions_max"),
+            policy.total_resource_slots.label("slots"),
+            (policy.default_for_unspecified == DefaultForUnspecified.LIMITED.value).label("closed"),
         )
-        .join(t.keypair_policies, policy.name == t.keypairs.c.resource_policy)
-        .where(t.keypairs.c.access_key.in_(keys))
+        .join(t.keypair_policies, policy.name == key.resource_policy)
+        .where(key.access_key.in_(keys))
     )
-    return {
-        ("keypair", row.access_key): Quota(
-            scope="keypair",
-            name=row.access_key,
-            sessions_max=row.max_concurrent_sessions,
-            slots_max=_limit_units(row.total_resource_slots),
-            is_closed=row.default_for_unspecified == DefaultForUnspecified.LIMITED.value,
-        )
-        for row in found
-    }
 
 
-async def _limits_of_projects(conn: AsyncConnection, keys: Sequence[str]) -> dict[ScopeKey, Quota]:
-    found = await conn.execute(
-        sa.select(t.projects.c.id, t.projects.c.name, t.projects.c.total_resource_slots).where(
-            sa.cast(t.projects.c.id, sa.Text).in_(keys)
-        )
+def _limits_of_projects(keys: Sequence[str]) -> sa.Select[Any]:
+    project = t.projects.c
+    ids = [uuid.UUID(key) for key in keys]
+    return _limits_of_all("project", sa.cast(project.id, sa.Text), t.projects).where(
+        project.id.in_(ids)
     )
-    return {
-        ("project", str(row.id)): Quota(
-            scope="project", name=row.name, slots_max=_limit_units(row.total_resource_slots)
-        )
-        for row in found
-        if row.total_resource_slots
-    }
 
 
-async def _limits_of_domains(conn: AsyncConnection, keys: Sequence[str]) -> dict[ScopeKey, Quota]:
-    found = await conn.execute(
-        sa.select(t.domains.c.name, t.domains.c.total_resource_slots).where(
-            t.domains.c.name.in_(keys)
-        )
+def _limits_of_domains(keys: Sequence[str]) -> sa.Select[Any]:
+    return _limits_of_all("domain", t.domains.c.name, t.domains).where(t.domains.c.name.in_(keys))
+
+
+def _limits_of_all(scope: str, key: sa.ColumnElement[str], table: sa.Table) -> sa.Select[Any]:
+    """Rows whose limit is empty limit nothing, and are left out."""
+    limits = table.c.total_resource_slots
+    return sa.select(sa.literal(scope), key, table.c.name, sa.null(), limits, sa.false()).where(
+        limits != sa.cast({}, limits.type)
     )
-    return {
-        ("domain", row.name): Quota(
-            scope="domain", name=row.name, slots_max=_limit_units(row.total_resource_slots)
-        )
-        for row in found
-        if row.total_resource_slots
-    }
+
+
+def _quota(row: Any) -> Quota:
+    return Quota(
+        scope=row.scope,
+        name=row.name,
+        sessions_max=row.sessions_max,
+        slots_max=_limit_units(row.slots),
+        is_closed=row.closed,
+    )
 
 
 _LIMITS: Final = {

@@ -16,6 +16,7 @@ from backendai.common.faults import Stale
 from backendai.common.lifecycle import KernelEvent
 from backendai.common.logs import get_logger
 from backendai.common.loops import Wake
+from backendai.manager.lifecycle.lease import Lease
 from backendai.manager.lifecycle.model import Move
 from backendai.manager.lifecycle.store import CoreStore
 
@@ -36,13 +37,12 @@ class Planner:
     def __init__(self, store: CoreStore, clock: Clock, holder: str, wake: Wake) -> None:
         self._store = store
         self._clock = clock
-        self._holder = holder
+        self._lease = Lease(store, clock, LEASE_NAME, holder, LEASE_SECONDS)
         self._wake = wake
-        self._held_until = float("-inf")
         self._seed = 0
 
     async def step(self) -> None:
-        if not await self._holds_lease():
+        if not await self._lease.is_held():
             return
         view = await self._store.load_view()
         now = self._clock.now()
@@ -54,14 +54,6 @@ class Planner:
         made = plan(view, now, self._seed)
         await self._place(list(made.placements()))
         await self._explain(made)
-
-    async def _holds_lease(self) -> bool:
-        now = self._clock.monotonic()
-        if now < self._held_until - LEASE_SECONDS / 2:
-            return True
-        is_held = await self._store.hold_lease(LEASE_NAME, self._holder, LEASE_SECONDS)
-        self._held_until = now + LEASE_SECONDS if is_held else float("-inf")
-        return is_held
 
     async def _cancel_hopeless(self, view: View, now: datetime) -> View:
         """End the sessions that will never start, and leave them out of the view."""

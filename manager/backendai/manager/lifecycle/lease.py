@@ -1,0 +1,28 @@
+"""A manager's hold on work that one manager at a time does; it saves work and guards nothing."""
+
+from backendai.common.clock import Clock
+
+from .store import CoreStore
+
+
+class Lease:
+    """Asked for again when half of its time is over, not each time that somebody wants to know."""
+
+    def __init__(
+        self, store: CoreStore, clock: Clock, name: str, holder: str, seconds: float
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._name = name
+        self._holder = holder
+        self._seconds = seconds
+        self._held_until = float("-inf")
+
+    async def is_held(self) -> bool:
+        """Whether this manager does the work now. Raises StoreUnavailable."""
+        now = self._clock.monotonic()
+        if now < self._held_until - self._seconds / 2:
+            return True
+        is_held = await self._store.hold_lease(self._name, self._holder, self._seconds)
+        self._held_until = now + self._seconds if is_held else float("-inf")
+        return is_held
