@@ -38,6 +38,7 @@ from .agents.model import Patience
 from .config import rest as config_rest
 from .config.cluster import CONFIG_PREFIX, ClusterFacts
 from .db.engine import Database, open_database
+from .db.pulse import LOOK_SECONDS, Pulse
 from .db.revision import REVISION, current_revision
 from .events import rest as events_rest
 from .events.feed import EventFeed
@@ -73,6 +74,7 @@ class Stores:
     """Connections that open when they are first used, and again after an outage."""
 
     database: Database
+    pulse: Pulse
     redis: "Redis"
     hints: RedisHints
     etcd: EtcdStore
@@ -168,6 +170,7 @@ async def _running(
         "keyring": (services.keyring.save_uses, SAVE_SECONDS),
         "queries": (services.work.save_counts, SAVE_SECONDS),
         "access-log": (access_log.flush, LOG_FLUSH_SECONDS),
+        "pulse": (stores.pulse.look, LOOK_SECONDS),
     }
     async with asyncio.TaskGroup() as tasks:
         running = [tasks.create_task(work, name=name) for name, work in background.items()]
@@ -219,6 +222,8 @@ async def _open_stores(
 ) -> Stores:
     database = open_database(settings.db, f"manager:{settings.manager.id}")
     stack.push_async_callback(database.close)
+    pulse = Pulse(database.engine)
+    stack.push_async_callback(pulse.close)
     # A request does not wait long for a store that only counts it.
     redis = open_redis(settings.redis, timeout_seconds=REDIS_SECONDS, retries=0)
     stack.push_async_callback(redis.aclose)
@@ -228,7 +233,7 @@ async def _open_stores(
     config = CachedConfig(etcd, CONFIG_PREFIX, settings.manager.config_cache)
     links = RpcLinks(keypair)
     stack.push_async_callback(links.close)
-    return Stores(database, redis, hints, etcd, config, links)
+    return Stores(database, pulse, redis, hints, etcd, config, links)
 
 
 def _make_services(
