@@ -92,14 +92,23 @@ class Sessions:
         async def work(connection: AsyncConnection) -> list[Session]:
             session = await store.get_session(connection, scope, reference)
             dependents = await store.list_dependents(connection, session.id) if recursive else []
-            ended = [await self._end(connection, session, forced)]
-            for dependent in dependents:
-                other = await store.get_session(connection, EVERYTHING, str(dependent))
-                ended.append(await self._end(connection, other, forced=True))
-            return ended
+            # In the order in which every transaction locks sessions.
+            for each in sorted({session.id, *dependents}):
+                await load_session(connection, each, lock=True)
+            ended = [await self._end(connection, session.id, forced)]
+            return ended + [await self._end(connection, one, forced=True) for one in dependents]
 
-        sessions = await self._database.transact(work)
-        return [Ended(session, await self._await_end(session)) for session in sessions]
+        return await self.await_ends(await self._database.transact(work))
+
+    async def await_ends(self, sessions: Sequence[Session]) -> list[Ended]:
+        """Wait some seconds in all, however many they are."""
+        ends_at = self._clock.monotonic() + END_WAIT_SECONDS
+        ended = []
+        for session in sessions:
+            left = max(0.0, ends_at - self._clock.monotonic())
+            status = await self._watch.wait(session.id, SESSION_FINAL.__contains__, left)
+            ended.append(Ended(session, status or SessionStatus.TERMINATING))
+        return ended
 
     async def restart(self, scope: Scope, reference: str) -> None:
         """Give every running kernel of the session a fresh container. Raises Conflict."""
@@ -153,9 +162,11 @@ class Sessions:
             }
             return await _tree(connection, root)
 
-    async def _end(self, connection: AsyncConnection, session: Session, forced: bool) -> Session:
-        _, rows = await load_session(connection, session.id, lock=True)
-        session = await store.get_session(connection, EVERYTHING, str(session.id), ended_too=True)
+    async def _end(
+        self, connection: AsyncConnection, session_id: uuid.UUID, forced: bool
+    ) -> Session:
+        _, rows = await load_session(connection, session_id, lock=True)
+        session = await store.get_session(connection, EVERYTHING, str(session_id), ended_too=True)
         if not forced and session.status not in _ENDED_WHEN_ASKED | SESSION_FINAL:
             raise Forbidden(f"The session is {session.status}; only a forced end is possible now.")
         reason = Reason.FORCE_TERMINATED if forced else Reason.USER_REQUESTED
@@ -163,10 +174,6 @@ class Sessions:
         if moves:
             await move_kernels(connection, moves, self._clock.now())
         return session
-
-    async def _await_end(self, session: Session) -> SessionStatus:
-        status = await self._watch.wait(session.id, SESSION_FINAL.__contains__, END_WAIT_SECONDS)
-        return status or SessionStatus.TERMINATING
 
 
 async def _tree(connection: AsyncConnection, root: Mapping[Any, Any]) -> dict[str, Any]:
