@@ -72,13 +72,6 @@ class Scratch:
             _remove_tree(folder)
         return len(folders)
 
-    def log_files(self, kernel_id: str, generation: int) -> list[Path]:
-        """Where the console log may be, the newest place first."""
-        return [
-            self.run_dir(kernel_id, generation) / LOG_PATH,
-            self.kept_dir(kernel_id, generation) / Path(LOG_PATH).name,
-        ]
-
     def kept_dir(self, kernel_id: str, generation: int) -> Path:
         return self.root / KEPT_LOGS / f"{kernel_id}.{generation}"
 
@@ -96,12 +89,6 @@ class Scratch:
                 _remove_tree(folder)
                 removed += 1
         return removed
-
-    def list_kernels(self) -> list[str]:
-        """The kernels that have directories here."""
-        if not self.root.is_dir():
-            return []
-        return sorted(one.name for one in self.root.iterdir() if not one.name.startswith("."))
 
     def _keep_logs(self, kernel_id: str, generation: int) -> None:
         source = (self.run_dir(kernel_id, generation) / LOG_PATH).parent

@@ -9,7 +9,6 @@ from urllib.parse import urlsplit
 # Clients of this API send 4 to 64 characters; shorter names do no harm.
 NAME: Final = re.compile(r"\w(?:[\w.-]{0,62}\w)?", re.ASCII)
 NAME_RULE: Final = "1 to 64 of letters, digits, _, . and -, with a letter, digit or _ at both ends"
-IMAGE_CHARS_MAX: Final = 256
 SCRIPT_BYTES_MAX: Final = 64 * 1024
 ENVIRON_BYTES_MAX: Final = 128 * 1024
 PREOPEN_PORTS_MAX: Final = 16

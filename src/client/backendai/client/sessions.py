@@ -43,7 +43,6 @@ LIST_QUERY: Final = (
     " access_key: $access_key, filter: $filter, order: $order)"
     f" {{ items {{ {ROW_FIELDS} }} total_count }} }}"
 )
-TRANSFER_SECONDS: Final = 600.0
 
 
 class Sessions:
