@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from backendai.common.clock import Clock
 from backendai.common.faults import ClientTokenReused, InvalidParams, SessionAlreadyExists
-from backendai.common.ids import IdSource, SessionId
+from backendai.common.ids import IdSource
 from backendai.common.lifecycle import SessionStatus
 from backendai.manager.db.engine import Database
 from backendai.manager.db.tables import idempotency
@@ -88,6 +88,9 @@ class SessionCreation:
         existing = await store.find_live(connection, owner.access_key, request.name)
         if existing is not None:
             _check_reuse(existing, request, image)
+            if token is not None:
+                # A repetition means this one, even when it has ended by then.
+                await _remember(connection, actor, token, existing.id)
             return Created(existing, is_new=False)
         facts = await self._look_up(connection, actor, owner, request, image)
         new = compose_session(request, facts, self._ids)
@@ -169,13 +172,13 @@ async def _find_made(
 
 
 async def _remember(
-    connection: AsyncConnection, actor: Actor, token: ClientToken, session_id: SessionId
+    connection: AsyncConnection, actor: Actor, token: ClientToken, session_id: uuid.UUID
 ) -> None:
     await connection.execute(
         sa.insert(idempotency).values(
             user_id=actor.user_id,
             token=token.text,
             request_hash=token.request_hash,
-            session_id=uuid.UUID(str(session_id)),
+            session_id=session_id,
         )
     )

@@ -281,6 +281,19 @@ async def test_the_same_token_makes_one_session(alice: Caller, create: Create, n
     await alice.ask("DELETE", f"/session/{name}")
 
 
+async def test_a_token_that_found_a_session_never_makes_another(
+    alice: Caller, create: Create, name: str
+) -> None:
+    made = await create(alice, name, enqueueOnly=True)
+    body = body_of(name, enqueueOnly=True)
+    token = {"X-BackendAI-Client-Token": f"token-{name}"}
+    found = (await alice.ask("POST", "/session", body, headers=token)).json
+    assert (found["sessionId"], found["created"]) == (made["sessionId"], False)
+    await alice.ask("DELETE", f"/session/{name}")
+    again = (await alice.ask("POST", "/session", body, headers=token)).json
+    assert (again["sessionId"], again["created"]) == (made["sessionId"], False)
+
+
 async def test_one_name_makes_one_session(alice: Caller, name: str) -> None:
     body = body_of(name, enqueueOnly=True, reuseIfExists=False)
     answers = await asyncio.gather(*(alice.ask("POST", "/session", body) for _ in range(20)))
