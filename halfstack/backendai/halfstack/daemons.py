@@ -6,6 +6,7 @@ import json
 import os
 import secrets
 import sys
+import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,6 +71,15 @@ def write_manager_config(core: Core) -> None:
 def write_agent_config(node: Node) -> None:
     ensure_keypair(node.layout.etc / "agent.key")
     write_file(node.layout.etc / "agent.toml", render_toml(_compose_agent(node)))
+
+
+def find_docker_host(layout: Layout) -> str | None:
+    """The engine that the last `up` gave to the agent, whatever the caller's shell says now."""
+    path = layout.etc / "agent.toml"
+    if not path.exists():
+        return None
+    host = tomllib.loads(path.read_text()).get("container", {}).get("docker-host")
+    return str(host) if host else None
 
 
 def specify_manager(core: Core, stores: tuple[str, ...]) -> Service:

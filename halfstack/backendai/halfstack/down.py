@@ -18,7 +18,7 @@ from .control import (
     start_supervisor,
     stop_services,
 )
-from .daemons import name_agent, name_interfaces
+from .daemons import find_docker_host, name_agent, name_interfaces
 from .engine import (
     find_engine,
     list_group_members,
@@ -54,7 +54,7 @@ async def purge(layout: Layout, configured_host: str | None, say: Callable[[str]
     if await _adopt(layout) is not None:
         await stop_services(layout, ["agent", "manager"])
     say("removing containers and networks")
-    await _purge_engine(layout, configured_host)
+    await _purge_engine(layout, find_docker_host(layout) or configured_host, say)
     say("stopping the rest")
     if await find_standings(layout) is not None:
         await shut_down(layout)
@@ -94,15 +94,20 @@ async def _adopt(layout: Layout) -> object:
     return await find_standings(layout)
 
 
-async def _purge_engine(layout: Layout, configured_host: str | None) -> None:
+async def _purge_engine(layout: Layout, host: str | None, say: Callable[[str], None]) -> None:
     if (layout.data / "docker").exists():
         await _revive_engine(layout)
         await remove_engine(layout)
         return
-    with suppress(SetupFault):
-        engine = await find_engine(layout, configured_host)
-        if engine.backend == "docker" and engine.docker_host != own_docker_host(layout):
-            await asyncio.to_thread(_remove_labelled, engine.docker_host, name_agent(layout))
+    if host == own_docker_host(layout):
+        return
+    try:
+        engine = await find_engine(layout, host)
+    except SetupFault as fault:
+        say(f"{fault.problem}: containers of this instance may be left there")
+        return
+    if engine.backend == "docker" and engine.docker_host != own_docker_host(layout):
+        await asyncio.to_thread(_remove_labelled, engine.docker_host, name_agent(layout))
 
 
 async def _revive_engine(layout: Layout) -> None:

@@ -10,6 +10,7 @@ from backendai.common.settings.load import load_settings
 from backendai.halfstack.daemons import (
     Core,
     Node,
+    find_docker_host,
     name_agent,
     name_interfaces,
     specify_agent,
@@ -83,3 +84,14 @@ def test_the_agent_waits_only_for_what_is_ours(layout: Layout) -> None:
 def test_the_agents_interfaces_are_known_by_name(layout: Layout) -> None:
     names = NetworkNames(name_agent(layout))
     assert name_interfaces(layout) == names.interface_prefix
+
+
+def test_a_purge_finds_the_engine_that_up_used(
+    layout: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert find_docker_host(layout) is None
+    write_agent_config(_node(layout, Engine("docker", "tcp://10.0.0.9:2375", False, "")))
+    monkeypatch.setenv("DOCKER_HOST", "unix:///elsewhere.sock")
+    assert find_docker_host(layout) == "tcp://10.0.0.9:2375"
+    write_agent_config(_node(layout, Engine("process", "", False, "")))
+    assert find_docker_host(layout) is None
