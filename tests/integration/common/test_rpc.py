@@ -218,6 +218,30 @@ async def test_a_request_whose_time_is_over_is_not_sent_later() -> None:
     assert seen == ["fresh"]
 
 
+async def test_a_broken_connection_ends_the_calls_that_were_sent() -> None:
+    """A killed server says nothing, and nobody waits for it until the deadline."""
+    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+    silent = context.socket(zmq.ROUTER)
+    silent.linger = 0
+    port = silent.bind_to_random_port("tcp://127.0.0.1")
+    async with RpcPeer(f"tcp://127.0.0.1:{port}", None, None) as peer:
+        sent = asyncio.create_task(peer.ask(WAIT, Waiting(60), timeout_seconds=60))
+        assert await asyncio.to_thread(silent.poll, 10_000)
+        silent.close()
+        async with asyncio.timeout(5):
+            with pytest.raises(AgentTimeout, match="broke"):
+                await sent
+        server = RpcServer(f"tcp://127.0.0.1:{port}", None, set(), CONTRACT)
+        server.on(ECHO, echo)
+        server.on(WAIT, wait)
+        server.on(BREAK, break_)
+        unsent = asyncio.create_task(peer.ask(ECHO, Echo("kept"), timeout_seconds=30))
+        await asyncio.sleep(0.2)
+        async with server:
+            assert await unsent == Echo("kept")
+    context.term()
+
+
 async def test_closing_a_peer_ends_its_calls(server: RpcServer) -> None:
     peer = make_peer(server)
     waiting = asyncio.create_task(peer.ask(WAIT, Waiting(60)))

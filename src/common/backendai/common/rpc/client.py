@@ -1,8 +1,8 @@
 """The asking end of a contract: many calls at once over one DEALER, which reconnects by itself.
 
 What cannot be sent yet waits here and is dropped at its deadline, so a peer that comes back is not
-met with requests that nobody waits for any more. Nothing is retried here: the caller knows what is
-safe.
+met with requests that nobody waits for any more. What was sent fails when its connection breaks,
+since no reply can come over another one. Nothing is retried here: the caller knows what is safe.
 """
 
 import asyncio
@@ -46,6 +46,7 @@ class RpcPeer:
         self._server_public_key = server_public_key
         self._keypair = keypair
         self._socket: LoopSocket | None = None
+        self._breaks: LoopSocket | None = None
         self._ids = itertools.count(1)
         self._waiting: dict[int, _Waiting] = {}
         self._is_closed = False
@@ -74,9 +75,10 @@ class RpcPeer:
         self._is_closed = True
         for id_ in list(self._waiting):
             self._fail(id_, f"the connection to {self.address} was closed")
-        if self._socket is not None:
-            self._socket.close()
-            self._socket = None
+        for socket in (self._breaks, self._socket):
+            if socket is not None:
+                socket.close()
+        self._breaks = self._socket = None
 
     async def __aenter__(self) -> Self:
         return self
@@ -108,7 +110,11 @@ class RpcPeer:
         if self._is_closed:
             raise AgentTimeout(f"the connection to {self.address} was closed")
         if self._socket is None:
-            self._socket = LoopSocket(self._open(), self._receive)
+            socket = self._open()
+            breaks = socket.get_monitor_socket(zmq.EVENT_DISCONNECTED)
+            socket.connect(self.address)
+            self._socket = LoopSocket(socket, self._receive)
+            self._breaks = LoopSocket(breaks, self._note_break)
         return self._socket
 
     def _open(self) -> "zmq.Socket[bytes]":
@@ -116,12 +122,11 @@ class RpcPeer:
         prepare_socket(socket, self.address)
         socket.setsockopt(zmq.IMMEDIATE, 1)
         socket.setsockopt(zmq.RECONNECT_IVL, 100)
-        socket.setsockopt(zmq.RECONNECT_IVL_MAX, 2_000)
+        socket.setsockopt(zmq.RECONNECT_IVL_MAX, 1_000)
         if self._keypair is not None and self._server_public_key is not None:
             socket.curve_publickey = self._keypair.public.encode("ascii")
             socket.curve_secretkey = self._keypair.secret.encode("ascii")
             socket.curve_serverkey = self._server_public_key.encode("ascii")
-        socket.connect(self.address)
         return socket
 
     def _receive(self, frames: list[zmq.Frame]) -> None:
@@ -133,6 +138,11 @@ class RpcPeer:
         waiting = self._waiting.get(frame.id)
         if waiting is not None and not waiting.future.done():
             waiting.future.set_result(frame)
+
+    def _note_break(self, _event: list[zmq.Frame]) -> None:
+        for id_, waiting in list(self._waiting.items()):
+            if waiting.message is not None and waiting.message.is_sent:
+                self._fail(id_, f"the connection to {self.address} broke before the reply")
 
     def _fail(self, id_: int, reason: str) -> None:
         waiting = self._waiting.get(id_)

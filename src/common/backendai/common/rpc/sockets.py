@@ -43,11 +43,12 @@ def prepare_socket(socket: "zmq.Socket[bytes]", address: str) -> None:
 class Outgoing:
     """A message in the queue; cancelling it keeps it from being sent when its time is over."""
 
-    __slots__ = ("is_cancelled", "parts")
+    __slots__ = ("is_cancelled", "is_sent", "parts")
 
     def __init__(self, parts: list[bytes]) -> None:
         self.parts = parts
         self.is_cancelled = False
+        self.is_sent = False
 
     def cancel(self) -> None:
         self.is_cancelled = True
@@ -75,7 +76,7 @@ class LoopSocket:
     def send(self, parts: list[bytes]) -> Outgoing:
         """Send now, or as soon as the other end can take it."""
         message = Outgoing(parts)
-        if self._queue or not self._try_send(parts):
+        if self._queue or not self._try_send(message):
             self._queue.append(message)
         self._check_soon()
         return message
@@ -116,13 +117,14 @@ class LoopSocket:
     def _flush(self) -> None:
         while self._queue:
             message = self._queue[0]
-            if not message.is_cancelled and not self._try_send(message.parts):
+            if not message.is_cancelled and not self._try_send(message):
                 return
             self._queue.popleft()
 
-    def _try_send(self, parts: list[bytes]) -> bool:
+    def _try_send(self, message: Outgoing) -> bool:
         try:
-            self._socket.send_multipart(parts, zmq.NOBLOCK)
+            self._socket.send_multipart(message.parts, zmq.NOBLOCK)
         except zmq.Again:
             return False
+        message.is_sent = True
         return True
