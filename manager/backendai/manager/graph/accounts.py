@@ -1,6 +1,5 @@
 """Accounts in GraphQL: keypairs, users, domains, projects, policies, presets. Small tables."""
 
-import uuid
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
@@ -168,13 +167,6 @@ async def load_presets(connection: AsyncConnection, name: str | None) -> Sequenc
     if name is not None:
         statement = statement.where(t.resource_presets.c.name == name)
     return (await connection.execute(statement)).mappings().all()
-
-
-def as_uuid(text: str) -> uuid.UUID | None:
-    try:
-        return uuid.UUID(text)
-    except ValueError:
-        return None
 
 
 Field = Callable[[Row], Any]
