@@ -9,9 +9,10 @@ import asyncio
 import itertools
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Self, cast
+from typing import Any, Final, Self, cast
 
 import zmq
+from zmq.utils.monitor import parse_monitor_message
 
 from ..failpoints import failpoint
 from ..faults import AgentInvalidInput, AgentTimeout, FaultData, InternalError, fault_from_data
@@ -22,6 +23,10 @@ from .curve import KeyPair
 from .sockets import LoopSocket, Outgoing, prepare_socket, shared_context
 
 log = get_logger(__name__)
+
+_event_numbers: Final = itertools.count(1)
+_BROKEN: Final = zmq.Event.DISCONNECTED
+_CONNECTED: Final = zmq.Event.HANDSHAKE_SUCCEEDED
 
 
 @dataclass(slots=True)
@@ -46,7 +51,7 @@ class RpcPeer:
         self._server_public_key = server_public_key
         self._keypair = keypair
         self._socket: LoopSocket | None = None
-        self._breaks: LoopSocket | None = None
+        self._events: LoopSocket | None = None
         self._ids = itertools.count(1)
         self._waiting: dict[int, _Waiting] = {}
         self._is_closed = False
@@ -75,10 +80,10 @@ class RpcPeer:
         self._is_closed = True
         for id_ in list(self._waiting):
             self._fail(id_, f"the connection to {self.address} was closed")
-        for socket in (self._breaks, self._socket):
+        for socket in (self._events, self._socket):
             if socket is not None:
                 socket.close()
-        self._breaks = self._socket = None
+        self._events = self._socket = None
 
     async def __aenter__(self) -> Self:
         return self
@@ -111,10 +116,12 @@ class RpcPeer:
             raise AgentTimeout(f"the connection to {self.address} was closed")
         if self._socket is None:
             socket = self._open()
-            breaks = socket.get_monitor_socket(zmq.EVENT_DISCONNECTED)
+            # The library would name it by a descriptor, which the next socket may have again.
+            name = f"inproc://rpc.events.{next(_event_numbers)}"
+            events = socket.get_monitor_socket(_BROKEN | _CONNECTED, name)
             socket.connect(self.address)
             self._socket = LoopSocket(socket, self._receive)
-            self._breaks = LoopSocket(breaks, self._note_break)
+            self._events = LoopSocket(events, self._heed)
         return self._socket
 
     def _open(self) -> "zmq.Socket[bytes]":
@@ -139,7 +146,15 @@ class RpcPeer:
         if waiting is not None and not waiting.future.done():
             waiting.future.set_result(frame)
 
-    def _note_break(self, _event: list[zmq.Frame]) -> None:
+    def _heed(self, frames: list[zmq.Frame]) -> None:
+        """Nothing is sent from a break until there is a new connection: the socket would still
+        take a message for a while, and lose it."""
+        if self._socket is None:
+            return
+        if parse_monitor_message([frame.bytes for frame in frames])["event"] == _CONNECTED:
+            self._socket.release()
+            return
+        self._socket.hold()
         for id_, waiting in list(self._waiting.items()):
             if waiting.message is not None and waiting.message.is_sent:
                 self._fail(id_, f"the connection to {self.address} broke before the reply")

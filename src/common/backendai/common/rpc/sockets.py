@@ -65,6 +65,7 @@ class LoopSocket:
         self._loop = asyncio.get_running_loop()
         self._queue: deque[Outgoing] = deque()
         self._is_check_due = False
+        self._is_held = False
         self._fd = int(socket.getsockopt(zmq.FD))
         self._loop.add_reader(self._fd, self._check)
         self._check_soon()
@@ -76,10 +77,18 @@ class LoopSocket:
     def send(self, parts: list[bytes]) -> Outgoing:
         """Send now, or as soon as the other end can take it."""
         message = Outgoing(parts)
-        if self._queue or not self._try_send(message):
+        if self._is_held or self._queue or not self._try_send(message):
             self._queue.append(message)
         self._check_soon()
         return message
+
+    def hold(self) -> None:
+        """Keep messages in the queue until `release`."""
+        self._is_held = True
+
+    def release(self) -> None:
+        self._is_held = False
+        self._check_soon()
 
     def close(self) -> None:
         if not self._socket.closed:
@@ -98,7 +107,8 @@ class LoopSocket:
             if self._socket.closed:
                 return
             events = int(self._socket.getsockopt(zmq.EVENTS))
-            is_writable = bool(events & zmq.POLLOUT) and bool(self._queue)
+            has_work = bool(self._queue) and not self._is_held
+            is_writable = bool(events & zmq.POLLOUT) and has_work
             if is_writable:
                 self._flush()
             if events & zmq.POLLIN:
