@@ -79,8 +79,7 @@ class Keyring:
             await self._database.transact(lambda connection: connection.execute(_TOUCH, rows))
 
     async def _load(self, access_key: str) -> Identity | None:
-        async with self._database.begin() as connection:
-            identity = await self.read(connection, access_key)
+        identity = await self._database.read(lambda conn: self.read(conn, access_key))
         if len(self._cache) >= CACHED_MAX:
             self._cache.clear()
         self._cache[access_key] = (self._clock.monotonic() + CACHE_SECONDS, identity)

@@ -46,8 +46,7 @@ class SessionWatch:
 
     async def _status_of(self, session_id: uuid.UUID) -> SessionStatus:
         statement = sa.select(sessions.c.status).where(sessions.c.id == session_id)
-        async with self._database.begin() as connection:
-            text = await connection.scalar(statement)
+        text = await self._database.read(lambda connection: connection.scalar(statement))
         if text is None:
             raise SessionNotFound
         return SessionStatus(text)
