@@ -23,7 +23,7 @@ from backendai.manager.db import tables as t
 from backendai.manager.db.engine import Database
 from backendai.manager.sched.apply import apply_placements, write_waits
 from backendai.manager.sched.load import load_view
-from backendai.manager.sched.plan import Placement
+from backendai.manager.sched.placement import Placement
 from backendai.manager.sched.reasons import WaitReason
 from backendai.manager.sched.view import Ask, View
 

@@ -12,7 +12,7 @@ from backendai.common.contracts.agent import AgentReport, KernelSpec
 from backendai.common.enums import AgentStatus
 from backendai.common.ids import AgentId, KernelId, SessionId
 from backendai.manager.agents.model import AgentRow, Contact
-from backendai.manager.sched.plan import Placement
+from backendai.manager.sched.placement import Placement
 from backendai.manager.sched.reasons import WaitReason
 from backendai.manager.sched.view import Ask, View
 

@@ -12,7 +12,7 @@ from backendai.common.ids import AgentId, KernelId, Revision, SessionId
 from backendai.common.lifecycle import KernelEvent
 from backendai.manager.lifecycle.model import Move
 
-from .plan import Placement
+from .placement import Placement
 from .shares import Shares
 from .view import Node, Quota, ScopeKey
 

@@ -31,7 +31,7 @@ from backendai.manager.lifecycle.moves import (
 
 from .admit import Candidate, admit, moves_of
 from .load import load_quotas, node_of, scopes_of
-from .plan import Placement
+from .placement import Placement
 from .reasons import WaitReason
 from .view import Ask, ScopeKey, units_of
 

@@ -7,7 +7,7 @@ written is looked at again under locks.
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from backendai.common.clock import Clock
 from backendai.common.enums import Reason
@@ -20,8 +20,11 @@ from backendai.manager.lifecycle.lease import Lease
 from backendai.manager.lifecycle.model import Move
 from backendai.manager.lifecycle.store import CoreStore
 
-from .plan import Placement, Plan, plan
+from .placement import Placement
 from .view import Ask, DependencyState, View, classify
+
+if TYPE_CHECKING:
+    from .plan import Plan
 
 log = get_logger(__name__)
 
@@ -51,6 +54,9 @@ class Planner:
             return
         self._seed += 1
         await failpoint("manager.plan.before_plan")
+        # With it comes numpy, which a manager that is starting can do without.
+        from .plan import plan
+
         made = plan(view, now, self._seed)
         await self._place(list(made.placements()))
         await self._explain(made)
@@ -87,7 +93,7 @@ class Planner:
                 log.info("plan.refused", count=len(placed.refused))
                 self._wake.hint()
 
-    async def _explain(self, made: Plan) -> None:
+    async def _explain(self, made: "Plan") -> None:
         changed = [
             (ask, reason) for ask, reason in made.waits() if reason.digest != ask.waiting_digest
         ]

@@ -16,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from backendai.common.enums import PlacementStrategy
-from backendai.common.ids import AgentId, KernelId, Revision, SessionId
 
+from .placement import KernelPlacement, Placement
 from .reasons import WaitReason, depends_on, no_group, starts_later
 from .room import NOWHERE, Room, Shape, ShapeKey
 from .shares import Shares
@@ -27,21 +27,6 @@ PATIENCE: Final = timedelta(minutes=5)
 PLACED: Final = -1
 # From so many identical asks on, counting them out over all nodes costs less than one by one.
 COUNT_OUT_FROM: Final = 16
-
-
-@dataclass(frozen=True, slots=True)
-class KernelPlacement:
-    kernel_id: KernelId
-    revision: Revision
-    agent_id: AgentId
-
-
-@dataclass(frozen=True, slots=True)
-class Placement:
-    """All kernels of a session with their nodes."""
-
-    session_id: SessionId
-    kernels: tuple[KernelPlacement, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +87,7 @@ class _Pass:
         self._reason_of = np.full(len(view.asks), PLACED, np.int32)
 
     def run(self) -> Plan:
-        classes = self._view.classes
+        classes = np.asarray(self._view.classes)
         ends = np.append(np.flatnonzero(np.diff(classes)) + 1, len(classes)).tolist()
         numbers = classes.tolist()
         start = 0

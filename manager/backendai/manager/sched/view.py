@@ -5,14 +5,12 @@ fit into 64-bit arrays.
 """
 
 import enum
+from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from typing import Final
-
-import numpy as np
-import numpy.typing as npt
 
 from backendai.common.enums import AgentStatus, PlacementStrategy, SlotType
 from backendai.common.ids import AgentId, KernelId, Revision, SessionId
@@ -152,7 +150,7 @@ class View:
     asks: tuple[Ask, ...]
     groups: Mapping[str, Group]
     quotas: Mapping[ScopeKey, Quota]
-    classes: npt.NDArray[np.int32]
+    classes: "array[int]"
 
     @classmethod
     def of(
@@ -171,13 +169,10 @@ def _queue_key(ask: Ask) -> tuple[int, datetime, str]:
     return (-ask.priority, ask.created_at, str(ask.session_id))
 
 
-def classify(asks: Sequence[Ask]) -> npt.NDArray[np.int32]:
+def classify(asks: Sequence[Ask]) -> "array[int]":
     """A number for each ask, the same for asks between which no plan can tell a difference."""
     seen: dict[object, int] = {}
-    numbers = np.empty(len(asks), np.int32)
-    for index, ask in enumerate(asks):
-        numbers[index] = _class_of(ask, seen)
-    return numbers
+    return array("i", [_class_of(ask, seen) for ask in asks])
 
 
 def _class_of(ask: Ask, seen: dict[object, int]) -> int:

@@ -22,7 +22,8 @@ from backendai.manager.lifecycle.model import KernelRow, Move, NewSession
 from backendai.manager.lifecycle.moves import insert_session, load_session
 from backendai.manager.lifecycle.postgres import PostgresStore
 from backendai.manager.lifecycle.store import CoreStore
-from backendai.manager.sched.plan import Placement, plan
+from backendai.manager.sched.placement import Placement
+from backendai.manager.sched.plan import plan
 from tests.integration.manager.world import ACCESS_KEY, Wish, new_session, open_world
 from tests.sim.memory import Disk, MemoryStore
 

@@ -6,7 +6,7 @@ from typing import Any
 from backendai.common.ids import AgentId, KernelId, Revision, SessionId
 from backendai.common.lifecycle import KernelEvent
 from backendai.manager.sched.admit import Candidate, admit, moves_of
-from backendai.manager.sched.plan import KernelPlacement, Placement
+from backendai.manager.sched.placement import KernelPlacement, Placement
 from backendai.manager.sched.view import Node, Quota
 
 NODE = Node(
