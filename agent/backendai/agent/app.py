@@ -168,7 +168,13 @@ def make_backend(settings: AgentSettings, agent_id: str, clock: Clock) -> Backen
 def make_firewall(settings: AgentSettings, agent_id: str) -> Firewall | None:
     """None where there are no bridges to guard, or no right to."""
     is_wanted = settings.agent.mode == "docker" and settings.container.firewall
-    if not is_wanted or not Firewall.is_possible():
+    if not is_wanted:
+        return None
+    if not Firewall.is_possible():
+        log.warning(
+            "firewall.impossible",
+            detail="without root and iptables, kernels can reach the node and its metadata address",
+        )
         return None
     return Firewall(NetworkNames(agent_id).interface_prefix, settings.container.blocked_networks)
 
@@ -181,7 +187,7 @@ async def run_agent(agent: Agent, stop: asyncio.Event) -> None:
         stack.push_async_callback(agent.node.runners.close_all)
         stack.push_async_callback(agent.store.close)
         await agent.supervisor.recover()
-        await _guard_first(agent)
+        await guard_node(agent.firewall)
         await stack.enter_async_context(agent.server)
         log.info("agent.started", agent=agent.node.maker.agent_id, address=agent.server.address)
         async with _cancelled_at_end(agent):
@@ -214,14 +220,17 @@ def _end_for_sure() -> None:
     timer.start()
 
 
-async def _guard_first(agent: Agent) -> None:
-    """No kernel starts before the rules are there; where they cannot be made, that is told."""
-    if agent.firewall is None:
+async def guard_node(firewall: Firewall | None) -> None:
+    """No kernel starts before the rules are there. Raises ServerMisconfigured."""
+    if firewall is None:
         return
     try:
-        await agent.firewall.ensure()
+        await firewall.ensure()
     except ServerMisconfigured as fault:
-        log.error("firewall.failed", detail=fault.detail)
+        raise ServerMisconfigured(
+            f"kernels cannot be kept from the node: {fault.detail}; "
+            "mend iptables, or set `[container] firewall = false` to run without"
+        ) from fault
 
 
 @asynccontextmanager
