@@ -15,7 +15,7 @@ class BrokenFirewall(Firewall):
 
 
 async def test_no_agent_starts_where_kernels_could_reach_the_node() -> None:
-    with pytest.raises(ServerMisconfigured, match="no such table.*firewall = false"):
+    with pytest.raises(ServerMisconfigured, match=r"no such table.*firewall = false"):
         await guard_node(BrokenFirewall("bai", []))
 
 
