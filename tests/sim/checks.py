@@ -22,6 +22,13 @@ from backendai.manager.lifecycle.model import Changes
 from .agent import FakeAgent, FakeContainer
 from .memory import Disk
 
+# Where a session may be for long when nothing goes wrong.
+SETTLED = SESSION_FINAL | {
+    SessionStatus.PENDING,
+    SessionStatus.RUNNING,
+    SessionStatus.RUNNING_DEGRADED,
+}
+
 
 class Violation(AssertionError):
     """An invariant does not hold. The message begins with its number."""
@@ -133,6 +140,8 @@ class Checker:
         for row in self._disk.sessions.values():
             if row.status is SessionStatus.PENDING and row.id not in self._disk.waiting:
                 return f"session {row.id} waits and has no reason"
+            if row.status not in SETTLED:
+                return f"session {row.id} is {row.status}"
         for agent_id, one in self.containers():
             known = self._disk.kernels[KernelId(uuid.UUID(one.kernel_id))]
             if known.generation != one.generation or known.status in FINAL:

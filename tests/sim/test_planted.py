@@ -14,7 +14,6 @@ from backendai.common.lifecycle import HOLDING, KernelEvent, KernelStatus
 from backendai.manager.lifecycle import changes, decide, drive
 from backendai.manager.lifecycle.decide import Findings, KernelCase
 from backendai.manager.lifecycle.model import KernelRow, Move
-from backendai.manager.sched import admit
 from tests.sim import memory
 from tests.sim.agent import FakeEngine
 from tests.sim.world import simulate
@@ -101,18 +100,6 @@ def rule_of_all_does_nothing(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(changes, "implied_moves", lambda kernels: [])
 
 
-def overbook(patch: pytest.MonkeyPatch) -> None:
-    """Placements are written as they were planned, however old the plan is."""
-
-    def trusting(placements: Any, candidates: Any, nodes: Any, quotas: Any) -> Any:
-        waiting = [
-            one for one in placements if admit._is_unchanged(one, candidates[one.session_id])
-        ]
-        return waiting, []
-
-    patch.setattr(memory, "admit", trusting)
-
-
 def ignore_generations(patch: pytest.MonkeyPatch) -> None:
     """Whatever an agent says of a kernel is taken to be about its present generation."""
 
@@ -139,7 +126,6 @@ PLANTS: tuple[Plant, ...] = (
     lose_an_event,
     start_twice,
     rule_of_all_does_nothing,
-    overbook,
     ignore_generations,
 )
 
