@@ -48,6 +48,34 @@ def test_outcomes_are_counted(tmp_path: Path) -> None:
     assert (outcome.is_ok, outcome.counts) == (False, "1 passed, 1 failures")
 
 
+def _write_e2e(root: Path, body: str) -> None:
+    (root / "tests/e2e").mkdir(parents=True)
+    (root / "pyproject.toml").write_text("[tool.pytest.ini_options]\n")
+    (root / "tests/e2e/test_x.py").write_text(body)
+
+
+def test_what_fails_only_once_is_told_as_unsteady(tmp_path: Path) -> None:
+    _write_e2e(
+        tmp_path,
+        "from pathlib import Path\n"
+        "def test_a():\n"
+        "    seen = Path(__file__).with_name('seen')\n"
+        "    was_seen = seen.exists()\n"
+        "    seen.touch()\n"
+        "    assert was_seen\n",
+    )
+    (outcome,) = run_kinds(tmp_path, ["e2e"], [])
+    assert outcome.is_ok
+    assert outcome.counts == "0 passed, 1 failures, UNSTEADY: passed when run again"
+
+
+def test_what_fails_twice_has_failed(tmp_path: Path) -> None:
+    _write_e2e(tmp_path, "def test_a(): assert False\n")
+    (outcome,) = run_kinds(tmp_path, ["e2e"], [])
+    assert not outcome.is_ok
+    assert "failed again" in outcome.counts
+
+
 def test_a_missing_kind_is_a_failure(tmp_path: Path) -> None:
     (outcome,) = run_kinds(tmp_path, ["sim"], [])
     assert not outcome.is_ok
