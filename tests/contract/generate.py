@@ -14,9 +14,25 @@ from backendai.common.contracts import agent as agent_contract
 from backendai.common.lifecycle import DEADLINES, FINAL, HOLDING, TABLE, KernelStatus
 from backendai.common.rpc.schema import contract_schema
 from backendai.common.settings.render import render_reference, render_sample
+from backendai.halfstack.daemons import Core, Node, render_agent_config, render_manager_config
+from backendai.halfstack.engine import Engine
+from backendai.halfstack.places import Layout
+from backendai.halfstack.stores import StoreAddresses
 from backendai.manager.settings import ManagerSettings
 
 ROOT: Final = Path(__file__).resolve().parents[2]
+
+# The stores of the compose files in halfstack/, at their default ports.
+STORES: Final = StoreAddresses(
+    "postgresql://backendai@127.0.0.1:5432/backendai", "redis://127.0.0.1:6379/0", "127.0.0.1:2379"
+)
+STATE: Final = Layout(Path(".bai"))
+_HALFSTACK_HEAD: Final = """\
+# What `./bai up` writes for this daemon, with the stores of halfstack/docker-compose.hs.*.yaml.
+# Paths are relative to the source tree. Generated; see sample.toml for all settings.
+# Passwords come from the environment: {secrets}.
+
+"""
 
 _MEANING: Final[Mapping[KernelStatus, str]] = {
     KernelStatus.PENDING: "In the queue. `backendai session why` says what it waits for.",
@@ -28,7 +44,7 @@ _MEANING: Final[Mapping[KernelStatus, str]] = {
     KernelStatus.TERMINATING: "Somebody ordered the end; the node removes the container.",
     KernelStatus.ERROR: (
         "It did not end in time and its node has not proved that it is gone. "
-        "Its resources stay taken until the node answers or an operator decides."
+        "Its resources stay taken until the node answers or an operator fences it."
     ),
     KernelStatus.TERMINATED: "It ran and is gone.",
     KernelStatus.CANCELLED: "It never ran and nothing is left of it.",
@@ -45,6 +61,20 @@ def render_agent_contract() -> str:
     return json.dumps(schema, indent=2, sort_keys=True) + "\n"
 
 
+def render_manager_halfstack() -> str:
+    head = _HALFSTACK_HEAD.format(secrets="BACKEND_DB_PASSWORD, BACKEND_REDIS_PASSWORD")
+    return head + render_manager_config(Core(STATE, STORES, 8081))
+
+
+def render_agent_halfstack() -> str:
+    """The machine's own numbers are left out: user 1000, 1 GiB kept."""
+    engine = Engine("docker", "unix:///var/run/docker.sock", False, "")
+    bundles = STATE.data / "bundles"
+    node = Node(STATE, STORES, 6001, engine, bundles, (1000, 1000), 1024)
+    head = _HALFSTACK_HEAD.format(secrets="BACKEND_ETCD_PASSWORD, where etcd asks for one")
+    return head + render_agent_config(node)
+
+
 def _introduction() -> list[str]:
     return [
         "# Lifecycle of kernels and sessions",
@@ -54,7 +84,8 @@ def _introduction() -> list[str]:
         "A session's status is computed from the statuses of its kernels, and written in the",
         "same transaction. Every move names the revision it was decided on and leaves a history",
         "row and an outbox row. `failed`, `requeue`, `exited` and `gone` carry the agent's proof",
-        "that nothing of that generation runs; only they release resources.",
+        "that nothing of that generation runs, and `fenced` the word of an operator who knows that",
+        "its node is dead (`backendai mgr agent fence`); only they release resources.",
         "",
     ]
 
@@ -102,6 +133,8 @@ GENERATED: Final[Mapping[str, Callable[[], str]]] = {
     "docs/reference/agent-settings.md": lambda: render_reference(AgentSettings, "agent"),
     "docs/reference/manager-settings.md": lambda: render_reference(ManagerSettings, "manager"),
     "configs/agent/sample.toml": lambda: render_sample(AgentSettings, "agent"),
+    "configs/agent/halfstack.toml": render_agent_halfstack,
+    "configs/manager/halfstack.toml": render_manager_halfstack,
     "configs/manager/sample.toml": lambda: render_sample(ManagerSettings, "manager"),
 }
 

@@ -20,6 +20,7 @@ from backendai.common.etcd import EtcdStore
 from backendai.common.faults import ServerMisconfigured
 from backendai.common.logs import get_logger
 from backendai.common.loops import LoopHealth, supervise
+from backendai.common.pidfile import hold_pid_file
 from backendai.common.rpc.curve import KeyPair, ensure_keypair, is_public_key
 from backendai.common.rpc.server import RpcServer
 from backendai.kernel.bundle import BundleError, build_bundle
@@ -182,6 +183,7 @@ def make_firewall(settings: AgentSettings, agent_id: str) -> Firewall | None:
 async def run_agent(agent: Agent, stop: asyncio.Event) -> None:
     """Serve until `stop`. Containers are left as they are, whatever ends this."""
     async with AsyncExitStack() as stack:
+        stack.enter_context(hold_pid_file(agent.settings.agent.pid_file))
         stack.push_async_callback(agent.node.backend.close)
         stack.callback(agent.node.threads.close)
         stack.push_async_callback(agent.node.runners.close_all)

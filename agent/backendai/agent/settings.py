@@ -55,15 +55,23 @@ class AgentSection:
     region: str = setting(text(), "Where this node is", default="local")
     resource_group: str = setting(text(), "Resource group of this node", default="default")
     state_dir: Path = setting(
-        path(), "Where orders are kept over restarts", default=Path("agent-state")
+        path(), "Where orders are kept over restarts", default=Path("/var/lib/backendai/agent")
     )
     bundle_dir: Path = setting(
-        path(), "Where runner bundles are built and kept", default=Path("agent-bundles")
+        path(),
+        "Where runner bundles are built and kept",
+        default=Path("/var/cache/backendai/bundles"),
     )
     image_dir: Path = setting(
-        path(), "Root file systems, one folder per image (mode process)", default=Path("images")
+        path(),
+        "Root file systems, one folder per image (mode process)",
+        default=Path("/var/lib/backendai/images"),
     )
-    pid_file: Path | None = setting(optional(path()), "File for the process id", default=None)
+    pid_file: Path | None = setting(
+        optional(path()),
+        "File with the process id, locked while the agent runs and removed at its end",
+        default=None,
+    )
 
 
 @settings
@@ -79,9 +87,10 @@ class ContainerSection:
         integer(0, 2**31 - 1), "Group id of kernels; 0: as the user id", default=0
     )
     scratch_root: Path = setting(
-        path(), "Where the working directories of kernels are", default=Path("scratches")
+        path(),
+        "Where the working directories of kernels are",
+        default=Path("/var/lib/backendai/scratch"),
     )
-    bind_host: str = setting(text(), "Address for what kernels publish", default="127.0.0.1")
     docker_host: str = setting(
         text(
             pattern=r"unix://.{1,200}|(tcp|http|https)://\S{1,200}",

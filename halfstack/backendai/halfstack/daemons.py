@@ -8,7 +8,7 @@ import secrets
 import sys
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,17 @@ class Core:
         return f"http://127.0.0.1:{self.manager_port}"
 
 
+def choose_kernel_ids() -> tuple[int, int]:
+    """User and group of kernels: root's run as an ordinary user, those of others as themselves."""
+    return os.geteuid() or KERNEL_ID, os.getegid() or KERNEL_ID
+
+
+def reserve_memory() -> int:
+    """What the machine keeps for itself, in MiB: an eighth of its memory, at most 1 GiB."""
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return min(1024, total // 8 // 1024**2)
+
+
 @dataclass(frozen=True)
 class Node:
     """What the agent's files are made from."""
@@ -45,6 +56,8 @@ class Node:
     agent_port: int
     engine: Engine
     bundles: Path
+    kernel_ids: tuple[int, int] = field(default_factory=choose_kernel_ids)
+    reserved_mebibytes: int = field(default_factory=reserve_memory)
 
 
 def name_agent(layout: Layout) -> str:
@@ -65,12 +78,20 @@ def write_manager_config(core: Core) -> None:
     sealing_key = etc / "manager.secret"
     if not sealing_key.exists():
         write_file(sealing_key, base64.b64encode(secrets.token_bytes(32)).decode() + "\n")
-    write_file(etc / "manager.toml", render_toml(_compose_manager(core)))
+    write_file(etc / "manager.toml", render_manager_config(core))
 
 
 def write_agent_config(node: Node) -> None:
     ensure_keypair(node.layout.etc / "agent.key")
-    write_file(node.layout.etc / "agent.toml", render_toml(_compose_agent(node)))
+    write_file(node.layout.etc / "agent.toml", render_agent_config(node))
+
+
+def render_manager_config(core: Core) -> str:
+    return render_toml(_compose_manager(core))
+
+
+def render_agent_config(node: Node) -> str:
+    return render_toml(_compose_agent(node))
 
 
 def find_docker_host(layout: Layout) -> str | None:
@@ -127,21 +148,16 @@ def _mark(layout: Layout, name: str) -> dict[str, str]:
 
 def _compose_manager(core: Core) -> Mapping[str, Any]:
     layout = core.layout
-    db_host, db_port, user, password, database = split_address(core.addresses.postgres)
     return {
         "etcd": _compose_etcd(core.addresses),
-        "db": {
-            "addr": {"host": db_host, "port": db_port or 5432},
-            "name": database,
-            "user": user,
-            "password": password,
-        },
+        "db": _compose_db(core.addresses),
         "redis": _compose_redis(core.addresses),
         "manager": {
             "id": f"m-{layout.instance}",
             "service-addr": {"host": "127.0.0.1", "port": core.manager_port},
             "rpc-keypair": str(layout.etc / "manager.key"),
             "secret-key-file": str(layout.etc / "manager.secret"),
+            "config-cache": str(layout.data / "manager.config.json"),
             "heartbeat-timeout": 15.0,
             "pid-file": str(layout.run / "manager.pid"),
         },
@@ -166,20 +182,19 @@ def _compose_agent(node: Node) -> Mapping[str, Any]:
             "state-dir": str(layout.data / "agent"),
             "bundle-dir": str(node.bundles),
             "image-dir": str(layout.rootfs),
+            "pid-file": str(layout.run / "agent.pid"),
         },
         "container": _compose_container(node),
-        "resource": _reserve(),
+        "resource": {"reserved-cpu": 0, "reserved-mem": f"{node.reserved_mebibytes}m"},
         "logging": {"level": "INFO", "format": "json"},
     }
 
 
 def _compose_container(node: Node) -> Mapping[str, Any]:
     values: dict[str, Any] = {
-        # Root's kernels run as an ordinary user, those of others as themselves.
-        "kernel-uid": os.geteuid() or KERNEL_ID,
-        "kernel-gid": os.getegid() or KERNEL_ID,
+        "kernel-uid": node.kernel_ids[0],
+        "kernel-gid": node.kernel_ids[1],
         "scratch-root": str(node.layout.root / "scratch"),
-        "bind-host": "127.0.0.1",
     }
     if node.engine.docker_host:
         values["docker-host"] = node.engine.docker_host
@@ -191,6 +206,12 @@ def _compose_etcd(addresses: StoreAddresses) -> Mapping[str, Any]:
     return {"namespace": "local", "addr": address}
 
 
+def _compose_db(addresses: StoreAddresses) -> Mapping[str, Any]:
+    host, port, user, password, database = split_address(addresses.postgres)
+    values = {"addr": {"host": host, "port": port or 5432}, "name": database, "user": user}
+    return {**values, "password": password} if password else values
+
+
 def _compose_redis(addresses: StoreAddresses) -> Mapping[str, Any]:
     host, port, _, password, database = split_address(addresses.redis)
     values: dict[str, Any] = {
@@ -198,13 +219,6 @@ def _compose_redis(addresses: StoreAddresses) -> Mapping[str, Any]:
         "db": int(database or 0),
     }
     return {**values, "password": password} if password else values
-
-
-def _reserve() -> Mapping[str, Any]:
-    """What the machine keeps for itself: an eighth of the memory, at most 1 GiB, and no core."""
-    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    mebibytes = min(1024, total // 8 // 1024**2)
-    return {"reserved-cpu": 0, "reserved-mem": f"{mebibytes}m"}
 
 
 def digest_of(*parts: object) -> str:

@@ -5,7 +5,7 @@ import contextlib
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any, Final
@@ -26,6 +26,7 @@ from backendai.common.health import health_handler
 from backendai.common.http import make_app, serve
 from backendai.common.ids import SystemIds
 from backendai.common.loops import LoopHealth, supervise
+from backendai.common.pidfile import hold_pid_file
 from backendai.common.rpc.curve import KeyPair, load_keypair
 from backendai.common.settings.checks import HostPort
 from backendai.common.settings.sections import DbSettings
@@ -136,13 +137,13 @@ async def run_manager(settings: ManagerSettings) -> AsyncIterator[Manager]:
     keypair = _rpc_keypair(own)
     board = HintBoard()
     async with AsyncExitStack() as stack:
+        stack.enter_context(hold_pid_file(own.pid_file))
         stores = await _open_stores(stack, settings, keypair, clock)
         await _refuse_other_schema(stores.database, settings.db)
         services = _make_services(settings, stores, box, board, clock)
         core = _make_core(settings, stores, board, clock)
         access_log = AccessLog()
         app = make_manager_app(services, core.health, stores, settings, access_log)
-        stack.enter_context(_pid_file(own))
         await stack.enter_async_context(_running(stores, services, core, board, access_log, clock))
         address = await stack.enter_async_context(
             serve(app, own.service_addr, shutdown_seconds=DRAIN_SECONDS)
@@ -341,15 +342,3 @@ def _describe(own: ServiceSettings) -> dict[str, Any]:
         "ssl_enabled": False,
         "api_version": [7, "20230615"],
     }
-
-
-@contextlib.contextmanager
-def _pid_file(own: ServiceSettings) -> Iterator[None]:
-    if own.pid_file is None:
-        yield
-        return
-    own.pid_file.write_text(f"{os.getpid()}\n", "ascii")
-    try:
-        yield
-    finally:
-        own.pid_file.unlink(missing_ok=True)

@@ -47,7 +47,7 @@ class ServiceSettings:
     config_cache: Path = setting(
         path(),
         "File with the last known cluster configuration, for a start while etcd is away",
-        default=Path("manager.config.json"),
+        default=Path("/var/lib/backendai/manager.config.json"),
     )
     heartbeat_timeout: float = setting(
         number(1, 3600),
@@ -70,7 +70,9 @@ class ServiceSettings:
         integer(4096, 1 << 30), "Longest request body", unit="bytes", default=16 << 20
     )
     pid_file: Path | None = setting(
-        optional(path()), "Where the process id is written", default=None
+        optional(path()),
+        "File with the process id, locked while the manager runs and removed at its end",
+        default=None,
     )
 
 
