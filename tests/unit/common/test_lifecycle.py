@@ -76,8 +76,8 @@ def test_whatever_holds_resources_can_be_terminated_or_is_ending() -> None:
         assert next_status(status, E.TERMINATE) is S.TERMINATING
 
 
-def test_resources_are_released_only_by_a_proof() -> None:
-    proofs = {E.FAILED, E.REQUEUE, E.EXITED, E.GONE}
+def test_resources_are_released_only_by_a_proof_or_a_fence() -> None:
+    proofs = {E.FAILED, E.REQUEUE, E.EXITED, E.GONE, E.FENCED}
     released = {
         event
         for (status, event), target in TABLE.items()
@@ -89,6 +89,10 @@ def test_resources_are_released_only_by_a_proof() -> None:
 def test_a_fast_job_may_end_before_it_was_seen_running() -> None:
     for status in STARTING:
         assert next_status(status, E.EXITED) is S.TERMINATED
+
+
+def test_whatever_holds_resources_can_be_fenced() -> None:
+    assert sources(E.FENCED) == HOLDING
 
 
 def test_an_illegal_move_names_status_and_event() -> None:

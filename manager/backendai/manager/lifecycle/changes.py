@@ -254,16 +254,16 @@ def _collect_hints(draft: _Draft, before: KernelRow, after: KernelRow) -> None:
         draft.hints[HINT_PLAN] = None
 
 
+_GIVING_RESULTS: Final = (KernelEvent.EXITED, KernelEvent.FAILED, KernelEvent.FENCED)
+
+
 def _note_exit(draft: _Draft, after: KernelRow, move: Move) -> None:
     """The session's exit code and result are those of its main kernel."""
     if after.cluster_role is not ClusterRole.MAIN or after.status not in FINAL:
         return
     session = draft.session
     result = session.result
-    if session.type is SessionType.BATCH and move.event in (
-        KernelEvent.EXITED,
-        KernelEvent.FAILED,
-    ):
+    if session.type is SessionType.BATCH and move.event in _GIVING_RESULTS:
         done = move.event is KernelEvent.EXITED and after.exit_code == 0
         result = SessionResult.SUCCESS if done else SessionResult.FAILURE
     draft.session = replace(session, exit_code=after.exit_code, result=result)

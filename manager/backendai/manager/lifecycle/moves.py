@@ -145,9 +145,7 @@ async def move_kernels(
     """
     if not moves:
         return []
-    sessions = await _lock_sessions(conn, [move.kernel_id for move in moves])
-    kernels = await load_kernels(conn, list(sessions))
-    locked = [(row, kernels[key]) for key, row in sessions.items()]
+    locked = await lock_sessions(conn, [move.kernel_id for move in moves])
     return await write_moves(conn, locked, moves, now)
 
 
@@ -293,9 +291,10 @@ def _group_by_session(
     return grouped
 
 
-async def _lock_sessions(
+async def lock_sessions(
     conn: AsyncConnection, kernel_ids: Sequence[uuid.UUID]
-) -> dict[uuid.UUID, SessionRow]:
+) -> list[tuple[SessionRow, list[KernelRow]]]:
+    """Lock the sessions of kernels until the transaction ends; each with all of its kernels."""
     of_kernels = sa.select(t.kernels.c.session_id).where(t.kernels.c.id.in_(kernel_ids))
     found = await conn.execute(
         sa.select(*SESSION_COLUMNS)
@@ -303,7 +302,9 @@ async def _lock_sessions(
         .order_by(t.sessions.c.id)
         .with_for_update()
     )
-    return {row.id: session_row(row._mapping) for row in found}
+    sessions = [session_row(row._mapping) for row in found]
+    kernels = await load_kernels(conn, [row.id for row in sessions])
+    return [(row, kernels[row.id]) for row in sessions]
 
 
 async def load_kernels(

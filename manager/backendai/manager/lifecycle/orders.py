@@ -1,9 +1,11 @@
-"""PURE: the moves that a user's action asks of the kernels of one session."""
+"""PURE: the moves that the action of a user or an operator asks of the kernels of one session."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from backendai.common.enums import Reason
+from backendai.common.ids import AgentId
 from backendai.common.lifecycle import KernelEvent, accepts
 
 from .model import KernelRow, Move
@@ -24,6 +26,21 @@ def end_moves(
 def restart_moves(kernels: Sequence[KernelRow], reason: Reason = Reason.RESTARTING) -> list[Move]:
     """A fresh container for every running kernel; empty when none runs."""
     return _moves(kernels, KernelEvent.RESTART, reason, None)
+
+
+def fence_moves(
+    kernels: Sequence[KernelRow], agent_id: AgentId, detail: Mapping[str, Any] | None = None
+) -> list[Move]:
+    """Write off what is placed on a node of which an operator vouches that it is dead.
+
+    Each move names the generation: what was placed anew meanwhile is none of the dead node's.
+    """
+    return [
+        replace(move, generation=row.generation)
+        for row in kernels
+        if row.agent_id == agent_id
+        for move in _moves([row], KernelEvent.FENCED, Reason.AGENT_LOST, detail)
+    ]
 
 
 def _moves(

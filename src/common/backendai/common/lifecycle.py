@@ -40,7 +40,7 @@ class SessionStatus(enum.StrEnum):
 
 class KernelEvent(enum.StrEnum):
     """What can happen to a kernel. `GONE`, `EXITED` and `FAILED` carry the agent's proof that
-    nothing of this generation runs any more; the others do not."""
+    nothing of this generation runs any more, `FENCED` an operator's word; the others do not."""
 
     PLACE = "place"  # the planner found a node
     PULL = "pull"  # the agent is fetching the image
@@ -53,6 +53,7 @@ class KernelEvent(enum.StrEnum):
     EXITED = "exited"  # the container ended by itself
     GONE = "gone"  # the agent removed it on our order
     STUCK = "stuck"  # it did not end in time; its resources stay taken
+    FENCED = "fenced"  # an operator vouches that its node is dead
 
 
 S = KernelStatus
@@ -69,28 +70,35 @@ TABLE: Final[Mapping[tuple[KernelStatus, KernelEvent], KernelStatus]] = MappingP
         (S.SCHEDULED, E.REQUEUE): S.PENDING,
         (S.SCHEDULED, E.EXITED): S.TERMINATED,
         (S.SCHEDULED, E.TERMINATE): S.TERMINATING,
+        (S.SCHEDULED, E.FENCED): S.TERMINATED,
         (S.PULLING, E.PREPARE): S.PREPARING,
         (S.PULLING, E.START): S.RUNNING,
         (S.PULLING, E.FAILED): S.CANCELLED,
         (S.PULLING, E.REQUEUE): S.PENDING,
         (S.PULLING, E.EXITED): S.TERMINATED,
         (S.PULLING, E.TERMINATE): S.TERMINATING,
+        (S.PULLING, E.FENCED): S.TERMINATED,
         (S.PREPARING, E.START): S.RUNNING,
         (S.PREPARING, E.FAILED): S.CANCELLED,
         (S.PREPARING, E.REQUEUE): S.PENDING,
         (S.PREPARING, E.EXITED): S.TERMINATED,
         (S.PREPARING, E.TERMINATE): S.TERMINATING,
+        (S.PREPARING, E.FENCED): S.TERMINATED,
         (S.RUNNING, E.EXITED): S.TERMINATED,
         (S.RUNNING, E.RESTART): S.RESTARTING,
         (S.RUNNING, E.TERMINATE): S.TERMINATING,
+        (S.RUNNING, E.FENCED): S.TERMINATED,
         (S.RESTARTING, E.START): S.RUNNING,
         (S.RESTARTING, E.FAILED): S.TERMINATED,
         (S.RESTARTING, E.EXITED): S.TERMINATED,
         (S.RESTARTING, E.TERMINATE): S.TERMINATING,
+        (S.RESTARTING, E.FENCED): S.TERMINATED,
         (S.TERMINATING, E.GONE): S.TERMINATED,
         (S.TERMINATING, E.STUCK): S.ERROR,
+        (S.TERMINATING, E.FENCED): S.TERMINATED,
         (S.ERROR, E.GONE): S.TERMINATED,
         (S.ERROR, E.TERMINATE): S.TERMINATING,
+        (S.ERROR, E.FENCED): S.TERMINATED,
     }
 )
 

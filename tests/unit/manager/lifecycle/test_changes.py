@@ -26,6 +26,7 @@ from backendai.common.lifecycle import (
 )
 from backendai.manager.lifecycle.changes import implied_moves, work_out
 from backendai.manager.lifecycle.model import Changes, KernelRow, Move, SessionRow
+from backendai.manager.lifecycle.orders import fence_moves
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 SESSION = SessionId(uuid.UUID(int=99))
@@ -251,3 +252,24 @@ def test_room_is_held_exactly_while_the_status_holds(
         assert held == holding
         assert session.status is session_status([row.status for row in kernels])
     assert all(row.status in FINAL | LIVE for row in kernels)
+
+
+def test_a_fenced_main_kernel_ends_the_session_and_its_siblings_elsewhere() -> None:
+    kernels = [make_kernel(1, "RUNNING"), make_kernel(2, "RUNNING", agent_id=AgentId("a2"))]
+    done = run(kernels, *fence_moves(kernels, AgentId("a1")), kind="batch")
+    assert [row.status for row in done.after] == ["TERMINATED", "TERMINATING"]
+    assert done.freed == ((kernels[0].id, 1),)
+    assert (done.session.status, done.session.status_info) == ("TERMINATING", Reason.AGENT_LOST)
+    assert done.session.result is SessionResult.FAILURE
+
+
+def test_a_session_goes_on_without_a_fenced_sub_kernel() -> None:
+    kernels = [make_kernel(1, "RUNNING"), make_kernel(2, "RUNNING", agent_id=AgentId("a2"))]
+    done = run(kernels, *fence_moves(kernels, AgentId("a2")))
+    assert done.session.status == "RUNNING_DEGRADED"
+
+
+def test_a_fence_of_a_kernel_that_moved_on_is_stale() -> None:
+    before, now = make_kernel(1, "RUNNING"), make_kernel(1, "RUNNING", revision=Revision(4))
+    with pytest.raises(Stale):
+        run([now], *fence_moves([before], AgentId("a1")))

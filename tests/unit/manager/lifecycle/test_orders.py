@@ -5,8 +5,9 @@ from dataclasses import replace
 import pytest
 
 from backendai.common.enums import Reason
-from backendai.common.lifecycle import KernelEvent, KernelStatus, accepts
-from backendai.manager.lifecycle.orders import end_moves, restart_moves
+from backendai.common.ids import AgentId
+from backendai.common.lifecycle import HOLDING, KernelEvent, KernelStatus, accepts
+from backendai.manager.lifecycle.orders import end_moves, fence_moves, restart_moves
 from tests.unit.manager.lifecycle.test_changes import make_kernel
 
 
@@ -23,3 +24,18 @@ def test_only_running_kernels_restart() -> None:
     kernels = [make_kernel(number, status) for number, status in enumerate(KernelStatus, 1)]
     (move,) = restart_moves(kernels)
     assert replace(move, reason="").event is KernelEvent.RESTART
+
+
+@pytest.mark.parametrize("status", sorted(KernelStatus))
+def test_a_fence_writes_off_what_the_dead_node_holds(status: KernelStatus) -> None:
+    kernel = make_kernel(1, status)
+    moves = fence_moves([kernel], AgentId("a1"), {"by": "operator"})
+    assert bool(moves) == (status in HOLDING)
+    for move in moves:
+        assert (move.event, move.reason) == (KernelEvent.FENCED, Reason.AGENT_LOST)
+        assert (move.generation, move.expected_revision) == (1, 3)
+        assert move.detail == {"by": "operator"}
+
+
+def test_a_fence_leaves_what_is_placed_elsewhere() -> None:
+    assert fence_moves([make_kernel(1, "RUNNING")], AgentId("a2")) == []
