@@ -11,17 +11,22 @@ import os
 import shutil
 import subprocess
 import tarfile
-from collections.abc import Callable, Iterator
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from .engine import remove_tree
 from .faults import SetupFault
-from .places import Layout, replaced_file
+from .places import Layout, replaced_file, write_file
 
 RECIPES = Path(__file__).parent / "recipes"
 _SUITE = "bookworm"
+_END_SECONDS = 10.0
+# Marks an image that was made here.
+RECIPE_LABEL = "ai.backendai.recipe"
 _PATH = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
 _COMMON_LABELS = {
     "ai.backend.kernelspec": "1",
@@ -82,6 +87,34 @@ def find_cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "backendai"
 
 
+def bring_images(
+    layout: Layout,
+    backend: str,
+    docker_host: str,
+    pulled: Mapping[str, str | None],
+    say: Callable[[str], None],
+) -> None:
+    """Every image to where the backend finds it; `pulled` names some by name of ours."""
+    for image in ALL:
+        is_made = archive_of(image, find_cache()).exists()
+        say(image.name if is_made else f"{image.name}, made from Debian packages: a minute or so")
+        reference = pulled.get(image.name)
+        if backend == "process":
+            _unpack(image, layout, say)
+        elif reference:
+            pull_image(reference, image, docker_host)
+        else:
+            import_image(image, docker_host, find_cache())
+
+
+def _unpack(image: Image, layout: Layout, say: Callable[[str], None]) -> None:
+    try:
+        unpack_image(image, layout, find_cache())
+    except SetupFault as fault:
+        # The sandbox then shows the machine's own /usr, which is enough to run code.
+        say(f"{image.name} is left out: {fault.problem}")
+
+
 def archive_of(image: Image, cache: Path) -> Path:
     """Where the root file system of an image is, once it was made."""
     return cache / "images" / f"{image.archive}-{_key(image.archive)}.tar"
@@ -102,33 +135,45 @@ def import_image(image: Image, docker_host: str, cache: Path) -> str:
     """Make the image known to the engine unless it is. Returns its id."""
     import docker
 
-    client: Any = docker.APIClient(base_url=docker_host, timeout=300)
-    try:
+    with _connect(docker_host) as client:
         with suppress(docker.errors.ImageNotFound):
-            known = client.inspect_image(image.name)
-            if known["Config"]["Labels"].get("ai.backendai.recipe") == _recipe(image):
+            known = client.api.inspect_image(image.name)
+            if (known["Config"]["Labels"] or {}).get(RECIPE_LABEL) == _recipe(image):
                 return str(known["Id"])
-        return _import(client, image, make_archive(image, cache))
-    finally:
-        client.close()
+        return _import(client.api, image, make_archive(image, cache))
 
 
 def pull_image(reference: str, image: Image, docker_host: str) -> str:
     """Pull from the configured registry and give it our name. Raises SetupFault."""
     import docker
 
-    client = docker.DockerClient(base_url=docker_host, timeout=300)
+    with _connect(docker_host) as client:
+        try:
+            pulled = client.images.pull(reference)
+            pulled.tag(image.name)
+        except docker.errors.APIError as error:
+            raise SetupFault(
+                f"cannot pull {reference}: {error.explanation or error}",
+                "check `[images]` in bai.toml, or remove it to have images made here",
+            ) from error
+    return str(pulled.id)
+
+
+@contextmanager
+def _connect(docker_host: str) -> Iterator[Any]:
+    import docker
+
     try:
-        pulled = client.images.pull(reference)
-        pulled.tag(image.name)
-    except docker.errors.APIError as error:
+        client = docker.DockerClient(base_url=docker_host, timeout=300)
+    except docker.errors.DockerException as error:
         raise SetupFault(
-            f"cannot pull {reference}: {error.explanation or error}",
-            "check `[images]` in bai.toml, or remove it to have images made here",
+            f"the Docker daemon at {docker_host} does not answer: {error}",
+            "start it, then run `./bai up` again",
         ) from error
+    try:
+        yield client
     finally:
         client.close()
-    return str(pulled.id)
 
 
 def unpack_image(image: Image, layout: Layout, cache: Path) -> Path:
@@ -143,11 +188,14 @@ def unpack_image(image: Image, layout: Layout, cache: Path) -> Path:
     for place in (fresh, folder):
         shutil.rmtree(place, ignore_errors=True)
     fresh.mkdir(parents=True)
-    _extract(archive, fresh)
-    facts = {"name": image.name, "labels": image.labels, "environ": {"PATH": _PATH}}
-    (fresh / ".image.json").write_text(json.dumps(facts))
-    fresh.rename(folder)
-    mark.write_text(_recipe(image))
+    try:
+        _extract(archive, fresh)
+        facts = {"name": image.name, "labels": image.labels, "environ": {"PATH": _PATH}}
+        (fresh / ".image.json").write_text(json.dumps(facts))
+        fresh.rename(folder)
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+    write_file(mark, _recipe(image))
     return folder
 
 
@@ -174,7 +222,7 @@ def name_first_image(layout: Layout, backend: str) -> str:
 
 def _import(client: Any, image: Image, archive: Path) -> str:
     repository, _, tag = image.name.rpartition(":")
-    labels = {**image.labels, "ai.backendai.recipe": _recipe(image)}
+    labels = {**image.labels, RECIPE_LABEL: _recipe(image)}
     changes = [f'LABEL "{key}"="{value}"' for key, value in labels.items()]
     changes += [f'CMD ["{image.command}"]', f"ENV PATH={_PATH}"]
     answer = client.import_image_from_file(
@@ -242,10 +290,37 @@ def _make_debian(cache: Path) -> None:
         new_python.unlink()
         script = RECIPES / "debian.sh"
         argv = ["/bin/sh", str(script), _SUITE, str(new_base), str(new_python)]
-        with (cache / "images" / "mmdebstrap.log").open("wb") as log:
-            done = subprocess.run(argv, check=False, stdout=log, stderr=log)
-        if done.returncode != 0:
-            raise _explain_failure(cache / "images" / "mmdebstrap.log")
+        log = cache / "images" / "mmdebstrap.log"
+        if _run_mmdebstrap(argv, log) != 0:
+            raise _explain_failure(log)
+
+
+def _run_mmdebstrap(argv: list[str], log: Path) -> int:
+    """Its exit code. Interrupted, it gets the time to unmount what it mounted."""
+    work = Path(tempfile.mkdtemp(prefix="bai-image-"))
+    work.chmod(0o755)
+    environ = {**os.environ, "TMPDIR": str(work)}
+    try:
+        with log.open("wb") as out:
+            program = subprocess.Popen(argv, stdout=out, stderr=out, env=environ)
+        try:
+            return program.wait()
+        finally:
+            _end(program)
+    finally:
+        with suppress(OSError):
+            remove_tree(work)
+
+
+def _end(program: subprocess.Popen[bytes]) -> None:
+    if program.poll() is not None:
+        return
+    program.terminate()
+    try:
+        program.wait(_END_SECONDS)
+    except subprocess.TimeoutExpired:
+        program.kill()
+        program.wait()
 
 
 def _explain_failure(log: Path) -> SetupFault:

@@ -25,19 +25,10 @@ from .daemons import (
 )
 from .display import Display
 from .engine import Engine, find_engine, prepare_engine
+from .errand import run_errand
 from .faults import SetupFault
 from .first_session import run_first_session
-from .images import (
-    ALL,
-    PYTHON,
-    Image,
-    archive_of,
-    find_cache,
-    import_image,
-    name_first_image,
-    pull_image,
-    unpack_image,
-)
+from .images import BASE, PYTHON, find_cache, name_first_image
 from .places import Layout, write_file
 from .ports import forget_ports, is_port_free, keep_ports, load_ports
 from .stores import find_etcd, list_addresses, prepare_stores
@@ -73,7 +64,7 @@ async def bring_up(
 async def _bring_cluster(layout: Layout, settings: HalfstackSettings, display: Display) -> Cluster:
     async with asyncio.TaskGroup() as group:
         engine = group.create_task(_bring_engine(layout, settings, display), name="engine")
-        bundle = group.create_task(asyncio.to_thread(_build_bundle, display), name="bundle")
+        bundle = group.create_task(_build_bundle(display), name="bundle")
         manager = group.create_task(_bring_manager(layout, settings, display), name="manager")
     core, stores = manager.result()
     await _bring_agent(core, stores, engine.result(), bundle.result(), display)
@@ -166,7 +157,7 @@ async def _bring_engine(layout: Layout, settings: HalfstackSettings, display: Di
             await ensure_services(layout, services)
             await await_healthy(layout, [service.name for service in services], _READY_SECONDS)
     with display.step("images") as say:
-        await asyncio.to_thread(_bring_images, layout, settings, engine, say)
+        await _bring_images(layout, settings, engine, say)
     return engine
 
 
@@ -187,40 +178,27 @@ async def _choose_engine(layout: Layout, settings: HalfstackSettings) -> Engine:
     return engine
 
 
-def _bring_images(
+async def _bring_images(
     layout: Layout, settings: HalfstackSettings, engine: Engine, say: Callable[[str], None]
 ) -> None:
-    pulled = {"bai/base:bookworm": settings.images.base, PYTHON.name: settings.images.python}
-    for image in ALL:
-        is_made = archive_of(image, find_cache()).exists()
-        say(image.name if is_made else f"{image.name}, made from Debian packages: a minute or so")
-        reference = pulled.get(image.name)
-        if engine.backend == "process":
-            _unpack(image, layout, say)
-        elif reference:
-            pull_image(reference, image, engine.docker_host)
-        else:
-            import_image(image, engine.docker_host, find_cache())
+    arguments = {
+        "root": str(layout.root),
+        "backend": engine.backend,
+        "docker_host": engine.docker_host,
+        "pulled": {BASE.name: settings.images.base, PYTHON.name: settings.images.python},
+    }
+    await run_errand("images", arguments, say)
 
 
-def _unpack(image: Image, layout: Layout, say: Callable[[str], None]) -> None:
-    try:
-        unpack_image(image, layout, find_cache())
-    except SetupFault as fault:
-        # The sandbox then shows the machine's own /usr, which is enough to run code.
-        say(f"{image.name} is left out: {fault.problem}")
-
-
-def _build_bundle(display: Display) -> Path:
+async def _build_bundle(display: Display) -> Path:
     """The folder that holds it: the agent finds the bundle there by its digest."""
-    from backendai.kernel.bundle import BundleError, build_bundle
+    from backendai.kernel.bundle import compute_digest, is_whole
 
+    folder = find_cache() / "bundles"
     with display.step("runner bundle") as say:
-        try:
-            build_bundle(find_cache() / "bundles", progress=say)
-            return find_cache() / "bundles"
-        except BundleError as error:
-            raise SetupFault(str(error), "correct that and run `./bai up` again") from error
+        if not is_whole(folder / await asyncio.to_thread(compute_digest)):
+            await run_errand("bundle", {"folder": str(folder)}, say)
+    return folder
 
 
 def _prepare_database(core: Core) -> None:
