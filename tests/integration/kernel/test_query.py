@@ -61,6 +61,53 @@ async def test_ten_megabytes_of_prints_arrive_whole(kernel: Kernel) -> None:
     assert len(replies) > 5
 
 
+BURST = "for i in range(20000): print(i)\n"
+NUMBERS = "".join(f"{i}\n" for i in range(20000))
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import subprocess; subprocess.run(['echo', 'next'])",
+        "import os; os.system('echo next')",
+        "import os\nif os.fork() == 0:\n print('next'); os._exit(0)\nos.wait()",
+        "import os; os.wait() if os.fork() else os.execv('/bin/echo', ['echo', 'next'])",
+        "import os; os.waitpid(os.posix_spawn('/bin/echo', ['echo', 'next'], {}), 0)",
+    ],
+)
+async def test_nothing_overtakes_a_burst_of_prints(kernel: Kernel, code: str) -> None:
+    text = text_of(await kernel.run(f"{BURST}{code}\nprint('last')"))
+    assert text == f"{NUMBERS}next\nlast\n"
+
+
+@pytest.mark.parametrize(
+    "code",
+    ["import os; os._exit(3)", "import os; os.kill(os.getpid(), 9)", "import os; os.abort()"],
+)
+async def test_a_burst_before_a_sudden_end_is_seen(kernel: Kernel, code: str) -> None:
+    assert text_of(await kernel.run(BURST + code)) == NUMBERS
+
+
+async def test_bursts_of_both_streams_keep_their_order(kernel: Kernel) -> None:
+    code = f"import sys\n{BURST}print('turn', file=sys.stderr)\n{BURST}"
+    replies = await kernel.run(code)
+    items = [item for reply in replies for item in reply.console]
+    turn = items.index(("stderr", "turn\n"))
+    assert "".join(str(text) for _, text in items[:turn]) == NUMBERS
+    assert "".join(str(text) for _, text in items[turn + 1 :]) == NUMBERS
+
+
+async def test_the_end_of_a_burst_is_seen_while_the_code_goes_on(kernel: Kernel) -> None:
+    reply = await kernel.begin(
+        BURST + "import time\nprint('last')\ntime.sleep(60)", flush_seconds=0
+    )
+    text = text_of([reply])
+    while not text.endswith("last\n"):
+        text += text_of([await kernel.go_on(reply.run_id, flush_seconds=0.05)])
+    assert text == f"{NUMBERS}last\n"
+    await kernel.ask(Interrupt())
+
+
 async def test_unfetched_output_holds_the_program_up(kernel: Kernel) -> None:
     code = (
         "for i in range(4):\n open('%d' % i, 'w'); print('x' * 2**20)\nopen('done', 'w')\nprint(1)"

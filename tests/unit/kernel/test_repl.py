@@ -2,13 +2,24 @@
 
 import ast
 import collections
+import io
+import threading
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
 from backendai.kernel.runner import repl
-from backendai.kernel.runner.repl import Completer, Console, Displayer, Interrupts
+from backendai.kernel.runner.repl import (
+    BURST_LINES,
+    Completer,
+    Console,
+    Displayer,
+    Interrupts,
+    Outlet,
+)
 
 
 class Recorder:
@@ -124,3 +135,88 @@ def test_an_interrupt_outside_of_user_code_is_ignored() -> None:
     with interrupts:
         interrupts._arrive(2, None)
     assert not interrupts.is_pending
+
+
+class Wire(io.RawIOBase):
+    """A pipe that writes down what each system call gave it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: list[bytes] = []
+        self.is_broken = False
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        if self.is_broken:
+            raise BrokenPipeError
+        self.calls.append(bytes(data))
+        return len(data)
+
+    @property
+    def printed(self) -> bytes:
+        return b"".join(self.calls)
+
+
+@pytest.fixture
+def wire() -> Wire:
+    return Wire()
+
+
+@pytest.fixture
+def outlet(wire: Wire) -> Iterator[Outlet]:
+    outlet = Outlet(cast(io.FileIO, wire), may_gather=True)
+    yield outlet
+    outlet.settle()
+
+
+def say(outlet: Outlet, count: int) -> None:
+    for _ in range(count):
+        outlet.write(b"line\n")
+        outlet.flush()
+
+
+def await_printed(wire: Wire, size: int) -> None:
+    deadline = time.monotonic() + 10
+    while len(wire.printed) < size:
+        assert time.monotonic() < deadline, f"{len(wire.printed)} of {size} bytes came"
+        time.sleep(0.002)
+
+
+def test_a_lone_line_goes_out_at_once(wire: Wire, outlet: Outlet) -> None:
+    say(outlet, 3)
+    assert wire.calls == [b"line\n"] * 3
+
+
+def test_the_lines_of_a_burst_go_out_together(wire: Wire, outlet: Outlet) -> None:
+    say(outlet, 50_000)
+    outlet.flush_now()
+    assert len(wire.printed) == 5 * 50_000
+    assert len(wire.calls) < 10_000
+
+
+def test_the_last_line_of_a_burst_waits_for_nobody(wire: Wire, outlet: Outlet) -> None:
+    say(outlet, 20 * BURST_LINES)
+    await_printed(wire, 5 * 20 * BURST_LINES)
+
+
+def test_settling_leaves_no_thread_and_no_line_behind(wire: Wire, outlet: Outlet) -> None:
+    say(outlet, 20 * BURST_LINES)
+    outlet.settle()
+    assert len(wire.printed) == 5 * 20 * BURST_LINES
+    assert "output" not in [thread.name for thread in threading.enumerate()]
+
+
+def test_without_a_word_before_forks_nothing_is_gathered(wire: Wire) -> None:
+    outlet = Outlet(cast(io.FileIO, wire), may_gather=False)
+    say(outlet, 20 * BURST_LINES)
+    assert wire.calls == [b"line\n"] * 20 * BURST_LINES
+
+
+def test_a_reader_that_left_in_a_burst_is_told_to_the_writer(wire: Wire, outlet: Outlet) -> None:
+    say(outlet, 20 * BURST_LINES)
+    wire.is_broken = True
+    with pytest.raises(BrokenPipeError):
+        say(outlet, 1_000_000)
+    wire.is_broken = False

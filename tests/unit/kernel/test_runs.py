@@ -6,6 +6,7 @@ import pytest
 
 from backendai.kernel.runner import runs
 from backendai.kernel.runner.runs import Refusal, Run, RunBook
+from backendai.kernel.wire import Reply, encode_frame
 
 
 async def take(run: Run, after: int | None = None) -> tuple[str, list[object]]:
@@ -85,6 +86,22 @@ async def test_a_reply_is_bounded() -> None:
     run.show("html", half)
     run.mark("finished", 0)
     assert [len((await run.next_reply(0, None)).console) for _ in range(2)] == [1, 1]
+
+
+async def test_many_small_items_fill_a_run_too() -> None:
+    run = Run("r")
+    for _ in range(runs.BUFFER_BYTES_MAX // (2 * runs.ITEM_BYTES)):
+        run.write("stdout", b"o")
+        run.write("stderr", b"e")
+    assert run.is_full
+
+
+async def test_a_reply_of_wide_characters_fits_a_frame() -> None:
+    run = Run("r")
+    while not run.is_full:
+        run.write("stdout", "\N{SNOWMAN}".encode() * 20_000)
+    reply = await run.next_reply(0, None)
+    assert len(encode_frame(Reply(1, reply))) < runs.BUFFER_BYTES_MAX + 100_000
 
 
 async def test_a_question_stays_until_it_is_answered() -> None:

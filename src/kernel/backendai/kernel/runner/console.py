@@ -1,8 +1,8 @@
 """Output on its way out of user processes: read from pipes, written to the log, handed to the run.
 
-A pipe is read in gulps and left alone in between, so a program that prints much line by line does
-not wake the runner for each line. When the run's buffer is full the pipe is not read, and the
-program waits.
+A pipe that gives sips is left alone for a while in between, so a program that prints much line by
+line does not wake the runner for each line. When the run's buffer is full the pipe is not read, and
+the program waits.
 """
 
 import array
@@ -18,6 +18,7 @@ from backendai.kernel.runner.runs import Run
 
 LOG_BYTES_MAX = 10 * 1024 * 1024
 GULP_BYTES = 256 * 1024
+SIP_BYTES = 32 * 1024
 REST_SECONDS = 0.003
 ABANDONED_SECONDS = 60.0
 
@@ -186,7 +187,7 @@ class Tap:
             self.close()
             return
         self._funnel.feed(self._kind, data)
-        if len(data) < GULP_BYTES and self._funnel.open.is_set():
+        if len(data) < SIP_BYTES and self._funnel.open.is_set():
             self._loop.remove_reader(self._descriptor)
             self._rest = self._loop.call_later(REST_SECONDS, self.resume)
 

@@ -9,6 +9,7 @@ import ast
 import base64
 import builtins
 import contextlib
+import functools
 import getpass
 import importlib
 import io
@@ -23,6 +24,7 @@ import socket
 import struct
 import sys
 import threading
+import time
 import traceback
 import types
 from importlib.abc import Loader
@@ -31,6 +33,12 @@ from typing import Any
 
 MEDIA_BYTES_MAX = 8 * 1024 * 1024
 COMPLETIONS_MAX = 200
+OUTLET_BYTES = 1 << 16
+# More lines than this in so many seconds are a burst; fewer in one pause of it are its end.
+BURST_LINES = 256
+BURST_SECONDS = 0.02
+PAUSE_SECONDS = 0.003
+TRICKLE_LINES = 32
 INTERRUPTED = 130
 RICH_METHODS = (
     ("_repr_png_", "image/png"),
@@ -39,6 +47,11 @@ RICH_METHODS = (
     ("_repr_html_", "text/html"),
 )
 FIGURES_MODULE = "backendai_figures"
+# What another program prints, or the end of this one, may not overtake what was printed before.
+LEAVING = {
+    "os": ("system", "execv", "execve", "posix_spawn", "posix_spawnp", "kill", "abort", "_exit"),
+    "_posixsubprocess": ("fork_exec",),
+}
 
 
 class RunnerLeft(BaseException):
@@ -144,7 +157,8 @@ class Console:
         """Before another stream speaks, the runner takes in what the one before it said."""
         if self._speaker is stream:
             return
-        previous, self._speaker = self._speaker, stream
+        previous = self._speaker
+        self._pass_turn(stream)
         if previous is not None and self._control.is_mine():
             previous.flush()
             self._control.exchange({"op": "sync"})
@@ -165,7 +179,7 @@ class Console:
             self._control.exchange(message)
         else:
             self._control.send(message)
-        self._speaker = None
+        self._pass_turn(None)
 
     def ask(self, prompt: object, is_password: bool) -> str:
         if not self._control.is_mine():
@@ -181,17 +195,95 @@ class Console:
             with contextlib.suppress(OSError, ValueError):
                 stream.flush()
 
+    def settle(self) -> None:
+        """All lines out, and no thread of ours: what comes next is another process, or the end."""
+        for stream in (self.out, self.err):
+            stream.outlet.settle()
+
+    def _pass_turn(self, stream: "Stream | None") -> None:
+        if self._speaker is not None:
+            self._speaker.is_speaking = False
+        self._speaker = stream
+        if stream is not None:
+            stream.is_speaking = True
+
+
+class Outlet(io.BufferedWriter):
+    """The bytes of a stream on their way into the pipe: line by line, as on a terminal.
+
+    A system call for each line costs several times what printing it does, so the lines of a burst
+    are gathered for a few milliseconds by a thread that lives as long as the burst.
+    """
+
+    def __init__(self, raw: io.FileIO, may_gather: bool) -> None:
+        super().__init__(raw, OUTLET_BYTES)
+        self._may_gather = may_gather
+        self._is_gathering = False
+        self._lines = 0
+        self._counting_since = 0.0
+        self._settling = threading.Event()
+        self._gatherer: threading.Thread | None = None
+
+    def flush(self) -> None:
+        """Called after each line."""
+        self._lines += 1
+        if self._is_gathering:
+            return
+        super().flush()
+        if self._lines > BURST_LINES:
+            self._heed_rate()
+
+    def flush_now(self) -> None:
+        super().flush()
+
+    def settle(self) -> None:
+        """Flush, and end the burst, so that no thread and no lock of it is met by a fork."""
+        try:
+            self.flush_now()
+        except RuntimeError:
+            return  # A signal came in the midst of a flush: what was printed is on its way.
+        except (OSError, ValueError):
+            pass  # The user closed it: there is nothing left to flush.
+        gatherer = self._gatherer
+        if gatherer is not None and gatherer.is_alive():
+            self._settling.set()
+            gatherer.join()
+
+    def _heed_rate(self) -> None:
+        now = time.monotonic()
+        is_burst = now - self._counting_since < BURST_SECONDS
+        self._counting_since, self._lines = now, 0
+        is_gathered = self._gatherer is not None and self._gatherer.is_alive()
+        if is_burst and self._may_gather and not is_gathered:
+            self._settling.clear()
+            self._gatherer = threading.Thread(target=self._gather, name="output", daemon=True)
+            # At the limit of threads every line goes out alone.
+            with contextlib.suppress(RuntimeError):
+                self._gatherer.start()
+
+    def _gather(self) -> None:
+        self._is_gathering = True
+        lines = BURST_LINES
+        with contextlib.suppress(OSError, ValueError):
+            while lines > TRICKLE_LINES and not self._settling.wait(PAUSE_SECONDS):
+                lines, self._lines = self._lines, 0
+                self.flush_now()
+        # In this order: a line that was still gathered is in the buffer by now.
+        self._is_gathering = False
+        with contextlib.suppress(OSError, ValueError):
+            self.flush_now()
+
 
 class Stream(io.TextIOWrapper):
     """sys.stdout or sys.stderr: flushed at each line, as on a terminal."""
 
     def __init__(self, descriptor: int, label: str, console: Console) -> None:
-        raw = io.FileIO(descriptor, "w", closefd=False)
+        # Without a word before forks (Python 3.6), gathered lines would be printed twice.
+        self.outlet = Outlet(
+            io.FileIO(descriptor, "w", closefd=False), hasattr(os, "register_at_fork")
+        )
         super().__init__(
-            io.BufferedWriter(raw, 1 << 16),
-            encoding="utf-8",
-            errors="backslashreplace",
-            line_buffering=True,
+            self.outlet, encoding="utf-8", errors="backslashreplace", line_buffering=True
         )
         self._console = console
         self._label = label
@@ -200,9 +292,25 @@ class Stream(io.TextIOWrapper):
     def name(self) -> str:
         return self._label
 
+    @property
+    def is_speaking(self) -> bool:
+        return "write" in vars(self)
+
+    @is_speaking.setter
+    def is_speaking(self, is_speaking: bool) -> None:
+        """The one that speaks has nothing to ask before it writes, and printing is a hot path."""
+        if is_speaking:
+            vars(self)["write"] = super().write
+        else:
+            vars(self).pop("write", None)
+
     def write(self, text: str) -> int:
         self._console.take_turn(self)
         return super().write(text)
+
+    def flush(self) -> None:
+        super().flush()
+        self.outlet.flush_now()
 
 
 class Questions(io.StringIO):
@@ -449,6 +557,7 @@ def take_over(console: Console, displayer: Displayer) -> None:
     def ask_password(prompt: object = "Password: ", stream: object = None) -> str:
         return console.ask(prompt, True)
 
+    settle_before_leaving(console)
     builtins.input = ask_line
     getpass.getpass = ask_password
     sys.argv = [""]
@@ -457,6 +566,27 @@ def take_over(console: Console, displayer: Displayer) -> None:
         os.environ["MPLBACKEND"] = "module://" + FIGURES_MODULE
         finder: Any = FigureFinder(displayer)
         sys.meta_path.append(finder)
+
+
+def settle_before_leaving(console: Console) -> None:
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(before=console.settle)
+    for name, functions in LEAVING.items():
+        module = importlib.import_module(name)
+        for function in functions:
+            if hasattr(module, function):
+                setattr(module, function, settle_first(getattr(module, function), console))
+
+
+def settle_first(function: Any, console: Console) -> Any:
+    """`function`, called when everything that was printed is in the pipe."""
+
+    @functools.wraps(function)
+    def call(*args: Any, **options: Any) -> Any:
+        console.settle()
+        return function(*args, **options)
+
+    return call
 
 
 def serve(control: Control, snippets: Snippets) -> None:

@@ -13,10 +13,12 @@ from typing import Any
 
 from backendai.kernel.wire import BatchOptions, ConsoleItem, ExecuteReply, FailureCode, RunStatus
 
-BUFFER_BYTES_MAX = 1024 * 1024
-EARLY_REPLY_BYTES = 256 * 1024
+BUFFER_BYTES_MAX = 2 * 1024 * 1024
+EARLY_REPLY_BYTES = 1024 * 1024
 REPLY_BYTES_MAX = 4 * 1024 * 1024
 TEXT_ITEM_BYTES_MAX = 64 * 1024
+# What an item costs beside its content: two streams that alternate make very many small ones.
+ITEM_BYTES = 256
 SKIP_NOTICE = "\n(Output is left out here: nobody fetched it. The session's log has all of it.)\n"
 ENDED_RUNS_KEPT = 16
 WAITING_RUNS_MAX = 64
@@ -93,16 +95,16 @@ class Run:
 
     def write(self, kind: str, data: bytes) -> None:
         """Take output of a stream in; a character cut in two waits for its rest."""
-        self._add_text(kind, self._decoders[kind].decode(data))
+        self._add_text(kind, self._decoders[kind].decode(data), len(data))
 
     def write_text(self, kind: str, text: str) -> None:
-        self._add_text(kind, text)
+        self._add_text(kind, text, len(text))
 
     def show(self, kind: str, content: str | tuple[str, str]) -> None:
         """Take a rich result in: `html` with text, `media` with (mime, data)."""
         size = len(content) if isinstance(content, str) else len(content[1])
         if not self.ended and not self.is_skipping:
-            self._add(RichItem(kind, content, size))
+            self._add(RichItem(kind, content, size + ITEM_BYTES))
 
     def ask(self, *, is_password: bool, on_answer: Callable[[str], None]) -> None:
         """Wait for a line of input; the question stays until it is answered or withdrawn."""
@@ -129,7 +131,7 @@ class Run:
         if self.ended:
             return
         for kind, decoder in self._decoders.items():
-            self._add_text(kind, decoder.decode(b"", final=True))
+            self._add_text(kind, decoder.decode(b"", final=True), 1)
         if status in ("finished", "exec-timeout"):
             self.withdraw_question()
         self._add(Mark(status, exit_code))
@@ -201,17 +203,17 @@ class Run:
             console.append((item.kind, content))
         return console, None
 
-    def _add_text(self, kind: str, text: str) -> None:
+    def _add_text(self, kind: str, text: str, size: int) -> None:
         if not text or self.ended or self.is_skipping:
             return
         last = self.pending[-1] if self.pending else None
         if isinstance(last, TextItem) and last.kind == kind and last.size < TEXT_ITEM_BYTES_MAX:
             last.parts.append(text)
-            last.size += len(text)
-            self.buffered_bytes += len(text)
+            last.size += size
+            self.buffered_bytes += size
             self._changed.set()
         else:
-            self._add(TextItem(kind, [text], len(text)))
+            self._add(TextItem(kind, [text], size + ITEM_BYTES))
 
     def _add(self, item: TextItem | RichItem | Mark) -> None:
         self.pending.append(item)
