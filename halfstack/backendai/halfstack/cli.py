@@ -87,11 +87,14 @@ def down(purge: bool) -> None:
     from .down import purge as purge_all
 
     layout, settings = find_layout(), _load_config()
+    remarks: tuple[str, ...] = ()
     with Display() as display, display.step("down, and nothing left" if purge else "down") as say:
         if purge:
-            _run(purge_all(layout, settings.engine.docker_host, say))
+            remarks = _run(purge_all(layout, settings.engine.docker_host, say, settings.external))
         else:
             _run(bring_down(layout, say))
+    for remark in remarks:
+        click.echo(f"  note:  {remark}")
 
 
 @click.command()

@@ -4,6 +4,7 @@ Everything has a default: the file need not exist.
 """
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -14,31 +15,45 @@ from backendai.common.settings.checks import (
     host_port,
     integer,
     optional,
-    secret,
     text,
 )
-from backendai.common.settings.fields import section, setting, settings
+from backendai.common.settings.fields import Check, section, setting, settings
 from backendai.common.settings.load import check_settings, load_settings
 
 from .faults import SetupFault
 from .stores import ExternalStores
+
+_HOST = r"(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+)(:\d{1,5})?"
+_ETCD_VARIABLE = "BAI_ETCD"
+
+
+def _store_url(pattern: str, form: str) -> Check:
+    """An address with a password in it. What comes after a `?` would be lost, so it is refused."""
+    allowed = f"{form} (odd characters as %40; no options, and no TLS)"
+    return replace(optional(text(chars_max=2048, pattern=pattern, allowed=allowed)), is_secret=True)
 
 
 @settings
 class StoreSettings:
     """Stores that somebody else runs. Without an address we run our own."""
 
-    postgres: str = setting(
-        secret(),
+    postgres: str | None = setting(
+        _store_url(
+            rf"postgres(ql)?://[^\s:/?#@]+(:[^\s:/?#@]+)?@{_HOST}/[^\s/?#@]+",
+            "postgresql://user:password@host:5432/database",
+        ),
         "DSN of a PostgreSQL database that we may fill",
-        default="",
+        default=None,
         env="BAI_POSTGRES",
         example="postgresql://user:password@host:5432/backendai",
     )
-    redis: str = setting(
-        secret(),
+    redis: str | None = setting(
+        _store_url(
+            rf"(redis|valkey)://(:[^\s:/?#@]+@)?{_HOST}(/\d{{1,4}})?",
+            "redis://:password@host:6379/0",
+        ),
         "URL of a Redis or Valkey database",
-        default="",
+        default=None,
         env="BAI_REDIS",
         example="redis://:password@host:6379/0",
     )
@@ -90,8 +105,8 @@ class HalfstackSettings:
 
     @property
     def external(self) -> ExternalStores:
-        etcd = os.environ.get("BAI_ETCD") or (self.stores.etcd and str(self.stores.etcd))
-        return ExternalStores(self.stores.postgres or None, self.stores.redis or None, etcd or None)
+        etcd = str(self.stores.etcd) if self.stores.etcd else None
+        return ExternalStores(self.stores.postgres, self.stores.redis, etcd)
 
 
 def load_config(checkout: Path) -> HalfstackSettings:
@@ -99,7 +114,16 @@ def load_config(checkout: Path) -> HalfstackSettings:
     path = Path(os.environ.get("BAI_CONFIG") or checkout / "bai.toml")
     try:
         if path.exists():
-            return load_settings(HalfstackSettings, "bai", path)
-        return check_settings(HalfstackSettings, {}, str(path), environ=os.environ)
+            return _with_etcd(load_settings(HalfstackSettings, "bai", path))
+        return _with_etcd(check_settings(HalfstackSettings, {}, str(path), environ=os.environ))
     except Fault as fault:
         raise SetupFault(fault.detail, f"correct {path}; every key is optional") from fault
+
+
+def _with_etcd(settings: HalfstackSettings) -> HalfstackSettings:
+    """The variable beats the file, as with the other stores."""
+    word = os.environ.get(_ETCD_VARIABLE)
+    if not word:
+        return settings
+    given = check_settings(StoreSettings, {"etcd": word}, f"${_ETCD_VARIABLE}")
+    return replace(settings, stores=replace(settings.stores, etcd=given.etcd))

@@ -1,7 +1,9 @@
 """`down`: stop in order. `down --purge`: leave nothing of this instance on the machine."""
 
 import asyncio
+import http
 import os
+import shlex
 import shutil
 import signal
 import time
@@ -29,9 +31,11 @@ from .engine import (
     remove_tree,
 )
 from .faults import SetupFault
+from .images import RECIPE_LABEL, find_cache
 from .network import remove_chains
 from .places import Layout
 from .status import load_wanted
+from .stores import NONE_EXTERNAL, ExternalStores
 
 _AGENT_LABEL = "bai.agent"
 _SANDBOX_GROUP = "backendai"
@@ -48,13 +52,21 @@ async def bring_down(layout: Layout, say: Callable[[str], None]) -> None:
     await shut_down(layout)
 
 
-async def purge(layout: Layout, configured_host: str | None, say: Callable[[str], None]) -> None:
-    """Everything of this instance: containers, networks, processes, mounts, files."""
+async def purge(
+    layout: Layout,
+    configured_host: str | None,
+    say: Callable[[str], None],
+    external: ExternalStores = NONE_EXTERNAL,
+) -> tuple[str, ...]:
+    """Everything of this instance: containers, networks, images, processes, mounts, files.
+
+    Returns what stays on the machine all the same, with what to do about it.
+    """
     say("stopping manager and agent")
     if await _adopt(layout) is not None:
         await stop_services(layout, ["agent", "manager"])
     say("removing containers and networks")
-    await _purge_engine(layout, find_docker_host(layout) or configured_host, say)
+    remarks = await _purge_engine(layout, find_docker_host(layout) or configured_host)
     say("stopping the rest")
     if await find_standings(layout) is not None:
         await shut_down(layout)
@@ -66,6 +78,7 @@ async def purge(layout: Layout, configured_host: str | None, say: Callable[[str]
     say(f"deleting {layout.root}")
     for place in (layout.run, layout.root):
         await asyncio.to_thread(remove_tree, place)
+    return (*remarks, *_tell_of_stores(external), *_tell_of_cache(find_cache()))
 
 
 def kill_marked(layout: Layout) -> None:
@@ -94,20 +107,20 @@ async def _adopt(layout: Layout) -> object:
     return await find_standings(layout)
 
 
-async def _purge_engine(layout: Layout, host: str | None, say: Callable[[str], None]) -> None:
+async def _purge_engine(layout: Layout, host: str | None) -> list[str]:
     if (layout.data / "docker").exists():
         await _revive_engine(layout)
         await remove_engine(layout)
-        return
+        return []
     if host == own_docker_host(layout):
-        return
+        return []
     try:
         engine = await find_engine(layout, host)
     except SetupFault as fault:
-        say(f"{fault.problem}: containers of this instance may be left there")
-        return
+        return [f"containers and images of this instance may be left: {fault.problem}"]
     if engine.backend == "docker" and engine.docker_host != own_docker_host(layout):
-        await asyncio.to_thread(_remove_labelled, engine.docker_host, name_agent(layout))
+        return await asyncio.to_thread(_purge_shared, engine.docker_host, name_agent(layout))
+    return []
 
 
 async def _revive_engine(layout: Layout) -> None:
@@ -118,8 +131,8 @@ async def _revive_engine(layout: Layout) -> None:
         await await_healthy(layout, _ENGINE, _ENGINE_SECONDS)
 
 
-def _remove_labelled(docker_host: str, agent_id: str) -> None:
-    """On a daemon that others use too, only what carries our agent's label."""
+def _purge_shared(docker_host: str, agent_id: str) -> list[str]:
+    """On a daemon that others use too, only what carries our labels; what of it had to stay."""
     import docker
 
     client: Any = docker.DockerClient(base_url=docker_host, timeout=60)
@@ -131,8 +144,45 @@ def _remove_labelled(docker_host: str, agent_id: str) -> None:
         for network in client.networks.list(filters=chosen):
             with suppress(docker.errors.NotFound):
                 network.remove()
+        kept = [tag for tag in _list_made(client) if not _remove_image(client, tag)]
     finally:
         client.close()
+    words = f"other containers of {docker_host} use these images, so they stay"
+    return [f"{words}: {', '.join(kept)}"] if kept else []
+
+
+def _list_made(client: Any) -> list[str]:
+    """Tags, or ids where there are none, of the images that were made here."""
+    listed = client.api.images(filters={"label": RECIPE_LABEL})
+    return [name for row in listed for name in (row["RepoTags"] or [row["Id"]])]
+
+
+def _remove_image(client: Any, name: str) -> bool:
+    """Whether it is gone. Without force: no container of somebody else loses its image."""
+    import docker
+
+    try:
+        client.api.remove_image(name)
+    except docker.errors.ImageNotFound:
+        return True
+    except docker.errors.APIError as error:
+        if error.status_code == http.HTTPStatus.CONFLICT:
+            return False
+        raise
+    return True
+
+
+def _tell_of_cache(cache: Path) -> list[str]:
+    if not cache.exists():
+        return []
+    told = "made images and runner bundles stay for the next `./bai up`, of any checkout"
+    return [f"{told}; to be rid of them: rm -r {shlex.quote(str(cache))}"]
+
+
+def _tell_of_stores(external: ExternalStores) -> list[str]:
+    named = [name for name, address in vars(external).items() if address]
+    told = "what this cluster wrote to stores that you run stays there"
+    return [f"{told}: {', '.join(named)}"] if named else []
 
 
 def _list_pids() -> list[int]:

@@ -38,7 +38,7 @@ class Report:
 async def report_status(layout: Layout, settings: HalfstackSettings) -> Report:
     """Healthy when every daemon is, and the manager and the agent are among them."""
     ours, external = await asyncio.gather(
-        _report_services(layout), _report_external(settings.external)
+        _report_services(layout), report_external(settings.external)
     )
     daemons = (*ours, *external)
     known = {daemon.name for daemon in daemons}
@@ -71,7 +71,8 @@ def _report_orphan(layout: Layout, service: Service) -> Daemon:
     return Daemon(service.name, found.pid if found else None, False, service.address)
 
 
-async def _report_external(external: ExternalStores) -> list[Daemon]:
+async def report_external(external: ExternalStores) -> list[Daemon]:
+    """Whether the stores that somebody else runs answer."""
     probes: list[tuple[str, Probe]] = []
     if external.postgres:
         host, port, *_ = split_address(external.postgres)
@@ -80,8 +81,8 @@ async def _report_external(external: ExternalStores) -> list[Daemon]:
         host, port, *_ = split_address(external.redis)
         probes.append(("valkey", Probe("redis", host, port or 6379)))
     if external.etcd:
-        host, _, text = external.etcd.rpartition(":")
-        probes.append(("etcd", Probe("http", host, int(text), "/health")))
+        host, port, *_ = split_address(f"//{external.etcd}")
+        probes.append(("etcd", Probe("http", host, port, "/health")))
     problems = await asyncio.gather(*[run_probe(probe) for _, probe in probes])
     return [
         Daemon(name, None, not problem, f"{probe.host}:{probe.port}")

@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from .control import await_healthy, ensure_services, shut_down, start_supervisor
 from .places import Layout, write_file
@@ -36,11 +36,11 @@ class StoreAddresses:
 
     @property
     def etcd_host(self) -> str:
-        return self.etcd.rpartition(":")[0]
+        return split_address(f"//{self.etcd}")[0]
 
     @property
     def etcd_port(self) -> int:
-        return int(self.etcd.rpartition(":")[2])
+        return split_address(f"//{self.etcd}")[1]
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,9 @@ class ExternalStores:
     postgres: str | None = None
     redis: str | None = None
     etcd: str | None = None
+
+
+NONE_EXTERNAL = ExternalStores()
 
 
 def load_secret(layout: Layout, name: str) -> str:
@@ -227,12 +230,12 @@ def _specify_etcd(layout: Layout, port: int, peer_port: int) -> Service:
 
 
 def split_address(url: str) -> tuple[str, int, str, str, str]:
-    """Host, port, user, password and database of a DSN or redis URL."""
+    """Host, port (0 when left out), user, password and database of a DSN or redis URL."""
     parts = urlsplit(url)
     return (
         parts.hostname or "127.0.0.1",
         parts.port or 0,
-        parts.username or "",
-        parts.password or "",
-        parts.path.lstrip("/"),
+        unquote(parts.username or ""),
+        unquote(parts.password or ""),
+        unquote(parts.path.lstrip("/")),
     )

@@ -31,6 +31,7 @@ from .first_session import run_first_session
 from .images import BASE, PYTHON, find_cache, name_first_image
 from .places import Layout, write_file
 from .ports import forget_ports, is_port_free, keep_ports, load_ports
+from .status import report_external
 from .stores import find_etcd, list_addresses, prepare_stores
 
 _MANAGER_PORT = 8081
@@ -94,6 +95,7 @@ async def _bring_manager(
 ) -> tuple[Core, tuple[str, ...]]:
     """Stores, then what only needs them. Returns the names of the stores that are ours."""
     with display.step("stores") as say:
+        await _check_external(settings)
         await _replace_taken_ports(layout)
         services = await prepare_stores(layout, settings.external)
         await ensure_services(layout, services)
@@ -103,11 +105,21 @@ async def _bring_manager(
     core = Core(layout, addresses, await _keep_manager_port(layout, settings.manager.port))
     write_manager_config(core)
     with display.step("database and accounts"):
-        await asyncio.to_thread(_prepare_database, core)
+        await asyncio.to_thread(_prepare_database, core, is_ours="postgres" in names)
     with display.step("manager") as say:
         await ensure_services(layout, [specify_manager(core, names)])
         await await_healthy(layout, ["manager"], _READY_SECONDS, say)
     return core, names
+
+
+async def _check_external(settings: HalfstackSettings) -> None:
+    silent = [one for one in await report_external(settings.external) if not one.healthy]
+    if silent:
+        told = ", ".join(f"{one.name} at {one.address}" for one in silent)
+        raise SetupFault(
+            f"these stores do not answer: {told}",
+            "start them, or correct `[stores]` in bai.toml ($BAI_POSTGRES, $BAI_REDIS, $BAI_ETCD)",
+        )
 
 
 async def _bring_agent(
@@ -201,12 +213,12 @@ async def _build_bundle(display: Display) -> Path:
     return folder
 
 
-def _prepare_database(core: Core) -> None:
-    """Migrations, then first rows; both are skipped when they were done for this release."""
+def _prepare_database(core: Core, *, is_ours: bool) -> None:
+    """Migrations, then first rows; in a database of ours only once for each release."""
     fixture = json.dumps(compose_fixture(core.layout), indent=1)
     mark = digest_of(core.addresses.postgres, _list_migrations(), fixture)
     done = core.layout.root / "database.done"
-    if done.exists() and done.read_text() == mark:
+    if is_ours and done.exists() and done.read_text() == mark:
         return
     config = str(core.layout.etc / "manager.toml")
     _run_manager(core, "schema", "upgrade", "-f", config)
@@ -236,7 +248,7 @@ def _run_manager(core: Core, *words: str) -> None:
         said = (done.stderr or done.stdout).strip()[-1500:]
         raise SetupFault(
             f"`backendai mgr {' '.join(words[:2])}` failed: {said}",
-            f"read {core.layout.log_file('postgres')}, then run `./bai up` again",
+            "correct that (it may be in `[stores]` of bai.toml), then run `./bai up` again",
         )
 
 

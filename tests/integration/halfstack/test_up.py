@@ -76,6 +76,18 @@ def test_a_second_up_changes_nothing(home: Path) -> None:
     assert _read_status(home) == before
 
 
+def test_pid_files_name_the_daemons(home: Path) -> None:
+    pids = {row["name"]: row["pid"] for row in _read_status(home)["daemons"]}
+    for name in ("manager", "agent"):
+        assert (Layout(home).run / f"{name}.pid").read_text() == f"{pids[name]}\n"
+
+
+def test_nothing_is_written_into_the_working_directory(home: Path) -> None:
+    """Daemons run in `home`: what is there is what `up` put there."""
+    assert (home / "data" / "manager.config.json").exists()
+    assert not (home / "manager.config.json").exists()
+
+
 def test_secrets_are_the_owners(home: Path) -> None:
     for path in [home / "env-admin.sh", home / "env-user.sh", *(home / "secrets").iterdir()]:
         assert path.stat().st_mode & 0o077 == 0

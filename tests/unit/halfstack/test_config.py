@@ -38,8 +38,49 @@ def test_what_is_not_toml_is_told(tmp_path: Path) -> None:
 
 def test_external_stores_are_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "bai.toml").write_text('[stores]\netcd = "10.0.0.1:2379"\n')
-    monkeypatch.setenv("BAI_POSTGRES", "postgresql://u:password@h/db")
+    monkeypatch.setenv("BAI_POSTGRES", "postgresql://u:p%40ssword@h/db")
     external = load_config(tmp_path).external
     assert external.etcd == "10.0.0.1:2379"
-    assert external.postgres == "postgresql://u:password@h/db"
+    assert external.postgres == "postgresql://u:p%40ssword@h/db"
     assert external.redis is None
+
+
+@pytest.mark.parametrize(
+    ("key", "address"),
+    [
+        ("postgres", "mysql://u:secret-word@h/db"),
+        ("postgres", "postgresql://u:secret-word@h/db?sslmode=require"),
+        ("postgres", "postgresql://u:secret-word@h"),
+        ("postgres", "postgresql://h/db"),
+        ("redis", "rediss://:secret-word@h"),
+        ("redis", "redis://user:secret-word@h"),
+        ("redis", "redis://h/zero"),
+    ],
+)
+def test_an_address_that_would_be_misread_is_refused(
+    tmp_path: Path, key: str, address: str
+) -> None:
+    (tmp_path / "bai.toml").write_text(f'[stores]\n{key} = "{address}"\n')
+    (tmp_path / "bai.toml").chmod(0o600)
+    with pytest.raises(SetupFault, match=f"stores.{key}: must be ") as caught:
+        load_config(tmp_path)
+    assert "secret-word" not in caught.value.problem
+
+
+@pytest.mark.parametrize(
+    "address", ["redis://h", "redis://h:1/2", "redis://:p%2Fq@[::1]:6379", "valkey://h/0"]
+)
+def test_forms_of_an_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+    monkeypatch.setenv("BAI_REDIS", address)
+    assert load_config(tmp_path).external.redis == address
+
+
+def test_etcd_of_the_environment_is_checked_and_beats_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "bai.toml").write_text('[stores]\netcd = "10.0.0.1:2379"\n')
+    monkeypatch.setenv("BAI_ETCD", "[::1]:2380")
+    assert load_config(tmp_path).external.etcd == "[::1]:2380"
+    monkeypatch.setenv("BAI_ETCD", "somewhere")
+    with pytest.raises(SetupFault, match=r"\$BAI_ETCD.*etcd: must be"):
+        load_config(tmp_path)

@@ -52,6 +52,15 @@ def test_the_manager_reads_its_file(layout: Layout) -> None:
     assert settings.manager.rpc_keypair.exists()
 
 
+def test_addresses_in_their_rarer_forms_reach_the_files(layout: Layout) -> None:
+    rare = StoreAddresses("postgresql://o%40h@db/a%20b", "redis://:long%2Fword@[::1]", "[::1]:2379")
+    write_manager_config(Core(layout, rare, 8081))
+    settings = load_settings(ManagerSettings, "manager", layout.etc / "manager.toml", environ={})
+    assert (settings.db.user, settings.db.name, settings.db.password) == ("o@h", "a b", "")
+    assert (str(settings.redis.addr), settings.redis.password) == ("[::1]:6379", "long/word")
+    assert str(settings.etcd.addr) == "[::1]:2379"
+
+
 @pytest.mark.parametrize("engine", [_OWN, _NONE])
 def test_the_agent_reads_its_file(layout: Layout, engine: Engine) -> None:
     write_agent_config(_node(layout, engine))
