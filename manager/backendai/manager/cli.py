@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
 import gc
 import os
 import sys
 import traceback
-from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import click
+
+from .agents.commands import agent
+from .console import config_option, read_settings, with_database, with_etcd
 
 if TYPE_CHECKING:
     from backendai.common.etcd import EtcdStore
 
     from .db.engine import Database
     from .settings import ManagerSettings
-
-T = TypeVar("T")
 
 
 class _Group(click.Group):
@@ -57,34 +56,21 @@ def mgr(ctx: click.Context, config_path: Path | None, verbose: bool) -> None:
       backendai mgr schema upgrade
       backendai mgr fixture populate first-rows.json
       backendai mgr etcd put config/announcement "Back at noon"
+      backendai mgr agent list
       backendai mgr start-server
     """
     ctx.obj = config_path
 
 
-def _settings(ctx: click.Context, config_path: Path | None = None) -> ManagerSettings:
-    from backendai.common.settings.load import load_settings
-
-    from .settings import ManagerSettings
-
-    return load_settings(ManagerSettings, "manager", config_path or ctx.obj)
-
-
-_config_option = click.option(
-    "-f",
-    "--config",
-    "config_path",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="manager.toml to use.",
-)
+mgr.add_command(agent)
 
 
 @mgr.command("start-server")
-@_config_option
+@config_option
 @click.pass_context
 def start_server(ctx: click.Context, config_path: Path | None) -> None:
     """Serve the API and run the cluster until SIGTERM."""
-    settings = _settings(ctx, config_path)
+    settings = read_settings(ctx, config_path)
     # What is imported stays for ever: looking through it for garbage costs time now and later.
     gc.disable()
     from .app import run
@@ -100,24 +86,24 @@ def schema() -> None:
 
 
 @schema.command("upgrade")
-@_config_option
+@config_option
 @click.pass_context
 def schema_upgrade(ctx: click.Context, config_path: Path | None) -> None:
     """Bring the database to this release."""
     from .db.schema import upgrade
 
-    done = _with_database(_settings(ctx, config_path), upgrade)
+    done = with_database(read_settings(ctx, config_path), upgrade)
     click.echo(f"ran {', '.join(done)}" if done else "up to date")
 
 
 @schema.command("show")
-@_config_option
+@config_option
 @click.pass_context
 def schema_show(ctx: click.Context, config_path: Path | None) -> None:
     """The database's revision, and this release's."""
     from .db.revision import REVISION, current_revision
 
-    current = _with_database(_settings(ctx, config_path), current_revision)
+    current = with_database(read_settings(ctx, config_path), current_revision)
     click.echo(f"database: {current or 'empty'}\nrelease: {REVISION}")
 
 
@@ -128,7 +114,7 @@ def fixture() -> None:
 
 @fixture.command("populate")
 @click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
-@_config_option
+@config_option
 @click.pass_context
 def fixture_populate(ctx: click.Context, file: Path, config_path: Path | None) -> None:
     """Insert the rows of FILE (JSON: table -> rows) that are not there yet."""
@@ -137,7 +123,7 @@ def fixture_populate(ctx: click.Context, file: Path, config_path: Path | None) -
     from .accounts.fixture import check_fixture, load_fixture
     from .accounts.secretbox import SecretBox, load_secret_key
 
-    settings = _settings(ctx, config_path)
+    settings = read_settings(ctx, config_path)
     try:
         rows = check_fixture(json.loads(file.read_text("utf-8")))
     except ValueError as error:
@@ -147,7 +133,7 @@ def fixture_populate(ctx: click.Context, file: Path, config_path: Path | None) -
     async def load(database: Database) -> dict[str, int]:
         return await database.transact(lambda connection: load_fixture(connection, rows, box))
 
-    for table, count in _with_database(settings, load).items():
+    for table, count in with_database(settings, load).items():
         click.echo(f"{table}: {count} added")
 
 
@@ -179,13 +165,13 @@ def generate_secret_key(out: Path) -> None:
 
 @mgr.command("dbshell")
 @click.argument("arguments", nargs=-1)
-@_config_option
+@config_option
 @click.pass_context
 def dbshell(ctx: click.Context, arguments: tuple[str, ...], config_path: Path | None) -> None:
     """Open psql on the manager's database."""
     import shutil
 
-    db = _settings(ctx, config_path).db
+    db = read_settings(ctx, config_path).db
     psql = shutil.which("psql")
     if psql is None:
         raise click.ClickException("psql is not installed: apt-get install postgresql-client")
@@ -217,12 +203,12 @@ _key_argument = click.argument("key", callback=_read_key)
 
 @etcd.command("get")
 @_key_argument
-@_config_option
+@config_option
 @click.pass_context
 def etcd_get(ctx: click.Context, key: str, config_path: Path | None) -> None:
     """Print the value of KEY."""
-    settings = _settings(ctx, config_path)
-    value = _with_etcd(settings, lambda store: store.get(key))
+    settings = read_settings(ctx, config_path)
+    value = with_etcd(settings, lambda store: store.get(key))
     if value is None:
         raise _missing(settings, key)
     click.echo(value)
@@ -231,26 +217,26 @@ def etcd_get(ctx: click.Context, key: str, config_path: Path | None) -> None:
 @etcd.command("put")
 @_key_argument
 @click.argument("value")
-@_config_option
+@config_option
 @click.pass_context
 def etcd_put(ctx: click.Context, key: str, value: str, config_path: Path | None) -> None:
     """Set KEY to VALUE; managers and agents learn it at once."""
-    _with_etcd(_settings(ctx, config_path), lambda store: store.put(key, value))
+    with_etcd(read_settings(ctx, config_path), lambda store: store.put(key, value))
 
 
 @etcd.command("delete")
 @_key_argument
 @click.option("--prefix", is_flag=True, help="Delete every key that begins with KEY.")
-@_config_option
+@config_option
 @click.pass_context
 def etcd_delete(ctx: click.Context, key: str, prefix: bool, config_path: Path | None) -> None:
     """Delete KEY, and say how many keys that were."""
-    settings = _settings(ctx, config_path)
+    settings = read_settings(ctx, config_path)
 
     async def delete(store: EtcdStore) -> int:
         return await store.delete_prefix(key) if prefix else int(await store.delete(key))
 
-    count = _with_etcd(settings, delete)
+    count = with_etcd(settings, delete)
     if not count:
         raise _missing(settings, key)
     click.echo(f"{count} deleted")
@@ -259,11 +245,11 @@ def etcd_delete(ctx: click.Context, key: str, prefix: bool, config_path: Path | 
 @etcd.command("ls")
 @click.argument("prefix", default="")
 @click.option("--values", is_flag=True, help="Print key = value.")
-@_config_option
+@config_option
 @click.pass_context
 def etcd_ls(ctx: click.Context, prefix: str, values: bool, config_path: Path | None) -> None:
     """List the keys that begin with PREFIX, by default all."""
-    pairs = _with_etcd(_settings(ctx, config_path), lambda store: store.get_prefix(prefix))
+    pairs = with_etcd(read_settings(ctx, config_path), lambda store: store.get_prefix(prefix))
     for key, value in pairs.items():
         click.echo(f"{key} = {value}" if values else key)
 
@@ -273,20 +259,6 @@ def _missing(settings: ManagerSettings, key: str) -> click.ClickException:
         f"there is no {key} in namespace {settings.etcd.namespace} of etcd at {settings.etcd.addr};"
         " `backendai mgr etcd ls` lists the keys"
     )
-
-
-def _with_etcd(settings: ManagerSettings, work: Callable[[EtcdStore], Awaitable[T]]) -> T:
-    from backendai.common.etcd import EtcdStore
-    from backendai.common.faults import StoreUnavailable
-
-    async def run() -> T:
-        async with EtcdStore(settings.etcd) as store:
-            return await work(store)
-
-    try:
-        return asyncio.run(run())
-    except StoreUnavailable as fault:
-        raise click.ClickException(f"{fault.detail}: start it, or mend [etcd] addr") from fault
 
 
 @mgr.group()
@@ -302,23 +274,3 @@ def config_sample() -> None:
     from .settings import ManagerSettings
 
     click.echo(render_sample(ManagerSettings, "manager"), nl=False)
-
-
-def _with_database(settings: ManagerSettings, work: Callable[[Database], Awaitable[T]]) -> T:
-    from backendai.common.faults import StoreUnavailable
-
-    from .db.engine import open_database
-    from .refusals import tell_outage
-
-    async def run() -> T:
-        database = open_database(settings.db, "mgr-cli")
-        try:
-            return await work(database)
-        finally:
-            await database.close()
-
-    try:
-        return asyncio.run(run())
-    except StoreUnavailable as fault:
-        line = tell_outage(settings.db, fault.__cause__ or fault)
-        raise click.ClickException(line) from fault

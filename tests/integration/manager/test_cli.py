@@ -1,19 +1,25 @@
 """`backendai mgr …` as an operator types it: what it does, and the one line when it cannot."""
 
 import asyncio
+import json
 import socket
 import subprocess
 import sys
 import uuid
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
 
+from backendai.common.ids import SystemIds
 from backendai.common.settings.render import render_toml
 from backendai.manager.accounts.secretbox import write_secret_key
+from backendai.manager.lifecycle.postgres import PostgresStore
+from backendai.manager.sched.plan import plan
+from tests.integration.manager.world import Wish, add_agent, enqueue, fetch, open_world
 
 COMMAND = Path(sys.executable).with_name("backendai")
 Configure = Callable[..., Path]
@@ -46,6 +52,7 @@ def configure(folder: Path, postgres_dsn: str, redis_url: str, etcd_addr: str) -
                 "secret-key-file": str(folder / "secret.key"),
                 "config-cache": str(folder / "config.json"),
             },
+            "logging": {"level": "INFO"},
         }
         file = folder / f"{uuid.uuid4().hex}.toml"
         file.write_text(
@@ -171,3 +178,73 @@ def test_an_upgrade_over_foreign_tables_says_what_to_do(
     told = refusal("-f", str(file), "schema", "upgrade")
     assert 'relation "domains" already exists' in told
     assert "use an empty one" in told
+
+
+@pytest.fixture
+def site_file(
+    configure: Configure, folder: Path, make_database: Callable[[str | None], str]
+) -> str:
+    """A manager.toml on a database of its own, with a node that has been silent for an hour."""
+    dsn = make_database(None)
+    name = urlsplit(dsn).path.lstrip("/")
+    file = str(configure(db={"name": name}, logging={"file": str(folder / f"{name}.log")}))
+
+    async def fill() -> None:
+        database = await open_world(dsn)
+        await add_agent(database, "n1", {"cpu": "4", "mem": "8589934592"}, halted="6 of 6 stops")
+        await enqueue(database, Wish(name="held"))
+        store = PostgresStore(database, SystemIds())
+        found = plan(await store.load_view(), datetime.now(UTC)).placements()
+        await store.place(list(found), datetime.now(UTC))
+        await fetch(
+            database,
+            "UPDATE agents SET status = 'LOST', last_seen_at = now() - interval '1 h' RETURNING 1",
+        )
+        await database.close()
+
+    with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
+        runner.run(fill())
+    return file
+
+
+def test_nodes_are_listed_for_people_and_programs(site_file: str) -> None:
+    head, line = ok("-f", site_file, "agent", "list").splitlines()
+    assert head.split()[:3] == ["ID", "STATUS", "SCHEDULABLE"]
+    for cell in ("n1", "LOST", "60 min ago", "cpu 1/4, mem 1g/8g", "n1:6001", "halted: 6 of 6"):
+        assert cell in line
+    (told,) = json.loads(ok("-f", site_file, "agent", "list", "--output", "json"))
+    assert (told["id"], told["status"], told["schedulable"]) == ("n1", "LOST", True)
+    assert told["halted"] == "6 of 6 stops"
+    assert (told["used_slots"], told["kernels"]) == ({"cpu": "1", "mem": "1073741824"}, 1)
+    assert told["total_slots"] == {"cpu": "4", "mem": "8589934592"}
+    assert told["silent_seconds"] >= 3600
+
+
+def test_a_fence_tells_what_ends_and_asks(site_file: str, folder: Path) -> None:
+    asked = mgr("-f", site_file, "agent", "fence", "n1")
+    assert asked.returncode
+    assert "would end 1 kernels of 1 sessions on n1" in asked.stderr
+    assert "SCHEDULED -> TERMINATED" in asked.stderr
+    assert "LOST" in ok("-f", site_file, "agent", "list"), "nobody said yes"
+
+    assert "n1 is fenced" in ok("-f", site_file, "agent", "fence", "n1", "--yes")
+    settings = Path(site_file).read_text()
+    (log,) = (file.read_text() for file in folder.glob("*.log") if str(file) in settings)
+    assert "agent.fenced" in log
+    assert "by=" in log or '"by"' in log
+    again = json.loads(ok("-f", site_file, "agent", "fence", "n1", "--yes", "--output", "json"))
+    assert again == {"id": "n1", "was": "TERMINATED", "kernels": 0, "sessions": []}
+
+    told = ok("-f", site_file, "agent", "resume", "n1")
+    assert "may get new sessions" in told
+    assert "6 of 6 stops" in told
+    assert "SUSPECT" in ok("-f", site_file, "agent", "list")
+    assert "gets no new sessions" in ok("-f", site_file, "agent", "pause", "n1")
+    assert "paused already" in ok("-f", site_file, "agent", "pause", "n1")
+
+
+def test_a_fence_of_a_node_that_is_not_there_names_those_that_are(site_file: str) -> None:
+    done = mgr("-f", site_file, "agent", "fence", "n9", "--yes")
+    assert done.returncode == 1
+    assert "No such agent instance. n9" in done.stderr
+    assert "known: n1" in done.stderr

@@ -58,6 +58,17 @@ def refusal_of(row: AgentRow | None, offer: Contact, patience: Patience) -> str:
     return f"agent {row.id} is alive at {row.address}; {offer.address} claims the same id"
 
 
+def fence_refusal(row: AgentRow, patience: Patience) -> str:
+    """Why an operator's word that a node is dead is doubted; empty when it is not."""
+    if row.status is AgentStatus.TERMINATED:
+        return ""
+    if row.status is AgentStatus.ALIVE:
+        return f"agent {row.id} is ALIVE, heard {row.silent_seconds:.0f} s ago"
+    if row.silent_seconds < patience.suspect_after_seconds:
+        return f"agent {row.id} was heard {row.silent_seconds:.0f} s ago"
+    return ""
+
+
 def fault_of(report: AgentReport, agent_id: str) -> str:
     """What makes a report unfit to be taken; empty when nothing does."""
     if report.agent_id != agent_id:

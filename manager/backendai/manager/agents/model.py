@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from decimal import Decimal
 
 from backendai.common.enums import AgentStatus
-from backendai.common.ids import AgentId
+from backendai.common.ids import AgentId, SessionId
+from backendai.common.lifecycle import SessionStatus
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,3 +59,38 @@ class Patience:
     @property
     def suspect_after_seconds(self) -> float:
         return self.heartbeat_seconds * self.beats_missed_max
+
+
+@dataclass(frozen=True, slots=True)
+class AgentView:
+    """A node with what operators ask of it: its slots in all and taken, the kernels that hold
+    them."""
+
+    row: AgentRow
+    capacity: Mapping[str, Decimal]
+    occupied: Mapping[str, Decimal]
+    kernels: int
+
+
+@dataclass(frozen=True, slots=True)
+class SessionFate:
+    """What a fence makes of a session that has `kernels` on the node."""
+
+    session_id: SessionId
+    name: str
+    access_key: str
+    before: SessionStatus
+    after: SessionStatus
+    kernels: int
+
+
+@dataclass(frozen=True, slots=True)
+class Fence:
+    """What a fence ends, or has ended; `row` is the node as it was before."""
+
+    row: AgentRow
+    fates: tuple[SessionFate, ...]
+
+    @property
+    def kernels(self) -> int:
+        return sum(fate.kernels for fate in self.fates)

@@ -10,13 +10,17 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from backendai.common.contracts.agent import AgentReport, ImageReport
 from backendai.common.enums import AgentStatus
-from backendai.common.faults import ResourceGroupNotFound
-from backendai.common.ids import AgentId, IdSource
+from backendai.common.faults import AgentNotFound, ResourceGroupNotFound
+from backendai.common.ids import AgentId, IdSource, KernelId
+from backendai.common.lifecycle import HOLDING
 from backendai.manager.db import tables as t
 
-from .model import AgentRow, Contact
+from .model import AgentRow, AgentView, Contact
 
 _a: Final = t.agents.c
+_k: Final = t.kernels.c
+_HOLDING: Final = sorted(status.value for status in HOLDING)
+_NAMED_MAX: Final = 20
 _NOW: Final = sa.func.clock_timestamp()
 
 
@@ -55,12 +59,12 @@ async def list_agents(conn: AsyncConnection) -> list[AgentRow]:
     return [_row(row._mapping) for row in found]
 
 
-async def find_agent(
-    conn: AsyncConnection, agent_id: AgentId, *, lock: bool = False
-) -> AgentRow | None:
-    statement = sa.select(*_COLUMNS).where(_a.id == agent_id)
-    found = (await conn.execute(statement.with_for_update() if lock else statement)).first()
-    return None if found is None else _row(found._mapping)
+async def lock_agent(conn: AsyncConnection, agent_id: AgentId) -> AgentRow:
+    """As `lock_agents`. Raises AgentNotFound."""
+    for row in await lock_agents(conn, [agent_id]):
+        return row
+    known = await conn.scalars(sa.select(_a.id).order_by(_a.id).limit(_NAMED_MAX))
+    raise AgentNotFound(agent_id, {"known": ", ".join(known) or "none"})
 
 
 async def lock_agents(conn: AsyncConnection, agent_ids: Sequence[AgentId]) -> list[AgentRow]:
@@ -94,6 +98,27 @@ async def load_room(
         amounts = capacities if is_capacity else occupied
         amounts.setdefault(AgentId(agent_id), {})[slot] = amount
     return capacities, occupied
+
+
+async def load_views(conn: AsyncConnection) -> list[AgentView]:
+    """Every node with what it has, what is taken of it, and by how many kernels."""
+    rows = await list_agents(conn)
+    capacities, occupied = await load_room(conn)
+    holding = sa.select(_k.agent_id, sa.func.count().label("kernels")).where(
+        _k.status.in_(_HOLDING)
+    )
+    found = await conn.execute(holding.group_by(_k.agent_id))
+    counts: dict[str, int] = {row.agent_id: row.kernels for row in found}
+    return [
+        AgentView(row, capacities.get(row.id, {}), occupied.get(row.id, {}), counts.get(row.id, 0))
+        for row in rows
+    ]
+
+
+async def list_kernels(conn: AsyncConnection, agent_id: AgentId) -> list[KernelId]:
+    """Those that hold room on a node."""
+    held = sa.select(_k.id).where(_k.agent_id == agent_id, _k.status.in_(_HOLDING))
+    return [KernelId(key) for key in await conn.scalars(held)]
 
 
 async def hear(conn: AsyncConnection, agent_id: AgentId, gap_seconds: float, instance: str) -> bool:
@@ -213,6 +238,12 @@ async def set_status(conn: AsyncConnection, row: AgentRow, status: AgentStatus, 
         .returning(_a.id)
     )
     return done.first() is not None
+
+
+async def allow_sessions(conn: AsyncConnection, agent_id: AgentId, *, is_allowed: bool) -> None:
+    """Whether new sessions may be placed on a node; its former silences are forgiven."""
+    values: dict[str, Any] = {"schedulable": is_allowed, **({"flaps": 0} if is_allowed else {})}
+    await conn.execute(sa.update(t.agents).where(_a.id == agent_id).values(**values))
 
 
 def _image_values(image: ImageReport, ids: IdSource) -> dict[str, Any]:

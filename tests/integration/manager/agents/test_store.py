@@ -73,7 +73,6 @@ async def test_a_silence_begins_probation_anew(database: Database) -> None:
     async with database.begin() as conn:
         assert await store.hear(conn, AgentId("a1"), 15, "life-1")
     async with database.begin() as conn:
-        row = await store.find_agent(conn, AgentId("a1"))
-    assert row is not None
+        (row,) = await store.list_agents(conn)
     assert row.silent_seconds < 5
     assert row.steady_seconds < 5

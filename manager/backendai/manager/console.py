@@ -1,0 +1,69 @@
+"""What the commands share: the settings to read, and a store to work with for a moment."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from backendai.common.etcd import EtcdStore
+
+    from .db.engine import Database
+    from .settings import ManagerSettings
+
+T = TypeVar("T")
+
+config_option = click.option(
+    "-f",
+    "--config",
+    "config_path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="manager.toml to use.",
+)
+
+
+def read_settings(ctx: click.Context, config_path: Path | None = None) -> ManagerSettings:
+    """From the file that this command names, or that `mgr` does, or from where it is looked up."""
+    from backendai.common.settings.load import load_settings
+
+    from .settings import ManagerSettings
+
+    return load_settings(ManagerSettings, "manager", config_path or ctx.obj)
+
+
+def with_etcd(settings: ManagerSettings, work: Callable[[EtcdStore], Awaitable[T]]) -> T:
+    from backendai.common.etcd import EtcdStore
+    from backendai.common.faults import StoreUnavailable
+
+    async def run() -> T:
+        async with EtcdStore(settings.etcd) as store:
+            return await work(store)
+
+    try:
+        return asyncio.run(run())
+    except StoreUnavailable as fault:
+        raise click.ClickException(f"{fault.detail}: start it, or mend [etcd] addr") from fault
+
+
+def with_database(settings: ManagerSettings, work: Callable[[Database], Awaitable[T]]) -> T:
+    from backendai.common.faults import StoreUnavailable
+
+    from .db.engine import open_database
+    from .refusals import tell_outage
+
+    async def run() -> T:
+        database = open_database(settings.db, "mgr-cli")
+        try:
+            return await work(database)
+        finally:
+            await database.close()
+
+    try:
+        return asyncio.run(run())
+    except StoreUnavailable as fault:
+        line = tell_outage(settings.db, fault.__cause__ or fault)
+        raise click.ClickException(line) from fault
