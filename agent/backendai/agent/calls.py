@@ -100,7 +100,6 @@ class Calls:
         question = wire.Download(path=request.path, offset=request.offset)
         answer = await self._ask(request.kernel, question, wire.DownloadReply)
         return contract.FileChunk(
-            transfer_id=request.transfer_id,
             offset=request.offset,
             data=answer.data,
             last=answer.last,

@@ -138,7 +138,7 @@ async def test_files_go_in_and_out(node: Node, image: str) -> None:
     assert await say(node, ref, "print(open('a/b.txt').read())") == "one two\n"
     listed = await peer.ask(LIST_FILES, ListFiles(kernel=ref, path="a"))
     assert [one.filename for one in listed.files] == ["b.txt"]
-    chunk = await peer.ask(DOWNLOAD, DownloadFile(kernel=ref, path="a/b.txt", transfer_id="t"))
+    chunk = await peer.ask(DOWNLOAD, DownloadFile(kernel=ref, path="a/b.txt"))
     assert b"one two" in chunk.data
     assert chunk.last
     with pytest.raises(Fault):

@@ -55,6 +55,40 @@ async def test_an_upload_goes_on_over_another_connection_and_refuses_gaps(kernel
     assert (kernel.work_dir / "x").read_bytes() == b"123"
 
 
+async def test_a_piece_whose_reply_was_lost_may_be_given_again(kernel: Kernel) -> None:
+    pieces = [
+        Upload(path="x", offset=0, data=b"12", last=False),
+        Upload(path="x", offset=2, data=b"34", last=False),
+        Upload(path="x", offset=4, data=b"56", last=True),
+    ]
+    for piece in pieces:
+        first = await kernel.ask(piece)
+        assert await kernel.ask(piece) == first
+    assert (kernel.work_dir / "x").read_bytes() == b"123456"
+    assert [path.name for path in kernel.work_dir.iterdir()] == ["x"]
+
+
+async def test_another_piece_at_an_offset_that_was_given_is_refused(kernel: Kernel) -> None:
+    await kernel.ask(Upload(path="x", offset=0, data=b"12", last=False))
+    await kernel.ask(Upload(path="x", offset=2, data=b"34", last=False))
+    for data, last in ((b"3x", False), (b"3", False), (b"345", False), (b"34", True)):
+        assert (
+            await refuse(kernel, Upload(path="x", offset=2, data=data, last=last)) == "bad-offset"
+        )
+    await kernel.ask(Upload(path="x", offset=4, data=b"56", last=True))
+    assert await refuse(kernel, Upload(path="x", offset=4, data=b"5x", last=True)) == "bad-offset"
+    (kernel.work_dir / "x").write_text("changed by the user")
+    assert await refuse(kernel, Upload(path="x", offset=4, data=b"56", last=True)) == "bad-offset"
+
+
+async def test_what_a_full_disk_cut_off_is_not_kept(kernel: Kernel) -> None:
+    await kernel.ask(Upload(path="x", offset=0, data=b"12", last=False))
+    (part,) = kernel.work_dir.iterdir()
+    part.write_bytes(b"12half a pie")
+    await kernel.ask(Upload(path="x", offset=2, data=b"34", last=True))
+    assert (kernel.work_dir / "x").read_bytes() == b"1234"
+
+
 async def test_a_large_file_comes_back_as_it_went(kernel: Kernel) -> None:
     data = os.urandom(5 * 1024 * 1024 + 7)
     await upload(kernel, "big", data[:4_000_000], data[4_000_000:])

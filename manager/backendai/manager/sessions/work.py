@@ -21,6 +21,7 @@ from backendai.common.faults import (
 from backendai.common.ids import AgentId, IdSource
 from backendai.common.lifecycle import KernelStatus
 from backendai.common.rpc.call import Call
+from backendai.common.rpc.repeat import ask_repeatedly
 from backendai.manager.db.engine import Database
 from backendai.manager.gate.actor import Scope
 
@@ -157,13 +158,11 @@ class SessionWork:
 
     async def download(self, place: Place, path: str) -> AsyncGenerator[bytes, None]:
         """The chunks of an uncompressed tar of `path`. Raises FileNotFound with the first one."""
-        transfer_id, offset = "", 0
+        offset = 0
         while True:
-            request = contract.DownloadFile(
-                kernel=place.kernel, path=path, offset=offset, transfer_id=transfer_id
-            )
+            request = contract.DownloadFile(kernel=place.kernel, path=path, offset=offset)
             chunk = await self._ask(place, contract.DOWNLOAD, request)
-            transfer_id, offset = chunk.transfer_id, chunk.offset + len(chunk.data)
+            offset = chunk.offset + len(chunk.data)
             yield chunk.data
             if chunk.last:
                 return
@@ -191,7 +190,11 @@ class SessionWork:
         self, place: Place, call: Call[Req, Rep], request: Req, seconds: float | None = None
     ) -> Rep:
         try:
-            return await self._agents.ask(place.agent_id, call, request, seconds)
+            return await ask_repeatedly(
+                call,
+                seconds,
+                lambda left: self._agents.ask(place.agent_id, call, request, left),
+            )
         except AgentFault as fault:
             raise _explained(fault) from fault
 

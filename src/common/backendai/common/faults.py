@@ -357,6 +357,12 @@ class AgentTimeout(AgentFault):
     agent_slug, agent_title = "agent-timeout", "The agent did not answer in time."
 
 
+class AgentConnectionLost(AgentTimeout):
+    """The connection went away under a call: whether the agent did it is unknown."""
+
+    code, agent_title = "agent.connection-lost", "The connection to the agent was lost."
+
+
 class AgentBusy(AgentFault):
     kind, code = Kind.UNAVAILABLE, "agent.busy"
     slug, title = "service-unavailable", "Service unavailable."

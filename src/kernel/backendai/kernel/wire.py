@@ -170,7 +170,10 @@ class CompleteReply(msgspec.Struct, frozen=True, tag="complete-reply"):
 
 
 class Upload(msgspec.Struct, frozen=True, kw_only=True, tag="upload"):
-    """One piece of a file; offset 0 begins (again), `last` puts the whole file in place at once."""
+    """One piece of a file; offset 0 begins (again), `last` puts the whole file in place at once.
+
+    The same piece given once more, because its reply was lost, is accepted and changes nothing.
+    """
 
     path: str
     offset: int

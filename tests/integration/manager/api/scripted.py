@@ -188,7 +188,6 @@ class ScriptedAgent:
             tar.addfile(member, io.BytesIO(self.files[request.path]))
         chunk = archive.getvalue()[request.offset : request.offset + 1024 * 1024]
         return c.FileChunk(
-            transfer_id="t1",
             offset=request.offset,
             data=chunk,
             last=request.offset + len(chunk) >= len(archive.getvalue()),

@@ -224,7 +224,10 @@ class Logs(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class UploadFile(msgspec.Struct, frozen=True, kw_only=True):
-    """One chunk of a file below /home/work; `last` completes it under its name."""
+    """One chunk of a file below /home/work; `last` completes it under its name.
+
+    Giving the last chunk again, after a lost reply, is accepted and changes nothing.
+    """
 
     kernel: KernelRef
     path: str
@@ -239,11 +242,9 @@ class DownloadFile(msgspec.Struct, frozen=True, kw_only=True):
     kernel: KernelRef
     path: str
     offset: int = 0
-    transfer_id: str = ""
 
 
 class FileChunk(msgspec.Struct, frozen=True, kw_only=True):
-    transfer_id: str
     offset: int
     data: bytes
     last: bool

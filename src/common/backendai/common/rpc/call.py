@@ -15,7 +15,8 @@ Rep = TypeVar("Rep")
 class Call(Generic[Req, Rep]):
     """A method of a contract: its name, its structs, and how long an answer may take.
 
-    `idempotent` says that asking again after a lost reply is right; only the caller retries.
+    `idempotent` says that asking again after a lost reply is right. Only the caller does so, with
+    `repeat.ask_repeatedly`.
     """
 
     name: str

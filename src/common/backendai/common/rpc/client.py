@@ -15,7 +15,14 @@ import zmq
 from zmq.utils.monitor import parse_monitor_message
 
 from ..failpoints import failpoint
-from ..faults import AgentInvalidInput, AgentTimeout, FaultData, InternalError, fault_from_data
+from ..faults import (
+    AgentConnectionLost,
+    AgentInvalidInput,
+    AgentTimeout,
+    FaultData,
+    InternalError,
+    fault_from_data,
+)
 from ..logs import context_field, get_logger
 from . import wire
 from .call import Call, Rep, Req
@@ -59,7 +66,9 @@ class RpcPeer:
     async def ask(
         self, call: Call[Req, Rep], request: Req, timeout_seconds: float | None = None
     ) -> Rep:
-        """The reply to `request`; raises the handler's fault, or AgentTimeout without a reply."""
+        """The reply to `request`; raises the handler's fault, or AgentTimeout without a reply:
+        AgentConnectionLost when it is the connection that ended.
+        """
         limit = call.deadline_seconds if timeout_seconds is None else timeout_seconds
         await failpoint("rpc.client.before_send")
         frame = await self._exchange(call, request, limit)
@@ -76,10 +85,11 @@ class RpcPeer:
         raise fault_from_data(fault)
 
     async def close(self) -> None:
-        """Disconnect; calls that wait end with AgentTimeout."""
+        """Disconnect; calls that wait end with AgentConnectionLost."""
         self._is_closed = True
         for id_ in list(self._waiting):
-            self._fail(id_, f"the connection to {self.address} was closed")
+            lost = AgentConnectionLost(f"the connection to {self.address} was closed")
+            self._fail(id_, lost)
         for socket in (self._events, self._socket):
             if socket is not None:
                 socket.close()
@@ -103,8 +113,8 @@ class RpcPeer:
         if len(data) > wire.FRAME_BYTES_MAX:
             raise AgentInvalidInput(f"{call.name}: a request of {len(data)} bytes is too large")
         waiting = self._waiting[id_] = _Waiting(loop.create_future())
-        reason = f"{call.name}: no reply from {self.address} within {limit:g} s"
-        waiting.timer = loop.call_later(limit, self._fail, id_, reason)
+        late = AgentTimeout(f"{call.name}: no reply from {self.address} within {limit:g} s")
+        waiting.timer = loop.call_later(limit, self._fail, id_, late)
         try:
             waiting.message = self._connected().send([data])
             return await waiting.future
@@ -113,7 +123,7 @@ class RpcPeer:
 
     def _connected(self) -> LoopSocket:
         if self._is_closed:
-            raise AgentTimeout(f"the connection to {self.address} was closed")
+            raise AgentConnectionLost(f"the connection to {self.address} was closed")
         if self._socket is None:
             socket = self._open()
             # The library would name it by a descriptor, which the next socket may have again.
@@ -157,12 +167,13 @@ class RpcPeer:
         self._socket.hold()
         for id_, waiting in list(self._waiting.items()):
             if waiting.message is not None and waiting.message.is_sent:
-                self._fail(id_, f"the connection to {self.address} broke before the reply")
+                broken = f"the connection to {self.address} broke before the reply"
+                self._fail(id_, AgentConnectionLost(broken))
 
-    def _fail(self, id_: int, reason: str) -> None:
+    def _fail(self, id_: int, fault: AgentTimeout) -> None:
         waiting = self._waiting.get(id_)
         if waiting is not None and not waiting.future.done():
-            waiting.future.set_exception(AgentTimeout(reason))
+            waiting.future.set_exception(fault)
 
     def _forget(self, id_: int, waiting: _Waiting) -> None:
         del self._waiting[id_]

@@ -59,30 +59,57 @@ class OpenUpload:
     size: int
 
 
+@dataclass(frozen=True)
+class EndedUpload:
+    """Where the last piece of a file began, and how long the file was with it."""
+
+    last_offset: int
+    size: int
+
+
 class Uploads:
     """Files on their way in; each appears under its name only when it is whole."""
 
     def __init__(self, work_dir: Path) -> None:
         self._work_dir = work_dir
         self._open: dict[Path, OpenUpload] = {}
+        self._ended: dict[Path, EndedUpload] = {}
 
     def receive(self, piece: Upload) -> UploadReply:
         target = resolve_inside(self._work_dir, piece.path)
         if target.is_dir():
             raise Refusal("bad-path", f"{piece.path!r} is a folder")
         upload = self._begin(target) if piece.offset == 0 else self._open.get(target)
+        if self._is_repeated(piece, target, upload):
+            return UploadReply(offset=piece.offset + len(piece.data))
         expected = upload.size if upload else 0
         if upload is None or piece.offset != expected:
             raise Refusal("bad-offset", f"{piece.path!r}: the next offset is {expected}")
-        with upload.part.open("ab") as file:
-            file.write(piece.data)
+        append_at(upload.part, upload.size, piece.data)
         upload.size += len(piece.data)
         if piece.last:
             upload.part.replace(target)
             del self._open[target]
+            self._note_end(target, EndedUpload(piece.offset, upload.size))
         return UploadReply(offset=upload.size)
 
+    def _is_repeated(self, piece: Upload, target: Path, upload: OpenUpload | None) -> bool:
+        """Whether this piece was the one before, so that its asker only missed the reply."""
+        end = piece.offset + len(piece.data)
+        if upload is not None:
+            is_known = 0 < piece.offset < end == upload.size and not piece.last
+            return is_known and read_at(upload.part, piece.offset, end) == piece.data
+        ended = self._ended.get(target)
+        is_known = piece.last and ended == EndedUpload(piece.offset, end)
+        return is_known and read_at(target, piece.offset, end + 1) == piece.data
+
+    def _note_end(self, target: Path, ended: EndedUpload) -> None:
+        self._ended[target] = ended
+        while len(self._ended) > UPLOADS_MAX:
+            del self._ended[next(iter(self._ended))]
+
     def _begin(self, target: Path) -> OpenUpload:
+        self._ended.pop(target, None)
         old = self._open.pop(target, None)
         if old is not None:
             old.part.unlink(missing_ok=True)
@@ -93,6 +120,24 @@ class Uploads:
         os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | NO_LINK, 0o644))
         upload = self._open[target] = OpenUpload(part, 0)
         return upload
+
+
+def append_at(path: Path, offset: int, data: bytes) -> None:
+    """What an attempt that failed half way (a full disk) has left behind `offset` is replaced."""
+    with os.fdopen(os.open(path, os.O_WRONLY | NO_LINK), "wb") as file:
+        file.truncate(offset)
+        file.seek(offset)
+        file.write(data)
+
+
+def read_at(path: Path, start: int, end: int) -> bytes:
+    """Empty when there is no such file (any more)."""
+    try:
+        with os.fdopen(os.open(path, os.O_RDONLY | NO_LINK | os.O_NONBLOCK), "rb") as file:
+            file.seek(start)
+            return file.read(end - start)
+    except OSError:
+        return b""
 
 
 class Downloads:
