@@ -23,6 +23,7 @@ from backendai.common.lifecycle import FINAL, HOLDING, SESSION_FINAL, SESSION_LI
 from backendai.manager.agents.model import AgentRow, Contact
 from backendai.manager.lifecycle.changes import HINT_PLAN, enqueued, work_out
 from backendai.manager.lifecycle.decide import KernelCase
+from backendai.manager.lifecycle.enqueue import first_rows
 from backendai.manager.lifecycle.hints import HintBoard
 from backendai.manager.lifecycle.model import (
     Announcement,
@@ -34,7 +35,6 @@ from backendai.manager.lifecycle.model import (
     NewSession,
     SessionRow,
 )
-from backendai.manager.lifecycle.moves import first_rows
 from backendai.manager.lifecycle.specs import make_spec, source_of
 from backendai.manager.lifecycle.store import DriftRow, OutboxRow, Placed
 from backendai.manager.sched.admit import Candidate, admit, moves_of

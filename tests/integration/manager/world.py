@@ -16,8 +16,8 @@ from backendai.common.ids import KernelId, SessionId
 from backendai.manager.db import ddl
 from backendai.manager.db import tables as t
 from backendai.manager.db.engine import Database
+from backendai.manager.lifecycle.enqueue import insert_session
 from backendai.manager.lifecycle.model import NewKernel, NewSession
-from backendai.manager.lifecycle.moves import insert_session
 
 USER = uuid.UUID(int=1)
 PROJECT = uuid.UUID(int=2)

@@ -124,6 +124,8 @@ def open_database(settings: DbSettings, application: str) -> Database:
         pool_size=settings.pool_size,
         max_overflow=settings.pool_size,
         pool_timeout=settings.pool_timeout,
+        # The connection that was used last has the statements prepared that come next.
+        pool_use_lifo=True,
         pool_reset_on_return="rollback",
         json_serializer=lambda value: msgspec.json.encode(value).decode(),
         json_deserializer=msgspec.json.decode,

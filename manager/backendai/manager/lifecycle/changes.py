@@ -54,6 +54,8 @@ _RESULT_ANNOUNCEMENTS: Final[Mapping[SessionResult, str]] = {
 }
 # A node that gets work, or loses it, is told at once; the planner is woken by room and by asks.
 _FREEING: Final = FINAL | {KernelStatus.PENDING}
+# What a node is to do is another thing than before; the other moves are the node's own word.
+_ORDERED: Final = {KernelStatus.SCHEDULED, KernelStatus.RESTARTING, KernelStatus.TERMINATING}
 
 
 @dataclass(slots=True)
@@ -248,7 +250,7 @@ def _kernel_history(before: KernelRow, after: KernelRow, move: Move, now: dateti
 
 def _collect_hints(draft: _Draft, before: KernelRow, after: KernelRow) -> None:
     for agent in (before.agent_id, after.agent_id):
-        if agent is not None and after.status in HOLDING:
+        if agent is not None and after.status in _ORDERED:
             draft.hints[agent_hint(agent)] = None
     if after.status in _FREEING:
         draft.hints[HINT_PLAN] = None
@@ -286,6 +288,7 @@ def _derive_session(draft: _Draft) -> None:
     )
     draft.hints[session_hint(before.id)] = None
     if is_moved:
+        draft.hints[status_hint(before.id, status)] = None
         _announce_session(draft, before, rows)
     if draft.announcements:
         draft.hints[HINT_OUTBOX] = None
@@ -378,3 +381,8 @@ def agent_hint(agent: AgentId | str) -> str:
 
 def session_hint(session_id: object) -> str:
     return f"session:{session_id}"
+
+
+def status_hint(session_id: object, status: SessionStatus) -> str:
+    """Posted when the session has come to that status, for who waits for nothing else."""
+    return f"{session_hint(session_id)}:{status}"

@@ -142,32 +142,44 @@ class AgentObserver:
             log.error("agent.bad_report", agent=self.contact.agent_id, why=wrong)
             await self._clock.sleep(wait)
             return
-        await self._record(report)
+        is_known = self._digest(report) == self._recorded
+        if not is_known:
+            await self._record(report)
         if known is not None and known.instance != report.instance:
             # It was restarted: what was asked of its former life may be forgotten there.
             self._asked.clear()
         self._report = report
         self._is_new_report = True
         self.wake.hint()
+        # Nobody waits for the note that it was heard; the kernels' news come first.
+        if is_known and not await self._hear(report):
+            await self._record(report)
 
     async def _record(self, report: AgentReport) -> None:
-        """Write what changed of the node itself; else only that it was heard."""
+        """Write what the node says of itself, and that it was heard."""
+        await self._store.record_report(self.contact, report)
+        self._heard_at = float("-inf")
+        await self._hear(report)
+        self._recorded = self._digest(report)
+
+    async def _hear(self, report: AgentReport) -> bool:
+        """Note that it was heard, not at each word; False when its report must be recorded."""
         now = self._clock.monotonic()
-        said = msgspec.json.encode(
+        if now - self._heard_at < self._patience.heartbeat_seconds / 2:
+            return True
+        gap = self._patience.suspect_after_seconds
+        is_heard = await self._store.hear(self.contact.agent_id, report.instance, gap)
+        if is_heard:
+            self._heard_at = now
+        return is_heard
+
+    def _digest(self, report: AgentReport) -> bytes:
+        """What a report says of the node itself: not of its kernels, nor how busy it is."""
+        return msgspec.json.encode(
             msgspec.structs.replace(
                 report, version=0, kernels=[], cpu_percent=0.0, memory_used_bytes=0
             )
         )
-        gap = self._patience.suspect_after_seconds
-        if said == self._recorded:
-            if now - self._heard_at < self._patience.heartbeat_seconds / 2:
-                return
-            if await self._store.hear(self.contact.agent_id, report.instance, gap):
-                self._heard_at = now
-                return
-        await self._store.record_report(self.contact, report)
-        await self._store.hear(self.contact.agent_id, report.instance, gap)
-        self._recorded, self._heard_at = said, now
 
     def _forget_contact(self, fault: Fault, failures: int) -> None:
         self._absences.forget()

@@ -1,7 +1,8 @@
 """Hints inside a manager: who waits for news of a topic is told to look now.
 
-Topics are `plan`, `outbox`, `agent:<id>` and `session:<id>`. They come from Postgres notifications,
-so every manager hears what any of them did. A hint may be lost; who waits also looks each period.
+Topics are `plan`, `outbox`, `agent:<id>`, `session:<id>` and `session:<id>:<status>`. They come
+from Postgres notifications, so every manager hears what any of them did. A hint may be lost; who
+waits also looks each period.
 """
 
 import asyncio

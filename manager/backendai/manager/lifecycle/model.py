@@ -142,6 +142,15 @@ class NewSession:
 
 
 @dataclass(frozen=True, slots=True)
+class Claim:
+    """A client's word for a request, stored with what the request made."""
+
+    user_id: Any
+    token: str
+    request_hash: str
+
+
+@dataclass(frozen=True, slots=True)
 class HistoryRow:
     """One line of a session's history; `kernel_id` is None where the session itself moved."""
 

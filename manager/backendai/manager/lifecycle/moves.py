@@ -8,19 +8,21 @@ import json
 import uuid
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY, UUID
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from backendai.common.enums import ClusterRole, SessionResult, SessionType
 from backendai.common.faults import KernelNotFound, SessionNotFound, Stale
 from backendai.common.ids import AgentId, Generation, KernelId, Revision, SessionId
-from backendai.common.lifecycle import KernelStatus, SessionStatus, session_status
+from backendai.common.lifecycle import KernelStatus, SessionStatus
 from backendai.manager.db import tables as t
 
-from .changes import enqueued, work_out
+from .changes import work_out
 from .model import (
     Announcement,
     Changes,
@@ -28,8 +30,6 @@ from .model import (
     KernelRow,
     Move,
     MovedKernel,
-    NewKernel,
-    NewSession,
     SessionRow,
 )
 
@@ -73,6 +73,33 @@ SESSION_COLUMNS: Final = (
     t.sessions.c.started_at,
     t.sessions.c.ended_at,
 )
+
+KERNEL_PREFIX: Final = "kernel_"
+
+
+def join_kernels(
+    session_columns: Iterable[sa.ColumnElement[Any]], kernel_columns: Iterable[sa.Column[Any]]
+) -> sa.Select[Any]:
+    """Sessions, a row for each of their kernels, whose columns are prefixed."""
+    prefixed = [column.label(KERNEL_PREFIX + column.name) for column in kernel_columns]
+    return sa.select(*session_columns, *prefixed).join_from(
+        t.sessions, t.kernels, t.kernels.c.session_id == t.sessions.c.id
+    )
+
+
+# Kernels are locked with their session: in one statement only what it locks is read as it is when
+# the lock is had, the rest as it was when the statement began.
+LOCKED_TOGETHER: Final = (t.sessions, t.kernels)
+_IDS: Final = sa.bindparam("ids", type_=ARRAY(UUID(as_uuid=True)))
+_ALL_SESSIONS: Final = join_kernels(
+    (*SESSION_COLUMNS, t.sessions.c.project_id, t.sessions.c.domain_name), KERNEL_COLUMNS
+).order_by(t.sessions.c.id)
+_LOAD_SESSIONS: Final = _ALL_SESSIONS.where(t.sessions.c.id == sa.any_(_IDS))
+_LOCK_SESSIONS: Final = _LOAD_SESSIONS.with_for_update(of=LOCKED_TOGETHER)
+_OTHER: Final = t.kernels.alias("other")
+_LOCK_SESSIONS_OF_KERNELS: Final = _ALL_SESSIONS.where(
+    t.sessions.c.id.in_(sa.select(_OTHER.c.session_id).where(_OTHER.c.id == sa.any_(_IDS)))
+).with_for_update(of=LOCKED_TOGETHER)
 
 # One statement writes everything, so a move costs one round trip after its rows are locked. The
 # parts see the same snapshot, and none reads what another writes.
@@ -164,104 +191,14 @@ async def write_moves(
     return [moved for change in changes for moved in change.moved]
 
 
-async def insert_session(conn: AsyncConnection, new: NewSession, now: datetime) -> SessionRow:
-    """Insert a session and its kernels, PENDING, with history and outbox rows."""
-    session, kernels = first_rows(new, now)
-    main, *others = [
-        _kernel_values(made, row) for made, row in zip(new.kernels, kernels, strict=True)
-    ]
-    # The session and its main kernel in one round trip; nearly all sessions have no more.
-    with_session = sa.insert(t.sessions).values(_session_values(new, session)).cte("session")
-    await conn.execute(sa.insert(t.kernels).values(main).add_cte(with_session))
-    if others:
-        await conn.execute(sa.insert(t.kernels), others)
-    if new.depends_on:
-        await conn.execute(
-            sa.insert(t.session_dependencies),
-            [{"session_id": new.id, "depends_on": other} for other in new.depends_on],
-        )
-    await _write(conn, [enqueued(session, kernels, now)], now)
-    return session
+@dataclass(frozen=True, slots=True)
+class StoredSession:
+    """A session with all of its kernels, main first, and whose quotas it counts against."""
 
-
-def first_rows(new: NewSession, now: datetime) -> tuple[SessionRow, tuple[KernelRow, ...]]:
-    """The rows with which a new session begins."""
-    kernels = tuple(_first_kernel(new, made, now) for made in new.kernels)
-    session = SessionRow(
-        id=new.id,
-        revision=Revision(0),
-        name=new.name,
-        type=new.type,
-        access_key=new.access_key,
-        cluster_size=len(kernels),
-        status=session_status([row.status for row in kernels]),
-        status_changed_at=now,
-    )
-    return session, kernels
-
-
-def _first_kernel(new: NewSession, made: NewKernel, now: datetime) -> KernelRow:
-    return KernelRow(
-        id=made.id,
-        session_id=new.id,
-        revision=Revision(0),
-        status=KernelStatus.PENDING,
-        status_changed_at=now,
-        cluster_role=made.cluster_role,
-        cluster_index=made.cluster_index,
-        generation=Generation(0),
-        requested_slots=dict(made.requested_slots),
-    )
-
-
-def _session_values(new: NewSession, row: SessionRow) -> dict[str, Any]:
-    return {
-        "id": new.id,
-        "revision": row.revision,
-        "name": new.name,
-        "type": new.type.value,
-        "tag": new.tag,
-        "priority": new.priority,
-        "domain_name": new.domain_name,
-        "project_id": new.project_id,
-        "user_id": new.user_id,
-        "access_key": new.access_key,
-        "created_by": new.created_by,
-        "resource_group": new.resource_group,
-        "cluster_mode": str(new.cluster_mode),
-        "cluster_size": row.cluster_size,
-        "status": row.status.value,
-        "status_changed_at": row.status_changed_at,
-        "startup_command": new.startup_command,
-        "bootstrap_script": new.bootstrap_script,
-        "callback_url": new.callback_url,
-        "environ": dict(new.environ),
-        "resource_opts": dict(new.resource_opts),
-        "requested_slots": dict(new.requested_slots),
-        "designated_agents": list(new.designated_agents),
-        "preopen_ports": list(new.preopen_ports),
-        "starts_at": new.starts_at,
-        "created_at": row.status_changed_at,
-    }
-
-
-def _kernel_values(made: NewKernel, row: KernelRow) -> dict[str, Any]:
-    return {
-        "id": row.id,
-        "revision": row.revision,
-        "session_id": row.session_id,
-        "cluster_role": row.cluster_role.value,
-        "cluster_index": row.cluster_index,
-        "cluster_hostname": made.cluster_hostname,
-        "image": made.image,
-        "image_id": made.image_id,
-        "architecture": made.architecture,
-        "requested_slots": dict(made.requested_slots),
-        "shared_memory_bytes": made.shared_memory_bytes,
-        "status": row.status.value,
-        "status_changed_at": row.status_changed_at,
-        "created_at": row.status_changed_at,
-    }
+    session: SessionRow
+    kernels: list[KernelRow]
+    project_id: uuid.UUID
+    domain_name: str
 
 
 async def load_session(
@@ -271,12 +208,47 @@ async def load_session(
 
     Raises SessionNotFound.
     """
-    statement = sa.select(*SESSION_COLUMNS).where(t.sessions.c.id == session_id)
-    found = (await conn.execute(statement.with_for_update() if lock else statement)).first()
-    if found is None:
+    statement = _LOCK_SESSIONS if lock else _LOAD_SESSIONS
+    found = _stored(await conn.execute(statement, {"ids": [session_id]}))
+    if not found:
         raise SessionNotFound(f"{session_id}")
-    kernels = await load_kernels(conn, [session_id])
-    return session_row(found._mapping), kernels[session_id]
+    return found[0].session, found[0].kernels
+
+
+async def lock_sessions(
+    conn: AsyncConnection, kernel_ids: Sequence[uuid.UUID]
+) -> list[tuple[SessionRow, list[KernelRow]]]:
+    """Lock the sessions of kernels until the transaction ends; each with all of its kernels."""
+    found = await conn.execute(_LOCK_SESSIONS_OF_KERNELS, {"ids": list(kernel_ids)})
+    return [(one.session, one.kernels) for one in _stored(found)]
+
+
+async def lock_stored(
+    conn: AsyncConnection, session_ids: Sequence[uuid.UUID]
+) -> list[StoredSession]:
+    """As `lock_sessions`, by the ids of the sessions."""
+    return _stored(await conn.execute(_LOCK_SESSIONS, {"ids": list(session_ids)}))
+
+
+def _stored(rows: Iterable[sa.Row[Any]]) -> list[StoredSession]:
+    """From rows of sessions joined with their kernels."""
+    by_session: dict[uuid.UUID, StoredSession] = {}
+    for row in rows:
+        values = row._mapping
+        stored = by_session.get(row.id)
+        if stored is None:
+            stored = StoredSession(session_row(values), [], row.project_id, row.domain_name)
+            by_session[row.id] = stored
+        stored.kernels.append(kernel_row(of_kernel(values)))
+    for stored in by_session.values():
+        stored.kernels.sort(key=lambda kernel: kernel.rank)
+    return list(by_session.values())
+
+
+def of_kernel(row: Mapping[Any, Any]) -> dict[str, Any]:
+    """The columns of the kernel in a row that `join_kernels` made."""
+    start = len(KERNEL_PREFIX)
+    return {key[start:]: value for key, value in row.items() if key.startswith(KERNEL_PREFIX)}
 
 
 def _group_by_session(
@@ -289,35 +261,6 @@ def _group_by_session(
             raise KernelNotFound(f"{move.kernel_id}")
         grouped[session_of[move.kernel_id]].append(move)
     return grouped
-
-
-async def lock_sessions(
-    conn: AsyncConnection, kernel_ids: Sequence[uuid.UUID]
-) -> list[tuple[SessionRow, list[KernelRow]]]:
-    """Lock the sessions of kernels until the transaction ends; each with all of its kernels."""
-    of_kernels = sa.select(t.kernels.c.session_id).where(t.kernels.c.id.in_(kernel_ids))
-    found = await conn.execute(
-        sa.select(*SESSION_COLUMNS)
-        .where(t.sessions.c.id.in_(of_kernels))
-        .order_by(t.sessions.c.id)
-        .with_for_update()
-    )
-    sessions = [session_row(row._mapping) for row in found]
-    kernels = await load_kernels(conn, [row.id for row in sessions])
-    return [(row, kernels[row.id]) for row in sessions]
-
-
-async def load_kernels(
-    conn: AsyncConnection, session_ids: Sequence[uuid.UUID]
-) -> dict[uuid.UUID, list[KernelRow]]:
-    """All kernels of each session, main first."""
-    found = await conn.execute(
-        sa.select(*KERNEL_COLUMNS).where(t.kernels.c.session_id.in_(session_ids))
-    )
-    grouped: dict[uuid.UUID, list[KernelRow]] = defaultdict(list)
-    for row in found:
-        grouped[row.session_id].append(kernel_row(row._mapping))
-    return {key: sorted(rows, key=lambda row: row.rank) for key, rows in grouped.items()}
 
 
 def session_row(row: Mapping[Any, Any]) -> SessionRow:
@@ -389,8 +332,8 @@ async def _write(conn: AsyncConnection, changes: Sequence[Changes], now: datetim
         ),
         "kernels": json.dumps(kernels),
         "sessions": json.dumps(sessions),
-        "history": _in_order([_history_values(row) for one in changes for row in one.history]),
-        "outbox": _in_order([_outbox_values(row) for one in changes for row in one.announcements]),
+        "history": in_order([history_values(row) for one in changes for row in one.history]),
+        "outbox": in_order([outbox_values(row) for one in changes for row in one.announcements]),
         "channel": NOTIFY_CHANNEL,
         "hints": sorted({hint for change in changes for hint in change.hints}),
     }
@@ -399,7 +342,7 @@ async def _write(conn: AsyncConnection, changes: Sequence[Changes], now: datetim
         raise Stale("rows of this session changed in the meantime")
 
 
-def _in_order(rows: Sequence[Mapping[str, Any]]) -> str:
+def in_order(rows: Sequence[Mapping[str, Any]]) -> str:
     """The rows as JSON, each with its place, so that ids are given in this order."""
     return json.dumps([{**row, "place": place} for place, row in enumerate(rows)])
 
@@ -409,7 +352,7 @@ async def notify(conn: AsyncConnection, hints: Sequence[str]) -> None:
     await conn.execute(_NOTIFY, {"channel": NOTIFY_CHANNEL, "hints": list(hints)})
 
 
-def _time(at: datetime | None) -> str | None:
+def time_text(at: datetime | None) -> str | None:
     return None if at is None else at.isoformat()
 
 
@@ -421,8 +364,8 @@ def _kernel_update(before: KernelRow, after: KernelRow) -> dict[str, Any]:
         "status": after.status.value,
         "status_info": after.status_info,
         "status_data": dict(after.status_data),
-        "status_changed_at": _time(after.status_changed_at),
-        "deadline_at": _time(after.deadline_at),
+        "status_changed_at": time_text(after.status_changed_at),
+        "deadline_at": time_text(after.deadline_at),
         "generation": after.generation,
         "attempts": after.attempts,
         "failed_agents": list(after.failed_agents),
@@ -431,8 +374,8 @@ def _kernel_update(before: KernelRow, after: KernelRow) -> dict[str, Any]:
         "service_ports": [dict(port) for port in after.service_ports],
         "devices": dict(after.devices),
         "exit_code": after.exit_code,
-        "started_at": _time(after.started_at),
-        "ended_at": _time(after.ended_at),
+        "started_at": time_text(after.started_at),
+        "ended_at": time_text(after.ended_at),
     }
 
 
@@ -443,11 +386,11 @@ def _session_update(before: SessionRow, after: SessionRow) -> dict[str, Any]:
         "revision": after.revision,
         "status": after.status.value,
         "status_info": after.status_info,
-        "status_changed_at": _time(after.status_changed_at),
+        "status_changed_at": time_text(after.status_changed_at),
         "result": after.result.value,
         "exit_code": after.exit_code,
-        "started_at": _time(after.started_at),
-        "ended_at": _time(after.ended_at),
+        "started_at": time_text(after.started_at),
+        "ended_at": time_text(after.ended_at),
     }
 
 
@@ -464,7 +407,7 @@ def _amounts(kernel: KernelRow) -> list[dict[str, Any]]:
     ]
 
 
-def _history_values(row: HistoryRow) -> dict[str, Any]:
+def history_values(row: HistoryRow) -> dict[str, Any]:
     return {
         "session_id": str(row.session_id),
         "kernel_id": None if row.kernel_id is None else str(row.kernel_id),
@@ -474,9 +417,9 @@ def _history_values(row: HistoryRow) -> dict[str, Any]:
         "event": row.event,
         "reason": row.reason,
         "detail": dict(row.detail),
-        "at": _time(row.at),
+        "at": time_text(row.at),
     }
 
 
-def _outbox_values(row: Announcement) -> dict[str, Any]:
+def outbox_values(row: Announcement) -> dict[str, Any]:
     return {"session_id": str(row.session_id), "name": row.name, "payload": dict(row.payload)}

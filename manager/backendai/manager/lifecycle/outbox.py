@@ -24,6 +24,7 @@ TOPIC: Final = "lifecycle"
 BATCH: Final = 500
 LEASE_NAME: Final = "outbox"
 LEASE_SECONDS: Final = 10.0
+GATHER_SECONDS: Final = 0.05
 
 
 class Publisher(Protocol):
@@ -40,6 +41,7 @@ class Relay:
     ) -> None:
         self._store = store
         self._publisher = publisher
+        self._clock = clock
         self._lease = Lease(store, clock, LEASE_NAME, holder, LEASE_SECONDS)
         self._wake = wake
 
@@ -47,8 +49,11 @@ class Relay:
         """Raises StoreUnavailable when a store is away; the rows stay and are relayed later."""
         if not await self._lease.is_held():
             return
+        # What follows soon goes with it, and what makes the events is not held up by telling them.
+        await self._clock.sleep(GATHER_SECONDS)
         rows = await self._store.load_outbox(BATCH)
         if not rows:
+            await self._lease.keep()
             return
         await self._publisher.publish(TOPIC, [encode_event(event_of(row)) for row in rows])
         await failpoint("manager.outbox.before_mark")

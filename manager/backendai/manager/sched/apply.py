@@ -8,7 +8,6 @@ which belong to no agent, cannot be passed by two at once.
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
@@ -19,21 +18,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from backendai.common.failpoints import failpoint
 from backendai.common.ids import SessionId
 from backendai.common.lifecycle import KernelStatus
-from backendai.manager.agents.store import load_room, lock_agents
 from backendai.manager.db import tables as t
-from backendai.manager.lifecycle.model import KernelRow, MovedKernel, SessionRow
-from backendai.manager.lifecycle.moves import (
-    SESSION_COLUMNS,
-    load_kernels,
-    session_row,
-    write_moves,
-)
+from backendai.manager.lifecycle.model import MovedKernel
+from backendai.manager.lifecycle.moves import StoredSession, lock_stored, write_moves
 
 from .admit import Candidate, admit, moves_of
-from .load import load_quotas, node_of, scopes_of
+from .load import load_quotas, lock_nodes, scopes_of
 from .placement import Placement
 from .reasons import WaitReason
-from .view import Ask, ScopeKey, units_of
+from .view import Ask, units_of
 
 APPLY_LOCK: Final = "plan-apply"
 
@@ -50,17 +43,14 @@ async def apply_placements(
     """Write what still holds; returns the moved kernels and the placements that do not hold."""
     await _lock_planning(conn)
     agent_ids = sorted({kernel.agent_id for one in placements for kernel in one.kernels})
-    nodes = await lock_agents(conn, agent_ids)
-    capacities, occupied = await load_room(conn, agent_ids)
-    locked = await _lock_sessions(conn, [one.session_id for one in placements])
+    nodes = await lock_nodes(conn, agent_ids)
+    locked = {
+        SessionId(one.session.id): one
+        for one in await lock_stored(conn, [one.session_id for one in placements])
+    }
     candidates = {key: _candidate(key, one) for key, one in locked.items()}
     scopes = {scope for candidate in candidates.values() for scope in candidate.scopes}
-    admitted, refused = admit(
-        placements,
-        candidates,
-        [node_of(node, capacities.get(node.id, {}), occupied.get(node.id, {})) for node in nodes],
-        await load_quotas(conn, scopes),
-    )
+    admitted, refused = admit(placements, candidates, nodes, await load_quotas(conn, scopes))
     await failpoint("manager.plan.before_apply")
     rows = [(one.session, one.kernels) for one in locked.values()]
     return await write_moves(conn, rows, moves_of(admitted), now), refused
@@ -76,41 +66,12 @@ async def _lock_planning(conn: AsyncConnection) -> None:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Locked:
-    """A session as it is, its kernels, and whose quotas it counts against."""
-
-    session: SessionRow
-    kernels: Sequence[KernelRow]
-    scopes: tuple[ScopeKey, ...]
-
-
-async def _lock_sessions(
-    conn: AsyncConnection, session_ids: Sequence[SessionId]
-) -> dict[SessionId, _Locked]:
-    s = t.sessions.c
-    found = await conn.execute(
-        sa.select(*SESSION_COLUMNS, s.project_id, s.domain_name)
-        .where(s.id.in_(session_ids))
-        .order_by(s.id)
-        .with_for_update()
-    )
-    kernels = await load_kernels(conn, session_ids)
-    return {
-        SessionId(row.id): _Locked(
-            session_row(row._mapping),
-            kernels.get(row.id, []),
-            scopes_of(row.access_key, row.project_id, row.domain_name),
-        )
-        for row in found
-    }
-
-
-def _candidate(session_id: SessionId, locked: _Locked) -> Candidate:
+def _candidate(session_id: SessionId, locked: StoredSession) -> Candidate:
     rows = locked.kernels
     waiting = {row.id: row.revision for row in rows if row.status is KernelStatus.PENDING}
     slots = {row.id: units_of(row.requested_slots) for row in rows}
-    return Candidate(session_id, locked.scopes, waiting, slots)
+    scopes = scopes_of(locked.session.access_key, locked.project_id, locked.domain_name)
+    return Candidate(session_id, scopes, waiting, slots)
 
 
 async def write_waits(

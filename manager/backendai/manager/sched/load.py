@@ -1,24 +1,24 @@
 """The planner's view, read from Postgres in few statements, each of which sees its own moment."""
 
-import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from backendai.common.enums import (
+    AgentStatus,
     ClusterMode,
     DefaultForUnspecified,
     PlacementStrategy,
     SessionResult,
     SessionType,
 )
-from backendai.common.ids import KernelId, Revision, SessionId
+from backendai.common.ids import AgentId, KernelId, Revision, SessionId
 from backendai.common.lifecycle import SESSION_LIVE, SessionStatus
 from backendai.manager.agents.model import AgentRow
-from backendai.manager.agents.store import list_agents, load_room
 from backendai.manager.db import tables as t
 
 from .view import (
@@ -36,90 +36,177 @@ from .view import (
 )
 
 _s: Final = t.sessions.c
-_COUNTED: Final = [status.value for status in SESSION_LIVE if status is not SessionStatus.PENDING]
+_k: Final = t.kernels.c
+_COUNTED: Final = ", ".join(
+    f"'{status}'" for status in sorted(SESSION_LIVE) if status is not SessionStatus.PENDING
+)
+
+_PENDING: Final = (
+    sa.select(
+        _s.id,
+        _s.resource_group,
+        _s.priority,
+        _s.created_at,
+        _s.cluster_mode,
+        _s.designated_agents,
+        _s.starts_at,
+        _s.access_key,
+        _s.project_id,
+        _s.domain_name,
+        _s.waiting["digest"].astext.label("digest"),
+        sa.exists().where(t.session_dependencies.c.session_id == _s.id).label("depends"),
+        _k.id.label("kernel_id"),
+        _k.revision.label("kernel_revision"),
+        _k.requested_slots.label("kernel_slots"),
+        _k.architecture,
+        _k.failed_agents,
+    )
+    .join(t.kernels, _k.session_id == _s.id)
+    .where(_s.status == SessionStatus.PENDING.value)
+    .order_by(_k.cluster_role, _k.cluster_index)
+)
+
+# Amounts are exact texts: a number in JSON would be read as a float.
+_NODES: Final = sa.text("""
+SELECT g.name AS group_name, g.is_active, g.scheduler_opts, a.id, a.resource_group, a.architecture,
+  a.status, a.schedulable, a.engine_reachable, whole.slots AS capacity, held.slots AS occupied
+FROM resource_groups AS g
+LEFT JOIN agents AS a ON a.resource_group = g.name
+LEFT JOIN (
+  SELECT agent_id, jsonb_object_agg(slot, CAST(capacity AS text)) AS slots
+  FROM agent_slots GROUP BY agent_id
+) AS whole ON whole.agent_id = a.id
+LEFT JOIN (
+  SELECT agent_id, jsonb_object_agg(slot, CAST(amount AS text)) AS slots FROM (
+    SELECT agent_id, slot, sum(amount) AS amount
+    FROM allocations WHERE freed_at IS NULL GROUP BY agent_id, slot
+  ) AS sums GROUP BY agent_id
+) AS held ON held.agent_id = a.id
+ORDER BY a.id, g.name
+""").columns(scheduler_opts=JSONB, capacity=JSONB, occupied=JSONB)
+
+_LOCK_NODES: Final = sa.text("""
+SELECT a.id, a.resource_group, a.architecture, a.status, a.schedulable, a.engine_reachable,
+  (
+    SELECT jsonb_object_agg(slot, CAST(capacity AS text)) FROM agent_slots WHERE agent_id = a.id
+  ) AS capacity,
+  (
+    SELECT jsonb_object_agg(slot, CAST(amount AS text)) FROM (
+      SELECT slot, sum(amount) AS amount
+      FROM allocations WHERE agent_id = a.id AND freed_at IS NULL GROUP BY slot
+    ) AS sums
+  ) AS occupied
+FROM agents AS a WHERE a.id = ANY(CAST(:ids AS text[])) ORDER BY a.id FOR UPDATE OF a
+""").columns(capacity=JSONB, occupied=JSONB)
+
+# The sums are worked out only for who has a limit. The interpolated words are statuses of the
+# table, never input.
+_USED: Final = """(
+    SELECT jsonb_object_agg(slot, CAST(amount AS text)) FROM (
+      SELECT h.slot, sum(h.amount) AS amount
+      FROM allocations AS h
+      JOIN kernels AS k ON k.id = h.kernel_id JOIN sessions AS s ON s.id = k.session_id
+      WHERE h.freed_at IS NULL AND {of} GROUP BY h.slot
+    ) AS sums
+  )"""
+_QUOTAS: Final = sa.text(
+    f"""
+SELECT 'keypair' AS scope, key.access_key AS key, key.access_key AS name,
+  policy.max_concurrent_sessions AS sessions_max, policy.total_resource_slots AS slots,
+  policy.default_for_unspecified = '{DefaultForUnspecified.LIMITED.value}' AS closed,
+  (
+    SELECT count(*) FROM sessions AS s
+    WHERE s.access_key = key.access_key AND s.status IN ({_COUNTED})
+  ) AS sessions,
+  CASE WHEN policy.total_resource_slots <> '{{}}'
+    OR policy.default_for_unspecified = '{DefaultForUnspecified.LIMITED.value}'
+  THEN {_USED.format(of="s.access_key = key.access_key")} END AS used
+FROM keypairs AS key JOIN keypair_policies AS policy ON policy.name = key.resource_policy
+WHERE key.access_key = ANY(CAST(:keypair AS text[]))
+UNION ALL
+SELECT 'project', CAST(project.id AS text), project.name, NULL, project.total_resource_slots, false,
+  0, {_USED.format(of="s.project_id = project.id")}
+FROM projects AS project
+WHERE project.id = ANY(CAST(:project AS uuid[])) AND project.total_resource_slots <> '{{}}'
+UNION ALL
+SELECT 'domain', domain.name, domain.name, NULL, domain.total_resource_slots, false,
+  0, {_USED.format(of="s.domain_name = domain.name")}
+FROM domains AS domain
+WHERE domain.name = ANY(CAST(:domain AS text[])) AND domain.total_resource_slots <> '{{}}'
+"""  # noqa: S608
+).columns(slots=JSONB, used=JSONB)
 
 
 async def load_view(conn: AsyncConnection) -> View:
     """Nodes, groups, waiting sessions and their quotas. Cheap when nothing waits."""
     pending = await _load_pending(conn)
-    nodes = await _load_nodes(conn)
-    groups = await _load_groups(conn)
+    nodes, groups = await _load_nodes(conn)
     if not pending:
         return View.of(nodes, (), groups)
-    ids = [row["id"] for row in pending]
-    kernels = await _load_kernels(conn, ids)
-    dependent = [row["id"] for row in pending if row["depends"]]
+    dependent = [rows[0].id for rows in pending if rows[0].depends]
     dependencies = await _load_dependencies(conn, dependent) if dependent else {}
-    # Each query sees its own moment: a session that has left the queue since the first of them
-    # has no kernels here, and is nothing to place.
-    asks = [
-        _ask(row, found, dependencies.get(row["id"], []))
-        for row in pending
-        if (found := kernels.get(row["id"]))
-    ]
+    asks = [_ask(rows, dependencies.get(rows[0].id, [])) for rows in pending]
     quotas = await load_quotas(conn, {scope for ask in asks for scope in ask.scopes})
     return View.of(nodes, asks, groups, quotas)
 
 
-async def _load_pending(conn: AsyncConnection) -> list[Mapping[Any, Any]]:
-    found = await conn.execute(
-        sa.select(
-            _s.id,
-            _s.resource_group,
-            _s.priority,
-            _s.created_at,
-            _s.cluster_mode,
-            _s.designated_agents,
-            _s.starts_at,
-            _s.access_key,
-            _s.project_id,
-            _s.domain_name,
-            _s.waiting,
-            sa.exists().where(t.session_dependencies.c.session_id == _s.id).label("depends"),
-        ).where(_s.status == SessionStatus.PENDING.value)
-    )
-    return [row._mapping for row in found]
+async def _load_pending(conn: AsyncConnection) -> list[list[Any]]:
+    """The rows of each waiting session, one for each of its kernels, main kernel first.
+
+    One statement, so a session is there with all of its kernels or not at all.
+    """
+    by_session: dict[Any, list[Any]] = {}
+    for row in await conn.execute(_PENDING):
+        by_session.setdefault(row.id, []).append(row)
+    return list(by_session.values())
 
 
-async def _load_nodes(conn: AsyncConnection) -> list[Node]:
-    agents = await list_agents(conn)
-    capacities, occupied = await load_room(conn)
-    return [
-        node_of(agent, capacities.get(agent.id, {}), occupied.get(agent.id, {})) for agent in agents
-    ]
+async def _load_nodes(conn: AsyncConnection) -> tuple[list[Node], list[Group]]:
+    """All nodes and all resource groups, also those without a node."""
+    nodes: list[Node] = []
+    groups: dict[str, Group] = {}
+    for row in await conn.execute(_NODES):
+        if row.group_name not in groups:
+            groups[row.group_name] = Group(
+                row.group_name,
+                strategy_of(row.scheduler_opts),
+                row.is_active,
+                pending_timeout_of(row.scheduler_opts),
+            )
+        if row.id is not None:
+            nodes.append(node_of(row, row.capacity or {}, row.occupied or {}))
+    return nodes, list(groups.values())
+
+
+async def lock_nodes(conn: AsyncConnection, agent_ids: Sequence[str]) -> list[Node]:
+    """Lock agents until the transaction ends, in the order of their ids as every locker does.
+
+    What they give counts as of the beginning of this statement: whoever wants to add to it has to
+    be kept away by a lock that was taken before.
+    """
+    found = await conn.execute(_LOCK_NODES, {"ids": list(agent_ids)})
+    return [node_of(row, row.capacity or {}, row.occupied or {}) for row in found]
 
 
 def node_of(
-    agent: AgentRow, capacity: Mapping[str, Decimal], occupied: Mapping[str, Decimal]
+    agent: AgentRow | sa.Row[Any],
+    capacity: Mapping[str, Decimal | str],
+    occupied: Mapping[str, Decimal | str],
 ) -> Node:
     return Node(
-        id=agent.id,
+        id=AgentId(agent.id),
         group=agent.resource_group,
         architecture=agent.architecture,
         capacity=_units(capacity),
         occupied=_units(occupied),
-        status=agent.status,
+        status=AgentStatus(agent.status),
         is_schedulable=agent.schedulable,
         is_engine_reachable=agent.engine_reachable,
     )
 
 
-def _units(amounts: Mapping[str, Decimal]) -> dict[str, int]:
+def _units(amounts: Mapping[str, Decimal | str]) -> dict[str, int]:
     return {slot: to_units(slot, amount) for slot, amount in amounts.items()}
-
-
-async def _load_groups(conn: AsyncConnection) -> list[Group]:
-    groups = t.resource_groups.c
-    found = await conn.execute(sa.select(groups.name, groups.is_active, groups.scheduler_opts))
-    return [
-        Group(
-            row.name,
-            strategy_of(row.scheduler_opts),
-            row.is_active,
-            pending_timeout_of(row.scheduler_opts),
-        )
-        for row in found
-    ]
 
 
 def strategy_of(options: Mapping[str, Any]) -> PlacementStrategy:
@@ -134,33 +221,6 @@ def pending_timeout_of(options: Mapping[str, Any]) -> float | None:
     seconds = options.get("pending_timeout_seconds")
     is_limit = isinstance(seconds, int | float) and not isinstance(seconds, bool) and seconds > 0
     return float(seconds) if is_limit and seconds is not None else None
-
-
-async def _load_kernels(
-    conn: AsyncConnection, session_ids: Sequence[Any]
-) -> dict[Any, list[KernelAsk]]:
-    k = t.kernels.c
-    found = await conn.execute(
-        sa.select(
-            k.id, k.session_id, k.revision, k.requested_slots, k.architecture, k.failed_agents
-        )
-        .join(t.sessions, _s.id == k.session_id)
-        .where(_s.status == SessionStatus.PENDING.value)
-        .order_by(k.cluster_role, k.cluster_index)
-    )
-    kernels: dict[Any, list[KernelAsk]] = {key: [] for key in session_ids}
-    for row in found:
-        if row.session_id in kernels:
-            kernels[row.session_id].append(
-                KernelAsk(
-                    KernelId(row.id),
-                    Revision(row.revision),
-                    tuple(sorted(units_of(row.requested_slots).items())),
-                    row.architecture,
-                    tuple(row.failed_agents),
-                )
-            )
-    return kernels
 
 
 async def _load_dependencies(
@@ -198,21 +258,30 @@ def dependency_state(
     return DependencyState.DONE if is_well else DependencyState.FAILED
 
 
-def _ask(
-    row: Mapping[Any, Any], kernels: Sequence[KernelAsk], dependencies: Sequence[Dependency]
-) -> Ask:
+def _ask(rows: Sequence[Any], dependencies: Sequence[Dependency]) -> Ask:
+    session = rows[0]
     return Ask(
-        session_id=SessionId(row["id"]),
-        group=row["resource_group"],
-        kernels=tuple(kernels),
-        priority=row["priority"],
-        created_at=row["created_at"],
-        is_single_node=row["cluster_mode"] == ClusterMode.SINGLE_NODE.value,
-        designated=tuple(row["designated_agents"]),
-        starts_at=row["starts_at"],
+        session_id=SessionId(session.id),
+        group=session.resource_group,
+        kernels=tuple(_kernel_ask(row) for row in rows),
+        priority=session.priority,
+        created_at=session.created_at,
+        is_single_node=session.cluster_mode == ClusterMode.SINGLE_NODE.value,
+        designated=tuple(session.designated_agents),
+        starts_at=session.starts_at,
         dependencies=tuple(dependencies),
-        scopes=scopes_of(row["access_key"], row["project_id"], row["domain_name"]),
-        waiting_digest=row["waiting"].get("digest", ""),
+        scopes=scopes_of(session.access_key, session.project_id, session.domain_name),
+        waiting_digest=session.digest or "",
+    )
+
+
+def _kernel_ask(row: Any) -> KernelAsk:
+    return KernelAsk(
+        KernelId(row.kernel_id),
+        Revision(row.kernel_revision),
+        tuple(sorted(units_of(row.kernel_slots).items())),
+        row.architecture,
+        tuple(row.failed_agents),
     )
 
 
@@ -222,116 +291,21 @@ def scopes_of(access_key: str, project_id: object, domain: str) -> tuple[ScopeKe
 
 async def load_quotas(conn: AsyncConnection, scopes: Iterable[ScopeKey]) -> dict[ScopeKey, Quota]:
     """The limits of `scopes` and what live sessions use of them; who has none is left out."""
-    limits = await _load_limits(conn, list(scopes))
-    if not limits:
-        return {}
-    counts_sessions = any(quota.sessions_max is not None for quota in limits.values())
-    counts_slots = any(quota.slots_max or quota.is_closed for quota in limits.values())
-    sessions = await _count_sessions(conn) if counts_sessions else {}
-    used = await _sum_held(conn) if counts_slots else {}
-    return {
-        key: Quota(
-            scope=quota.scope,
-            name=quota.name,
-            sessions_max=quota.sessions_max,
-            sessions=sessions.get(key, 0),
-            slots_max=quota.slots_max,
-            slots={slot: to_units(slot, amount) for slot, amount in used.get(key, {}).items()},
-            is_closed=quota.is_closed,
-        )
-        for key, quota in limits.items()
-    }
-
-
-async def _load_limits(conn: AsyncConnection, scopes: Sequence[ScopeKey]) -> dict[ScopeKey, Quota]:
-    if not scopes:
-        return {}
-    wanted = {kind: [key for one, key in scopes if one == kind] for kind in _LIMITS}
-    statements = [_LIMITS[kind](keys) for kind, keys in wanted.items() if keys]
-    found = await conn.execute(sa.union_all(*statements))
+    named: dict[str, list[str]] = {"keypair": [], "project": [], "domain": []}
+    for scope, key in scopes:
+        named[scope].append(key)
+    found = await conn.execute(_QUOTAS, named)
     return {(row.scope, row.key): _quota(row) for row in found}
 
 
-def _limits_of_keypairs(keys: Sequence[str]) -> sa.Select[Any]:
-    key, policy = t.keypairs.c, t.keypair_policies.c
-    return (
-        sa.select(
-            sa.literal("keypair").label("scope"),
-            key.access_key.label("key"),
-            key.access_key.label("name"),
-            policy.max_concurrent_sessions.label("sessions_max"),
-            policy.total_resource_slots.label("slots"),
-            (policy.default_for_unspecified == DefaultForUnspecified.LIMITED.value).label("closed"),
-        )
-        .join(t.keypair_policies, policy.name == key.resource_policy)
-        .where(key.access_key.in_(keys))
-    )
-
-
-def _limits_of_projects(keys: Sequence[str]) -> sa.Select[Any]:
-    project = t.projects.c
-    ids = [uuid.UUID(key) for key in keys]
-    return _limits_of_all("project", sa.cast(project.id, sa.Text), t.projects).where(
-        project.id.in_(ids)
-    )
-
-
-def _limits_of_domains(keys: Sequence[str]) -> sa.Select[Any]:
-    return _limits_of_all("domain", t.domains.c.name, t.domains).where(t.domains.c.name.in_(keys))
-
-
-def _limits_of_all(scope: str, key: sa.ColumnElement[str], table: sa.Table) -> sa.Select[Any]:
-    """Rows whose limit is empty limit nothing, and are left out."""
-    limits = table.c.total_resource_slots
-    return sa.select(sa.literal(scope), key, table.c.name, sa.null(), limits, sa.false()).where(
-        limits != sa.cast({}, limits.type)
-    )
-
-
 def _quota(row: Any) -> Quota:
+    """`Infinity` limits nothing, but grants the slot where others are closed."""
     return Quota(
         scope=row.scope,
         name=row.name,
         sessions_max=row.sessions_max,
-        slots_max=_limit_units(row.slots),
+        sessions=row.sessions,
+        slots_max=_units(row.slots),
+        slots=_units(row.used or {}),
         is_closed=row.closed,
     )
-
-
-_LIMITS: Final = {
-    "keypair": _limits_of_keypairs,
-    "project": _limits_of_projects,
-    "domain": _limits_of_domains,
-}
-
-
-def _limit_units(limits: Mapping[str, str]) -> dict[str, int]:
-    """Limits as units; `Infinity` limits nothing, but grants the slot where others are closed."""
-    return {slot: to_units(slot, amount) for slot, amount in limits.items()}
-
-
-async def _count_sessions(conn: AsyncConnection) -> dict[ScopeKey, int]:
-    found = await conn.execute(
-        sa.select(_s.access_key, sa.func.count())
-        .where(_s.status.in_(_COUNTED))
-        .group_by(_s.access_key)
-    )
-    return {("keypair", row[0]): row[1] for row in found}
-
-
-async def _sum_held(conn: AsyncConnection) -> dict[ScopeKey, dict[str, Decimal]]:
-    held = t.allocations.c
-    found = await conn.execute(
-        sa.select(_s.access_key, _s.project_id, _s.domain_name, held.slot, sa.func.sum(held.amount))
-        .select_from(t.allocations)
-        .join(t.kernels, t.kernels.c.id == held.kernel_id)
-        .join(t.sessions, _s.id == t.kernels.c.session_id)
-        .where(held.freed_at.is_(None))
-        .group_by(_s.access_key, _s.project_id, _s.domain_name, held.slot)
-    )
-    sums: dict[ScopeKey, dict[str, Decimal]] = {}
-    for access_key, project_id, domain, slot, amount in found:
-        for scope in scopes_of(access_key, project_id, domain):
-            slots = sums.setdefault(scope, {})
-            slots[slot] = slots.get(slot, Decimal(0)) + amount
-    return sums

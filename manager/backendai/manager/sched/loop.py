@@ -51,6 +51,7 @@ class Planner:
         now = self._clock.now()
         view = await self._cancel_hopeless(view, now)
         if not view.asks:
+            await self._lease.keep()
             return
         self._seed += 1
         await failpoint("manager.plan.before_plan")
@@ -66,10 +67,10 @@ class Planner:
         hopeless = {
             ask.session_id: found for ask in view.asks if (found := _hopeless(view, ask, now))
         }
+        asks = {ask.session_id: ask for ask in view.asks}
         for session_id, (reason, detail) in hopeless.items():
-            ask = next(ask for ask in view.asks if ask.session_id == session_id)
             try:
-                await self._store.move(_cancel(ask, reason, detail), now)
+                await self._store.move(_cancel(asks[session_id], reason, detail), now)
             except Stale:
                 self._wake.hint()
         if not hopeless:

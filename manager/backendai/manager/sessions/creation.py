@@ -2,31 +2,38 @@
 
 import hashlib
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 import msgspec
 import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from backendai.common.clock import Clock
 from backendai.common.faults import ClientTokenReused, InvalidParams, SessionAlreadyExists
-from backendai.common.ids import IdSource
+from backendai.common.ids import IdSource, SessionId
 from backendai.common.lifecycle import SessionStatus
+from backendai.common.logs import get_logger
 from backendai.manager.db.engine import Database
 from backendai.manager.db.tables import idempotency
 from backendai.manager.gate.actor import EVERYTHING, Actor
 from backendai.manager.images.model import Image
 from backendai.manager.images.store import get_image
-from backendai.manager.lifecycle.moves import insert_session
-from backendai.manager.policies import store as policies
+from backendai.manager.lifecycle.enqueue import insert_session
+from backendai.manager.lifecycle.model import Claim, NewSession
 
 from . import store
 from .compose import Facts, compose_session
-from .model import Session, SessionRequest
+from .facts import Place, look_up
+from .model import Session, SessionRequest, session_of_new
+
+log = get_logger(__name__)
 
 TOKEN_CHARS_MAX: Final = 128
+# How often a name is looked for again that somebody else takes at the same moment.
+ATTEMPTS_MAX: Final = 3
 
 
 class Owners(Protocol):
@@ -64,66 +71,74 @@ class SessionCreation:
         Raises SessionAlreadyExists, ClientTokenReused, QuotaExceeded, InvalidParams and NotFounds.
         """
         owner = await self._owners.owner_of(actor, request.owner_access_key)
+        mine: list[SessionId] = []
+        for _ in range(ATTEMPTS_MAX):
+            try:
+                found = await self._find(actor, owner, request, token, mine)
+                if isinstance(found, Created):
+                    return found
+                mine.append(found.id)
+                return await self._insert(actor, found, token)
+            except IntegrityError:
+                # The name or the token was taken a moment ago, perhaps by this very session, whose
+                # answer was lost: look again.
+                log.info("session.name_taken", name=request.name)
+        raise SessionAlreadyExists("Others create sessions of this name right now; try again.")
 
-        async def work(connection: AsyncConnection) -> Created:
-            return await self._create(connection, actor, owner, request, token)
-
-        return await self._database.transact(work)
-
-    async def _create(
+    async def _find(
         self,
-        connection: AsyncConnection,
         actor: Actor,
         owner: Actor,
         request: SessionRequest,
         token: ClientToken | None,
-    ) -> Created:
-        if token is not None:
-            await _lock(connection, f"token:{actor.user_id}:{token.text}")
-            made = await _find_made(connection, actor, token)
-            if made is not None:
-                return Created(made, is_new=False)
-        await _lock(connection, f"name:{owner.access_key}:{request.name}")
-        image = await get_image(connection, request.image, request.architecture)
-        existing = await store.find_live(connection, owner.access_key, request.name)
-        if existing is not None:
-            _check_reuse(existing, request, image)
-            if token is not None:
-                # A repetition means this one, even when it has ended by then.
-                await _remember(connection, actor, token, existing.id)
-            return Created(existing, is_new=False)
-        facts = await self._look_up(connection, actor, owner, request, image)
-        new = compose_session(request, facts, self._ids)
-        await insert_session(connection, new, self._clock.now())
-        if token is not None:
-            await _remember(connection, actor, token, new.id)
-        session = await store.get_session(connection, EVERYTHING, str(new.id))
-        return Created(session, is_new=True)
+        mine: Sequence[SessionId],
+    ) -> Created | NewSession:
+        """The session that is meant, or the one to store."""
 
-    async def _look_up(
-        self,
-        connection: AsyncConnection,
-        actor: Actor,
-        owner: Actor,
-        request: SessionRequest,
-        image: Image,
-    ) -> Facts:
-        project = await policies.get_project(connection, owner, request.domain, request.project)
-        allowed = await policies.list_resource_groups(connection, owner, project)
-        group = policies.choose_resource_group(allowed, request.resource_group)
-        return Facts(
-            owner=owner,
-            asker=actor,
-            image=image,
-            project_id=project.id,
-            resource_group=group,
-            limits=await policies.load_limits(connection, owner, project),
-            slot_names=frozenset(await policies.list_slot_names(connection)),
-            capacities=tuple(await policies.load_capacities(connection, group)),
-            depends_on=await store.resolve_dependencies(
+        async def work(connection: AsyncConnection) -> Created | NewSession:
+            word = token.text if token is not None else ""
+            found = await look_up(connection, actor, owner, request, word)
+            if token is not None and found.claimed is not None:
+                return await _claimed(connection, token, *found.claimed, mine)
+            image = await get_image(connection, request.image, request.architecture)
+            if found.namesake is not None:
+                existing = await _get(connection, found.namesake)
+                if existing.id in mine:
+                    return Created(existing, is_new=True)
+                _check_reuse(existing, request, image)
+                if token is not None:
+                    # A repetition means this one, even when it has ended by then.
+                    await _remember(connection, actor, token, existing.id)
+                return Created(existing, is_new=False)
+            depends_on = await store.resolve_dependencies(
                 connection, owner.access_key, request.dependencies
-            ),
-        )
+            )
+            facts = _facts_of(found.place(), owner, actor, image, depends_on)
+            return compose_session(request, facts, self._ids)
+
+        return await self._database.read(work)
+
+    async def _insert(self, actor: Actor, new: NewSession, token: ClientToken | None) -> Created:
+        claim = None if token is None else Claim(actor.user_id, token.text, token.request_hash)
+        now = self._clock.now()
+        await self._database.read(lambda connection: insert_session(connection, new, now, claim))
+        return Created(session_of_new(new, now), is_new=True)
+
+
+def _facts_of(
+    place: Place, owner: Actor, asker: Actor, image: Image, depends_on: tuple[SessionId, ...]
+) -> Facts:
+    return Facts(
+        owner=owner,
+        asker=asker,
+        image=image,
+        project_id=place.project_id,
+        resource_group=place.resource_group,
+        limits=place.limits,
+        slot_names=place.slot_names,
+        capacities=place.capacities,
+        depends_on=depends_on,
+    )
 
 
 def read_token(text: str | None, body: Mapping[str, Any]) -> ClientToken | None:
@@ -148,32 +163,26 @@ def _check_reuse(existing: Session, request: SessionRequest, image: Image) -> No
         raise SessionAlreadyExists("It is being terminated; try again when it has ended.", facts)
 
 
-async def _lock(connection: AsyncConnection, what: str) -> None:
-    """Let only one transaction at a time work on `what`, until it ends."""
-    key = int.from_bytes(hashlib.sha256(what.encode("utf-8")).digest()[:8], "big", signed=True)
-    await connection.execute(sa.select(sa.func.pg_advisory_xact_lock(key)))
-
-
-async def _find_made(
-    connection: AsyncConnection, actor: Actor, token: ClientToken
-) -> Session | None:
-    row = (
-        await connection.execute(
-            sa.select(idempotency.c.request_hash, idempotency.c.session_id).where(
-                idempotency.c.user_id == actor.user_id, idempotency.c.token == token.text
-            )
-        )
-    ).first()
-    if row is None:
-        return None
-    if row.request_hash != token.request_hash:
+async def _claimed(
+    connection: AsyncConnection,
+    token: ClientToken,
+    request_hash: str,
+    session_id: uuid.UUID,
+    mine: Sequence[SessionId],
+) -> Created:
+    if request_hash != token.request_hash:
         raise ClientTokenReused("Use a new token for another request.")
-    return await store.get_session(connection, EVERYTHING, str(row.session_id), ended_too=True)
+    return Created(await _get(connection, session_id), is_new=session_id in mine)
+
+
+async def _get(connection: AsyncConnection, session_id: uuid.UUID) -> Session:
+    return await store.get_session(connection, EVERYTHING, str(session_id), ended_too=True)
 
 
 async def _remember(
     connection: AsyncConnection, actor: Actor, token: ClientToken, session_id: uuid.UUID
 ) -> None:
+    """Raises IntegrityError where another request has just taken the token."""
     await connection.execute(
         sa.insert(idempotency).values(
             user_id=actor.user_id,

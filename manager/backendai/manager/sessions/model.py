@@ -8,6 +8,7 @@ from typing import Any
 
 from backendai.common.enums import ClusterMode, SessionResult, SessionType
 from backendai.common.lifecycle import SESSION_FINAL, KernelStatus, SessionStatus
+from backendai.manager.lifecycle.model import NewKernel, NewSession
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,3 +116,66 @@ class Session:
     @property
     def is_live(self) -> bool:
         return self.status not in SESSION_FINAL
+
+
+def session_of_new(new: NewSession, now: datetime) -> Session:
+    """A session as it has just been stored. PURE."""
+    return Session(
+        id=new.id,
+        revision=0,
+        name=new.name,
+        type=new.type,
+        tag=new.tag,
+        priority=new.priority,
+        domain_name=new.domain_name,
+        project_id=new.project_id,
+        user_id=new.user_id,
+        access_key=new.access_key,
+        resource_group=new.resource_group,
+        cluster_mode=ClusterMode(new.cluster_mode),
+        cluster_size=len(new.kernels),
+        status=SessionStatus.PENDING,
+        status_info="",
+        status_changed_at=now,
+        waiting={},
+        result=SessionResult.UNDEFINED,
+        exit_code=None,
+        startup_command=new.startup_command,
+        environ=new.environ,
+        resource_opts=new.resource_opts,
+        requested_slots=new.requested_slots,
+        starts_at=new.starts_at,
+        started_at=None,
+        ended_at=None,
+        query_count=0,
+        created_at=now,
+        kernels=tuple(_kernel_of_new(new.id, kernel, now) for kernel in new.kernels),
+    )
+
+
+def _kernel_of_new(session_id: uuid.UUID, new: NewKernel, now: datetime) -> Kernel:
+    return Kernel(
+        id=new.id,
+        session_id=session_id,
+        cluster_role=new.cluster_role,
+        cluster_index=new.cluster_index,
+        cluster_hostname=new.cluster_hostname,
+        image=new.image,
+        image_id=new.image_id,
+        architecture=new.architecture,
+        requested_slots=new.requested_slots,
+        shared_memory_bytes=new.shared_memory_bytes,
+        status=KernelStatus.PENDING,
+        status_info="",
+        status_data={},
+        status_changed_at=now,
+        generation=0,
+        agent_id=None,
+        container_id=None,
+        service_ports=[],
+        last_use={},
+        exit_code=None,
+        created_at=now,
+        started_at=None,
+        ended_at=None,
+    )

@@ -14,7 +14,7 @@ from backendai.common.faults import Conflict, Forbidden, QuotaExceeded, SessionA
 from backendai.common.lifecycle import SESSION_FINAL, SessionStatus
 from backendai.manager.db.engine import Database
 from backendai.manager.gate.actor import EVERYTHING, Actor, Scope, own_scope, widest_scope
-from backendai.manager.lifecycle.moves import load_session, move_kernels
+from backendai.manager.lifecycle.moves import write_moves
 from backendai.manager.lifecycle.orders import end_moves, restart_moves
 
 from . import store
@@ -74,8 +74,9 @@ class Sessions:
         return own_scope(owner)
 
     async def get(self, scope: Scope, reference: str, *, ended_too: bool = False) -> Session:
-        async with self._database.begin() as connection:
-            return await store.get_session(connection, scope, reference, ended_too=ended_too)
+        return await self._database.read(
+            lambda connection: store.get_session(connection, scope, reference, ended_too=ended_too)
+        )
 
     async def wait_started(self, session_id: uuid.UUID, seconds: float) -> SessionStatus | None:
         """The status once the session runs or never will; None when `seconds` are over."""
@@ -90,13 +91,10 @@ class Sessions:
         """
 
         async def work(connection: AsyncConnection) -> list[Session]:
-            session = await store.get_session(connection, scope, reference)
-            dependents = await store.list_dependents(connection, session.id) if recursive else []
-            # In the order in which every transaction locks sessions.
-            for each in sorted({session.id, *dependents}):
-                await load_session(connection, each, lock=True)
-            ended = [await self._end(connection, session.id, forced)]
-            return ended + [await self._end(connection, one, forced=True) for one in dependents]
+            if recursive:
+                return await self._end_tree(connection, scope, reference, forced)
+            locked = await store.lock_session(connection, scope, reference)
+            return [await self._end(connection, locked, forced)]
 
         return await self.await_ends(await self._database.transact(work))
 
@@ -114,13 +112,14 @@ class Sessions:
         """Give every running kernel of the session a fresh container. Raises Conflict."""
 
         async def work(connection: AsyncConnection) -> Session:
-            session = await store.get_session(connection, scope, reference)
-            _, kernels = await load_session(connection, session.id, lock=True)
-            moves = restart_moves(kernels)
+            locked = await store.lock_session(connection, scope, reference)
+            moves = restart_moves(locked.kernels)
             if not moves:
-                raise Conflict(f"The session is {session.status}; only a running one restarts.")
-            await move_kernels(connection, moves, self._clock.now())
-            return session
+                status = locked.session.status
+                raise Conflict(f"The session is {status}; only a running one restarts.")
+            rows = [(locked.row, locked.kernels)]
+            await write_moves(connection, rows, moves, self._clock.now())
+            return locked.session
 
         session = await self._database.transact(work)
         await self._watch.wait(session.id, SETTLED.__contains__, END_WAIT_SECONDS)
@@ -162,17 +161,30 @@ class Sessions:
             }
             return await _tree(connection, root)
 
+    async def _end_tree(
+        self, connection: AsyncConnection, scope: Scope, reference: str, forced: bool
+    ) -> list[Session]:
+        session = await store.get_session(connection, scope, reference)
+        dependents = await store.list_dependents(connection, session.id)
+        # In the order in which every transaction locks sessions.
+        locked = {
+            each: await store.lock_session(connection, EVERYTHING, str(each), ended_too=True)
+            for each in sorted({session.id, *dependents})
+        }
+        ended = [await self._end(connection, locked[session.id], forced)]
+        return ended + [await self._end(connection, locked[one], True) for one in dependents]
+
     async def _end(
-        self, connection: AsyncConnection, session_id: uuid.UUID, forced: bool
+        self, connection: AsyncConnection, locked: store.Locked, forced: bool
     ) -> Session:
-        _, rows = await load_session(connection, session_id, lock=True)
-        session = await store.get_session(connection, EVERYTHING, str(session_id), ended_too=True)
+        session = locked.session
         if not forced and session.status not in _ENDED_WHEN_ASKED | SESSION_FINAL:
             raise Forbidden(f"The session is {session.status}; only a forced end is possible now.")
         reason = Reason.FORCE_TERMINATED if forced else Reason.USER_REQUESTED
-        moves = end_moves(rows, reason)
+        moves = end_moves(locked.kernels, reason)
         if moves:
-            await move_kernels(connection, moves, self._clock.now())
+            rows = [(locked.row, locked.kernels)]
+            await write_moves(connection, rows, moves, self._clock.now())
         return session
 
 

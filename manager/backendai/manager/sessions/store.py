@@ -3,9 +3,11 @@
 import contextlib
 import uuid
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 import sqlalchemy as sa
+from sqlalchemy import Row
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from backendai.common.enums import ClusterMode, ClusterRole, SessionResult, SessionType
@@ -14,6 +16,16 @@ from backendai.common.ids import SessionId
 from backendai.common.lifecycle import SESSION_FINAL, KernelStatus, SessionStatus
 from backendai.manager.db import tables as t
 from backendai.manager.gate.actor import Scope
+from backendai.manager.lifecycle.model import KernelRow, SessionRow
+from backendai.manager.lifecycle.moves import (
+    KERNEL_COLUMNS,
+    LOCKED_TOGETHER,
+    SESSION_COLUMNS,
+    join_kernels,
+    kernel_row,
+    of_kernel,
+    session_row,
+)
 
 from .model import Kernel, Session
 
@@ -75,6 +87,26 @@ _KERNEL_FIELDS: Final = (
 )
 _SESSIONS: Final = [t.sessions.c[name] for name in _SESSION_FIELDS]
 _KERNELS: Final = [t.kernels.c[name] for name in _KERNEL_FIELDS]
+_MAIN_FIRST: Final = (t.kernels.c.cluster_role != ClusterRole.MAIN.value, t.kernels.c.cluster_index)
+_WITH_KERNELS: Final = join_kernels(_SESSIONS, _KERNELS).order_by(*_MAIN_FIRST)
+# With what a move needs to know besides.
+_TO_MOVE: Final = join_kernels(
+    {column.name: column for column in (*_SESSIONS, *SESSION_COLUMNS)}.values(),
+    {column.name: column for column in (*_KERNELS, *KERNEL_COLUMNS)}.values(),
+).order_by(*_MAIN_FIRST)
+_MAIN: Final = join_kernels(
+    [t.sessions.c.id, t.sessions.c.status],
+    [t.kernels.c[name] for name in ("id", "status", "generation", "agent_id")],
+).where(t.kernels.c.cluster_role == ClusterRole.MAIN.value)
+
+
+@dataclass(frozen=True, slots=True)
+class Locked:
+    """A session that this transaction has locked, also as its moves need it."""
+
+    session: Session
+    row: SessionRow
+    kernels: list[KernelRow]
 
 
 async def get_session(
@@ -85,15 +117,27 @@ async def get_session(
     An id wins over a name; a live session over ended ones, of those the newest. Raises
     SessionNotFound, the same for sessions of others.
     """
-    row = (
-        (await connection.execute(_select_by_reference(scope, reference, ended_too)))
-        .mappings()
-        .first()
-    )
-    if row is None:
+    meant = t.sessions.c.id == select_meant(scope, reference, ended_too=ended_too)
+    rows = (await connection.execute(_WITH_KERNELS.where(meant))).mappings().all()
+    if not rows:
         raise SessionNotFound
-    kernels = await load_kernels(connection, [row["id"]])
-    return session_of(row, kernels.get(row["id"], []))
+    return _joined(rows)
+
+
+async def lock_session(
+    connection: AsyncConnection, scope: Scope, reference: str, *, ended_too: bool = False
+) -> Locked:
+    """As `get_session`, locked with its kernels until the transaction ends.
+
+    It may be final in any case: it ended while the lock was waited for.
+    """
+    meant = t.sessions.c.id == select_meant(scope, reference, ended_too=ended_too)
+    statement = _TO_MOVE.where(meant).with_for_update(of=LOCKED_TOGETHER)
+    rows = (await connection.execute(statement)).mappings().all()
+    if not rows:
+        raise SessionNotFound
+    kernels = [kernel_row(of_kernel(row)) for row in rows]
+    return Locked(_joined(rows), session_row(rows[0]), kernels)
 
 
 async def find_live(connection: AsyncConnection, access_key: str, name: str) -> Session | None:
@@ -103,14 +147,20 @@ async def find_live(connection: AsyncConnection, access_key: str, name: str) -> 
         return None
 
 
+async def find_main(connection: AsyncConnection, scope: Scope, reference: str) -> Row[Any] | None:
+    """Of the live session that `reference` means: id and status, and of its main kernel
+    `kernel_id`, `kernel_status`, `kernel_generation` and `kernel_agent_id`."""
+    meant = t.sessions.c.id == select_meant(scope, reference)
+    found: Row[Any] | None = (await connection.execute(_MAIN.where(meant))).first()
+    return found
+
+
 async def load_kernels(
     connection: AsyncConnection, session_ids: Sequence[uuid.UUID]
 ) -> dict[uuid.UUID, list[Kernel]]:
     """The kernels of each session, main kernel first, in one query."""
     found = await connection.execute(
-        sa.select(*_KERNELS)
-        .where(t.kernels.c.session_id.in_(session_ids))
-        .order_by(t.kernels.c.cluster_role != ClusterRole.MAIN.value, t.kernels.c.cluster_index)
+        sa.select(*_KERNELS).where(t.kernels.c.session_id.in_(session_ids)).order_by(*_MAIN_FIRST)
     )
     grouped: dict[uuid.UUID, list[Kernel]] = {}
     for row in found.mappings():
@@ -211,9 +261,11 @@ async def rename(connection: AsyncConnection, session_id: uuid.UUID, name: str) 
     )
 
 
-def scope_conditions(scope: Scope) -> list[sa.ColumnElement[bool]]:
+def scope_conditions(
+    scope: Scope, sessions: sa.FromClause = t.sessions
+) -> list[sa.ColumnElement[bool]]:
     """The WHERE that keeps tenants apart."""
-    sessions, conditions = t.sessions, []
+    conditions: list[sa.ColumnElement[bool]] = []
     if scope.user_id is not None:
         conditions.append(sessions.c.user_id == scope.user_id)
     if scope.access_key is not None:
@@ -223,15 +275,18 @@ def scope_conditions(scope: Scope) -> list[sa.ColumnElement[bool]]:
     return conditions
 
 
-def _select_by_reference(scope: Scope, reference: str, ended_too: bool) -> sa.Select[Any]:
-    sessions = t.sessions
+def select_meant(
+    scope: Scope, reference: str, *, ended_too: bool = False
+) -> sa.ScalarSelect[uuid.UUID]:
+    """The id of the session that `reference` means within `scope`, as `get_session` tells."""
+    sessions = t.sessions.alias("meant")
     meant = [sessions.c.name == reference]
     by_id: sa.ColumnElement[bool] = sa.false()
     with contextlib.suppress(ValueError):
         by_id = sessions.c.id == uuid.UUID(reference)
         meant.append(by_id)
     live = sessions.c.status.not_in(FINAL_WORDS)
-    conditions = [sa.or_(*meant), *scope_conditions(scope)]
+    conditions = [sa.or_(*meant), *scope_conditions(scope, sessions)]
     if not ended_too:
         conditions.append(live)
     order = [
@@ -239,7 +294,12 @@ def _select_by_reference(scope: Scope, reference: str, ended_too: bool) -> sa.Se
         sa.case((live, 0), else_=1),
         sessions.c.created_at.desc(),
     ]
-    return sa.select(*_SESSIONS).where(*conditions).order_by(*order).limit(1)
+    return sa.select(sessions.c.id).where(*conditions).order_by(*order).limit(1).scalar_subquery()
+
+
+def _joined(rows: Sequence[Mapping[Any, Any]]) -> Session:
+    """From the rows of one session, one for each kernel, the main one first."""
+    return session_of(rows[0], [kernel_of(of_kernel(row)) for row in rows])
 
 
 def session_of(row: Mapping[Any, Any], kernels: Sequence[Kernel]) -> Session:

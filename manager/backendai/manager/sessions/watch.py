@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import Final
 
 import sqlalchemy as sa
@@ -9,10 +10,10 @@ import sqlalchemy as sa
 from backendai.common.clock import Clock
 from backendai.common.faults import SessionNotFound
 from backendai.common.lifecycle import SessionStatus
-from backendai.common.loops import sleep_or_hint
+from backendai.common.loops import Wake, sleep_or_hint
 from backendai.manager.db.engine import Database
 from backendai.manager.db.tables import sessions
-from backendai.manager.lifecycle.changes import session_hint
+from backendai.manager.lifecycle.changes import status_hint
 from backendai.manager.lifecycle.hints import HintBoard
 
 PERIOD_SECONDS: Final = 2.0
@@ -34,7 +35,11 @@ class SessionWatch:
     ) -> SessionStatus | None:
         """The status that `is_done` accepts, or None when the time is over."""
         ends_at = self._clock.monotonic() + timeout_seconds
-        with self._board.watch(session_hint(session_id)) as wake:
+        wake = Wake()
+        with ExitStack() as watches:
+            # Only news of what is waited for wakes: the steps before it would each cost a query.
+            for status in filter(is_done, SessionStatus):
+                watches.enter_context(self._board.watch(status_hint(session_id, status), wake))
             while True:
                 status = await self._status_of(session_id)
                 if is_done(status):

@@ -36,17 +36,6 @@ HTTP_FLUSH_SECONDS: Final = 2.0
 EXECUTE_SLACK_SECONDS: Final = 10.0
 RUN_ID_BYTES: Final = 8
 
-_LOCATE: Final = sa.text(
-    "select s.id as session_id, s.name as session_name, s.status as session_status,"
-    " k.id as kernel_id, k.status, k.generation, k.agent_id"
-    " from sessions s join kernels k on k.session_id = s.id and k.cluster_role = 'main'"
-    " where (s.id = :id or s.name = :name) and s.status not in ('TERMINATED', 'CANCELLED')"
-    " and (cast(:user_id as uuid) is null or s.user_id = :user_id)"
-    " and (cast(:access_key as text) is null or s.access_key = :access_key)"
-    " and (cast(:domain as text) is null or s.domain_name = :domain)"
-    " order by s.id = :id desc nulls last, s.created_at desc limit 1"
-)
-
 
 class Agents(Protocol):
     """The way to the agents. Raises AgentTimeout or Unavailable when one is away."""
@@ -80,28 +69,18 @@ class SessionWork:
 
     async def locate(self, scope: Scope, reference: str) -> Place:
         """Raises SessionNotFound, and Conflict while its main kernel does not run."""
-        try:
-            session_id = uuid.UUID(reference)
-        except ValueError:
-            session_id = None
-        values = {
-            "id": session_id,
-            "name": reference,
-            "user_id": scope.user_id,
-            "access_key": scope.access_key,
-            "domain": scope.domain,
-        }
-        async with self._database.begin() as connection:
-            row = (await connection.execute(_LOCATE, values)).first()
+        row = await self._database.read(
+            lambda connection: store.find_main(connection, scope, reference)
+        )
         if row is None:
             raise SessionNotFound
-        if row.status != KernelStatus.RUNNING or row.agent_id is None:
+        if row.kernel_status != KernelStatus.RUNNING or row.kernel_agent_id is None:
             raise Conflict(
-                f"The session is {row.session_status}; it must be RUNNING for this.",
-                {"status": row.session_status},
+                f"The session is {row.status}; it must be RUNNING for this.",
+                {"status": row.status},
             )
-        ref = contract.KernelRef(kernel_id=str(row.kernel_id), generation=row.generation)
-        return Place(row.session_id, AgentId(row.agent_id), ref)
+        ref = contract.KernelRef(kernel_id=str(row.kernel_id), generation=row.kernel_generation)
+        return Place(row.id, AgentId(row.kernel_agent_id), ref)
 
     async def execute(
         self,
@@ -137,8 +116,9 @@ class SessionWork:
 
     async def logs(self, scope: Scope, reference: str, kernel_id: str | None = None) -> bytes:
         """What the kernel has printed, also after its end; empty before it was ever placed."""
-        async with self._database.begin() as connection:
-            session = await store.get_session(connection, scope, reference, ended_too=True)
+        session = await self._database.read(
+            lambda connection: store.get_session(connection, scope, reference, ended_too=True)
+        )
         kernel = _kernel_of(session.kernels, kernel_id)
         if kernel.agent_id is None:
             return b""

@@ -18,8 +18,9 @@ from backendai.common.faults import KernelNotFound, Stale
 from backendai.common.ids import AgentId, Generation, KernelId, Revision, SystemIds
 from backendai.common.lifecycle import KernelEvent, KernelStatus
 from backendai.manager.agents.model import Contact
+from backendai.manager.lifecycle.enqueue import insert_session
 from backendai.manager.lifecycle.model import KernelRow, Move, NewSession
-from backendai.manager.lifecycle.moves import insert_session, load_session
+from backendai.manager.lifecycle.moves import load_session
 from backendai.manager.lifecycle.postgres import PostgresStore
 from backendai.manager.lifecycle.store import CoreStore
 from backendai.manager.sched.placement import Placement
