@@ -64,9 +64,11 @@ class Checker:
             _hold("I12", moved.before.status not in FINAL, f"{moved.before.id} left a final status")
 
     def _check_proofs(self, change: Changes) -> None:
-        """What the database writes off must not run anywhere."""
+        """What the database writes off must not run anywhere, but where an operator says so."""
         for moved in change.moved:
             if moved.before.status not in HOLDING or moved.after.status in HOLDING:
+                continue
+            if moved.event is KernelEvent.FENCED:
                 continue
             for agent_id, one in self.containers():
                 is_it = one.kernel_id == str(moved.before.id)
@@ -121,7 +123,7 @@ class Checker:
         is_revenant = self.files_lost and row.status in FINAL
         if row.generation > generation or is_revenant:
             return
-        wanted = {KernelEvent.TERMINATE.value}
+        wanted = {KernelEvent.TERMINATE.value, KernelEvent.FENCED.value}
         asked = any(
             line.kernel_id == row.id and line.generation == generation and line.event in wanted
             for line in self._disk.history

@@ -23,6 +23,7 @@ class Kind(enum.StrEnum):
     STORE_AWAY = "store-away"
     STORE_SHAKY = "store-shaky"
     LOSE_HINTS = "lose-hints"
+    FENCE = "fence"
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,21 +6,22 @@ Everything random comes from the seed, so a run repeats exactly; its trace is ha
 import asyncio
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import Any, Final
 
 from backendai.agent.machine import Phase
 from backendai.common.clock import LoopClock
-from backendai.common.enums import ClusterRole, SessionType
+from backendai.common.enums import AgentStatus, ClusterRole, SessionType
 from backendai.common.faults import Conflict, Fault
 from backendai.common.ids import AgentId, IdSource, KernelId, SeededIds, SessionId
 from backendai.common.lifecycle import SESSION_FINAL
 from backendai.manager.agents.model import Contact, Patience
+from backendai.manager.lifecycle.changes import HINT_PLAN
 from backendai.manager.lifecycle.core import Core, CoreSettings, Periods, Ports
 from backendai.manager.lifecycle.hints import HintBoard
 from backendai.manager.lifecycle.model import Changes, NewKernel, NewSession
-from backendai.manager.lifecycle.orders import end_moves, restart_moves
+from backendai.manager.lifecycle.orders import end_moves, fence_moves, restart_moves
 from backendai.manager.sched.view import Quota
 
 from .agent import Behaviour, FakeAgent, FakeContainer
@@ -370,6 +371,8 @@ class World:
                 return lambda: (first(), second())
             case Kind.LOSE_HINTS:
                 return _switch(self.disk, "drop_hint", lambda: True)
+            case Kind.FENCE:
+                return self._fence(agent)
         raise AssertionError(incident.kind)
 
     def _cut(self, incident: Incident, manager: _Manager, agent: FakeAgent) -> Any:
@@ -391,6 +394,30 @@ class World:
                 one.difference_update(pairs)
 
         return undo
+
+    def _fence(self, agent: FakeAgent) -> Any:
+        """An operator writes off a node whose daemon is dead and whose containers, in spite of the
+        promise, still run; later the node comes back and is resumed."""
+        agent.crash()
+        agent_id = AgentId(agent.agent_id)
+        self._set_status(agent_id, AgentStatus.TERMINATED)
+        moves = fence_moves(list(self.disk.kernels.values()), agent_id)
+        self.disk.move(moves, self.clock.now())
+        self.note("fenced", agent_id, len(moves))
+
+        def undo() -> None:
+            if not agent.is_up:
+                agent.boot()
+            self._set_status(agent_id, AgentStatus.SUSPECT)
+
+        return undo
+
+    def _set_status(self, agent_id: AgentId, status: AgentStatus) -> None:
+        record = self.disk.agents.get(agent_id)
+        if record is not None:
+            record.row = replace(record.row, status=status, flaps=0)
+            record.status_at = self.clock.monotonic()
+            self.disk.notify(HINT_PLAN)
 
     async def _flap(
         self, incident: Incident, cuts: list[set[Any]], pairs: set[tuple[str, str]]
