@@ -66,7 +66,7 @@ def result_of(result: ExecuteResult) -> dict[str, Any]:
     return {
         "status": result.status,
         "exitCode": result.exit_code,
-        "console": [list(item) for item in result.console],
+        "console": result.console,
         "options": options,
         "files": None,
     }

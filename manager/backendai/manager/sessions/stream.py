@@ -166,7 +166,7 @@ async def _send(socket: web.WebSocketResponse, message: dict[str, Any]) -> bool:
     if socket.closed:
         return False
     try:
-        await socket.send_str(msgspec.json.encode(message).decode("utf-8"))
+        await socket.send_frame(msgspec.json.encode(message), WSMsgType.TEXT)
     except ConnectionError:
         return False
     return True

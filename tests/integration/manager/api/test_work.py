@@ -240,6 +240,35 @@ async def test_a_run_is_streamed_with_its_input(
     assert agent.asked_of("interrupt") == []
 
 
+async def test_a_client_that_does_not_read_holds_its_run_up(
+    alice: Caller, agent: ScriptedAgent, create: Create, name: str
+) -> None:
+    """Nothing is fetched for it beyond what the connection itself holds."""
+    await create(alice, name)
+    part, parts_max = "x" * 1024 * 1024, 100
+
+    async def print_much(request: Execute) -> ExecuteResult:
+        asked = len(agent.asked_of("execute"))
+        status = "continued" if asked < parts_max else "finished"
+        return ExecuteResult(run_id="r", status=status, console=[("stdout", part)])
+
+    agent.execute = print_much
+    counts = [0]
+
+    async def is_held_up() -> bool:
+        counts.append(len(agent.asked_of("execute")))
+        return counts[-1] > 0 and len(counts) > 25 and len(set(counts[-25:])) == 1
+
+    async with alice.socket(f"/stream/session/{name}/execute") as socket:
+        await socket.send_json({"mode": "query", "code": "print(...)"})
+        await until(is_held_up)
+        assert counts[-1] < parts_max / 2
+        printed = 0
+        async for message in socket:
+            printed += len(message.json()["console"][0][1])
+        assert printed == parts_max * len(part)
+
+
 async def test_a_client_that_goes_away_interrupts_its_run(
     alice: Caller, agent: ScriptedAgent, create: Create, name: str
 ) -> None:
