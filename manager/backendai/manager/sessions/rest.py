@@ -173,7 +173,7 @@ class _Handlers:
             seconds = CLIENT_CHECK_SECONDS
             if ends_at is not None:
                 seconds = min(seconds, max(0.0, ends_at - loop.time()))
-            status = await self._sessions.wait_started(session.id, seconds)
+            status = await self._sessions.wait_started(session, seconds)
             if status is not None:
                 return _word_of(status, wanted)
             if ends_at is not None and loop.time() >= ends_at:

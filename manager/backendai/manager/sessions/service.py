@@ -45,13 +45,16 @@ class Watch(Protocol):
         is_done: Callable[[SessionStatus], bool],
         timeout_seconds: float,
     ) -> SessionStatus | None:
-        """The status that `is_done` accepts, or None when the time is over."""
+        """The status that `is_done` accepts, or None when the time is over.
+
+        For a session that was seen a moment ago in a status that is not accepted.
+        """
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """A session whose end was ordered, as it was when it was ordered."""
+    """A session whose end was ordered, as it was then, and how far it has come since."""
 
     session: Session
     status: SessionStatus
@@ -78,9 +81,11 @@ class Sessions:
             lambda connection: store.get_session(connection, scope, reference, ended_too=ended_too)
         )
 
-    async def wait_started(self, session_id: uuid.UUID, seconds: float) -> SessionStatus | None:
+    async def wait_started(self, session: Session, seconds: float) -> SessionStatus | None:
         """The status once the session runs or never will; None when `seconds` are over."""
-        return await self._watch.wait(session_id, SETTLED.__contains__, seconds)
+        if session.status in SETTLED:
+            return session.status
+        return await self._watch.wait(session.id, SETTLED.__contains__, seconds)
 
     async def end(
         self, scope: Scope, reference: str, *, forced: bool = False, recursive: bool = False
@@ -90,7 +95,7 @@ class Sessions:
         Waits some seconds for it. Raises SessionNotFound, and Forbidden where only `forced` may.
         """
 
-        async def work(connection: AsyncConnection) -> list[Session]:
+        async def work(connection: AsyncConnection) -> list[Ended]:
             if recursive:
                 return await self._end_tree(connection, scope, reference, forced)
             locked = await store.lock_session(connection, scope, reference)
@@ -98,14 +103,16 @@ class Sessions:
 
         return await self.await_ends(await self._database.transact(work))
 
-    async def await_ends(self, sessions: Sequence[Session]) -> list[Ended]:
+    async def await_ends(self, ordered: Sequence[Ended]) -> list[Ended]:
         """Wait some seconds in all, however many they are."""
         ends_at = self._clock.monotonic() + END_WAIT_SECONDS
         ended = []
-        for session in sessions:
-            left = max(0.0, ends_at - self._clock.monotonic())
-            status = await self._watch.wait(session.id, SESSION_FINAL.__contains__, left)
-            ended.append(Ended(session, status or SessionStatus.TERMINATING))
+        for one in ordered:
+            status: SessionStatus | None = one.status
+            if status not in SESSION_FINAL:
+                left = max(0.0, ends_at - self._clock.monotonic())
+                status = await self._watch.wait(one.session.id, SESSION_FINAL.__contains__, left)
+            ended.append(Ended(one.session, status or SessionStatus.TERMINATING))
         return ended
 
     async def restart(self, scope: Scope, reference: str) -> None:
@@ -163,7 +170,7 @@ class Sessions:
 
     async def _end_tree(
         self, connection: AsyncConnection, scope: Scope, reference: str, forced: bool
-    ) -> list[Session]:
+    ) -> list[Ended]:
         session = await store.get_session(connection, scope, reference)
         dependents = await store.list_dependents(connection, session.id)
         # In the order in which every transaction locks sessions.
@@ -174,18 +181,17 @@ class Sessions:
         ended = [await self._end(connection, locked[session.id], forced)]
         return ended + [await self._end(connection, locked[one], True) for one in dependents]
 
-    async def _end(
-        self, connection: AsyncConnection, locked: store.Locked, forced: bool
-    ) -> Session:
+    async def _end(self, connection: AsyncConnection, locked: store.Locked, forced: bool) -> Ended:
         session = locked.session
         if not forced and session.status not in _ENDED_WHEN_ASKED | SESSION_FINAL:
             raise Forbidden(f"The session is {session.status}; only a forced end is possible now.")
         reason = Reason.FORCE_TERMINATED if forced else Reason.USER_REQUESTED
         moves = end_moves(locked.kernels, reason)
-        if moves:
-            rows = [(locked.row, locked.kernels)]
-            await write_moves(connection, rows, moves, self._clock.now())
-        return session
+        if not moves:
+            return Ended(session, session.status)
+        rows = [(locked.row, locked.kernels)]
+        moved = await write_moves(connection, rows, moves, self._clock.now())
+        return Ended(session, moved[-1].session_status)
 
 
 async def _tree(connection: AsyncConnection, root: Mapping[Any, Any]) -> dict[str, Any]:

@@ -17,6 +17,9 @@ from backendai.manager.lifecycle.changes import status_hint
 from backendai.manager.lifecycle.hints import HintBoard
 
 PERIOD_SECONDS: Final = 2.0
+# The first look comes a little later: what changes in between is told by a hint, except where that
+# came before there was anybody to hear it.
+FIRST_LOOK_SECONDS: Final = 0.1
 
 
 class SessionWatch:
@@ -33,21 +36,26 @@ class SessionWatch:
         is_done: Callable[[SessionStatus], bool],
         timeout_seconds: float,
     ) -> SessionStatus | None:
-        """The status that `is_done` accepts, or None when the time is over."""
+        """The status that `is_done` accepts, or None when the time is over.
+
+        For a session that was seen a moment ago in a status that is not accepted.
+        """
         ends_at = self._clock.monotonic() + timeout_seconds
         wake = Wake()
         with ExitStack() as watches:
             # Only news of what is waited for wakes: the steps before it would each cost a query.
             for status in filter(is_done, SessionStatus):
                 watches.enter_context(self._board.watch(status_hint(session_id, status), wake))
+            pause = FIRST_LOOK_SECONDS
             while True:
+                left = ends_at - self._clock.monotonic()
+                await sleep_or_hint(self._clock, max(0.0, min(left, pause)), wake)
                 status = await self._status_of(session_id)
                 if is_done(status):
                     return status
-                left = ends_at - self._clock.monotonic()
-                if left <= 0:
+                if self._clock.monotonic() >= ends_at:
                     return None
-                await sleep_or_hint(self._clock, min(left, PERIOD_SECONDS), wake)
+                pause = PERIOD_SECONDS
 
     async def _status_of(self, session_id: uuid.UUID) -> SessionStatus:
         statement = sa.select(sessions.c.status).where(sessions.c.id == session_id)

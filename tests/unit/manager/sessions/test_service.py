@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from backendai.common.clock import FakeClock
 from backendai.common.lifecycle import SessionStatus
-from backendai.manager.sessions.service import END_WAIT_SECONDS, Sessions
+from backendai.manager.sessions.service import END_WAIT_SECONDS, Ended, Sessions
 
 
 class Stuck:
@@ -29,7 +29,10 @@ async def test_many_sessions_are_waited_for_together() -> None:
     clock = FakeClock()
     watch = Stuck(clock)
     sessions = Sessions(cast(Any, None), cast(Any, None), watch, clock)
-    stuck = [cast(Any, SimpleNamespace(id=uuid.UUID(int=index))) for index in range(5)]
+    stuck = [
+        Ended(cast(Any, SimpleNamespace(id=uuid.UUID(int=index))), SessionStatus.TERMINATING)
+        for index in range(5)
+    ]
     ended = await sessions.await_ends(stuck)
     assert sum(watch.waited) == END_WAIT_SECONDS
     assert {one.status for one in ended} == {SessionStatus.TERMINATING}
