@@ -264,7 +264,8 @@ async def test_exec_in_an_unknown_session(server: ScriptedServer, command: Comma
     server.on("GET", "/stream/session/gone/execute", SessionNotFound())
     server.on("GET", "/session/gone", SessionNotFound())
     done = await command("session", "exec", "gone", "-c", "1")
-    assert (done.code, done.err) == (6, "error: No such session.\n")
+    assert done.code == 6
+    assert done.err.startswith("error: No such session.\n  See which there are: backendai ps")
 
 
 async def test_a_second_interruption_leaves_the_code_alone(server: ScriptedServer) -> None:

@@ -3,7 +3,7 @@
 import contextlib
 import difflib
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -24,14 +24,15 @@ _COLUMNS: Final = [
 async def get_image(connection: AsyncConnection, reference: str, architecture: str) -> Image:
     """The active image that `reference` names: canonical name, alias or id.
 
-    A name without a tag means `latest`. Raises ImageNotFound with the nearest known names.
+    A name without a tag means `latest`. Raises ImageNotFound with the nearest known names, or, when
+    none is near, with some of those that there are.
     """
     row = (await connection.execute(_select(reference, architecture))).mappings().first()
     if row is None:
-        near = await _near(connection, reference, architecture)
-        hint = f"; did you mean {', '.join(near)}?" if near else ""
+        names = await _list_names(connection, architecture)
+        near = find_near(reference, names)
         raise ImageNotFound(
-            f"{reference!r} for {architecture} is not known{hint}",
+            f"{reference!r} for {architecture} is not known{_hint(near, names)}",
             {"image": reference, "architecture": architecture, "near": near},
         )
     return image_of(row)
@@ -59,14 +60,27 @@ def _select(reference: str, architecture: str) -> sa.Select[Any]:
     )
 
 
-async def _near(connection: AsyncConnection, reference: str, architecture: str) -> list[str]:
+def find_near(reference: str, names: Sequence[str]) -> list[str]:
+    """The names that somebody who wrote `reference` may have meant, the nearest first. PURE."""
+    near = difflib.get_close_matches(reference, names, NEAR_MAX, 0.5)
+    part = reference.rsplit("/", 1)[-1].split(":")[0]
+    return near or [name for name in names if part and part in name][:NEAR_MAX]
+
+
+def _hint(near: Sequence[str], names: Sequence[str]) -> str:
+    if near:
+        return f"; did you mean {', '.join(near)}?"
+    if not names:
+        return "; no image is known yet"
+    more = f" and {len(names) - NEAR_MAX} more" if len(names) > NEAR_MAX else ""
+    return f"; there are {', '.join(names[:NEAR_MAX])}{more}"
+
+
+async def _list_names(connection: AsyncConnection, architecture: str) -> Sequence[str]:
     known = await connection.scalars(
         sa.select(images.c.name)
         .where(images.c.is_active, images.c.architecture == architecture)
         .order_by(images.c.name)
         .limit(500)
     )
-    names = known.all()
-    near = difflib.get_close_matches(reference, names, NEAR_MAX, 0.5)
-    part = reference.rsplit("/", 1)[-1].split(":")[0]
-    return near or [name for name in names if part and part in name][:NEAR_MAX]
+    return known.all()

@@ -8,6 +8,7 @@ import trafaret as t
 
 from backendai.common.enums import ClusterMode, SessionType
 from backendai.common.faults import InvalidParams
+from backendai.common.params import check_params
 
 from . import names
 from .model import SessionRequest
@@ -136,7 +137,7 @@ def read_session_request(body: Mapping[str, Any], now: datetime) -> SessionReque
     config = body.get("config")
     if isinstance(config, dict):
         body = {**body, "config": _renamed(config, _CONFIG_ALIASES)}
-    given = check(_CREATE, _renamed(body, _ALIASES))
+    given = check_params(_renamed(body, _ALIASES), _CREATE)
     config = given.pop("config", {})
     fields = {ours: given[wire] for wire, ours in _FIELDS.items() if wire in given}
     fields |= {ours: config[wire] for wire, ours in _CONFIG_FIELDS.items() if wire in config}
@@ -152,14 +153,6 @@ def read_session_request(body: Mapping[str, Any], now: datetime) -> SessionReque
     )
     _refuse_contradictions(request)
     return request
-
-
-def check(trafaret: Any, values: Any) -> Any:
-    """`values` as `trafaret` reads them. Raises InvalidParams: field -> message for each fault."""
-    try:
-        return trafaret.check(values)
-    except t.DataError as error:
-        raise InvalidParams(facts=_flat(error)) from None
 
 
 def _refuse_contradictions(request: SessionRequest) -> None:
@@ -184,15 +177,3 @@ def _renamed(values: Mapping[str, Any], aliases: Mapping[str, str]) -> dict[str,
     given = {key: value for key, value in values.items() if value is not None}
     renamed = {aliases[key]: value for key, value in given.items() if key in aliases}
     return renamed | {key: value for key, value in given.items() if key not in aliases}
-
-
-def _flat(error: Any, prefix: str = "") -> dict[str, str]:
-    """Key path -> message of a tree of trafaret's errors."""
-    inner = error.error
-    if not isinstance(inner, dict):
-        return {prefix or "body": str(inner)}
-    flat: dict[str, str] = {}
-    for key, child in inner.items():
-        path = f"{prefix}.{key}" if prefix else str(key)
-        flat |= _flat(child, path) if hasattr(child, "error") else {path: str(child)}
-    return flat

@@ -140,6 +140,13 @@ async def test_a_batch_needs_its_command(alice: Caller, name: str) -> None:
     assert "startupCommand" in facts
 
 
+async def test_an_image_unlike_all_others_names_what_there_is(alice: Caller, name: str) -> None:
+    answer = await alice.ask("POST", "/session", body_of(name, image="zzz:9"))
+    assert answer.status == 404
+    assert "'zzz:9' for x86_64 is not known; there are " in answer.json["msg"]
+    assert "python" in answer.json["msg"]
+
+
 async def test_an_unknown_image_names_near_ones(alice: Caller, name: str) -> None:
     answer = await alice.ask("POST", "/session", body_of(name, image="pyton:3.11"))
     assert (answer.status, answer.json["title"]) == (404, "No such environment image.")

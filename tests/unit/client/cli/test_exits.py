@@ -52,6 +52,10 @@ def test_no_fault_exits_as_success_or_as_wrong_usage(kind: Kind) -> None:
     assert exit_code_of(fault) not in (0, 2)
 
 
+def test_who_asks_for_a_session_that_is_not_there_learns_how_to_list_them() -> None:
+    assert any("backendai ps" in line for line in describe(SessionNotFound()))
+
+
 def test_every_wrong_field_is_told() -> None:
     lines = list(describe(InvalidParams(facts={"cpu": "too many", "mem": "no size"})))
     assert "  cpu: too many" in lines

@@ -160,6 +160,25 @@ def test_what_is_beyond_every_limit_or_node_is_refused() -> None:
         compose(cluster_size=5)
 
 
+def test_only_what_is_too_much_for_a_node_is_named() -> None:
+    nodes = (ResourceSlots.of(cpu=2, mem=24_202_772_480), ResourceSlots.of(cpu=8, mem=GIB))
+    with pytest.raises(InvalidParams) as caught:
+        compose(resources={"cpu": "99"}, capacities=nodes)
+    assert caught.value.facts == {"config.resources.cpu": "asked 99 in all, the largest node has 8"}
+    with pytest.raises(InvalidParams) as caught:
+        compose(resources={"cpu": "1", "mem": "1t"}, capacities=nodes)
+    assert caught.value.facts == {
+        "config.resources.mem": "asked 1t in all, the largest node has 23081m"
+    }
+
+
+def test_what_only_different_nodes_have_is_told_whole() -> None:
+    nodes = (ResourceSlots.of(cpu=2, mem="8g"), ResourceSlots.of(cpu=8, mem=GIB))
+    with pytest.raises(InvalidParams) as caught:
+        compose(resources={"cpu": "8", "mem": "8g"}, capacities=nodes)
+    assert sorted(caught.value.facts) == ["config.resources.cpu", "config.resources.mem"]
+
+
 def test_what_is_not_offered_is_said() -> None:
     with pytest.raises(VFolderNotFound):
         compose(mounts=("data",))

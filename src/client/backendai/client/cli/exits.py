@@ -10,7 +10,13 @@ from collections.abc import Iterator
 from typing import Final
 
 from backendai.client.faults import NotRunning, Unreachable, WaitedTooLong
-from backendai.common.faults import Fault, InvalidParams, Kind, SessionAlreadyExists
+from backendai.common.faults import (
+    Fault,
+    InvalidParams,
+    Kind,
+    SessionAlreadyExists,
+    SessionNotFound,
+)
 
 TRACEBACK_VARIABLE: Final = "BACKENDAI_TRACEBACK"
 OK: Final = 0
@@ -78,6 +84,8 @@ def describe(fault: Fault) -> Iterator[str]:
         yield from (f"  {field}: {message}" for field, message in fault.facts.items())
     for match in fault.facts.get("matches") or ():
         yield f"  {match.get('id')}  {match.get('name')}  {match.get('status')}"
+    if isinstance(fault, SessionNotFound):
+        yield "  See which there are: backendai ps, or those that ended: backendai ps --all"
     if isinstance(fault, SessionAlreadyExists):
         yield f"  It is {fault.facts.get('existingSessionId')}. Take another --name, or --reuse."
     exception = (fault.facts.get("agent-details") or {}).get("exception")
