@@ -193,13 +193,11 @@ def _bound(document: DocumentNode, may_introspect: bool) -> None:
         if isinstance(node, OperationDefinitionNode):
             if node.operation is OperationType.SUBSCRIPTION:
                 raise GraphQLError("There are no subscriptions.")
-            if len(node.selection_set.selections) > ROOTS_MAX:
-                raise GraphQLError(f"more than {ROOTS_MAX} root fields")
             _Meter(fragments, may_introspect).measure(node.selection_set, 1)
 
 
 class _Meter:
-    """Counts selections, aliases and depth, through fragments as often as they are used.
+    """Counts selections, roots, aliases and depth, through fragments as often as they are used.
 
     Spreads count themselves: fragments of nothing but spreads would multiply without a field.
     """
@@ -211,8 +209,11 @@ class _Meter:
         self._may_introspect = may_introspect
         self._selections = 0
         self._aliases = 0
+        self._roots = 0
 
-    def measure(self, selections: SelectionSetNode | None, depth: int) -> None:
+    def measure(
+        self, selections: SelectionSetNode | None, depth: int, *, is_root: bool = True
+    ) -> None:
         if selections is None:
             return
         if depth > DEPTH_MAX:
@@ -223,16 +224,19 @@ class _Meter:
                 raise GraphQLError(f"more than {FIELDS_MAX} fields")
             match node:
                 case FieldNode():
-                    self._look_at(node)
-                    self.measure(node.selection_set, depth + 1)
+                    self._look_at(node, is_root=is_root)
+                    self.measure(node.selection_set, depth + 1, is_root=False)
                 case InlineFragmentNode():
-                    self.measure(node.selection_set, depth + 1)
+                    self.measure(node.selection_set, depth + 1, is_root=is_root)
                 case FragmentSpreadNode():
                     fragment = self._fragments.get(node.name.value)
                     if fragment is not None:
-                        self.measure(fragment.selection_set, depth + 1)
+                        self.measure(fragment.selection_set, depth + 1, is_root=is_root)
 
-    def _look_at(self, node: FieldNode) -> None:
+    def _look_at(self, node: FieldNode, *, is_root: bool) -> None:
+        self._roots += is_root
+        if self._roots > ROOTS_MAX:
+            raise GraphQLError(f"more than {ROOTS_MAX} root fields")
         self._aliases += node.alias is not None
         if self._aliases > ALIASES_MAX:
             raise GraphQLError(f"more than {ALIASES_MAX} aliases")

@@ -1,17 +1,16 @@
 """The root fields, and which function renders which field of which type."""
 
-import uuid
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from backendai.common.faults import BadRequest, DomainNotFound, ImageNotFound
+from backendai.common.faults import DomainNotFound, ImageNotFound
 from backendai.manager.db import tables as t
 from backendai.manager.db.engine import Database
 from backendai.manager.images.store import get_image
 
 from . import accounts, images, sessions
 from .execute import Graph, GraphContext, Resolver
-from .selection import Info, selected
+from .selection import Info, arguments, selected
 
 
 def make_graph(database: Database) -> Graph:
@@ -40,7 +39,9 @@ def make_graph(database: Database) -> Graph:
             **{name: _sync(fields) for name, fields in _FIELDS.items()},
             "KeyPair": {
                 **_sync(accounts.KEYPAIR_FIELDS),
-                "compute_sessions": roots.sessions_of_keypair,
+                "compute_sessions": lambda row, info, status=None: sessions.narrow(
+                    row["sessions"], status
+                ),
             },
             "Image": {
                 **_sync(images.IMAGE_FIELDS),
@@ -81,16 +82,18 @@ class _Roots:
         return next(iter(await self.keypairs(_, info, **args)), None)
 
     async def keypairs(self, _: Any, info: Info, **args: Any) -> Any:
+        asked = arguments(info, "KeyPair", "compute_sessions")
         async with self._database.begin() as connection:
-            return await accounts.load_keypairs(connection, _actor(info), args, selected(info))
-
-    async def sessions_of_keypair(
-        self, source: Mapping[Any, Any], info: Info, status: str | None = None
-    ) -> Any:
-        async with self._database.begin() as connection:
-            return await sessions.load_of_keypair(
-                connection, source["access_key"], status, selected(info)
+            rows = await accounts.load_keypairs(connection, _actor(info), args, selected(info))
+            if not asked or not rows:
+                return rows
+            found = await sessions.load_of_keypairs(
+                connection,
+                [row["access_key"] for row in rows],
+                [each.get("status") for each in asked],
+                selected(info, "compute_sessions"),
             )
+        return [{**row, "sessions": found.get(row["access_key"], [])} for row in rows]
 
     async def policy(self, _: Any, info: Info, name: str | None = None) -> Any:
         actor = _actor(info)
@@ -113,7 +116,7 @@ class _Roots:
             return await accounts.load_domains(connection, _actor(info), args)
 
     async def project(self, _: Any, info: Info, **args: Any) -> Any:
-        args["id"] = _uuid(args["id"])
+        args["id"] = sessions.read_id(args["id"])
         return next(iter(await self.projects(_, info, **args)), None)
 
     async def projects(self, _: Any, info: Info, **args: Any) -> Any:
@@ -154,12 +157,12 @@ class _Roots:
         return [row for row in found if wanted is None or bool(row["agents"]) is wanted]
 
     async def session(self, _: Any, info: Info, **args: Any) -> Any:
-        session_id = _uuid(args["id"])
+        session_id = sessions.read_id(args["id"])
         async with self._database.begin() as connection:
             return await sessions.load_one(connection, _actor(info), info, session_id)
 
     async def container(self, _: Any, info: Info, **args: Any) -> Any:
-        kernel_id = _uuid(args["id"])
+        kernel_id = sessions.read_id(args["id"])
         async with self._database.begin() as connection:
             return await sessions.load_container(connection, _actor(info), kernel_id)
 
@@ -171,10 +174,3 @@ class _Roots:
 def _actor(info: Info) -> Any:
     context: GraphContext = info.context
     return context.actor
-
-
-def _uuid(value: Any) -> uuid.UUID:
-    try:
-        return uuid.UUID(str(value))
-    except ValueError:
-        raise BadRequest(f"{str(value)[:64]!r} is no id") from None

@@ -5,9 +5,11 @@ from typing import Any, TypeAlias
 from graphql import (
     FieldNode,
     FragmentSpreadNode,
+    GraphQLObjectType,
     GraphQLResolveInfo,
     InlineFragmentNode,
     SelectionSetNode,
+    get_argument_values,
 )
 
 Info: TypeAlias = GraphQLResolveInfo[Any]
@@ -19,6 +21,19 @@ def selected(info: Info, *below: str) -> set[str]:
     for name in below:
         sets = [node.selection_set for node in _fields(sets, info) if node.name.value == name]
     return {node.name.value for node in _fields(sets, info)}
+
+
+def arguments(info: Info, type_name: str, field: str) -> list[dict[str, Any]]:
+    """The arguments of each use of `field` of `type_name` under this one; empty: it is not used."""
+    owner = info.schema.type_map[type_name]
+    if not isinstance(owner, GraphQLObjectType):
+        raise TypeError(f"{type_name} has no fields")
+    found = _fields([node.selection_set for node in info.field_nodes], info)
+    return [
+        get_argument_values(owner.fields[field], node, info.variable_values)
+        for node in found
+        if node.name.value == field
+    ]
 
 
 def _fields(sets: list[SelectionSetNode | None], info: Info) -> list[FieldNode]:

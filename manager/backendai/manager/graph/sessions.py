@@ -17,16 +17,14 @@ from backendai.manager.db import tables as t
 from backendai.manager.gate.actor import Actor, Scope, widest_scope
 from backendai.manager.sessions import render
 from backendai.manager.sessions.model import Kernel
-from backendai.manager.sessions.store import (
-    load_history,
-    load_kernels,
-    scope_conditions,
-)
+from backendai.manager.sessions.store import load_kernels, scope_conditions
 
 from .minilang import Column, MinilangError, compile_filter, compile_order
 from .selection import Info, selected
 
 LIMIT_MAX: Final = 1000
+# Of all keypairs that one request shows, whatever each of them has.
+OF_KEYPAIRS_MAX: Final = 10_000
 _KERNEL_FIELDS: Final = frozenset(
     {
         "containers",
@@ -142,15 +140,40 @@ async def load_container(
     return next(KernelView(k, row) for k in kernels[row["id"]] if k.id == kernel_id)
 
 
-async def load_of_keypair(
-    connection: AsyncConnection, access_key: str, statuses: str | None, fields: set[str]
-) -> list[SessionView]:
-    where = [_s.c.access_key == access_key, *_status_conditions(statuses)]
-    statement = sa.select(*_COLUMNS).select_from(_joined).where(*where)
-    rows = await connection.execute(statement.order_by(_s.c.created_at.desc()).limit(LIMIT_MAX))
+async def load_of_keypairs(
+    connection: AsyncConnection,
+    access_keys: Sequence[str],
+    statuses: Sequence[str | None],
+    fields: set[str],
+) -> dict[str, list[SessionView]]:
+    """The newest sessions of each keypair that one of `statuses` (comma lists) takes."""
+    place = sa.func.row_number().over(partition_by=_s.c.access_key, order_by=_s.c.created_at.desc())
+    wanted = [sa.and_(sa.true(), *_status_conditions(text)) for text in statuses]
+    newest = (
+        sa.select(_s.c.id, place.label("place"))
+        .where(_s.c.access_key.in_(access_keys), sa.or_(*wanted))
+        .subquery()
+    )
+    statement = (
+        sa.select(*_COLUMNS)
+        .select_from(_joined.join(newest, newest.c.id == _s.c.id))
+        .where(newest.c.place <= LIMIT_MAX)
+    )
+    rows = await connection.execute(
+        statement.order_by(_s.c.created_at.desc()).limit(OF_KEYPAIRS_MAX)
+    )
     views = [SessionView(row) for row in rows.mappings()]
     await _fill(connection, views, fields)
-    return views
+    grouped: dict[str, list[SessionView]] = {}
+    for view in views:
+        grouped.setdefault(view.row["access_key"], []).append(view)
+    return grouped
+
+
+def narrow(views: Sequence[SessionView], statuses: str | None) -> list[SessionView]:
+    """Those that a comma list of statuses takes; all of them without one."""
+    wanted = _words(statuses)
+    return [view for view in views if not statuses or view.row["status"] in wanted]
 
 
 async def _fill(
@@ -169,8 +192,25 @@ async def _fill(
         for view in views:
             view.dependencies = dependencies.get(view.row["id"], ())
     if "status_history" in fields or "scheduled_at" in fields:
+        histories = await _load_histories(connection, ids)
         for view in views:
-            view.history = await load_history(connection, view.row["id"])
+            view.history = histories.get(view.row["id"], ())
+
+
+async def _load_histories(
+    connection: AsyncConnection, ids: Sequence[uuid.UUID]
+) -> dict[uuid.UUID, list[Mapping[Any, Any]]]:
+    """The moves of the sessions themselves, oldest first."""
+    h = t.history.c
+    statement = (
+        sa.select(h.session_id, h.kernel_id, h.to_status, h.at)
+        .where(h.session_id.in_(ids), h.kernel_id.is_(None))
+        .order_by(h.id)
+    )
+    grouped: dict[uuid.UUID, list[Mapping[Any, Any]]] = {}
+    for row in (await connection.execute(statement)).mappings():
+        grouped.setdefault(row["session_id"], []).append(row)
+    return grouped
 
 
 async def _load_dependencies(
@@ -192,7 +232,7 @@ async def _load_dependencies(
 def _conditions(actor: Actor, args: Mapping[str, Any]) -> list[sa.ColumnElement[bool]]:
     where = [*scope_conditions(_scope_of(actor, args)), *_status_conditions(args.get("status"))]
     if args.get("group_id"):
-        where.append(_s.c.project_id == _uuid(args["group_id"]))
+        where.append(_s.c.project_id == read_id(args["group_id"]))
     if args.get("filter"):
         try:
             where.append(compile_filter(args["filter"], FILTERS))
@@ -217,8 +257,12 @@ def _status_conditions(text: str | None) -> list[sa.ColumnElement[bool]]:
     """Of a comma list of statuses; names that no session can have match nothing."""
     if not text:
         return []
-    wanted = {word.strip().upper() for word in text.split(",")} - {""}
-    return [_s.c.status.in_(sorted(wanted & {status.value for status in SessionStatus}))]
+    return [_s.c.status.in_(sorted(_words(text)))]
+
+
+def _words(text: str | None) -> set[str]:
+    wanted = {word.strip().upper() for word in (text or "").split(",")}
+    return wanted & {status.value for status in SessionStatus}
 
 
 def _order(text: str | None) -> list[sa.ColumnElement[Any]]:
@@ -247,9 +291,10 @@ def _time(value: object) -> datetime:
     return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
-def _uuid(value: object) -> uuid.UUID:
+def read_id(value: object) -> uuid.UUID:
+    """Raises BadRequest."""
     try:
-        return uuid.UUID(_text(value))
+        return uuid.UUID(str(value))
     except ValueError:
         raise BadRequest(f"{str(value)[:64]!r} is no id") from None
 
@@ -279,7 +324,7 @@ FILTERS: Final[Mapping[str, Column]] = {
     "domain_name": Column(_s.c.domain_name, _text),
     "full_name": Column(_u.c.full_name, _text),
     "group_name": Column(_p.c.name, _text),
-    "id": Column(_s.c.id, _uuid),
+    "id": Column(_s.c.id, read_id),
     "image": Column(_main.c.image, _text),
     "name": Column(_s.c.name, _text),
     "result": Column(_s.c.result, _word_of(SessionResult)),

@@ -1,6 +1,7 @@
 """GraphQL: what clients ask, who sees what, and what costs too much."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -208,28 +209,101 @@ async def test_old_clients_get_the_bare_data(alice: Caller) -> None:
     assert wrong.json["data"][0]["message"]
 
 
+@contextmanager
+def statements(manager: Manager) -> Iterator[list[str]]:
+    """What graph requests ask the database meanwhile; what loops and credentials do is left out."""
+    noted: list[str] = []
+
+    def note(_c: Any, _cursor: Any, statement: str, *_more: Any) -> None:
+        if any(word in statement for word in GRAPH_WORDS):
+            noted.append(statement)
+
+    engine = manager.stores.database.engine.sync_engine
+    sa.event.listen(engine, "before_cursor_execute", note)
+    try:
+        yield noted
+    finally:
+        sa.event.remove(engine, "before_cursor_execute", note)
+
+
+# In turn: sessions, their kernels, their history, what they depend on, and keypairs.
+GRAPH_WORDS = (
+    "creator_email",
+    "kernels.session_id IN",
+    "history.session_id IN",
+    "history.session_id =",
+    "keypair_policies.max_concurrent_sessions",
+)
+
+
 async def test_a_page_is_few_queries(
     alice: Caller, create: Create, name: str, manager: Manager
 ) -> None:
     for index in range(5):
         await create(alice, f"{name}-{index}", enqueueOnly=True)
-    statements: list[str] = []
-
-    def note(_c: Any, _cursor: Any, statement: str, *_more: Any) -> None:
-        if ("compute_session" not in statement and "user_email" in statement) or (
-            "kernels.cluster_role" in statement and "kernels.session_id IN" in statement
-        ):
-            statements.append(statement)
-
-    engine = manager.stores.database.engine.sync_engine
-    sa.event.listen(engine, "before_cursor_execute", note)
-    try:
-        await alice.graph(PS, **{**ALL, "filter": f'name like "{name}-%"'})
-    finally:
-        sa.event.remove(engine, "before_cursor_execute", note)
-    assert len(statements) == 2
+    wanted = {**ALL, "filter": f'name like "{name}-%"'}
+    with statements(manager) as plain:
+        await alice.graph(PS, **wanted)
+    with statements(manager) as told:
+        found = await alice.graph(PS.replace("tag", "status_history scheduled_at"), **wanted)
+    assert (len(plain), len(told)) == (2, 3)
+    items = found["data"]["compute_session_list"]["items"]
+    assert len(items) == 5
+    assert all("pending" in each["status_history"] for each in items)
     for index in range(5):
         await alice.ask("DELETE", f"/session/{name}-{index}")
+
+
+async def test_sessions_of_many_keypairs_are_few_queries(
+    alice: Caller,
+    bob: Caller,
+    as_user: Callable[[str], Caller],
+    create: Create,
+    name: str,
+    manager: Manager,
+) -> None:
+    for caller in (alice, bob):
+        for index in range(2):
+            await create(caller, f"{name}-{index}", enqueueOnly=True)
+    query = """query($ended: String) { keypairs {
+      access_key
+      compute_sessions { name status_history }
+      waiting: compute_sessions(status: "pending,RUNNING") { ...Named }
+      over: compute_sessions(status: $ended) { ...Named }
+    } }
+    fragment Named on ComputeSession { name containers { id } }"""
+    with statements(manager) as asked:
+        found = await as_user("root").graph(query, ended="TERMINATED,CANCELLED")
+    assert len(asked) == 4
+    by_key = {each["access_key"]: each for each in found["data"]["keypairs"]}
+    assert len(by_key) > 2
+    for key in ("AKALICE", "AKBOB"):
+        ours = [each for each in by_key[key]["waiting"] if each["name"].startswith(name)]
+        assert [each["name"] for each in ours] == [f"{name}-1", f"{name}-0"]
+        assert all(each["containers"] for each in ours)
+        assert {each["name"] for each in ours} <= {
+            each["name"] for each in by_key[key]["compute_sessions"]
+        }
+        assert not [each for each in by_key[key]["over"] if each["name"].startswith(name)]
+    with statements(manager) as asked:
+        await as_user("root").graph("{ keypairs { access_key } }")
+    assert len(asked) == 1
+    own = await alice.graph('{ keypair { compute_sessions(status: "PENDING") { name } } }')
+    assert f"{name}-0" in {each["name"] for each in own["data"]["keypair"]["compute_sessions"]}
+    for caller in (alice, bob):
+        for index in range(2):
+            await caller.ask("DELETE", f"/session/{name}-{index}")
+
+
+async def test_ids_that_are_none_are_told(alice: Caller) -> None:
+    for query in (
+        '{ compute_session(id: "x") { id } }',
+        "{ compute_session(id: 5) { id } }",
+        '{ compute_container(id: "x") { id } }',
+        '{ group(id: "x") { id } }',
+        '{ compute_session_list(limit: 1, offset: 0, group_id: "x") { total_count } }',
+    ):
+        assert "is no id" in (await alice.graph(query))["errors"][0]["message"], query
 
 
 async def test_accounts_images_and_policies(
