@@ -115,7 +115,7 @@ def make_agent(settings: AgentSettings) -> Agent:
         supervisor=supervisor,
         server=server,
         store=EtcdStore(settings.etcd),
-        keeper=Housekeeper(node, ledger),
+        keeper=Housekeeper(node, ledger, supervisor.networks_in_use),
         meter=meter,
         firewall=make_firewall(settings, node.maker.agent_id),
         health=health,

@@ -39,7 +39,11 @@ class Ender:
             node.reporter.note(one.kernel_id, one.generation, state=KernelState.STOPPING)
         if one.phase is Phase.RUNNING and action.grace_seconds > 0:
             await self._end_politely(one, action.grace_seconds)
-        await self.remove(one.kernel_id, one.generation, one.container_id)
+        if action.for_good:
+            # The kernel's files go all at once when it is cleared.
+            await self._take_apart(one.kernel_id, one.generation, one.container_id)
+        else:
+            await self.remove(one.kernel_id, one.generation, one.container_id)
 
     async def _end_politely(self, one: Container, grace_seconds: float) -> None:
         """What runs in the kernel gets its SIGTERM and a grace.
@@ -54,12 +58,14 @@ class Ender:
 
     async def remove(self, kernel_id: str, generation: int, container_id: str) -> None:
         """Returns when nothing of the container is left but its log."""
-        node = self._node
-        await node.runners.close(kernel_id, generation)
-        await _whole(node.backend.remove(container_id))
+        await self._take_apart(kernel_id, generation, container_id)
         await failpoint("agent.scratch.before_drop")
-        await node.threads.run(node.scratch.drop_generation, kernel_id, generation)
+        await self._node.threads.run(self._node.scratch.drop_generation, kernel_id, generation)
         await failpoint("agent.scratch.after_drop")
+
+    async def _take_apart(self, kernel_id: str, generation: int, container_id: str) -> None:
+        await self._node.runners.close(kernel_id, generation)
+        await _whole(self._node.backend.remove(container_id))
 
     async def clear(self, desire: Desire, network: str) -> KernelReport:
         """Put the kernel's files aside and report it gone; the caller sweeps later."""

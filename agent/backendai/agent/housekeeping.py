@@ -1,6 +1,7 @@
 """What a node does beside its kernels: lists images, sweeps files, lets old logs go."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Final
 
 from backendai.common.logs import get_logger
@@ -17,9 +18,14 @@ LOGS_PERIOD_SECONDS: Final = 3600.0
 
 
 class Housekeeper:
-    def __init__(self, node: Node, ledger: Ledger) -> None:
+    """`networks_in_use` names the networks that kernels have or are about to have."""
+
+    def __init__(
+        self, node: Node, ledger: Ledger, networks_in_use: Callable[[], frozenset[str]]
+    ) -> None:
         self._node = node
         self._ledger = ledger
+        self._networks_in_use = networks_in_use
 
     def start(self, group: asyncio.TaskGroup, health: LoopHealth) -> "list[asyncio.Task[None]]":
         """Begin all loops of it in `group`."""
@@ -47,6 +53,9 @@ class Housekeeper:
         count = await self._node.threads.run(self._node.scratch.sweep)
         if count:
             log.info("scratch.swept", kernels=count)
+        # Before the first listing nobody knows which kernels there are, nor what they use.
+        if self._ledger.engine.is_reachable:
+            await self._node.backend.sweep(self._networks_in_use)
 
     async def expire_logs(self) -> None:
         count = await self._node.threads.run(self._node.scratch.expire_logs)

@@ -33,6 +33,7 @@ CLUSTER: Final = "bai.cluster"
 NETWORK: Final = "bai.network"
 SERVICE_PORTS: Final = "bai.service-ports"
 CREATED_BY: Final = "bai.created-by"
+PROBE: Final = "bai.probe"
 
 _T = TypeVar("_T")
 

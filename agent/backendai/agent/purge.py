@@ -26,8 +26,7 @@ async def _purge(settings: AgentSettings) -> int:
     backend = make_backend(settings, agent_id, SystemClock())
     try:
         count = await _remove_kernels(backend)
-        for name in await backend.list_networks():
-            await backend.remove_network(name)
+        await backend.sweep(frozenset)
     finally:
         await backend.close()
         if Firewall.is_possible():

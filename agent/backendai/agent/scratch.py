@@ -91,13 +91,15 @@ class Scratch:
         return removed
 
     def _keep_logs(self, kernel_id: str, generation: int) -> None:
-        source = (self.run_dir(kernel_id, generation) / LOG_PATH).parent
-        kept = self.kept_dir(kernel_id, generation)
-        if source.is_symlink() or not source.is_dir() or kept.exists():
+        """Only the runner's own log files: their folder is the user's to fill."""
+        newest = self.run_dir(kernel_id, generation) / LOG_PATH
+        if newest.parent.is_symlink():
             return
-        kept.parent.mkdir(parents=True, exist_ok=True, mode=_NO_ACCESS_FOR_OTHERS)
-        source.rename(kept)
-        os.utime(kept)
+        kept = self.kept_dir(kernel_id, generation)
+        for log in (newest, newest.with_name(f"{newest.name}.1")):
+            if log.is_file() and not log.is_symlink():
+                kept.mkdir(parents=True, exist_ok=True, mode=_NO_ACCESS_FOR_OTHERS)
+                log.rename(kept / log.name)
 
     def _make(self, folder: Path, mode: int) -> None:
         folder.mkdir(parents=True, exist_ok=True)

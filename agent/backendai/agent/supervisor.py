@@ -151,6 +151,16 @@ class Supervisor:
             # What it made or is making is found by name, and dealt with by the next step.
             task.cancel()
 
+    def networks_in_use(self) -> frozenset[str]:
+        """The networks of all kernels that are here or ordered; the common one is always."""
+        listed = {one.network for one in self._node.notes.identities.values()}
+        ordered = {
+            one.spec.cluster_network
+            for one in self._desires.values()
+            if one.spec is not None and one.desired is Desired.RUNNING and not one.ended
+        }
+        return frozenset({"", *listed, *ordered, *self._networks.values()})
+
     async def step(self) -> None:
         """Read the level, decide, and begin what there is to do."""
         # A listing tells nothing of what changed while it was made.

@@ -47,7 +47,7 @@ async def backend(
     yield made
     for one in (await made.list_containers()).containers:
         await made.remove(one.container_id)
-    await made.remove_network("")
+    await made.sweep(frozenset)
     await made.close()
 
 

@@ -10,6 +10,10 @@ from pathlib import Path
 import docker
 import pytest
 
+from backendai.agent.backends.docker.backend import DockerBackend
+from backendai.agent.backends.docker.bridges import Bridges
+from backendai.agent.labels import PROBE
+from backendai.common.clock import SystemClock
 from backendai.common.contracts.agent import KernelRef, KernelState
 from backendai.common.enums import Reason
 from backendai.halfstack.control import find_standings
@@ -195,3 +199,28 @@ async def test_an_engine_that_hangs_is_not_dead(own_node: tuple[Node, Layout]) -
         os.kill(pid, signal.SIGCONT)
     await node.kernel(late, KernelState.RUNNING)
     assert (await node.kernel(ref.kernel_id, KernelState.RUNNING)).container_id
+
+
+async def test_what_a_dead_agent_left_half_done_is_swept(
+    docker_host: str, docker_node: Node, busybox_image: str
+) -> None:
+    spec = make_spec(busybox_image, cluster_size=2, cluster_network="wanted")
+    await docker_node.run(spec)
+    agent_id = docker_node.agent_id
+    bridges = Bridges(agent_id)
+    backend = DockerBackend(docker_host, agent_id, bridges, SystemClock())
+    await backend.ensure_network("forgotten")
+    probe = {"Image": busybox_image, "Entrypoint": ["/"], "Labels": {PROBE: agent_id}}
+    await call_engine(docker_node, "create_container_from_config", probe)
+
+    await backend.sweep(lambda: {"", "wanted"})
+    mine = {"label": [f"{PROBE}={agent_id}"]}
+    assert await call_engine(docker_node, "containers", all=True, filters=mine) == []
+    traces = await docker_node.traces()
+    assert bridges.network_of("forgotten") not in traces
+    assert bridges.network_of("wanted") in traces
+
+    # One that a container is in stays, whoever forgot about it.
+    await backend.sweep(frozenset)
+    assert bridges.network_of("wanted") in await docker_node.traces()
+    await backend.close()

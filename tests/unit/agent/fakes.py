@@ -1,7 +1,7 @@
 """A small engine in memory, and an agent's node around it, for tests that own the time."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Collection
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -44,6 +44,7 @@ class FakeBackend:
     is_away: bool = False
     changes: "asyncio.Queue[Change]" = field(default_factory=asyncio.Queue)
     pull_gate: "asyncio.Event | None" = None
+    kept_networks: frozenset[str] | None = None
 
     def note(self, call: str) -> None:
         if self.is_away:
@@ -112,8 +113,8 @@ class FakeBackend:
     async def ensure_network(self, name: str) -> None:
         return
 
-    async def list_networks(self) -> list[str]:
-        return []
+    async def sweep(self, in_use: Callable[[], Collection[str]]) -> None:
+        self.kept_networks = frozenset(in_use())
 
     async def remove_network(self, name: str) -> None:
         return

@@ -36,16 +36,40 @@ def test_preparing_again_changes_nothing(scratch: Scratch) -> None:
 
 def test_a_generation_leaves_its_log_and_the_work(scratch: Scratch) -> None:
     scratch.prepare(KERNEL, 1, b"{}")
-    (scratch.run_dir(KERNEL, 1) / "log" / "console.log").write_text("said")
+    say(scratch, 1)
     scratch.drop_generation(KERNEL, 1)
     assert not scratch.run_dir(KERNEL, 1).exists()
     assert scratch.work_dir(KERNEL).is_dir()
     assert (scratch.kept_dir(KERNEL, 1) / "console.log").read_text() == "said"
 
 
+def say(scratch: Scratch, generation: int) -> None:
+    (scratch.run_dir(KERNEL, generation) / "log" / "console.log").write_text("said")
+
+
+def test_what_a_user_puts_beside_the_log_is_not_kept(scratch: Scratch) -> None:
+    scratch.prepare(KERNEL, 1, b"{}")
+    say(scratch, 1)
+    log = scratch.run_dir(KERNEL, 1) / "log"
+    (log / "hoard" / "inner").mkdir(parents=True)
+    (log / "hoard" / "inner" / "big").write_bytes(b"x" * 1000)
+    (log / "console.log.1").symlink_to("/etc/passwd")
+    scratch.drop_generation(KERNEL, 1)
+    assert [one.name for one in scratch.kept_dir(KERNEL, 1).iterdir()] == ["console.log"]
+
+
+def test_logs_are_kept_though_the_agent_died_while_keeping_them(scratch: Scratch) -> None:
+    scratch.prepare(KERNEL, 1, b"{}")
+    say(scratch, 1)
+    scratch.kept_dir(KERNEL, 1).mkdir(parents=True)
+    scratch.drop_generation(KERNEL, 1)
+    assert (scratch.kept_dir(KERNEL, 1) / "console.log").read_text() == "said"
+
+
 def test_nothing_but_logs_is_left_of_a_kernel(scratch: Scratch) -> None:
     for generation in (1, 2):
         scratch.prepare(KERNEL, generation, b"{}")
+        say(scratch, generation)
     scratch.put_aside(KERNEL)
     scratch.put_aside(KERNEL)
     assert not (scratch.root / KERNEL).exists()
@@ -89,6 +113,7 @@ def nest(top: Path, levels: int) -> None:
 def test_old_logs_go_and_young_ones_stay(scratch: Scratch) -> None:
     for generation in (1, 2):
         scratch.prepare(KERNEL, generation, b"{}")
+        say(scratch, generation)
         scratch.drop_generation(KERNEL, generation)
     os.utime(scratch.kept_dir(KERNEL, 1), (0, 0))
     now = scratch.kept_dir(KERNEL, 2).stat().st_mtime

@@ -11,6 +11,7 @@ import pytest
 
 from backendai.agent.exits import ExitFacts
 from backendai.agent.faults import BadOrder, StaleGeneration
+from backendai.agent.housekeeping import Housekeeper
 from backendai.agent.ledger import Ledger
 from backendai.agent.node import Node
 from backendai.agent.supervisor import GONE_REPORT_SECONDS, TOMBSTONE_SECONDS, Supervisor
@@ -271,3 +272,21 @@ async def test_a_bad_order_leaves_no_trace(
             await supervisor.ensure(bad)
     assert await node.store.load() == []
     assert ledger.kernels() == []
+
+
+async def test_networks_are_swept_when_kernels_are_known_and_theirs_stay(
+    tmp_path: Path, backend: FakeBackend
+) -> None:
+    ledger = Ledger()
+    node = make_node(tmp_path, backend, ledger)
+    supervisor = Supervisor(node, ledger)
+    keeper = Housekeeper(node, ledger, supervisor.networks_in_use)
+    await keeper.sweep()
+    assert backend.kept_networks is None
+    await supervisor.ensure(order(msgspec.structs.replace(SPEC, cluster_network="ours")))
+    await supervisor.step()
+    await keeper.sweep()
+    assert backend.kept_networks == {"", "ours"}
+    await supervisor.ensure(order(None))
+    await keeper.sweep()
+    assert backend.kept_networks == {""}

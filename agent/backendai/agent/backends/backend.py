@@ -4,7 +4,7 @@ All methods raise EngineUnreachable when the engine does not answer, and EngineR
 engine's own words when it answers with an error.
 """
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -111,8 +111,12 @@ class Backend(Protocol):
         """Make the bridge of a session; an empty `name` is the agent's common network."""
         ...
 
-    async def list_networks(self) -> list[str]:
-        """The names of the agent's networks, the common one as an empty text."""
+    async def sweep(self, in_use: Callable[[], Collection[str]]) -> None:
+        """Remove what the death of an agent left half done: networks and things of one moment.
+
+        `in_use` names the networks to keep, the common one as an empty text; it is asked after
+        they were listed, so that one made meanwhile is known to it.
+        """
         ...
 
     async def remove_network(self, name: str) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import io
 import tarfile
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
 from typing import Any, Final
 
 import docker.errors
@@ -45,6 +45,7 @@ class DockerBackend:
         self._images: dict[str, Mapping[str, Any]] = {}
         self._networks: set[str] = set()
         self._network_lock = asyncio.Lock()
+        self._probe_lock = asyncio.Lock()
 
     async def list_containers(self) -> Listing:
         filters = {"label": [f"{labels.AGENT}={self._agent_id}"]}
@@ -152,7 +153,8 @@ class DockerBackend:
 
     async def read_accounts(self, image: str) -> Accounts:
         """Reads them from a container that is never started: images cannot be read otherwise."""
-        return await self._client.work(lambda api: _read_accounts(api, image, self._agent_id))
+        async with self._probe_lock:
+            return await self._client.work(lambda api: _read_accounts(api, image, self._agent_id))
 
     async def ensure_network(self, name: str) -> None:
         async with self._network_lock:
@@ -162,8 +164,14 @@ class DockerBackend:
                 await failpoint("agent.docker.after_network")
                 self._networks.add(name)
 
-    async def list_networks(self) -> list[str]:
-        return await self._client.ask(self._bridges.list_names)
+    async def sweep(self, in_use: Callable[[], Collection[str]]) -> None:
+        async with self._probe_lock:
+            await self._client.work(lambda api: _remove_probes(api, self._agent_id))
+        async with self._network_lock:
+            listed = await self._client.ask(self._bridges.list_names)
+            unused = set(listed) - set(in_use())
+            self._networks -= unused
+            await self._client.work(lambda api: self._bridges.remove_all(api, unused))
 
     async def remove_network(self, name: str) -> None:
         async with self._network_lock:
@@ -201,7 +209,7 @@ def _tolerate(call: Any, container_id: str, **options: Any) -> None:
 
 
 def _read_accounts(api: Api, image: str, agent_id: str) -> Accounts:
-    body = {"Image": image, "Entrypoint": ["/"], "Labels": {"bai.probe": agent_id}}
+    body = {"Image": image, "Entrypoint": ["/"], "Labels": {labels.PROBE: agent_id}}
     container_id = api.create_container_from_config(body)["Id"]
     try:
         return Accounts(
@@ -210,6 +218,12 @@ def _read_accounts(api: Api, image: str, agent_id: str) -> Accounts:
         )
     finally:
         api.remove_container(container_id, force=True)
+
+
+def _remove_probes(api: Api, agent_id: str) -> None:
+    """Containers of `_read_accounts` whose agent died before it removed them."""
+    for row in api.containers(all=True, filters={"label": [f"{labels.PROBE}={agent_id}"]}):
+        _tolerate(api.remove_container, row["Id"], force=True)
 
 
 def _read_text(api: Api, container_id: str, path: str) -> str:

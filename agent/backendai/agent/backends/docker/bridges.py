@@ -1,6 +1,7 @@
 """Bridges of kernels: one per session, and one for all single kernels, apart from each other."""
 
-import contextlib
+import http
+from collections.abc import Iterable
 from typing import Any, Final
 
 import docker.errors
@@ -43,9 +44,18 @@ class Bridges:
                 raise error
 
     def remove(self, api: Api, name: str) -> None:
-        # The engine refuses while a container is in it, which is what is wanted then.
-        with contextlib.suppress(docker.errors.NotFound, docker.errors.APIError):
+        try:
             api.remove_network(self.network_of(name))
+        except docker.errors.NotFound:
+            return
+        except docker.errors.APIError as error:
+            # The engine forbids it while a container is in it, which is what is wanted then.
+            if error.status_code != http.HTTPStatus.FORBIDDEN:
+                raise
+
+    def remove_all(self, api: Api, names: Iterable[str]) -> None:
+        for name in names:
+            self.remove(api, name)
 
     def list_names(self, api: Api) -> list[str]:
         """The names of the agent's networks, as `ensure` was given them."""

@@ -5,7 +5,7 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -28,6 +28,7 @@ from .records import OUTPUT, STARTED, STATUS, Records
 from .sandbox import LAUNCH_SCRIPT, make_arguments
 
 THREADS: Final = 4
+CHANGES_MAX: Final = 1000
 POLL_SECONDS: Final = 0.01
 START_SECONDS_MAX: Final = 20.0
 REMOVE_SECONDS_MAX: Final = 20.0
@@ -55,7 +56,7 @@ class ProcessBackend:
         self._shares_network = shares_host_network
         self._threads = Threads("sandbox", THREADS)
         self._cgroups = Cgroups()
-        self._changes: asyncio.Queue[Change] = asyncio.Queue()
+        self._changes: asyncio.Queue[Change] = asyncio.Queue(CHANGES_MAX)
         self._watched: dict[str, int] = {}
         self._children: dict[str, subprocess.Popen[bytes]] = {}
 
@@ -169,8 +170,8 @@ class ProcessBackend:
     async def ensure_network(self, name: str) -> None:
         """Each sandbox has its own network namespace with `lo` only, or the host's."""
 
-    async def list_networks(self) -> list[str]:
-        return []
+    async def sweep(self, in_use: Callable[[], Collection[str]]) -> None:
+        """There is nothing that a sandbox leaves."""
 
     async def remove_network(self, name: str) -> None:
         """There is none to remove."""
@@ -297,7 +298,9 @@ class ProcessBackend:
         if descriptor is not None:
             asyncio.get_running_loop().remove_reader(descriptor)
             os.close(descriptor)
-        self._changes.put_nowait(Change(name, has_ended=True))
+        # Changes are hints: whoever is that far behind lists the level anyway.
+        with suppress(asyncio.QueueFull):
+            self._changes.put_nowait(Change(name, has_ended=True))
 
     def _reap(self, name: str) -> None:
         child = self._children.pop(name, None)
