@@ -17,6 +17,11 @@ _FIXES: Final[Mapping[str, str]] = {
     "42P07": "the database holds tables that are not ours: use an empty one",
 }
 _LOCKED, _SLOW = "55P03", "57014"
+_EXHAUSTED: Final[Mapping[str, str]] = {
+    "53100": "free space on its disk",
+    "53200": "give it more memory, or let fewer programs use it",
+    "53300": "raise its max_connections (or the user's limit), or lower [db] pool-size of managers",
+}
 
 
 def explain(error: BaseException) -> str | None:
@@ -43,6 +48,9 @@ def tell_outage(db: DbSettings, error: BaseException) -> str:
         held = "a table was locked" if state == _LOCKED else "a statement ran"
         return f"{held} for longer than is allowed: run this again when fewer queries run"
     cause = str(error).partition("\n")[0] or "no answer in time"
+    if state in _EXHAUSTED:
+        told = str(getattr(error, "orig", None) or error).partition("\n")[0].split(">: ")[-1]
+        return f"PostgreSQL at {db.addr} has run out ({told}): {_EXHAUSTED[state]}"
     return f"PostgreSQL at {db.addr} cannot be used ({cause}): start it, or mend [db] addr"
 
 

@@ -5,7 +5,7 @@ An outage is `StoreUnavailable` (503, ask again), never an unexpected exception.
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Final, TypeVar
 
@@ -16,7 +16,12 @@ from sqlalchemy.exc import DBAPIError, InterfaceError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from backendai.common.faults import StoreUnavailable
+from backendai.common.faults import (
+    StoreCrowded,
+    StoreFull,
+    StoreOutOfMemory,
+    StoreUnavailable,
+)
 from backendai.common.settings.sections import DbSettings
 
 T = TypeVar("T")
@@ -29,6 +34,16 @@ CONNECT_TIMEOUT_SECONDS: Final = 3.0
 _SERIALISATION: Final = frozenset({"40001", "40P01"})
 # Too busy, shutting down, starting up, out of space or of connections: the caller may ask again.
 _OUTAGE_CLASSES: Final = ("08", "53", "55", "57", "58")
+_EXHAUSTED: Final[Mapping[str, type[StoreUnavailable]]] = {
+    "53100": StoreFull,
+    "53200": StoreOutOfMemory,
+    "53300": StoreCrowded,
+}
+_TOLD: Final[Mapping[type[StoreUnavailable], str]] = {
+    StoreFull: "Nothing can be written before an administrator frees space for the database.",
+    StoreOutOfMemory: "The database could not do this; try again in a moment.",
+    StoreCrowded: "Too much is asked of the database at once; try again in a moment.",
+}
 
 
 class Database:
@@ -64,7 +79,7 @@ class Database:
                 return await attempt_once()
             except _Again as again:
                 if attempt == ATTEMPTS_MAX:
-                    raise unavailable() from again.cause
+                    raise unavailable(again.cause) from again.cause
             # Spread, so that those who clashed do not clash again; nothing secret.
             await asyncio.sleep(random.uniform(0.005, 0.03) * 2**attempt)  # noqa: S311
         raise AssertionError("unreachable")
@@ -77,7 +92,7 @@ class Database:
                 yield connection
         except Exception as error:
             if is_outage(error) or is_serialisation(error):
-                raise unavailable() from error
+                raise unavailable(error) from error
             raise
 
     async def close(self) -> None:
@@ -95,7 +110,7 @@ class Database:
             if is_outage(error):
                 if not done and is_disconnect(error):
                     raise _Again(error) from error
-                raise unavailable() from error
+                raise unavailable(error) from error
             raise
         return done[0]
 
@@ -107,7 +122,7 @@ class Database:
             if is_serialisation(error) or is_disconnect(error):
                 raise _Again(error) from error
             if is_outage(error):
-                raise unavailable() from error
+                raise unavailable(error) from error
             raise
 
 
@@ -149,8 +164,12 @@ def database_url(settings: DbSettings) -> URL:
     )
 
 
-def unavailable() -> StoreUnavailable:
-    return StoreUnavailable("The database cannot be reached now; try again in a moment.")
+def unavailable(error: BaseException) -> StoreUnavailable:
+    """The fault that tells of an outage; what ran out has one of its own."""
+    leaf = StoreCrowded if isinstance(error, PoolTimeout) else _EXHAUSTED.get(_sqlstate(error))
+    if leaf is None:
+        return StoreUnavailable("The database cannot be reached now; try again in a moment.")
+    return leaf(_TOLD[leaf])
 
 
 def is_serialisation(error: BaseException) -> bool:

@@ -314,6 +314,21 @@ class StoreUnavailable(Unavailable):
     code = "store.unavailable"
 
 
+class StoreFull(StoreUnavailable):
+    code = "store.full"
+    title = "The store is out of disk space."
+
+
+class StoreOutOfMemory(StoreUnavailable):
+    code = "store.out_of_memory"
+    title = "The store is out of memory."
+
+
+class StoreCrowded(StoreUnavailable):
+    code = "store.crowded"
+    title = "The store takes no more connections."
+
+
 class ServerFrozen(Fault):
     kind, code = Kind.UNAVAILABLE, "server.frozen"
     slug, title = "server-frozen", "The server is frozen."
