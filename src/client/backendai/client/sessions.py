@@ -8,7 +8,6 @@ from typing import Any, Final
 
 import msgspec
 
-from backendai.client import archive
 from backendai.client.channel import TOKEN_HEADER, Call, Channel, convert, decode, path_of
 from backendai.client.events import follow_events
 from backendai.client.execution import OnInput, collect, stream_steps
@@ -198,6 +197,8 @@ class Sessions:
         self, session: str, files: Iterable[Path | str], *, base: Path | str = "."
     ) -> None:
         """Copy files into /home/work, under their paths relative to `base`."""
+        from backendai.client import archive  # slow to load, and few need it
+
         content_type, body = archive.pack_form(list(map(Path, files)), Path(base))
         call = _post(session, "upload", body=body, content_type=content_type)
         await self._channel.ask(call)
@@ -206,6 +207,8 @@ class Sessions:
         self, session: str, files: Sequence[str], *, destination: Path | str = "."
     ) -> tuple[Path, ...]:
         """Copy files or folders of /home/work into `destination`; gives what was written."""
+        from backendai.client import archive
+
         call = _get(session, "download", json={"files": list(files)})
         answer = await self._channel.ask(call)
         content_type = answer.headers.get("content-type", "")

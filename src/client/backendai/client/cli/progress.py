@@ -2,14 +2,13 @@
 
 import asyncio
 import itertools
-import shutil
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Final
 
 from backendai.client.cli.beside import run_beside
-from backendai.client.cli.render import cell, cut, is_terminal
+from backendai.client.cli.render import cell, count_columns, cut, is_terminal
 
 FRAMES: Final = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 FRAME_SECONDS: Final = 0.1
@@ -35,7 +34,7 @@ async def show_waiting(text: str, look: Look) -> AsyncIterator[None]:
 
 async def _spin(text: str, look: Look) -> None:
     for count, frame in enumerate(itertools.cycle(FRAMES), start=1):
-        room = shutil.get_terminal_size().columns - 3
+        room = count_columns() - 3
         _write(f"{CLEAR_LINE}{frame} {cut(cell(text), room)}")
         if count % FRAMES_PER_LOOK == 0:
             text = await look() or text

@@ -1,7 +1,6 @@
 """Tables for people, JSON and CSV for programs."""
 
 import os
-import shutil
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, Literal, TextIO
@@ -81,11 +80,18 @@ def _aligned_lines(rows: Sequence[Row], columns: Sequence[str]) -> list[str]:
 def _terminal_lines(rows: Sequence[Row], columns: Sequence[str]) -> Iterator[str]:
     """Lines no wider than the terminal: what does not fit ends in `…`."""
     table = _cells(rows, columns)
-    room = shutil.get_terminal_size().columns - len(GAP) * (len(columns) - 1)
+    room = count_columns() - len(GAP) * (len(columns) - 1)
     widths = fit_widths(_widths(table), room)
     for number, line in enumerate(table):
         texts = [cut(text, width).ljust(width) for text, width in zip(line, widths, strict=True)]
         yield GAP.join(_coloured(texts, columns, is_head=number == 0)).rstrip()
+
+
+def count_columns() -> int:
+    """How many letters a line of the terminal has room for."""
+    from shutil import get_terminal_size  # brings every packer of archives with it
+
+    return get_terminal_size().columns
 
 
 def fit_widths(widths: Sequence[int], room: int) -> list[int]:
