@@ -31,18 +31,16 @@ class Shares:
             quota = self._quotas[index]
             if quota.sessions_max is not None:
                 count = min(count, quota.sessions_max - self._sessions[index])
-            for slot, amount in need.items():
-                limit = _limit(quota, slot)
-                if limit is not None and amount:
-                    left = limit - self._slots[index].get(slot, 0)
-                    count = min(count, left // amount)
+            for slot, amount in _limited(quota, need):
+                left = quota.slots_max.get(slot, 0) - self._slots[index].get(slot, 0)
+                count = min(count, left // amount)
         return max(count, 0)
 
     def take(self, quotas: Sequence[int], need: Mapping[str, int], count: int) -> None:
         for index in quotas:
             self._sessions[index] += count
             used = self._slots[index]
-            for slot, amount in need.items():
+            for slot, amount in _limited(self._quotas[index], need):
                 used[slot] = used.get(slot, 0) + amount * count
 
     def reason(self, quotas: Sequence[int], need: Mapping[str, int]) -> WaitReason:
@@ -52,16 +50,17 @@ class Shares:
             used = self._sessions[index]
             if quota.sessions_max is not None and used >= quota.sessions_max:
                 return too_many_sessions(quota, used)
-            for slot, amount in need.items():
-                limit = _limit(quota, slot)
+            for slot, amount in _limited(quota, need):
                 taken = self._slots[index].get(slot, 0)
-                if limit is not None and amount and taken + amount > limit:
+                if taken + amount > quota.slots_max.get(slot, 0):
                     return too_much_of(quota, slot, amount, taken)
         raise ValueError("these quotas allow one more session")
 
 
-def _limit(quota: Quota, slot: str) -> int | None:
-    return quota.slots_max.get(slot, 0 if quota.is_closed else None)
+def _limited(quota: Quota, need: Mapping[str, int]) -> list[tuple[str, int]]:
+    """What of `need` this quota limits."""
+    slots = need if quota.is_closed else quota.slots_max
+    return [(slot, need[slot]) for slot in slots if need.get(slot)]
 
 
 def _limits(quota: Quota) -> bool:
