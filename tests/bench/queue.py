@@ -1,11 +1,18 @@
-"""How well a queue keeps two slots busy: 50 batch jobs of two seconds against 50 seconds."""
+"""How well a queue keeps two slots busy: 50 batch jobs of two seconds against 50 seconds.
+
+And against two threads that run the same commands with the docker SDK, one after another: what the
+engine takes for itself no queue can save.
+"""
 
 import time
-from typing import Final
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final
+
+import docker
 
 from tests.bench.harness import Row, show_seconds
 from tests.running.rest import Api
-from tests.running.sessions import await_status, batch, find, resources
+from tests.running.sessions import IMAGES, await_status, batch, find, resources
 from tests.running.stack import Stack
 
 NEEDS_STACK: Final = True
@@ -31,7 +38,31 @@ def measure(stack: Stack) -> list[Row]:
     ideal = JOBS * JOB_SECONDS / SLOTS
     ours = f"{show_seconds(seconds)} (enqueued in {show_seconds(enqueued)})"
     what = f"{JOBS} batch jobs of {JOB_SECONDS} s on {SLOTS} slots"
-    return [Row("queue", what, seconds / ideal, RATIO_MAX, "x", ours, show_seconds(ideal))]
+    raw = _run_raw(stack)
+    peer = f"{show_seconds(raw)}, docker SDK, {SLOTS} threads"
+    return [
+        Row("queue", what, seconds / ideal, RATIO_MAX, "x", ours, show_seconds(ideal)),
+        Row("queue", "the same jobs beside the docker SDK", seconds / raw, None, "x", ours, peer),
+    ]
+
+
+def _run_raw(stack: Stack) -> float:
+    """Seconds until the engine has made, run and removed a container for each job."""
+    command = ["sleep", str(JOB_SECONDS)]
+    with stack.engine() as client, ThreadPoolExecutor(SLOTS) as threads:
+        started = time.perf_counter()
+        codes = list(threads.map(lambda _: _run_one(client, command), range(JOBS)))
+        seconds = time.perf_counter() - started
+    assert codes == [0] * JOBS, codes
+    return seconds
+
+
+def _run_one(client: docker.DockerClient, command: list[str]) -> int:
+    container: Any = client.containers.create(IMAGES["python"], entrypoint=command, init=True)
+    container.start()
+    code = container.wait()["StatusCode"]
+    container.remove(v=True, force=True)
+    return int(code)
 
 
 def _half_of_all_cores(stack: Stack) -> str:
