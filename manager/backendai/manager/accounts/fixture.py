@@ -65,7 +65,11 @@ SHAPES: Final[Mapping[str, _Shape]] = {
     ),
     "images": _Shape(t.images, ("name", "architecture"), extra=frozenset({"aliases"})),
 }
-_SLOT_FIELDS: Final = ("total_resource_slots", "resource_slots")
+_SLOT_FIELDS: Final = (
+    "total_resource_slots",
+    "max_pending_session_resource_slots",
+    "resource_slots",
+)
 _ENUMS: Final[Mapping[str, type[UserRole | UserStatus | DefaultForUnspecified]]] = {
     "role": UserRole,
     "status": UserStatus,

@@ -1,7 +1,6 @@
 """Brings the database to this release's schema, one manager at a time, or not at all."""
 
 import asyncio
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -9,14 +8,12 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, create_mock_engine, text
+from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import AsyncConnection
-from sqlalchemy.schema import CreateIndex, CreateTable
 
 from backendai.common.faults import Conflict
 
 from .engine import Database
-from .tables import metadata
 
 _FOLDER: Final = Path(__file__).parent / "migrations"
 # Any number will do that nobody else takes: the word "schema" as bytes.
@@ -38,24 +35,6 @@ async def upgrade(database: Database) -> list[str]:
 
 def head_revision() -> str | None:
     return ScriptDirectory.from_config(_config()).get_current_head()
-
-
-def render_tables() -> str:
-    """The CREATE statements of the present tables: the text of a first revision."""
-    return "".join(f"{_tidied(statement)};\n" for statement in _statements())
-
-
-def _tidied(statement: str) -> str:
-    lines = (line.rstrip().replace("\t", "  ") for line in statement.strip().splitlines())
-    return "\n".join(lines)
-
-
-def _statements() -> Iterator[str]:
-    dialect = create_mock_engine("postgresql://", lambda *_: None).dialect
-    for table in metadata.sorted_tables:
-        yield str(CreateTable(table).compile(dialect=dialect))
-        for index in sorted(table.indexes, key=lambda index: str(index.name)):
-            yield str(CreateIndex(index).compile(dialect=dialect))
 
 
 async def _take_guard(connection: AsyncConnection) -> None:

@@ -137,6 +137,9 @@ keypair_policies: Final = sa.Table(
     _object("total_resource_slots"),
     sa.Column("max_session_lifetime", sa.Integer, nullable=False, server_default="0"),
     sa.Column("max_concurrent_sessions", sa.Integer, nullable=False),
+    # Of the sessions that wait in the queue; null: no limit.
+    sa.Column("max_pending_session_count", sa.Integer),
+    sa.Column("max_pending_session_resource_slots", JSONB),
     sa.Column("max_concurrent_sftp_sessions", sa.Integer, nullable=False, server_default="1"),
     sa.Column("max_containers_per_session", sa.Integer, nullable=False, server_default="1"),
     sa.Column("idle_timeout", sa.BigInteger, nullable=False, server_default="0"),

@@ -217,12 +217,18 @@ POLICY_FIELDS: Final[Mapping[str, Field]] = {
         "default_for_unspecified",
         "max_session_lifetime",
         "max_concurrent_sessions",
+        "max_pending_session_count",
         "max_concurrent_sftp_sessions",
         "max_containers_per_session",
         "idle_timeout",
     ),
     **_times("created_at"),
     **_json("total_resource_slots", "allowed_vfolder_hosts"),
+    "max_pending_session_resource_slots": lambda row: (
+        None
+        if row["max_pending_session_resource_slots"] is None
+        else json_text(row["max_pending_session_resource_slots"])
+    ),
     # Folders are counted by the user's and the project's policy.
     "max_vfolder_count": lambda row: 0,
     "max_vfolder_size": lambda row: 0,

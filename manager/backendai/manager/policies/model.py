@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import Self
 
 from backendai.common.enums import DefaultForUnspecified
 from backendai.common.slots import INFINITY, ZERO, ResourceSlots, SlotName, format_amount
@@ -22,6 +23,38 @@ class SlotLimit:
 
 
 @dataclass(frozen=True, slots=True)
+class PendingLimit:
+    """The most that one keypair may have waiting in the queue; None, and an unnamed slot, are no
+    limit."""
+
+    sessions_max: int | None = None
+    slots: ResourceSlots = field(default_factory=ResourceSlots)
+
+    @classmethod
+    def parse(cls, sessions_max: int | None, slots: Mapping[str, object] | None) -> Self:
+        """From the two columns of a policy. Raises SlotError."""
+        return cls(sessions_max, ResourceSlots.parse(slots or {}))
+
+    @property
+    def is_none(self) -> bool:
+        return self.sessions_max is None and not self.slots
+
+    def exceeded_by(
+        self, sessions: int, waiting: ResourceSlots, asked: ResourceSlots
+    ) -> dict[str, str]:
+        """Facts about the limits that one more session is beyond; it asks for `asked`, while
+        `sessions` that ask for `waiting` are in the queue."""
+        facts = {}
+        if self.sessions_max is not None and sessions >= self.sessions_max:
+            facts["pending.sessions"] = f"waiting {sessions}, limit {self.sessions_max}"
+        for name, limit in self.slots.items():
+            amount = waiting.get(name, ZERO) + asked.get(name, ZERO)
+            if asked.get(name, ZERO) > 0 and amount > limit:
+                facts[f"pending.{name}"] = _told(amount, limit)
+        return facts
+
+
+@dataclass(frozen=True, slots=True)
 class Limits:
     """Everything that bounds the sessions of one keypair in one project.
 
@@ -31,6 +64,7 @@ class Limits:
     sessions_max: int
     containers_max: int
     slots: Mapping[str, SlotLimit] = field(default_factory=dict)
+    pending: PendingLimit = PendingLimit()
 
     def most_of(self, name: SlotName) -> Decimal:
         """What everybody's limit allows of a slot at once; INFINITY where nobody has one."""
