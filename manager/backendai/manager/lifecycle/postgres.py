@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import msgspec
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import aggregate_order_by
+from sqlalchemy.dialects.postgresql import ARRAY, UUID, aggregate_order_by
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -79,7 +79,9 @@ class PostgresStore:
 
     async def load_cases(self, agent_id: AgentId, reported: Sequence[str]) -> list[KernelCase]:
         placed = sa.and_(_k.agent_id == agent_id, _k.status.in_(_HOLDING))
-        told = _k.id.in_([key for key in reported if _is_uuid(key)])
+        # One array, so that the statement is the same however many there are.
+        ids = [uuid.UUID(key) for key in reported if _is_uuid(key)]
+        told = _k.id == sa.any_(sa.literal(ids, ARRAY(UUID(as_uuid=True))))
         return await self._load_cases(sa.or_(placed, told))
 
     async def load_overdue(self, now: datetime) -> list[KernelCase]:

@@ -11,6 +11,7 @@ from backendai.common.enums import SessionType
 from backendai.common.faults import InvalidParams
 from backendai.common.http import json_response
 from backendai.common.lifecycle import SESSION_FINAL, SessionStatus
+from backendai.common.logs import get_logger
 from backendai.common.params import check_params, read_raw_params
 from backendai.manager.gate.actor import Scope
 from backendai.manager.gate.routes import ACTOR, Route
@@ -20,6 +21,8 @@ from .creation import Created, SessionCreation, read_token
 from .model import SessionRequest
 from .params import read_session_request
 from .service import Ended, Sessions
+
+log = get_logger(__name__)
 
 TOKEN_HEADER: Final = "X-BackendAI-Client-Token"  # noqa: S105 - the name of a header
 # How often a waiting create looks whether its client is still there.
@@ -179,7 +182,9 @@ class _Handlers:
             if ends_at is not None and loop.time() >= ends_at:
                 return render.WAITED_OUT
             if request.transport is None or request.transport.is_closing():
-                raise ConnectionResetError("the client went away")
+                # Nobody reads the answer; the session comes all the same.
+                log.info("session.client_gone", session=str(session.id))
+                return session.status.value
 
 
 def _word_of(status: SessionStatus, wanted: SessionRequest) -> str:

@@ -7,7 +7,6 @@ import msgspec
 import trafaret as t
 from aiohttp import WSMsgType, web
 
-from backendai.common.contracts.agent import ExecuteResult
 from backendai.common.enums import ExecutionMode, ExecutionStatus
 from backendai.common.faults import Fault, InvalidParams
 from backendai.common.logs import get_logger
@@ -61,12 +60,17 @@ class _Handlers:
         await socket.prepare(request)
         try:
             await _Run(socket, self._work, place).drive()
-        except Fault as fault:
+        except* Fault as faults:
+            fault = _first_of(faults)
             log.info("stream.failed", session=reference, code=fault.code)
             await _send(socket, {"status": "error", "msg": str(fault), "console": []})
         finally:
             await socket.close()
         return socket
+
+
+class _ClientGone(Exception):
+    """There is nobody any more to run something for."""
 
 
 class _Run:
@@ -77,72 +81,51 @@ class _Run:
         self._work = work
         self._place = place
         self._run_id: str | None = None
-        self._lines: asyncio.Queue[str | None] = asyncio.Queue(LINES_WAITING_MAX)
+        self._has_begun = False
+        self._lines: asyncio.Queue[str] = asyncio.Queue(LINES_WAITING_MAX)
 
     async def drive(self) -> None:
-        """Until the run has ended or the client is gone, which interrupts it."""
-        reader = asyncio.create_task(self._read(), name="stream.read")
-        try:
-            first = await self._lines.get()
-            if first is not None and not await self._converse(*_read_first(first), reader):
-                await self._interrupt()
-        finally:
-            reader.cancel()
+        """Until the run has ended or the client is gone, which interrupts it.
 
-    async def _converse(
-        self,
-        mode: ExecutionMode,
-        code: str,
-        options: dict[str, Any],
-        reader: asyncio.Task[None],
-    ) -> bool:
-        """Whether the run came to its end while the client was there."""
+        Raises groups of Faults.
+        """
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                reader = tasks.create_task(self._read(), name="stream.read")
+                await self._converse(*_read_first(await self._lines.get()))
+                reader.cancel()
+        except* _ClientGone:
+            if self._has_begun:
+                await self._interrupt()
+
+    async def _converse(self, mode: ExecutionMode, code: str, options: dict[str, Any]) -> None:
+        """Step by step until the run has come to its end. Raises _ClientGone."""
+        self._has_begun = True
         while True:
-            outcome = await self._step(mode, code, options, reader)
-            if outcome is None or not await _send(self._socket, result_of(outcome)):
-                return False
+            outcome = await self._work.execute(
+                self._place,
+                mode,
+                code,
+                run_id=self._run_id,
+                options=options,
+                flush_seconds=FLUSH_SECONDS,
+            )
+            self._run_id = outcome.run_id
+            if not await _send(self._socket, result_of(outcome)):
+                raise _ClientGone
             if outcome.status in _ENDS:
-                return True
+                self._has_begun = False
+                return
             mode, code, options = ExecutionMode.CONTINUE, "", {}
             if outcome.status == ExecutionStatus.WAITING_INPUT:
-                line = await self._lines.get()
-                if line is None:
-                    return False
-                mode, code = ExecutionMode.INPUT, line
-
-    async def _step(
-        self,
-        mode: ExecutionMode,
-        code: str,
-        options: dict[str, Any],
-        reader: asyncio.Task[None],
-    ) -> ExecuteResult | None:
-        """One step's outcome, or None when the client goes away meanwhile."""
-        asked = self._work.execute(
-            self._place,
-            mode,
-            code,
-            run_id=self._run_id,
-            options=options,
-            flush_seconds=FLUSH_SECONDS,
-        )
-        step = asyncio.create_task(asked, name="stream.step")
-        try:
-            await asyncio.wait((step, reader), return_when=asyncio.FIRST_COMPLETED)
-            if not step.done():
-                return None
-            outcome = step.result()
-        finally:
-            step.cancel()
-        self._run_id = outcome.run_id
-        return outcome
+                mode, code = ExecutionMode.INPUT, await self._lines.get()
 
     async def _read(self) -> None:
-        """Queue what the client types until it goes away."""
+        """Queue what the client types. Raises _ClientGone when it goes away."""
         async for message in self._socket:
             if message.type is WSMsgType.TEXT:
                 await self._lines.put(str(message.data))
-        await self._lines.put(None)
+        raise _ClientGone
 
     async def _interrupt(self) -> None:
         try:
@@ -159,6 +142,14 @@ def _read_first(text: str) -> tuple[ExecutionMode, str, dict[str, Any]]:
     mode = ExecutionMode(params["mode"])
     options = read_batch_options(params["options"]) if mode is ExecutionMode.BATCH else {}
     return mode, params["code"], options
+
+
+def _first_of(faults: BaseExceptionGroup[Fault]) -> Fault:
+    first: BaseException = faults
+    while isinstance(first, BaseExceptionGroup):
+        first = first.exceptions[0]
+    assert isinstance(first, Fault)
+    return first
 
 
 async def _send(socket: web.WebSocketResponse, message: dict[str, Any]) -> bool:

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from backendai.common.contracts.agent import KernelState, ResourceUse
 from backendai.manager.app import Manager
+from backendai.manager.sessions import rest
 from tests.integration.manager.api.caller import Caller, until
 from tests.integration.manager.api.conftest import body_of
 from tests.integration.manager.api.scripted import ScriptedAgent
@@ -102,6 +103,33 @@ async def test_a_create_that_waits_too_long_says_so(
     assert made["status"] == "TIMEOUT"
     agent.release()
     assert (await create(alice, name))["status"] == "RUNNING"
+
+
+async def test_a_client_that_leaves_a_waiting_create_is_no_failure(
+    alice: Caller,
+    agent: ScriptedAgent,
+    name: str,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO")
+    monkeypatch.setattr(rest, "CLIENT_CHECK_SECONDS", 0.05)
+    agent.holds = True
+    asked = asyncio.create_task(alice.ask("POST", "/session", body_of(name)))
+    await until(lambda: _is_asked(agent))
+    asked.cancel()
+
+    async def is_told() -> bool:
+        return "session.client_gone" in caplog.messages
+
+    await until(is_told)
+    agent.release()
+    assert (await alice.ask("DELETE", f"/session/{name}?forced=true")).status == 200
+    assert [one.message for one in caplog.records if one.levelname == "ERROR"] == []
+
+
+async def _is_asked(agent: ScriptedAgent) -> bool:
+    return bool(agent.asked_of("ensure"))
 
 
 async def test_info_and_history_tell_what_happened(
