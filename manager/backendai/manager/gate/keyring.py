@@ -58,15 +58,35 @@ class Keyring:
 
     async def find(self, access_key: str) -> Identity | None:
         """None when there is no such key or it, its user or its domain is not active."""
-        known = self._cache.get(access_key)
-        if known is not None and known[0] > self._clock.monotonic():
-            return known[1]
-        asked = self._asking.get(access_key)
-        if asked is None:
-            asked = asyncio.ensure_future(self._load(access_key))
-            self._asking[access_key] = asked
-            asked.add_done_callback(lambda _: self._asking.pop(access_key, None))
-        return await asyncio.shield(asked)
+        while True:
+            known = self._cache.get(access_key)
+            if known is not None and known[0] > self._clock.monotonic():
+                return known[1]
+            asked = self._asking.get(access_key)
+            if asked is None:
+                return await self._ask(access_key)
+            await asyncio.wait([asked])
+            # Who asked has gone away before the answer: somebody else asks.
+            if not asked.cancelled():
+                return asked.result()
+
+    async def _ask(self, access_key: str) -> Identity | None:
+        """Load for everybody who wants this key meanwhile; they share what comes of it."""
+        asked: asyncio.Future[Identity | None] = asyncio.get_running_loop().create_future()
+        self._asking[access_key] = asked
+        try:
+            identity = await self._load(access_key)
+        except Exception as error:
+            asked.set_exception(error)
+            # Raised here, so it is not lost when nobody else waits.
+            asked.exception()
+            raise
+        else:
+            asked.set_result(identity)
+            return identity
+        finally:
+            del self._asking[access_key]
+            asked.cancel()
 
     def note_use(self, access_key: str) -> None:
         self._used[access_key] = self._clock.now()
