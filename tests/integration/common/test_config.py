@@ -19,7 +19,6 @@ from backendai.common.config import (
     ConfigStore,
     MemoryStore,
     Snapshot,
-    hint_lock,
 )
 from backendai.common.etcd import EtcdStore
 from backendai.common.failpoints import FailpointReached, Mode, arm, disarm
@@ -126,22 +125,6 @@ async def test_a_revoked_lease_takes_its_keys_along(store: ConfigStore) -> None:
     with pytest.raises(Conflict):
         await store.put("leased", "2", lease)
     await store.revoke(lease)
-
-
-async def test_a_lock_is_held_by_one_at_a_time(store: ConfigStore) -> None:
-    inside = 0
-
-    async def work(owner: str) -> None:
-        nonlocal inside
-        async with hint_lock(store, "job", owner, SystemClock()):
-            inside += 1
-            assert inside == 1
-            await asyncio.sleep(0.01)
-            inside -= 1
-
-    async with asyncio.timeout(PATIENCE_SECONDS), asyncio.TaskGroup() as group:
-        for number in range(3):
-            group.create_task(work(str(number)))
 
 
 async def test_last_known_values_serve_while_the_store_is_away(tmp_path: Path) -> None:

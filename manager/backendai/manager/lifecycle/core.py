@@ -84,10 +84,6 @@ class Core:
         """The agents in sight, with what they last reported and which orphans they have."""
         return {key: watched.observer for key, watched in self._watched.items()}
 
-    def hint_plan(self) -> None:
-        """Plan now: for who has just written something that this process shall act upon at once."""
-        self._ports.board.post(HINT_PLAN)
-
     async def run(self) -> None:
         ports, periods = self._ports, self._settings.periods
         with ExitStack() as watches:

@@ -6,7 +6,7 @@ waits also looks each period.
 """
 
 import asyncio
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
@@ -48,10 +48,6 @@ class HintBoard:
     def post(self, topic: str) -> None:
         for wake in self._wakes.get(topic, ()):
             wake.hint()
-
-    def post_many(self, topics: Iterable[str]) -> None:
-        for topic in topics:
-            self.post(topic)
 
     def post_all(self) -> None:
         """News may have been missed: everybody looks."""

@@ -8,8 +8,8 @@ lock is a hint.
 import asyncio
 import os
 import tempfile
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
-from contextlib import aclosing, asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final, NewType, Protocol
@@ -24,7 +24,6 @@ log = get_logger(__name__)
 
 Snapshot = Mapping[str, str]
 LeaseId = NewType("LeaseId", int)
-LOCK_POLL_SECONDS: Final = 0.5
 
 
 class ConfigStore(Protocol):
@@ -183,23 +182,6 @@ class MemoryStore:
     def _tell(self) -> None:
         for changed in self._watchers:
             changed.set()
-
-
-@asynccontextmanager
-async def hint_lock(
-    store: ConfigStore, name: str, owner: str, clock: Clock, *, ttl_seconds: int = 30
-) -> AsyncIterator[None]:
-    """Wait until nobody else holds `name`. Saves double work only: it may end unasked."""
-    key, lease = f"locks/{name}", await store.grant(ttl_seconds)
-    try:
-        while not await store.swap(key, None, owner, lease):
-            await clock.sleep(LOCK_POLL_SECONDS)
-            if not await store.refresh(lease):
-                lease = await store.grant(ttl_seconds)
-        yield
-    finally:
-        with suppress(StoreUnavailable):
-            await store.revoke(lease)
 
 
 class CachedConfig:

@@ -5,7 +5,6 @@ The names and the data of a server-sent event are the public API's.
 
 import enum
 from datetime import datetime
-from typing import Any
 
 import msgspec
 
@@ -51,29 +50,7 @@ class LifecycleEvent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _encoder = msgspec.msgpack.Encoder()
-_decoder = msgspec.msgpack.Decoder(LifecycleEvent)
 
 
 def encode_event(event: LifecycleEvent) -> bytes:
     return _encoder.encode(event)
-
-
-def decode_event(data: bytes) -> LifecycleEvent:
-    """Raises ValueError for what is no event."""
-    return _decoder.decode(data)
-
-
-def sse_data(event: LifecycleEvent) -> dict[str, Any]:
-    """The `data` object of the server-sent event."""
-    data: dict[str, Any] = {
-        "reason": event.reason,
-        "sessionName": event.session_name,
-        "ownerAccessKey": event.owner_access_key,
-        "sessionId": str(event.session_id),
-        "exitCode": event.exit_code,
-    }
-    if event.kernel_id is not None:
-        data["kernelId"] = str(event.kernel_id)
-        data["clusterRole"] = event.cluster_role
-        data["clusterIdx"] = event.cluster_idx
-    return data

@@ -6,7 +6,7 @@ code. Public: title, detail and facts. Private: the `__cause__` chain, which nev
 
 import enum
 from collections.abc import Mapping
-from typing import Any, ClassVar, Final, NoReturn, Self
+from typing import Any, ClassVar, Final, Self
 
 import msgspec
 
@@ -112,11 +112,6 @@ class InvalidAuthParams(Fault):
     slug, title = "invalid-auth-params", "Missing or invalid authorization parameters."
 
 
-class InvalidCredentials(Fault):
-    kind, code = Kind.INVALID, "auth.invalid_credentials"
-    slug, title = "invalid-credentials", "Invalid credentials for authentication."
-
-
 class GraphQLFault(Fault):
     kind, code = Kind.INVALID, "graphql.error"
     slug, title = "graphql-error", "GraphQL-generated error."
@@ -125,11 +120,6 @@ class GraphQLFault(Fault):
 class AuthFailed(Fault):
     kind, code = Kind.UNAUTHENTICATED, "auth.failed"
     slug, title = "auth-failed", "Credential/signature mismatch."
-
-
-class PasswordExpired(Fault):
-    kind, code = Kind.UNAUTHENTICATED, "auth.password_expired"
-    slug, title = "password-expired", "Password has expired."
 
 
 class Forbidden(Fault):
@@ -188,10 +178,6 @@ class KernelNotFound(NotFound):
     code, object_name = "kernel.not_found", "kernel"
 
 
-class MainKernelNotFound(NotFound):
-    code, object_name = "kernel.main_not_found", "main kernel"
-
-
 class ImageNotFound(NotFound):
     code, object_name = "image.not_found", "environment image"
 
@@ -212,36 +198,12 @@ class VFolderNotFound(NotFound):
     code, object_name = "vfolder.not_found", "virtual folder"
 
 
-class TemplateNotFound(NotFound):
-    code, object_name = "template.not_found", "task template"
-
-
-class ServiceNotFound(NotFound):
-    code, object_name = "service.not_found", "app service"
-
-
-class DotfileNotFound(NotFound):
-    code, object_name = "dotfile.not_found", "dotfile"
-
-
 class AgentNotFound(NotFound):
     code, object_name = "agent.not_found", "agent instance"
 
 
-class UserNotFound(NotFound):
-    code, object_name = "user.not_found", "user"
-
-
-class KeypairNotFound(NotFound):
-    code, object_name = "keypair.not_found", "keypair"
-
-
 class PolicyNotFound(NotFound):
     code, object_name = "policy.not_found", "resource policy"
-
-
-class BackgroundTaskNotFound(NotFound):
-    code, object_name = "background_task.not_found", "background task"
 
 
 class FileNotFound(NotFound):
@@ -329,21 +291,11 @@ class StoreCrowded(StoreUnavailable):
     title = "The store takes no more connections."
 
 
-class ServerFrozen(Fault):
-    kind, code = Kind.UNAVAILABLE, "server.frozen"
-    slug, title = "server-frozen", "The server is frozen."
-
-
 class NotOffered(Fault):
     """The API names it; this installation does not have it."""
 
     kind, code = Kind.UNAVAILABLE, "server.not_offered"
     slug, title = "not-implemented", "This API is not implemented."
-
-
-class InstanceNotAvailable(Fault):
-    kind, code = Kind.UNAVAILABLE, "agent.none_available"
-    slug, title = "instance-not-available", "There is no available instance."
 
 
 class AgentFault(Fault):
@@ -397,16 +349,6 @@ class KernelOperationFailed(AgentFault):
 class KernelCreationFailed(KernelOperationFailed):
     code = "kernel.creation_failed"
     slug, title = "kernel-creation-failed", "Kernel creation has failed."
-
-
-class KernelDestructionFailed(KernelOperationFailed):
-    code = "kernel.destruction_failed"
-    slug, title = "kernel-destruction-failed", "Kernel destruction has failed."
-
-
-class KernelRestartFailed(KernelOperationFailed):
-    code = "kernel.restart_failed"
-    slug, title = "kernel-restart-failed", "Kernel restart has failed."
 
 
 class KernelExecutionFailed(KernelOperationFailed):
@@ -523,7 +465,3 @@ def fault_from_data(data: FaultData) -> Fault:
     fault.code, fault.status = data.code, data.status or None
     fault.title, fault.slug = data.title or fault.title, data.slug or fault.slug
     return fault
-
-
-def raise_fault(data: FaultData) -> NoReturn:
-    raise fault_from_data(data)
