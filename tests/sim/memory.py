@@ -109,6 +109,8 @@ class Disk:
         self.leases: dict[str, tuple[str, float]] = {}
         self.boards: list[HintBoard] = []
         self.drop_hint: Callable[[], bool] = lambda: False
+        # Whoever asks for a lease is told that it has it, as after a jump of the clock.
+        self.is_lease_shared = False
 
     # Writing
 
@@ -268,6 +270,8 @@ class Trouble:
     refusal: float = 0.0
     unknown_commit: float = 0.0
     is_away: bool = False
+    # Seconds that pass before placements are written, by when the plan is old.
+    placing: tuple[float, float] = (0.0, 0.0)
 
 
 class MemoryStore:
@@ -352,6 +356,9 @@ class MemoryStore:
         return Dependency(row.id, row.name, row.status, state)
 
     async def place(self, placements: Sequence[Placement], now: datetime) -> Placed:
+        low, high = self.trouble.placing
+        if high > 0:
+            await asyncio.sleep(self._random.uniform(low, high))
         return await self._call(lambda: self._place(placements, now))
 
     def _place(self, placements: Sequence[Placement], now: datetime) -> Placed:
@@ -382,7 +389,8 @@ class MemoryStore:
         def hold() -> bool:
             now = self.disk.clock.monotonic()
             owner, until = self.disk.leases.get(name, ("", 0.0))
-            if owner not in ("", holder) and until > now:
+            is_taken = owner not in ("", holder) and until > now
+            if is_taken and not self.disk.is_lease_shared:
                 return False
             self.disk.leases[name] = (holder, now + seconds)
             return True

@@ -24,6 +24,7 @@ class Kind(enum.StrEnum):
     STORE_SHAKY = "store-shaky"
     LOSE_HINTS = "lose-hints"
     FENCE = "fence"
+    RIVALS = "rivals"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +44,14 @@ class Incident:
         )
 
 
+# What it takes to write a plan that is too old: it comes on request only, since so many sessions
+# more would make every world slow.
+RIVALS: Final = (Incident(Kind.RIVALS, at=5.0, seconds=50.0, manager=0, agent=0),)
+
+
 def draw_incidents(random: Random, managers: int, agents: int) -> list[Incident]:
     """A few to a dozen incidents within the time of chaos; short ones are more frequent."""
-    kinds = list(Kind)
+    kinds = [kind for kind in Kind if kind is not Kind.RIVALS]
     return [
         Incident(
             kind=random.choice(kinds),

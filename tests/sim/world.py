@@ -35,6 +35,7 @@ MANAGERS: Final = 2
 AGENTS: Final = 4
 SESSIONS: Final = 30
 ACCESS_KEYS: Final = ("alice", "bob")
+HURRIED_PER_SECOND: Final = 1.0
 CALM_SECONDS: Final = 900.0
 PATIENCE: Final = Patience(heartbeat_seconds=5.0, beats_missed_max=3, lost_after_seconds=30.0)
 PERIODS: Final = Periods(plan=3, directory=5, overdue=5, judge=5, relay=5, drift=60, prune=3600)
@@ -373,6 +374,8 @@ class World:
                 return _switch(self.disk, "drop_hint", lambda: True)
             case Kind.FENCE:
                 return self._fence(agent)
+            case Kind.RIVALS:
+                return self._rival(incident)
         raise AssertionError(incident.kind)
 
     def _cut(self, incident: Incident, manager: _Manager, agent: FakeAgent) -> Any:
@@ -412,6 +415,23 @@ class World:
 
         return undo
 
+    def _rival(self, incident: Incident) -> Any:
+        """Every manager believes that it leads and writes what it planned seconds ago, while
+        sessions come that go before those that wait."""
+        undo = [_switch(self.disk, "is_lease_shared", True)]
+        undo += [_switch(one.trouble, "placing", (0.0, 4.0)) for one in self.managers]
+        self._spawn(self._hurry(incident))
+        return lambda: [one() for one in undo]
+
+    async def _hurry(self, incident: Incident) -> None:
+        until = min(incident.at + incident.seconds, CHAOS_SECONDS)
+        while True:
+            await asyncio.sleep(self.random.expovariate(HURRIED_PER_SECOND))
+            if self.clock.monotonic() >= until:
+                return
+            priority = self.random.randint(20, 40)
+            await self._create(replace(self._draw_session(()), priority=priority))
+
     def _set_status(self, agent_id: AgentId, status: AgentStatus) -> None:
         record = self.disk.agents.get(agent_id)
         if record is not None:
@@ -445,11 +465,11 @@ class World:
             manager.gate.set()
             manager.boot()
             manager.trouble.is_away, manager.trouble.refusal = False, 0.0
-            manager.trouble.unknown_commit = 0.0
+            manager.trouble.unknown_commit, manager.trouble.placing = 0.0, (0.0, 0.0)
             manager.weather.cut.clear()
             manager.weather.loss = manager.weather.doubling = 0.0
             manager.weather.delay = (0.0005, 0.02)
-        self.disk.drop_hint = lambda: False
+        self.disk.drop_hint, self.disk.is_lease_shared = lambda: False, False
         for agent in self.agents.values():
             agent.engine.is_reachable = True
             if not agent.is_up:
@@ -478,6 +498,8 @@ _WELL: Final[dict[tuple[str, str], Any]] = {
     ("Trouble", "refusal"): 0.0,
     ("Trouble", "unknown_commit"): 0.0,
     ("Trouble", "is_away"): False,
+    ("Trouble", "placing"): (0.0, 0.0),
+    ("Disk", "is_lease_shared"): False,
     ("FakeEngine", "is_reachable"): True,
 }
 
