@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from backendai.common.contracts.agent import KernelState, ResourceUse
 from backendai.manager.app import Manager
-from backendai.manager.sessions import rest
+from backendai.manager.sessions import creation, rest
 from tests.integration.manager.api.caller import Caller, until
 from tests.integration.manager.api.conftest import body_of
 from tests.integration.manager.api.scripted import ScriptedAgent
@@ -320,6 +320,23 @@ async def test_a_token_that_found_a_session_never_makes_another(
     await alice.ask("DELETE", f"/session/{name}")
     again = (await alice.ask("POST", "/session", body, headers=token)).json
     assert (again["sessionId"], again["created"]) == (made["sessionId"], False)
+
+
+@pytest.mark.parametrize("headers", [{}, {"X-BackendAI-Client-Token": "token-of-a-lost-answer"}])
+async def test_a_create_whose_commit_went_unanswered_finds_its_own_session(
+    alice: Caller, name: str, monkeypatch: pytest.MonkeyPatch, headers: dict[str, str]
+) -> None:
+    insert, times = creation.insert_session, []
+
+    async def insert_and_lose_the_answer(*arguments: Any) -> Any:
+        times.append(await insert(*arguments))
+        # As after a connection that broke: the same statement once more.
+        return await insert(*arguments)
+
+    monkeypatch.setattr(creation, "insert_session", insert_and_lose_the_answer)
+    made = await alice.ask("POST", "/session", body_of(name, enqueueOnly=True), headers=headers)
+    assert (made.status, made.json["created"], len(times)) == (201, True, 1)
+    assert made.json["sessionId"] == str(times[0].id)
 
 
 async def test_one_name_makes_one_session(alice: Caller, name: str) -> None:
