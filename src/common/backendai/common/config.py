@@ -12,7 +12,7 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final, NewType, Protocol
+from typing import NewType, Protocol
 
 import msgspec
 
