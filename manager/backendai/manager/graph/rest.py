@@ -38,7 +38,11 @@ class _LegacyFault(GraphQLFault):
     code = "graphql.legacy_error"
 
     def data(self) -> Any:
-        return self.facts["errors"]
+        return self.facts["errors"] if "errors" in self.facts else super().data()
+
+    @classmethod
+    def from_wire(cls, detail: str, data: Any) -> Self:
+        return super().from_wire(detail, {"errors": data} if isinstance(data, list) else data)
 
 
 def routes(database: Database) -> list[Route]:
