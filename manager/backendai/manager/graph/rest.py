@@ -6,7 +6,7 @@ rest of the API sooner without them.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Self
 
 import trafaret as t
 from aiohttp import web
