@@ -16,6 +16,7 @@ from backendai.common.faults import ClientTokenReused, InvalidParams, SessionAlr
 from backendai.common.ids import IdSource, SessionId
 from backendai.common.lifecycle import SessionStatus
 from backendai.common.logs import get_logger
+from backendai.common.slots import ResourceSlots
 from backendai.manager.db.engine import Database
 from backendai.manager.db.tables import idempotency
 from backendai.manager.gate.actor import EVERYTHING, Actor
@@ -23,6 +24,8 @@ from backendai.manager.images.model import Image
 from backendai.manager.images.store import get_image
 from backendai.manager.lifecycle.enqueue import insert_session
 from backendai.manager.lifecycle.model import Claim, NewSession
+from backendai.manager.policies.model import PendingLimit
+from backendai.manager.policies.store import guard_pending
 
 from . import store
 from .compose import Facts, compose_session
@@ -54,6 +57,14 @@ class Created:
     is_new: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A session to store, and what bounds how many of its owner's may wait."""
+
+    session: NewSession
+    pending: PendingLimit
+
+
 class SessionCreation:
     """`create` is the use case; it returns when the session is stored, PENDING."""
 
@@ -77,7 +88,7 @@ class SessionCreation:
                 found = await self._find(actor, owner, request, token, mine)
                 if isinstance(found, Created):
                     return found
-                mine.append(found.id)
+                mine.append(found.session.id)
                 return await self._insert(actor, found, token)
             except IntegrityError:
                 # The name or the token was taken a moment ago, perhaps by this very session, whose
@@ -92,10 +103,10 @@ class SessionCreation:
         request: SessionRequest,
         token: ClientToken | None,
         mine: Sequence[SessionId],
-    ) -> Created | NewSession:
+    ) -> Created | Draft:
         """The session that is meant, or the one to store."""
 
-        async def work(connection: AsyncConnection) -> Created | NewSession:
+        async def work(connection: AsyncConnection) -> Created | Draft:
             word = token.text if token is not None else ""
             found = await look_up(connection, actor, owner, request, word)
             if token is not None and found.claimed is not None:
@@ -113,15 +124,24 @@ class SessionCreation:
             depends_on = await store.resolve_dependencies(
                 connection, owner.access_key, request.dependencies
             )
-            facts = _facts_of(found.place(), owner, actor, image, depends_on)
-            return compose_session(request, facts, self._ids)
+            place = found.place()
+            facts = _facts_of(place, owner, actor, image, depends_on)
+            return Draft(compose_session(request, facts, self._ids), place.limits.pending)
 
         return await self._database.read(work)
 
-    async def _insert(self, actor: Actor, new: NewSession, token: ClientToken | None) -> Created:
+    async def _insert(self, actor: Actor, draft: Draft, token: ClientToken | None) -> Created:
         claim = None if token is None else Claim(actor.user_id, token.text, token.request_hash)
-        now = self._clock.now()
-        await self._database.read(lambda connection: insert_session(connection, new, now, claim))
+        new, now = draft.session, self._clock.now()
+
+        async def work(connection: AsyncConnection) -> None:
+            asked = ResourceSlots.parse(new.requested_slots)
+            await guard_pending(connection, new.access_key, draft.pending, asked)
+            await insert_session(connection, new, now, claim)
+
+        # Without a limit it is one statement, which needs no transaction around it.
+        run = self._database.read if draft.pending.is_none else self._database.transact
+        await run(work)
         return Created(session_of_new(new, now), is_new=True)
 
 

@@ -19,7 +19,7 @@ from backendai.common.faults import PolicyNotFound, ProjectNotFound
 from backendai.common.lifecycle import SESSION_FINAL
 from backendai.common.slots import ResourceSlots, SlotName
 from backendai.manager.gate.actor import Actor
-from backendai.manager.policies.model import Limits, SlotLimit
+from backendai.manager.policies.model import Limits, PendingLimit, SlotLimit
 from backendai.manager.policies.store import choose_resource_group
 
 from .model import SessionRequest
@@ -56,6 +56,8 @@ WITH project AS (
 SELECT project.id, project.slots, project.domain_slots,
   policy.name AS policy, policy.max_concurrent_sessions, policy.max_containers_per_session,
   policy.total_resource_slots AS policy_slots, policy.default_for_unspecified,
+  policy.max_pending_session_count AS pending_max,
+  policy.max_pending_session_resource_slots AS pending_slots,
   (SELECT jsonb_agg(name ORDER BY name <> 'default', name) FROM allowed) AS allowed,
   (SELECT jsonb_agg(DISTINCT slot) FROM agent_slots) AS slot_names,
   (SELECT jsonb_agg(DISTINCT slots) FROM nodes) AS capacities,
@@ -73,6 +75,7 @@ LEFT JOIN idempotency AS claim ON claim.user_id = :asker_id AND claim.token = :t
     slots=JSONB,
     domain_slots=JSONB,
     policy_slots=JSONB,
+    pending_slots=JSONB,
     allowed=JSONB,
     slot_names=JSONB,
     capacities=JSONB,
@@ -162,6 +165,7 @@ def _limits_of(row: Any) -> Limits:
             "project": SlotLimit(ResourceSlots.parse(row.slots)),
             "domain": SlotLimit(ResourceSlots.parse(row.domain_slots)),
         },
+        pending=PendingLimit.parse(row.pending_max, row.pending_slots),
     )
 
 

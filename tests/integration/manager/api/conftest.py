@@ -35,6 +35,12 @@ FIXTURE: dict[str, Any] = {
             "default_for_unspecified": "LIMITED",
             "total_resource_slots": {"cpu": "2", "mem": "4g"},
         },
+        {
+            "name": "few-waiting",
+            "max_concurrent_sessions": 100,
+            "max_containers_per_session": 4,
+            "max_pending_session_count": 3,
+        },
     ],
     "user_policies": [{"name": "default"}],
     "project_policies": [{"name": "default"}],
@@ -64,6 +70,7 @@ FIXTURE: dict[str, Any] = {
             ("root", "default", "superadmin"),
             ("mallory", "other", "admin"),
             ("tiny", "default", "user"),
+            ("patience", "default", "user"),
             ("eve", "default", "monitor"),
         )
     ],
@@ -72,11 +79,11 @@ FIXTURE: dict[str, Any] = {
             "access_key": f"AK{name.upper()}",
             "secret_key": f"secret-of-{name}",
             "user": f"{name}@example.com",
-            "resource_policy": "small" if name == "tiny" else "default",
+            "resource_policy": {"tiny": "small", "patience": "few-waiting"}.get(name, "default"),
             "rate_limit": 100000,
             "is_admin": name in ("carol", "root", "mallory"),
         }
-        for name in ("alice", "bob", "carol", "root", "mallory", "tiny", "eve")
+        for name in ("alice", "bob", "carol", "root", "mallory", "tiny", "patience", "eve")
     ],
     "resource_groups": [{"name": "default", "domains": ["default", "other"]}],
     "images": [

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -364,6 +364,29 @@ async def test_no_more_run_than_the_policy_allows(
     assert pending["data"]["compute_session_list"]["total_count"] == 8
     for index in reversed(range(10)):
         await tiny.ask("DELETE", f"/session/{name}-{index}?forced=true")
+
+
+async def test_no_more_wait_than_the_policy_allows(
+    as_user: Callable[[str], Caller], name: str
+) -> None:
+    patience = as_user("patience")
+    later = (datetime.now(UTC) + timedelta(hours=1)).isoformat()
+    bodies = [
+        body_of(f"{name}-{index}", enqueueOnly=True, startsAt=later)
+        | {"type": "batch"}
+        | {"startupCommand": "true"}
+        for index in range(8)
+    ]
+    answers = await asyncio.gather(*(patience.ask("POST", "/session", body) for body in bodies))
+    assert sorted(answer.status for answer in answers) == [201] * 3 + [412] * 5
+    refused = next(answer for answer in answers if answer.status == 412)
+    assert "waiting 3, limit 3" in str(refused.json)
+    made = [body for body, answer in zip(bodies, answers, strict=True) if answer.status == 201]
+    await patience.ask("DELETE", f"/session/{made[0]['name']}?forced=true")
+    again = await patience.ask("POST", "/session", body_of(f"{name}-x", enqueueOnly=True))
+    assert again.status == 201
+    for one in (f"{name}-x", *(str(body["name"]) for body in made[1:])):
+        await patience.ask("DELETE", f"/session/{one}?forced=true")
 
 
 async def test_a_cluster_is_made_whole(
