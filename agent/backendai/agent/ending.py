@@ -70,7 +70,9 @@ class Ender:
     async def clear(self, desire: Desire, network: str) -> KernelReport:
         """Put the kernel's files aside and report it gone; the caller sweeps later."""
         node = self._node
+        await failpoint("agent.scratch.before_put_aside")
         await node.threads.run(node.scratch.put_aside, desire.kernel_id)
+        await failpoint("agent.scratch.after_put_aside")
         if network:
             await node.backend.remove_network(network)
         return node.reporter.gone(desire)

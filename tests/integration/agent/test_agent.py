@@ -379,8 +379,8 @@ async def test_killed_at_any_step_of_a_start_it_goes_on(node: Node, image: str, 
         "agent.runner.after_shutdown",
         "agent.{}.before_remove",
         "agent.{}.after_remove",
-        "agent.scratch.before_drop",
-        "agent.scratch.after_drop",
+        "agent.scratch.before_put_aside",
+        "agent.scratch.after_put_aside",
     ],
 )
 async def test_killed_at_any_step_of_an_end_it_goes_on(node: Node, image: str, step: str) -> None:
@@ -392,6 +392,24 @@ async def test_killed_at_any_step_of_an_end_it_goes_on(node: Node, image: str, s
     assert await asyncio.to_thread(node.process.wait, 20) == -signal.SIGKILL
     node.start()
     await node.kernel(ref.kernel_id, KernelState.GONE)
+    assert not (node.scratch / ref.kernel_id).exists()
+
+
+@pytest.mark.parametrize("step", ["agent.scratch.before_drop", "agent.scratch.after_drop"])
+async def test_killed_while_an_older_generation_goes_it_goes_on(
+    node: Node, image: str, step: str
+) -> None:
+    node.end()
+    node.start(f"{step}:kill")
+    spec = make_spec(image)
+    ref = await node.run(spec)
+    await node.order(spec, ref.kernel_id, 2, grace_seconds=1.0)
+    assert node.process is not None
+    assert await asyncio.to_thread(node.process.wait, 20) == -signal.SIGKILL
+    node.start()
+    report = await node.kernel(ref.kernel_id, KernelState.RUNNING)
+    assert report.generation == 2
+    await node.remove(KernelRef(kernel_id=ref.kernel_id, generation=2))
     assert not (node.scratch / ref.kernel_id).exists()
 
 

@@ -2,10 +2,12 @@
 
 import asyncio
 import base64
+from pathlib import Path
 
 import pytest
 
 from backendai.kernel.peer import RunnerError
+from backendai.kernel.runner.runs import BUFFER_BYTES_MAX
 from backendai.kernel.wire import Complete, Interrupt, Status
 
 from .conftest import Kernel, StartKernel, text_of, wait_until
@@ -208,6 +210,38 @@ async def test_interrupt_reaches_subprocesses_and_blocked_prints(kernel: Kernel)
     await kernel.ask(Interrupt())
     replies = await kernel.run("", mode="continue", run_id=reply.run_id)
     assert replies[-1].exit_code == 130
+
+
+async def test_a_flood_that_nobody_fetches_is_interrupted_at_once(kernel: Kernel) -> None:
+    log = kernel.run_dir / "log" / "console.log"
+    reply = await kernel.begin("kept = 1\nwhile True: print('x' * 100)", flush_seconds=0)
+    await wait_until(lambda: is_held_up(log), "the run's buffer and the pipe are full")
+    assert (await kernel.ask(Interrupt())).interrupted
+    async with asyncio.timeout(5):
+        assert text_of(await kernel.run("kept")) == "1\n"
+    replies = await kernel.run("", mode="continue", run_id=reply.run_id)
+    assert (replies[-1].status, replies[-1].exit_code) == ("finished", 130)
+
+
+async def is_held_up(log: Path) -> bool:
+    """Whether nothing more is taken from the pipe."""
+    size = size_of(log)
+    await asyncio.sleep(0.3)
+    return size > BUFFER_BYTES_MAX and size_of(log) == size
+
+
+def size_of(file: Path) -> int:
+    return file.stat().st_size if file.exists() else 0
+
+
+async def test_functions_of_os_can_be_sent_to_other_processes(kernel: Kernel) -> None:
+    code = (
+        "import os, pickle, signal\n"
+        "print(all(pickle.loads(pickle.dumps(one)) is one for one in\n"
+        "    (os.system, os.kill, os.killpg, os._exit, signal.raise_signal)))\n"
+        "print(os.execve in os.supports_fd)"
+    )
+    assert text_of(await kernel.run(code)) == "True\nTrue\n"
 
 
 async def test_interrupt_of_nothing_says_so(kernel: Kernel) -> None:

@@ -132,7 +132,10 @@ def _with_agents(settings: ManagerSettings, work: Callable[[Agents], Awaitable[T
     from .model import Patience
     from .service import Agents
 
-    logs.configure(replace(settings.logging, file_bytes_max=0))
+    try:
+        logs.configure(replace(settings.logging, file_bytes_max=0))
+    except OSError as error:
+        raise click.ClickException(f"the manager's log cannot be written: {error}") from error
     own = settings.manager
     patience = Patience(own.heartbeat_timeout, 1, own.agent_lost_after)
     return with_database(
@@ -141,8 +144,11 @@ def _with_agents(settings: ManagerSettings, work: Callable[[Agents], Awaitable[T
 
 
 def _operator() -> str:
-    """The person at the prompt, also behind sudo."""
+    """The person at the prompt, also behind sudo; the number of a user who has no name."""
     import getpass
     import os
 
-    return os.environ.get("SUDO_USER") or getpass.getuser()
+    try:
+        return os.environ.get("SUDO_USER") or getpass.getuser()
+    except (KeyError, OSError):
+        return str(os.getuid())

@@ -70,7 +70,10 @@ async def lock_agent(conn: AsyncConnection, agent_id: AgentId) -> AgentRow:
 async def lock_agents(conn: AsyncConnection, agent_ids: Sequence[AgentId]) -> list[AgentRow]:
     """Lock nodes until the transaction ends, in the order of their ids as every locker does."""
     found = await conn.execute(
-        sa.select(*_COLUMNS).where(_a.id.in_(agent_ids)).order_by(_a.id).with_for_update()
+        sa.select(*_COLUMNS)
+        .where(_a.id.in_(agent_ids))
+        .order_by(_a.id)
+        .with_for_update(key_share=True)
     )
     return [_row(row._mapping) for row in found]
 

@@ -3,10 +3,20 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Self
+from typing import Final, Self
 
-from backendai.common.enums import DefaultForUnspecified
-from backendai.common.slots import INFINITY, ZERO, ResourceSlots, SlotName, format_amount
+from backendai.common.enums import DefaultForUnspecified, SlotType
+from backendai.common.slots import (
+    INFINITY,
+    ZERO,
+    ResourceSlots,
+    SlotName,
+    format_amount,
+    format_size,
+    slot_type,
+)
+
+MIB: Final = Decimal(1 << 20)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +58,10 @@ class PendingLimit:
         if self.sessions_max is not None and sessions >= self.sessions_max:
             facts["pending.sessions"] = f"waiting {sessions}, limit {self.sessions_max}"
         for name, limit in self.slots.items():
-            amount = waiting.get(name, ZERO) + asked.get(name, ZERO)
-            if asked.get(name, ZERO) > 0 and amount > limit:
-                facts[f"pending.{name}"] = _told(amount, limit)
+            if asked[name] > 0 and waiting[name] + asked[name] > limit:
+                facts[f"pending.{name}"] = (
+                    f"waiting {tell_amount(name, waiting[name])}, {_told(name, asked[name], limit)}"
+                )
         return facts
 
 
@@ -73,12 +84,19 @@ class Limits:
     def exceeded_by(self, asked: ResourceSlots) -> dict[str, str]:
         """Facts about the limits that `asked` is beyond even when nothing else runs."""
         return {
-            f"{whose}.{name}": _told(amount, limit.of(name))
+            f"{whose}.{name}": _told(name, amount, limit.of(name))
             for whose, limit in self.slots.items()
             for name, amount in asked.items()
             if amount > limit.of(name)
         }
 
 
-def _told(asked: Decimal, limit: Decimal) -> str:
-    return f"asked {format_amount(asked)}, limit {format_amount(limit)}"
+def tell_amount(name: SlotName, amount: Decimal) -> str:
+    """For people: sizes in whole MiB at least, as there is no more of them than that."""
+    if slot_type(name) is not SlotType.BYTES:
+        return format_amount(amount)
+    return format_size(amount // MIB * MIB if amount >= MIB else amount)
+
+
+def _told(name: SlotName, asked: Decimal, limit: Decimal) -> str:
+    return f"asked {tell_amount(name, asked)}, limit {tell_amount(name, limit)}"

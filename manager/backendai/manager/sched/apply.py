@@ -33,7 +33,13 @@ APPLY_LOCK: Final = "plan-apply"
 _WRITE_WAITS: Final = sa.text("""
 UPDATE sessions SET waiting = x.waiting
 FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS x(id uuid, waiting jsonb)
-WHERE sessions.id = x.id AND sessions.status = 'PENDING'
+WHERE sessions.id = x.id AND sessions.id IN (
+  SELECT id FROM sessions
+  WHERE status = 'PENDING' AND id IN (
+    SELECT id FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS y(id uuid)
+  )
+  ORDER BY id FOR NO KEY UPDATE SKIP LOCKED
+)
 """)
 
 

@@ -96,7 +96,7 @@ SELECT a.id, a.resource_group, a.architecture, a.status, a.schedulable, a.engine
       FROM allocations WHERE agent_id = a.id AND freed_at IS NULL GROUP BY slot
     ) AS sums
   ) AS occupied
-FROM agents AS a WHERE a.id = ANY(CAST(:ids AS text[])) ORDER BY a.id FOR UPDATE OF a
+FROM agents AS a WHERE a.id = ANY(CAST(:ids AS text[])) ORDER BY a.id FOR NO KEY UPDATE OF a
 """).columns(capacity=JSONB, occupied=JSONB)
 
 # The sums are worked out only for who has a limit. The interpolated words are statuses of the

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from decimal import ROUND_DOWN, Decimal
 from typing import Final
 
-from backendai.common.enums import ClusterMode, ClusterRole, SlotType
+from backendai.common.enums import ClusterMode, ClusterRole
 from backendai.common.faults import (
     InsufficientPrivilege,
     InvalidParams,
@@ -26,19 +26,16 @@ from backendai.common.slots import (
     SlotError,
     SlotName,
     format_amount,
-    format_size,
     parse_size,
-    slot_type,
 )
 from backendai.manager.gate.actor import Actor
 from backendai.manager.images.model import Image
 from backendai.manager.lifecycle.model import NewKernel, NewSession
-from backendai.manager.policies.model import Limits
+from backendai.manager.policies.model import Limits, tell_amount
 
 from .model import SessionRequest
 
 BUILT_IN_SLOTS: Final = frozenset({CPU, MEM})
-MIB: Final = Decimal(1 << 20)
 SHARED_MEMORY_BYTES_MIN: Final = Decimal(64 * 1024)
 # Defaults that a limit cuts are cut to steps of these: hundredths of a core, whole bytes.
 _CPU_STEP: Final = Decimal("0.01")
@@ -208,17 +205,10 @@ def _largest(total: ResourceSlots, capacities: tuple[ResourceSlots, ...]) -> dic
     largest = {name: max(node[name] for node in capacities) for name in total}
     beyond = [name for name, amount in total.items() if amount > largest[name]]
     return {
-        f"config.resources.{name}": f"asked {_for_people(name, total[name])} in all, the largest"
-        f" node has {_for_people(name, largest[name])}"
+        f"config.resources.{name}": f"asked {tell_amount(name, total[name])} in all, the largest"
+        f" node has {tell_amount(name, largest[name])}"
         for name in beyond or total
     }
-
-
-def _for_people(name: SlotName, amount: Decimal) -> str:
-    """Sizes in whole MiB at least, as there is no more of them than that."""
-    if slot_type(name) is not SlotType.BYTES:
-        return format_amount(amount)
-    return format_size(amount // MIB * MIB if amount >= MIB else amount)
 
 
 def _kernels_of(

@@ -35,6 +35,7 @@ from .model import Session, SessionRequest, session_of_new
 log = get_logger(__name__)
 
 TOKEN_CHARS_MAX: Final = 128
+UNIQUE_VIOLATION: Final = "23505"
 # How often a name is looked for again that somebody else takes at the same moment.
 ATTEMPTS_MAX: Final = 3
 
@@ -90,7 +91,9 @@ class SessionCreation:
                     return found
                 mine.append(found.session.id)
                 return await self._insert(actor, found, token)
-            except IntegrityError:
+            except IntegrityError as error:
+                if getattr(error.orig, "sqlstate", None) != UNIQUE_VIOLATION:
+                    raise
                 # The name or the token was taken a moment ago, perhaps by this very session, whose
                 # answer was lost: look again.
                 log.info("session.name_taken", name=request.name)

@@ -111,10 +111,11 @@ class _Run:
                 flush_seconds=FLUSH_SECONDS,
             )
             self._run_id = outcome.run_id
+            # A run that has ended must not be interrupted: that would hit the one behind it.
+            self._has_begun = outcome.status not in _ENDS
             if not await _send(self._socket, result_of(outcome)):
                 raise _ClientGone
-            if outcome.status in _ENDS:
-                self._has_begun = False
+            if not self._has_begun:
                 return
             mode, code, options = ExecutionMode.CONTINUE, "", {}
             if outcome.status == ExecutionStatus.WAITING_INPUT:

@@ -156,7 +156,7 @@ class SessionWork:
         asked, self._asked = self._asked, {}
         if not asked:
             return
-        rows = [{"id": key, "count": count} for key, count in asked.items()]
+        rows = [{"id": key, "count": count} for key, count in sorted(asked.items())]
         statement = sa.text("update sessions set query_count = query_count + :count where id = :id")
         await self._database.transact(lambda connection: connection.execute(statement, rows))
 

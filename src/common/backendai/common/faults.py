@@ -327,7 +327,7 @@ class AgentTimeout(AgentFault):
 class AgentConnectionLost(AgentTimeout):
     """The connection went away under a call: whether the agent did it is unknown."""
 
-    code, agent_title = "agent.connection-lost", "The connection to the agent was lost."
+    code, agent_title = "agent.connection_lost", "The connection to the agent was lost."
 
 
 class AgentBusy(AgentFault):

@@ -21,11 +21,10 @@ def hold_pid_file(path: Path | None) -> Iterator[None]:
         return
     try:
         descriptor = _open_locked(path)
+        _write(descriptor)
     except OSError as error:
         raise ServerMisconfigured(f"pid-file {path} cannot be written: {error.strerror}") from error
     try:
-        os.ftruncate(descriptor, 0)
-        os.write(descriptor, f"{os.getpid()}\n".encode())
         yield
     finally:
         # Still locked: whoever opened it meanwhile sees that it is no longer the one at `path`.
@@ -44,6 +43,15 @@ def _open_locked(path: Path) -> int:
             os.close(descriptor)
             raise
         os.close(descriptor)
+
+
+def _write(descriptor: int) -> None:
+    try:
+        os.ftruncate(descriptor, 0)
+        os.write(descriptor, f"{os.getpid()}\n".encode())
+    except OSError:
+        os.close(descriptor)
+        raise
 
 
 def _lock(descriptor: int, path: Path) -> None:

@@ -17,9 +17,16 @@ ONE = ResourceSlots.parse({"cpu": "1", "mem": "1g"})
         (2, None, {"pending.sessions": "waiting 2, limit 2"}),
         (0, None, {"pending.sessions": "waiting 2, limit 0"}),
         (None, {"cpu": "3"}, {}),
-        (None, {"cpu": "2"}, {"pending.cpu": "asked 3, limit 2"}),
+        (None, {"cpu": "2"}, {"pending.cpu": "waiting 2, asked 1, limit 2"}),
         (None, {"cuda.device": "0"}, {}),
-        (2, {"mem": "2g"}, {"pending.sessions": "waiting 2, limit 2", "pending.mem": None}),
+        (
+            2,
+            {"mem": "2g"},
+            {
+                "pending.sessions": "waiting 2, limit 2",
+                "pending.mem": "waiting 2g, asked 1g, limit 2g",
+            },
+        ),
     ],
 )
 def test_what_goes_beyond_is_named(

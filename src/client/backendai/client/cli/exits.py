@@ -11,9 +11,11 @@ from typing import Final
 
 from backendai.client.faults import NotRunning, Unreachable, WaitedTooLong
 from backendai.common.faults import (
+    AgentNotFound,
     Fault,
     InvalidParams,
     Kind,
+    QuotaExceeded,
     SessionAlreadyExists,
     SessionNotFound,
 )
@@ -80,8 +82,8 @@ def _tell(line: str) -> None:
 def describe(fault: Fault) -> Iterator[str]:
     """What went wrong, then what to do where we know it."""
     yield f"error: {fault}"
-    if isinstance(fault, InvalidParams):
-        yield from (f"  {field}: {message}" for field, message in fault.facts.items())
+    if isinstance(fault, InvalidParams | QuotaExceeded | AgentNotFound):
+        yield from (f"  {field}: {_told(message)}" for field, message in fault.facts.items())
     for match in fault.facts.get("matches") or ():
         yield f"  {match.get('id')}  {match.get('name')}  {match.get('status')}"
     if isinstance(fault, SessionNotFound):
@@ -95,6 +97,10 @@ def describe(fault: Fault) -> Iterator[str]:
         yield f"  See why: backendai session why {fault.facts.get('session')}"
     if isinstance(fault, Unreachable):
         yield "  See what runs with `./bai status`, start it with `./bai up`."
+
+
+def _told(fact: object) -> str:
+    return ", ".join(map(str, fact)) if isinstance(fact, list | tuple) else str(fact)
 
 
 def _printable(text: str) -> str:

@@ -76,6 +76,7 @@ class Funnel:
         self._taps: list[Tap] = []
         self._run: Run | None = None
         self._patience: asyncio.TimerHandle | None = None
+        self._is_hurried = False
         self.open = asyncio.Event()
         self.open.set()
 
@@ -88,6 +89,7 @@ class Funnel:
         if self._run is not None:
             self._run.on_room = None
         self._run = run
+        self._is_hurried = False
         if run is not None:
             run.on_room = self._resume
         self._resume()
@@ -106,11 +108,22 @@ class Funnel:
         """Stop reading when the run is full and somebody may still fetch it."""
         run = self._run
         if run is not None and run.is_full and not run.is_skipping and self.open.is_set():
+            if self._is_hurried:
+                run.skip()
+                return
             self.open.clear()
             loop = asyncio.get_running_loop()
             self._patience = loop.call_later(ABANDONED_SECONDS, self._give_up, run)
             for tap in self._taps:
                 tap.pause()
+
+    def hurry(self) -> None:
+        """The run is to end: from now on nobody's slowness holds up its program, which could not
+        heed a signal while it waits to print.
+        """
+        self._is_hurried = True
+        if self._run is not None and not self.open.is_set():
+            self._give_up(self._run)
 
     def drain(self) -> None:
         """Take in what the pipes hold at this moment."""

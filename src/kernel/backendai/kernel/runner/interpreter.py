@@ -109,6 +109,7 @@ class Repl:
             return False
         if self._funnel.run is not None:
             self._funnel.run.withdraw_question()
+        self._funnel.hurry()
         if self._has_started:
             self.child.signal_group(signal.SIGINT)
         else:

@@ -49,7 +49,11 @@ RICH_METHODS = (
 FIGURES_MODULE = "backendai_figures"
 # What another program prints, or the end of this one, may not overtake what was printed before.
 LEAVING = {
-    "os": ("system", "execv", "execve", "posix_spawn", "posix_spawnp", "kill", "abort", "_exit"),
+    "os": (
+        *("system", "execv", "execve", "posix_spawn", "posix_spawnp"),
+        *("kill", "killpg", "abort", "_exit"),
+    ),
+    "signal": ("raise_signal",),
     "_posixsubprocess": ("fork_exec",),
 }
 
@@ -200,6 +204,11 @@ class Console:
         for stream in (self.out, self.err):
             stream.outlet.settle()
 
+    def begin_alone(self) -> None:
+        """In the child of a fork, which has no thread but the one that forked."""
+        for stream in (self.out, self.err):
+            stream.outlet.begin_alone()
+
     def _pass_turn(self, stream: "Stream | None") -> None:
         if self._speaker is not None:
             self._speaker.is_speaking = False
@@ -212,7 +221,8 @@ class Outlet(io.BufferedWriter):
     """The bytes of a stream on their way into the pipe: line by line, as on a terminal.
 
     A system call for each line costs several times what printing it does, so the lines of a burst
-    are gathered for a few milliseconds by a thread that lives as long as the burst.
+    are gathered for a few milliseconds by a thread that lives as long as the burst. What kills the
+    process from outside, or in C, takes those milliseconds' lines with it.
     """
 
     def __init__(self, raw: io.FileIO, may_gather: bool) -> None:
@@ -248,6 +258,9 @@ class Outlet(io.BufferedWriter):
         if gatherer is not None and gatherer.is_alive():
             self._settling.set()
             gatherer.join()
+
+    def begin_alone(self) -> None:
+        self._is_gathering = False
 
     def _heed_rate(self) -> None:
         now = time.monotonic()
@@ -570,12 +583,22 @@ def take_over(console: Console, displayer: Displayer) -> None:
 
 def settle_before_leaving(console: Console) -> None:
     if hasattr(os, "register_at_fork"):
-        os.register_at_fork(before=console.settle)
+        os.register_at_fork(before=console.settle, after_in_child=console.begin_alone)
     for name, functions in LEAVING.items():
         module = importlib.import_module(name)
         for function in functions:
-            if hasattr(module, function):
-                setattr(module, function, settle_first(getattr(module, function), console))
+            original = getattr(module, function, None)
+            if original is not None:
+                setattr(module, function, replace(original, settle_first(original, console), name))
+
+
+def replace(original: Any, ours: Any, module: str) -> Any:
+    """`ours`, so that nobody who pickles it or asks `os` about it sees a difference."""
+    ours.__module__ = module
+    for known in (os.supports_fd, os.supports_dir_fd, os.supports_follow_symlinks):
+        if original in known:
+            known.add(ours)
+    return ours
 
 
 def settle_first(function: Any, console: Console) -> Any:
