@@ -105,3 +105,31 @@ def test_a_shim_that_does_not_run_is_passed_over(
     assert find_python("3.99") is None
     real = _make_python(tmp_path / "versions" / "3.99.1" / "bin", 0)
     assert find_python("3.99") == real
+
+
+def test_integration_runs_each_folder_by_itself(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text("[tool.pytest.ini_options]\n")
+    for place in ("agent", "manager/api"):
+        (tmp_path / "tests/integration" / place).mkdir(parents=True)
+        (tmp_path / "tests/integration" / place / "test_x.py").write_text("def test_a(): pass\n")
+    outcomes = run_kinds(tmp_path, ["integration"], ["-q"])
+    assert [(one.name, one.counts) for one in outcomes] == [
+        ("integration/agent", "1 passed"),
+        ("integration/manager", "1 passed"),
+    ]
+
+
+def test_a_run_that_broke_off_is_not_made_up_by_a_second(tmp_path: Path) -> None:
+    _write_e2e(tmp_path, "def test_a(): pass\n")
+    (tmp_path / "tests/e2e/conftest.py").write_text(
+        "from pathlib import Path\n"
+        "def pytest_runtest_protocol():\n"
+        "    seen = Path(__file__).with_name('seen')\n"
+        "    if not seen.exists():\n"
+        "        seen.touch()\n"
+        "        raise RuntimeError('the runner itself')\n"
+        "def pytest_sessionfinish(session):\n"
+        "    session.exitstatus = 1\n"
+    )
+    (outcome,) = run_kinds(tmp_path, ["e2e"], [])
+    assert not outcome.is_ok

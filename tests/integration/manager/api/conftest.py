@@ -220,16 +220,19 @@ async def agent(manager: Manager, settings: ManagerSettings) -> AsyncIterator[Sc
     """A node that the manager has found."""
     scripted = ScriptedAgent(f"i-{uuid.uuid4().hex[:8]}")
     etcd: EtcdStore = manager.stores.etcd
-    await scripted.start(etcd)
     status = sa.text("select status from agents where id = :id")
 
     async def is_alive() -> bool:
         async with manager.stores.database.begin() as connection:
             return await connection.scalar(status, {"id": scripted.agent_id}) == "ALIVE"
 
-    await until(is_alive)
-    yield scripted
-    await scripted.stop()
+    await scripted.start(etcd)
+    try:
+        await until(is_alive)
+        yield scripted
+    finally:
+        # What is left open would hang whichever later test collects it.
+        await scripted.stop()
     await etcd.delete(f"nodes/agents/{scripted.agent_id}")
     async with manager.stores.database.begin() as connection:
         # The next test's node is the only one that is there.
