@@ -25,6 +25,8 @@ from backendai.common.rpc.curve import KeyPair, ensure_keypair, is_public_key
 from backendai.common.rpc.server import RpcServer
 from backendai.kernel.bundle import BundleError, build_bundle
 
+from .accelerators.load import load_accelerators
+from .accelerators.watch import WATCH_PERIOD_SECONDS, Watch
 from .accounts import AccountFiles
 from .backends.backend import Backend
 from .calls import Calls
@@ -41,6 +43,7 @@ from .registration import PERIOD_SECONDS as REGISTRATION_PERIOD_SECONDS
 from .registration import AgentNotice, Registration
 from .reports import NodeFacts, ReportMaker
 from .resources.detect import Reserved, inspect_machine, take_inventory
+from .resources.inventory import Inventory
 from .runners import Runners
 from .scratch import Scratch
 from .settings import AgentSettings
@@ -88,6 +91,7 @@ class Agent:
     store: EtcdStore
     keeper: Housekeeper
     meter: Meter
+    watch: Watch
     firewall: Firewall | None
     health: LoopHealth
 
@@ -99,7 +103,9 @@ def make_agent(settings: AgentSettings) -> Agent:
     health = LoopHealth(clock)
     supervisor = Supervisor(node, ledger, health)
     meter = Meter(node, ledger)
-    reports = ReportMaker(_facts(settings, node), node.inventory, ledger, meter)
+    reports = ReportMaker(
+        _facts(settings, node), node.inventory, ledger, meter, node.notes, node.conditions
+    )
     keypair = ensure_keypair(settings.agent.rpc_keypair)
     server = RpcServer(
         f"tcp://{settings.agent.rpc_listen_addr}",
@@ -117,6 +123,7 @@ def make_agent(settings: AgentSettings) -> Agent:
         store=EtcdStore(settings.etcd),
         keeper=Housekeeper(node, ledger, supervisor.networks_in_use),
         meter=meter,
+        watch=Watch(node.inventory, node.conditions, node.notes, ledger),
         firewall=make_firewall(settings, node.maker.agent_id),
         health=health,
     )
@@ -128,13 +135,12 @@ def make_node(settings: AgentSettings, ledger: Ledger, clock: Clock) -> Node:
     scratch = Scratch(scratch_root, maker.uid, maker.gid)
     threads = Threads("files", FILE_THREADS)
     backend = make_backend(settings, maker.agent_id, clock)
-    reserved = Reserved.of(settings.resource.reserved_cpu, settings.resource.reserved_mem)
     state_dir = settings.agent.state_dir.absolute()
     return Node(
         backend=backend,
         store=FileStore(state_dir / "desires", threads),
         images=Images(backend),
-        inventory=take_inventory(inspect_machine(), reserved, settings.resource.devices),
+        inventory=make_inventory(settings),
         scratch=scratch,
         accounts=AccountFiles(backend, scratch_root / ".accounts", maker.uid, maker.gid),
         runners=Runners(scratch.run_dir, clock),
@@ -145,6 +151,17 @@ def make_node(settings: AgentSettings, ledger: Ledger, clock: Clock) -> Node:
         clock=clock,
         bundle=_bundle(settings.agent.bundle_dir.absolute()),
         booted_at=time.time() - time.clock_gettime(time.CLOCK_BOOTTIME),
+    )
+
+
+def make_inventory(settings: AgentSettings) -> Inventory:
+    """Raises ServerMisconfigured; an accelerator that fails is told of and left out."""
+    resource = settings.resource
+    return take_inventory(
+        inspect_machine(),
+        Reserved.of(resource.reserved_cpu, resource.reserved_mem),
+        resource.devices,
+        load_accelerators(settings.accelerators, settings.agent.mode),
     )
 
 
@@ -188,6 +205,9 @@ async def run_agent(agent: Agent, stop: asyncio.Event) -> None:
         stack.callback(agent.node.threads.close)
         stack.push_async_callback(agent.node.runners.close_all)
         stack.push_async_callback(agent.store.close)
+        stack.callback(agent.watch.close)
+        # Which devices are sick must be known before the first kernel gets one.
+        await agent.watch.step()
         await agent.supervisor.recover()
         await guard_node(agent.firewall)
         await stack.enter_async_context(agent.server)
@@ -265,6 +285,7 @@ def _periodic(agent: Agent) -> Iterator[tuple[str, Callable[[], Awaitable[None]]
     """Name, step and period in seconds of each further loop."""
     registration = Registration(agent.store, agent.node.maker.agent_id, _notice(agent))
     yield "stats", agent.meter.step, STATS_PERIOD_SECONDS
+    yield "devices", agent.watch.step, WATCH_PERIOD_SECONDS
     yield "registration", registration.step, REGISTRATION_PERIOD_SECONDS
     if agent.firewall is not None:
         yield "firewall", agent.firewall.ensure, FIREWALL_PERIOD_SECONDS

@@ -93,3 +93,25 @@ def check_config(config: Path | None) -> None:
         click.echo(f"agent: {fault}", err=True)
         sys.exit(1)
     click.echo("The settings are sound.")
+
+
+@ag.command("resources")
+@CONFIG_OPTION
+@click.option("--json", "as_json", is_flag=True, help="For programs: one JSON document.")
+def resources(config: Path | None, as_json: bool) -> None:
+    """Show what this node offers: slots, devices, how they are and who holds them.
+
+    Asks the drivers and the engine itself, so the agent need not run.
+    """
+    from backendai.common.faults import Fault
+    from backendai.common.settings.load import load_settings
+
+    from .overview import inspect_node, render_json, render_text
+    from .settings import AgentSettings
+
+    try:
+        overview = inspect_node(load_settings(AgentSettings, "agent", config))
+    except Fault as fault:
+        click.echo(f"agent: {fault}", err=True)
+        sys.exit(1)
+    click.echo(render_json(overview) if as_json else render_text(overview))

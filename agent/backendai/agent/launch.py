@@ -157,7 +157,8 @@ class Launcher:
             slots = ResourceSlots.parse(spec.slots)
         except SlotError as error:
             raise BadOrder(str(error)) from error
-        share = self._node.inventory.share(slots, notes.devices_in_use())
+        sick = self._node.conditions.sick
+        share = self._node.inventory.share(slots, notes.devices_in_use(), sick)
         notes.held[desire.kernel_id, desire.generation] = share.devices
         return share
 

@@ -1,7 +1,7 @@
 """What this node reports, with a version that grows with each change worth hearing of."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -37,6 +37,7 @@ class Ledger:
         self.engine = Engine(is_reachable=False, detail="the engine has not been asked yet")
         self.halted = ""
         self.images: list[ImageReport] = []
+        self._devices: tuple[Mapping[str, str], Mapping[tuple[str, str], str]] = ({}, {})
         self._kernels: dict[str, KernelReport] = {}
         self._uses: dict[str, ResourceUse] = {}
         self._changed = asyncio.Event()
@@ -86,6 +87,14 @@ class Ledger:
     def set_images(self, images: list[ImageReport]) -> None:
         if images != self.images:
             self.images = images
+            self._bump()
+
+    def set_devices(
+        self, capacity: Mapping[str, str], problems: Mapping[tuple[str, str], str]
+    ) -> None:
+        """News of what the node can give, and of which devices are sick by (slot, id)."""
+        if (capacity, problems) != self._devices:
+            self._devices = (capacity, problems)
             self._bump()
 
     async def wait_beyond(self, version: int, seconds: float) -> None:

@@ -1,10 +1,11 @@
 """Everything of a node that starting and ending kernels needs, in one value made by `app`."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from backendai.common.clock import Clock
 
+from .accelerators.conditions import Conditions
 from .accounts import AccountFiles
 from .backends.backend import Backend
 from .desires import DesireStore
@@ -37,3 +38,4 @@ class Node:
     clock: Clock
     bundle: str
     booted_at: float
+    conditions: Conditions = field(default_factory=Conditions)

@@ -22,19 +22,33 @@ Key = tuple[str, int]
 
 @dataclass(slots=True)
 class Notes:
-    """`identities` by container id, as last listed; `held` are devices of kernels being made."""
+    """`identities` by container id, as last listed; `held` are devices of kernels being made.
+
+    `ended` are the containers of which nothing runs: they hold no device any more.
+    """
 
     identities: Mapping[str, Identity] = field(default_factory=dict)
     held: dict[Key, Mapping[str, list[str]]] = field(default_factory=dict)
+    ended: frozenset[str] = frozenset()
 
-    def take(self, identities: Mapping[str, Identity], busy: frozenset[str]) -> None:
+    def take(
+        self,
+        identities: Mapping[str, Identity],
+        busy: frozenset[str],
+        ended: frozenset[str] = frozenset(),
+    ) -> None:
         """Labels say what is held from now on, but for kernels that tasks were working on."""
-        self.identities = identities
+        self.identities, self.ended = identities, ended
         self.held = {key: devices for key, devices in self.held.items() if key[0] in busy}
 
     def devices_in_use(self) -> Iterable[Mapping[str, list[str]]]:
-        yield from (identity.devices for identity in self.identities.values())
-        yield from self.held.values()
+        """The devices of each kernel once, also of one that is both listed and worked on."""
+        listed = {
+            (one.kernel_id, one.generation): one.devices
+            for container_id, one in self.identities.items()
+            if container_id not in self.ended
+        }
+        return {**listed, **self.held}.values()
 
 
 class Reporter:

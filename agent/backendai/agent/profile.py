@@ -12,7 +12,7 @@ from backendai.common.contracts.agent import KernelSpec
 
 from .labels import Identity, container_name, write_labels
 from .resources.inventory import Share
-from .resources.plugin import Limits
+from .resources.plugin import Limits, Mount
 
 BUNDLE_TARGET: Final = "/opt/kernel"
 RUN_TARGET: Final = "/run/backendai"
@@ -23,13 +23,6 @@ OPEN_FILES_MAX: Final = 65536
 LOG_BYTES_MAX: Final = 1024 * 1024
 # All are dropped, and none is added: without root and new privileges nothing could use them.
 CAPABILITIES: Final[tuple[str, ...]] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Mount:
-    source: str
-    target: str
-    is_read_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +97,7 @@ def make_profile(
         labels=write_labels(identity, spec, maker.instance, maker.version),
         uid=maker.uid,
         gid=maker.gid,
-        mounts=_mounts(folders),
+        mounts=(*_mounts(folders), *share.limits.mounts),
         limits=share.limits,
         shared_memory_bytes=spec.shared_memory_bytes,
         network=_network(spec),
@@ -117,6 +110,7 @@ def make_environ(spec: KernelSpec, identity: Identity, limits: Limits) -> dict[s
     return {
         **limits.environ,
         **spec.environ,
+        **limits.fixed_environ,
         "HOME": WORK_TARGET,
         "USER": "work",
         "LOGNAME": "work",

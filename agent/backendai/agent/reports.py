@@ -1,10 +1,15 @@
 """The report that managers observe, put together from what is known at that moment."""
 
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from backendai.common.contracts.agent import AgentReport
+from backendai.common.contracts.agent import AgentReport, DeviceReport
+from backendai.common.slots import format_amount
 
+from .accelerators.conditions import Conditions
 from .ledger import Ledger
+from .notes import Notes
+from .resources.holds import gather, held_of
 from .resources.inventory import Inventory
 from .stats import Meter
 
@@ -29,9 +34,13 @@ class ReportMaker:
     inventory: Inventory
     ledger: Ledger
     meter: Meter
+    notes: Notes
+    conditions: Conditions
 
     def make(self) -> AgentReport:
         facts, ledger, load = self.facts, self.ledger, self.meter.load
+        held = list(self.notes.devices_in_use())
+        capacity = self.inventory.capacity(held, self.conditions.sick)
         return AgentReport(
             agent_id=facts.agent_id,
             instance=facts.instance,
@@ -45,10 +54,37 @@ class ReportMaker:
             engine_reachable=ledger.engine.is_reachable,
             engine_detail=ledger.engine.detail,
             halted=ledger.halted,
-            capacity=self.inventory.capacity.to_json(),
+            capacity=capacity.to_json(),
             kernels=ledger.kernels(),
             images=ledger.images,
             cpu_percent=load.cpu_percent,
             memory_used_bytes=load.memory_used_bytes,
             plugins=self.inventory.versions,
+            devices=report_devices(self.inventory, self.conditions, held),
         )
+
+
+def report_devices(
+    inventory: Inventory, conditions: Conditions, held: Iterable[Mapping[str, Sequence[str]]]
+) -> list[DeviceReport]:
+    """Every accelerator with what is held of it and how it is. PURE."""
+    holds = gather(held)
+    return [
+        DeviceReport(
+            slot=device.slot,
+            device_id=device.device_id,
+            kind=device.kind.value,
+            amount=format_amount(device.amount),
+            held=format_amount(held_of(device, holds)),
+            problem=(condition := conditions.get(device.key)).problem,
+            model=device.model,
+            numa_node=device.numa_node,
+            memory_bytes=device.memory_bytes,
+            memory_used_bytes=condition.reading.memory_used_bytes,
+            utilisation_percent=condition.reading.utilisation_percent,
+            temperature_celsius=condition.reading.temperature_celsius,
+            power_watts=condition.reading.power_watts,
+        )
+        for plugin in inventory.accelerators
+        for device in plugin.devices
+    ]

@@ -129,6 +129,58 @@ class ResourceSection:
 
 
 @settings
+class CudaSection:
+    """NVIDIA GPUs, asked through NVML."""
+
+    slot: str = setting(
+        choice("device", "shares"),
+        "How GPUs are given out: whole as `cuda.device`, or in fractions as `cuda.shares`, "
+        "where 1 is a whole GPU; MIG instances are `cuda.mig-…` either way",
+        default="device",
+    )
+    share_quantum: float = setting(
+        number(0.01, 1), "Smallest fraction of a GPU that is given; 1 is a multiple", default=0.01
+    )
+    mps_pipe_directory: Path | None = setting(
+        optional(path()),
+        "Where the MPS control daemon that you run listens; kernels with fractions get to it",
+        default=None,
+    )
+
+
+@settings
+class MockSection:
+    """Devices that are made up, for tests and demonstrations."""
+
+    file: Path | None = setting(
+        optional(path()), "A TOML file that describes them; empty: there are none", default=None
+    )
+
+
+@settings
+class AcceleratorsSection:
+    """GPUs and other accelerators, driven by plugins."""
+
+    plugins: tuple[str, ...] = setting(
+        listing(text(pattern=r"[A-Za-z0-9._-]{1,64}")),
+        "Plugins to use; empty: all that are installed",
+        default=(),
+    )
+    strategy: str = setting(
+        choice("pack", "spread"),
+        "Which devices a kernel gets: pack fills what is begun, spread takes the emptiest",
+        default="pack",
+    )
+    options: Mapping[str, Mapping[str, str]] = setting(
+        mapping(mapping(text())),
+        "Settings of further plugins, a table for each by its name",
+        default=MappingProxyType({}),
+    )
+    cuda: CudaSection = section(CudaSection)
+    mock: MockSection = section(MockSection)
+
+
+@settings
 class AgentSettings:
     """All of `agent.toml`."""
 
@@ -136,5 +188,6 @@ class AgentSettings:
     agent: AgentSection = section(AgentSection)
     container: ContainerSection = section(ContainerSection)
     resource: ResourceSection = section(ResourceSection)
+    accelerators: AcceleratorsSection = section(AcceleratorsSection)
     logging: LoggingSettings = section(LoggingSettings)
     debug: DebugSettings = section(DebugSettings)

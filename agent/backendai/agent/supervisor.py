@@ -181,8 +181,9 @@ class Supervisor:
 
     def _take(self, listing: Listing, awaited: frozenset[str], busy: frozenset[str]) -> None:
         self._containers = listing.containers
-        self._node.notes.take(listing.identities, busy)
         alive = {one.container_id for one in listing.containers if one.phase is not Phase.EXITED}
+        ended = frozenset(listing.identities) - alive
+        self._node.notes.take(listing.identities, busy, ended)
         self._exits.tell(awaited - alive)
         present = {one.container_id for one in listing.containers}
         self._settled = {key: one for key, one in self._settled.items() if key in present}

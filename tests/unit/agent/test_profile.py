@@ -1,6 +1,9 @@
 """A profile holds every limit, and the engine is told all of it."""
 
 import resource
+from pathlib import Path
+
+import msgspec
 
 from backendai.agent.backends.docker.bodies import (
     create_body,
@@ -10,6 +13,8 @@ from backendai.agent.backends.docker.bodies import (
     read_listing,
     split_reference,
 )
+from backendai.agent.backends.process.rootfs import RootFs
+from backendai.agent.backends.process.sandbox import make_arguments
 from backendai.agent.labels import Identity
 from backendai.agent.machine import Phase
 from backendai.agent.profile import (
@@ -22,7 +27,7 @@ from backendai.agent.profile import (
     open_files_max,
 )
 from backendai.agent.resources.inventory import Share
-from backendai.agent.resources.plugin import Limits
+from backendai.agent.resources.plugin import DeviceRequest, Limits, Mount
 from backendai.common.contracts.agent import KernelSpec
 from backendai.common.slots import ResourceSlots
 
@@ -153,3 +158,54 @@ def test_an_image_has_its_registrys_digest_or_its_own() -> None:
     assert read_image("r/a:1", details).digest == "sha256:2"
     assert read_image("other:1", details).digest == "sha256:1"
     assert read_image("other:1", details).architecture == "x86_64"
+
+
+ACCELERATED = Limits(
+    environ={"CUDA_VISIBLE_DEVICES": "GPU-a"},
+    fixed_environ={"CUDA_MPS_ACTIVE_THREAD_PERCENTAGE": "25"},
+    device_paths=("/dev/fpga0",),
+    mounts=(Mount("/pipes", "/run/nvidia-mps"),),
+    device_requests=(DeviceRequest("nvidia", ("GPU-a",), ("compute", "utility")),),
+)
+
+
+def test_the_engine_is_told_of_devices() -> None:
+    host = create_body(make(ACCELERATED), "n")["HostConfig"]
+    assert host["Devices"] == [
+        {"PathOnHost": "/dev/fpga0", "PathInContainer": "/dev/fpga0", "CgroupPermissions": "rwm"}
+    ]
+    assert host["DeviceRequests"] == [
+        {"Driver": "nvidia", "DeviceIDs": ["GPU-a"], "Capabilities": [["compute", "utility"]]}
+    ]
+    assert host["Mounts"][-1]["Source"] == "/pipes"
+    assert create_body(make(), "n")["HostConfig"]["DeviceRequests"] == []
+
+
+def test_a_sandbox_sees_its_devices_and_no_others(tmp_path: Path) -> None:
+    root = RootFs("x", tmp_path)
+    words = make_arguments(make(ACCELERATED), root, 3, is_root=True, shares_network=False)
+    place = words.index("--dev-bind")
+    assert words[place : place + 3] == ["--dev-bind", "/dev/fpga0", "/dev/fpga0"]
+    assert place > words.index("--dev")
+    assert "/run/nvidia-mps" in words
+    others = make_arguments(make(), root, 3, is_root=True, shares_network=False)
+    assert "--dev-bind" not in others
+
+
+def test_a_user_may_choose_among_devices_and_not_raise_a_limit() -> None:
+    asked = {"CUDA_VISIBLE_DEVICES": "", "CUDA_MPS_ACTIVE_THREAD_PERCENTAGE": "100"}
+    environ = make_environ(make_spec(environ=asked), IDENTITY, ACCELERATED)
+    assert environ["CUDA_VISIBLE_DEVICES"] == ""
+    assert environ["CUDA_MPS_ACTIVE_THREAD_PERCENTAGE"] == "25"
+
+
+def test_a_profile_on_disk_reads_back_with_its_devices() -> None:
+    profile = make(ACCELERATED)
+    assert msgspec.json.decode(msgspec.json.encode(profile), type=Profile) == profile
+
+
+def test_a_profile_from_before_devices_could_be_mounted_is_read() -> None:
+    document = msgspec.to_builtins(make())
+    for name in ("fixed_environ", "mounts", "device_requests"):
+        del document["limits"][name]
+    assert msgspec.convert(document, Profile) == make()

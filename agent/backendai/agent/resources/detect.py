@@ -1,24 +1,20 @@
-"""Counts what a node has: cores and memory, as far as its own cgroup allows, and plugins found."""
+"""Counts what a node has: cores and memory, as far as its own cgroup allows, and device files."""
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from decimal import ROUND_FLOOR, Decimal
-from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Final
 
 from backendai.common.faults import ServerMisconfigured
-from backendai.common.logs import get_logger
 from backendai.common.slots import SlotError, parse_slot_name
 
-from .countable import CountablePlugin, Device
 from .cpu import CpuPlugin
+from .devices import BadDevices, DevicePlugin
+from .files import DeviceFiles
 from .inventory import Inventory
 from .memory import MemoryPlugin
-from .plugin import ENTRY_POINTS_GROUP, Plugin
-
-log = get_logger(__name__)
 
 _UNLIMITED_BYTES: Final = 1 << 62
 _HUNDREDTH: Final = Decimal("0.01")
@@ -38,24 +34,34 @@ class Reserved:
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """`cpu_limit` is the quota in cores that binds this process, None without one."""
+    """`cpu_limit` is the quota in cores that binds this process, None without one.
+
+    `numa_nodes` maps a core to its NUMA node, where the kernel tells.
+    """
 
     cores: tuple[int, ...]
     cpu_limit: Decimal | None
     memory_bytes: int
+    numa_nodes: Mapping[int, int] = field(default_factory=dict)
 
 
-def inspect_machine(cgroup_root: Path = Path("/sys/fs/cgroup")) -> Machine:
+def inspect_machine(
+    cgroup_root: Path = Path("/sys/fs/cgroup"), numa_root: Path = Path("/sys/devices/system/node")
+) -> Machine:
     limits = [_memory_total(), *_memory_limits(cgroup_root)]
     return Machine(
         cores=tuple(sorted(os.sched_getaffinity(0))),
         cpu_limit=_cpu_limit(cgroup_root),
         memory_bytes=min(limits),
+        numa_nodes=read_numa_nodes(numa_root),
     )
 
 
 def take_inventory(
-    machine: Machine, reserved: Reserved, devices: Mapping[str, Sequence[Path]] | None = None
+    machine: Machine,
+    reserved: Reserved,
+    devices: Mapping[str, Sequence[Path]] | None = None,
+    accelerators: Sequence[DevicePlugin] = (),
 ) -> Inventory:
     """The inventory of `machine` less what is reserved, with the configured `devices` by slot.
 
@@ -69,40 +75,37 @@ def take_inventory(
             f"[resource] reserves {reserved.cpu} cores and {reserved.memory_bytes} bytes, "
             f"and the machine has {cores} and {machine.memory_bytes}: nothing is left for kernels"
         )
-    own = (
-        CpuPlugin(_pinnable(machine.cores, reserved.cpu), usable),
-        MemoryPlugin(memory_bytes),
-    )
     configured = [_device_plugin(slot, paths) for slot, paths in (devices or {}).items()]
-    return Inventory((*own, *configured, *load_plugins(entry_points(group=ENTRY_POINTS_GROUP))))
+    cpu = CpuPlugin(_pinnable(machine.cores, reserved.cpu), usable, numa_nodes=machine.numa_nodes)
+    return Inventory((*configured, *accelerators, cpu, MemoryPlugin(memory_bytes)))
 
 
-def load_plugins(found: Iterable[EntryPoint]) -> list[Plugin]:
-    """The plugins that count something here; one that fails is told of and left out."""
-    plugins: list[Plugin] = []
-    for point in found:
-        try:
-            plugin: Plugin = point.load()()
-        except Exception as error:
-            # A broken driver of one device must not take the whole node away.
-            log.crash("plugin.failed", error, plugin=point.name)
-            continue
-        if any(plugin.capacity.values()):
-            plugins.append(plugin)
-    return plugins
+def read_numa_nodes(root: Path) -> dict[int, int]:
+    """The NUMA node of each core, from the kernel's `node<N>/cpulist`."""
+    nodes = {}
+    for folder in root.glob("node[0-9]*"):
+        for core in _cores_in(_read(folder / "cpulist")):
+            nodes[core] = int(folder.name.removeprefix("node"))
+    return nodes
 
 
-def _device_plugin(slot: str, paths: Sequence[Path]) -> Plugin:
-    try:
-        name = parse_slot_name(slot)
-    except SlotError as error:
-        raise ServerMisconfigured(f"[resource] devices: {error}") from error
+def _cores_in(text: str) -> Iterator[int]:
+    """The numbers of a list such as `0-3,8`."""
+    for part in filter(None, text.split(",")):
+        first, _, last = part.partition("-")
+        yield from range(int(first), int(last or first) + 1)
+
+
+def _device_plugin(slot: str, paths: Sequence[Path]) -> DevicePlugin:
     missing = [str(path) for path in paths if not path.exists()]
     if missing:
         raise ServerMisconfigured(
             f"[resource] devices: {slot} names {', '.join(missing)}: not there"
         )
-    return CountablePlugin(slot, name, tuple(Device(path.name, (str(path),)) for path in paths))
+    try:
+        return DevicePlugin.of(DeviceFiles(parse_slot_name(slot), tuple(paths)))
+    except (SlotError, BadDevices) as error:
+        raise ServerMisconfigured(f"[resource] devices: {error}") from error
 
 
 def _pinnable(cores: tuple[int, ...], reserved: Decimal) -> tuple[int, ...]:

@@ -6,7 +6,7 @@ from typing import Final
 
 from backendai.common.slots import MEM, ResourceSlots
 
-from .plugin import Limits
+from .plugin import FREE, Device, Limits, Occupied
 
 # Below this the runner itself does not come up, and the kernel would die with a riddle.
 MEMORY_BYTES_MIN: Final = 64 * 1024 * 1024
@@ -19,12 +19,13 @@ class MemoryPlugin:
     version: str = "1"
 
     @property
-    def capacity(self) -> ResourceSlots:
+    def devices(self) -> tuple[Device, ...]:
+        return ()
+
+    def capacity(self, occupied: Occupied = FREE) -> ResourceSlots:
         return ResourceSlots.of(mem=self.bytes_total)
 
-    def assign(
-        self, slots: ResourceSlots, taken: Mapping[str, frozenset[str]]
-    ) -> Mapping[str, list[str]]:
+    def assign(self, slots: ResourceSlots, occupied: Occupied) -> Mapping[str, list[str]]:
         return {}
 
     def limit(self, slots: ResourceSlots, devices: Mapping[str, Sequence[str]]) -> Limits:

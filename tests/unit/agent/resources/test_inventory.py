@@ -8,23 +8,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backendai.agent.faults import NotEnoughDevices
-from backendai.agent.resources.countable import CountablePlugin, Device
 from backendai.agent.resources.cpu import CpuPlugin
-from backendai.agent.resources.detect import Machine, Reserved, take_inventory
+from backendai.agent.resources.detect import Machine, Reserved, read_numa_nodes, take_inventory
+from backendai.agent.resources.devices import DevicePlugin
+from backendai.agent.resources.files import DeviceFiles
 from backendai.agent.resources.inventory import Inventory
 from backendai.agent.resources.memory import MEMORY_BYTES_MIN, MemoryPlugin
-from backendai.agent.resources.plugin import Plugin
+from backendai.agent.resources.plugin import FREE, Plugin
 from backendai.common.faults import ServerMisconfigured
 from backendai.common.slots import ResourceSlots, SlotName
 
-GPU = CountablePlugin(
-    "cuda",
-    SlotName("cuda.device"),
-    (Device("0", ("/dev/nvidia0",)), Device("1", ("/dev/nvidia1",))),
-    visible_name="CUDA_VISIBLE_DEVICES",
-    shared_paths=("/dev/nvidiactl",),
+FPGA = DevicePlugin.of(
+    DeviceFiles(SlotName("fpga.device"), (Path("/dev/fpga0"), Path("/dev/fpga1")))
 )
-NODE = Inventory((CpuPlugin((0, 1, 2, 3), Decimal(4)), MemoryPlugin(8 * 2**30), GPU))
+NODE = Inventory((FPGA, CpuPlugin((0, 1, 2, 3), Decimal(4)), MemoryPlugin(8 * 2**30)))
 PLUGINS: list[Plugin] = list(NODE.plugins)
 
 
@@ -55,17 +52,22 @@ def test_without_free_cores_a_quota_takes_the_place_of_pins() -> None:
     assert share.limits.cpu_quota == 2
 
 
-def test_devices_are_exclusive_and_named_inside() -> None:
-    share = NODE.share(slots(cuda_device="1"), [{"cuda.device": ["0"]}])
-    assert share.devices == {"cuda.device": ["1"]}
-    assert share.limits.device_paths == ("/dev/nvidia1", "/dev/nvidiactl")
-    assert share.limits.environ["CUDA_VISIBLE_DEVICES"] == "1"
-    with pytest.raises(NotEnoughDevices, match="1 free"):
-        NODE.share(slots(cuda_device="2"), [{"cuda.device": ["0"]}])
+def test_devices_are_exclusive() -> None:
+    held = [{"fpga.device": ["fpga0"]}]
+    share = NODE.share(slots(fpga_device="1"), held)
+    assert share.devices == {"fpga.device": ["fpga1"]}
+    assert share.limits.device_paths == ("/dev/fpga1",)
+    with pytest.raises(NotEnoughDevices, match=r"2 of fpga\.device asked, 1 free"):
+        NODE.share(slots(fpga_device="2"), held)
 
 
 def test_a_kernel_that_asks_for_no_device_sees_none() -> None:
     assert NODE.share(slots(cpu="1"), []).limits.device_paths == ()
+
+
+def test_a_share_is_made_again_of_its_labels() -> None:
+    first = NODE.share(slots(cpu="2", fpga_device="1", mem="1g"), [])
+    assert NODE.share_again(first.slots, dict(first.devices)) == first
 
 
 def test_memory_is_never_less_than_the_runner_needs() -> None:
@@ -83,14 +85,14 @@ def test_no_core_is_pinned_twice(asks: list[str]) -> None:
 
 @pytest.mark.parametrize("plugin", PLUGINS, ids=lambda one: one.name)
 def test_a_plugin_ignores_slots_that_are_not_its_own(plugin: Plugin) -> None:
-    assert plugin.assign(slots(other_device="1"), {}) == {}
-    assert all(amount > 0 for amount in plugin.capacity.values())
+    assert plugin.assign(slots(other_device="1"), FREE) == {}
+    assert all(amount > 0 for amount in plugin.capacity().values())
 
 
 def test_reserved_amounts_are_not_given_to_kernels() -> None:
     machine = Machine((0, 1, 2, 3), None, 4 * 2**30)
     node = take_inventory(machine, Reserved.of(1, 2**30))
-    assert node.capacity == ResourceSlots.of(cpu="3", mem="3g")
+    assert node.capacity() == ResourceSlots.of(cpu="3", mem="3g")
     assert node.share(slots(cpu="3"), []).limits.cpuset == (1, 2, 3)
 
 
@@ -98,7 +100,7 @@ def test_configured_devices_are_counted_and_must_be_there() -> None:
     machine = Machine((0,), None, 2**30)
     devices = {"zero.device": [Path("/dev/zero"), Path("/dev/full")]}
     node = take_inventory(machine, Reserved.of(0, 0), devices)
-    assert node.capacity[SlotName("zero.device")] == 2
+    assert node.capacity()[SlotName("zero.device")] == 2
     share = node.share(slots(zero_device="1"), [{"zero.device": ["zero"]}])
     assert share.limits.device_paths == ("/dev/full",)
     with pytest.raises(ServerMisconfigured, match="not there"):
@@ -109,9 +111,17 @@ def test_configured_devices_are_counted_and_must_be_there() -> None:
 
 def test_a_quota_of_the_node_itself_bounds_its_capacity() -> None:
     machine = Machine(tuple(range(64)), Decimal("2.5"), 2**30)
-    assert take_inventory(machine, Reserved.of(0.5, 0)).capacity[SlotName("cpu")] == 2
+    assert take_inventory(machine, Reserved.of(0.5, 0)).capacity()[SlotName("cpu")] == 2
 
 
 def test_a_node_with_nothing_left_refuses_to_start() -> None:
     with pytest.raises(ServerMisconfigured, match="nothing is left"):
         take_inventory(Machine((0,), None, 2**30), Reserved.of(1, 0))
+
+
+def test_the_numa_nodes_of_cores_are_those_of_the_kernel(tmp_path: Path) -> None:
+    for node, cores in (("node0", "0-1,8"), ("node1", "2-3"), ("node2", "")):
+        (tmp_path / node).mkdir()
+        (tmp_path / node / "cpulist").write_text(f"{cores}\n")
+    assert read_numa_nodes(tmp_path) == {0: 0, 1: 0, 8: 0, 2: 1, 3: 1}
+    assert read_numa_nodes(tmp_path / "nowhere") == {}

@@ -9,7 +9,8 @@ from backendai.agent.backends.backend import Listing, Stray
 from backendai.agent.exits import ExitFacts
 from backendai.agent.labels import LabelError, read_labels
 from backendai.agent.machine import Container, Phase
-from backendai.agent.profile import Mount, Profile
+from backendai.agent.profile import Profile
+from backendai.agent.resources.plugin import DeviceRequest, Mount
 from backendai.common.contracts.agent import ImageReport
 
 CFS_PERIOD_MICROSECONDS: Final = 100_000
@@ -67,6 +68,7 @@ def _host_config(profile: Profile, network: str) -> dict[str, Any]:
             {"PathOnHost": path, "PathInContainer": path, "CgroupPermissions": "rwm"}
             for path in profile.limits.device_paths
         ],
+        "DeviceRequests": [_request(one) for one in profile.limits.device_requests],
         **_limits(profile),
     }
 
@@ -78,6 +80,14 @@ def _mount(mount: Mount) -> dict[str, Any]:
         "Target": mount.target,
         "ReadOnly": mount.is_read_only,
         "BindOptions": {"Propagation": "rprivate"},
+    }
+
+
+def _request(request: DeviceRequest) -> dict[str, Any]:
+    return {
+        "Driver": request.driver,
+        "DeviceIDs": list(request.device_ids),
+        "Capabilities": [list(request.capabilities)],
     }
 
 

@@ -32,6 +32,7 @@ def make_arguments(
         *_namespaces(profile, is_root=is_root, shares_network=shares_network),
         *root.bind_arguments(frozenset(mount.target for mount in profile.mounts)),
         *("--proc", "/proc", "--dev", "/dev"),
+        *_devices(profile),
         *("--perms", "1777", "--size", str(profile.shared_memory_bytes), "--tmpfs", "/dev/shm"),  # noqa: S108
         *_mounts(profile),
         *("--remount-ro", "/"),
@@ -53,6 +54,12 @@ def _namespaces(profile: Profile, *, is_root: bool, shares_network: bool) -> Ite
         yield from ("--unshare-user", "--uid", str(profile.uid), "--gid", str(profile.gid))
     if not shares_network:
         yield "--unshare-net"
+
+
+def _devices(profile: Profile) -> Iterator[str]:
+    """Device files of the kernel's own devices; it cannot make others."""
+    for path in profile.limits.device_paths:
+        yield from ("--dev-bind", path, path)
 
 
 def _mounts(profile: Profile) -> Iterator[str]:

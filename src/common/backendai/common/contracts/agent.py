@@ -135,10 +135,33 @@ class ImageReport(msgspec.Struct, frozen=True, kw_only=True):
     labels: dict[str, str] = {}
 
 
+class DeviceReport(msgspec.Struct, frozen=True, kw_only=True):
+    """An accelerator: `amount` of `slot` that it offers, and how much of that kernels hold.
+
+    A `problem` says why nothing new is put on it; what holds it stays. `kind` is a SlotType. None
+    is what its driver does not tell.
+    """
+
+    slot: str
+    device_id: str
+    kind: str
+    amount: str
+    held: str = "0"
+    problem: str = ""
+    model: str = ""
+    numa_node: int | None = None
+    memory_bytes: int = 0
+    memory_used_bytes: int | None = None
+    utilisation_percent: float | None = None
+    temperature_celsius: float | None = None
+    power_watts: float | None = None
+
+
 class AgentReport(msgspec.Struct, frozen=True, kw_only=True):
     """The whole level of one node. `version` grows with each change of anything but `use` and load.
 
-    `capacity` is what may be given to kernels (reserved amounts already taken off).
+    `capacity` is what may be given to kernels (reserved amounts already taken off). Of sick devices
+    it has only what kernels hold.
     """
 
     agent_id: str
@@ -159,6 +182,7 @@ class AgentReport(msgspec.Struct, frozen=True, kw_only=True):
     cpu_percent: float = 0.0
     memory_used_bytes: int = 0
     plugins: dict[str, str] = {}
+    devices: list[DeviceReport] = []
 
 
 class Observe(msgspec.Struct, frozen=True, kw_only=True):
