@@ -116,7 +116,7 @@ def settings(
     """Settings of a manager on a database that is migrated and filled."""
     made = make_settings(module_dir, postgres_dsn, redis_url, etcd_addr)
     with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
-        runner.run(_prepare(made))
+        runner.run(prepare(made))
     return made
 
 
@@ -145,7 +145,7 @@ def make_settings(folder: Path, dsn: str, redis_url: str, etcd_addr: str) -> Man
     return check_settings(ManagerSettings, data, "test")
 
 
-async def _prepare(settings: ManagerSettings) -> None:
+async def prepare(settings: ManagerSettings) -> None:
     database = open_database(settings.db, "test")
     box = SecretBox(load_secret_key(settings.manager.secret_key_file))
     rows = check_fixture(json.loads(json.dumps(FIXTURE)))
