@@ -205,7 +205,6 @@ async def run_agent(agent: Agent, stop: asyncio.Event) -> None:
         stack.callback(agent.node.threads.close)
         stack.push_async_callback(agent.node.runners.close_all)
         stack.push_async_callback(agent.store.close)
-        stack.callback(agent.watch.close)
         # Which devices are sick must be known before the first kernel gets one.
         await agent.watch.step()
         await agent.supervisor.recover()

@@ -72,11 +72,7 @@ async def _inspect(
 ) -> Overview:
     notes, conditions = Notes(), Conditions()
     problem = await _list_holders(settings, notes)
-    watch = Watch(inventory, conditions, notes, Ledger())
-    try:
-        await watch.step()
-    finally:
-        watch.close()
+    await Watch(inventory, conditions, notes, Ledger()).step()
     held = list(notes.devices_in_use())
     return Overview(
         slots=inventory.capacity(held, conditions.sick).to_json(),

@@ -71,7 +71,7 @@ def test_the_engine_is_told_every_limit() -> None:
     assert host["LogConfig"]["Config"]["max-size"]
     assert host["NetworkMode"] == "net"
     assert {"Name": "core", "Soft": 0, "Hard": 0} in host["Ulimits"]
-    assert "Env" not in body
+    assert body["Env"] == ["NVIDIA_VISIBLE_DEVICES=void"]
 
 
 def test_only_what_must_be_is_writable() -> None:
@@ -170,7 +170,9 @@ ACCELERATED = Limits(
 
 
 def test_the_engine_is_told_of_devices() -> None:
-    host = create_body(make(ACCELERATED), "n")["HostConfig"]
+    body = create_body(make(ACCELERATED), "n")
+    host = body["HostConfig"]
+    assert body["Env"] == []
     assert host["Devices"] == [
         {"PathOnHost": "/dev/fpga0", "PathInContainer": "/dev/fpga0", "CgroupPermissions": "rwm"}
     ]

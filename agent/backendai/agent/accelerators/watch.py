@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 from backendai.agent.ledger import Ledger
@@ -12,6 +11,7 @@ from backendai.agent.resources.inventory import Inventory
 from backendai.agent.resources.plugin import DeviceKey, Reading
 from backendai.common.logs import get_logger
 
+from .aside import run_aside
 from .conditions import Condition, Conditions, judge_all
 
 log = get_logger(__name__)
@@ -21,19 +21,18 @@ LOOK_SECONDS_MAX: Final = 10.0
 
 
 class Look:
-    """One driver's looks, in a thread of its own: a driver that hangs holds up nobody else."""
+    """One driver's looks, each in a thread aside: a driver that hangs holds up nobody else."""
 
     def __init__(self, plugin: DevicePlugin, seconds_max: float) -> None:
         self.plugin = plugin
         self._seconds_max = seconds_max
-        self._thread = ThreadPoolExecutor(1, f"device {plugin.name}")
         self._running: asyncio.Future[Mapping[DeviceKey, Reading]] | None = None
 
     async def take(self) -> Mapping[DeviceKey, Reading]:
         """The readings of all devices; a driver that fails makes all of them sick."""
         if self._running is None:
-            loop = asyncio.get_running_loop()
-            self._running = loop.run_in_executor(self._thread, self.plugin.measure)
+            look = run_aside(self.plugin.measure, f"look at {self.plugin.name}")
+            self._running = asyncio.wrap_future(look)
         done, _ = await asyncio.wait([self._running], timeout=self._seconds_max)
         if not done:
             # It is not asked a second time before it has answered the first.
@@ -44,9 +43,6 @@ class Look:
         except Exception as error:
             # What a driver raises says something of its devices, and nothing of this daemon.
             return self._all_sick(f"the driver failed: {type(error).__name__}: {error}")
-
-    def close(self) -> None:
-        self._thread.shutdown(wait=False, cancel_futures=True)
 
     def _all_sick(self, problem: str) -> dict[DeviceKey, Reading]:
         return {device.key: Reading(problem=problem) for device in self.plugin.devices}
@@ -77,10 +73,6 @@ class Watch:
         capacity = self._inventory.capacity(self._notes.devices_in_use(), sick)
         problems = {key: one.problem for key, one in self._conditions.by_device.items()}
         self._ledger.set_devices(capacity.to_json(), problems)
-
-    def close(self) -> None:
-        for look in self._looks:
-            look.close()
 
     async def _look(self, look: Look) -> None:
         readings = await look.take()

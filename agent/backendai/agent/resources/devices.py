@@ -27,9 +27,14 @@ class BadDevices(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class DevicePlugin:
-    """`devices` are what `driver` discovered. Make it with `of`, which checks them."""
+    """`devices` are what `driver` discovered. Make it with `of`, which checks them.
+
+    Name and version are asked once: a driver that breaks later must not spoil the report.
+    """
 
     driver: Accelerator
+    name: str
+    version: str
     devices: tuple[Device, ...]
     strategy: Strategy = Strategy.PACK
 
@@ -38,15 +43,7 @@ class DevicePlugin:
         """Discovers; raises BadDevices, and whatever the driver raises."""
         devices = tuple(driver.discover())
         check_devices(devices)
-        return cls(driver, devices, strategy)
-
-    @property
-    def name(self) -> str:
-        return self.driver.name
-
-    @property
-    def version(self) -> str:
-        return self.driver.version
+        return cls(driver, driver.name, driver.version, devices, strategy)
 
     @property
     def slots(self) -> tuple[SlotName, ...]:

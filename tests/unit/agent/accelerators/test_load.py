@@ -1,6 +1,7 @@
 """Plugins by entry points: whatever one does wrong costs a line, never the node."""
 
 import logging
+import threading
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from backendai.common.settings.load import check_settings
 from backendai.common.slots import SlotName
 
 CONTEXTS: list[Context] = []
+NEVER = threading.Event()
 
 
 def open_other(context: Context) -> Accelerator:
@@ -33,6 +35,11 @@ def open_broken(context: Context) -> Accelerator:
 
 def open_idle(context: Context) -> Accelerator:
     raise NothingHere("no such card")
+
+
+def open_hanging(context: Context) -> Accelerator:
+    NEVER.wait()
+    raise AssertionError
 
 
 def open_greedy(context: Context) -> Accelerator:
@@ -56,7 +63,7 @@ def point(name: str, function: str = "open_other") -> EntryPoint:
 
 def load(*points: EntryPoint, **settings: object) -> list[str]:
     tree = check_settings(AgentSettings, {"accelerators": settings}, "agent.toml").accelerators
-    return [plugin.name for plugin in load_plugins(points, tree, "process")]
+    return [plugin.name for plugin in load_plugins(points, tree, "process", 1.0)]
 
 
 def events(caplog: pytest.LogCaptureFixture, level: int) -> list[str]:
@@ -80,6 +87,7 @@ def test_all_that_are_installed_are_used() -> None:
     [
         ("torn", "open_broken", "RuntimeError: the library is torn"),
         ("gone", "no_such_function", "AttributeError"),
+        ("stuck", "open_hanging", "has not answered for 1 s"),
         ("greedy", "open_greedy", "cores and memory are the agent's own"),
     ],
 )

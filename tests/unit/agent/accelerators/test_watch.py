@@ -114,4 +114,3 @@ async def test_a_driver_that_hangs_is_not_asked_again_and_holds_up_nobody(
     for _ in range(WELL_LOOKS + 1):
         await world.watch.step()
     assert not world.conditions.sick
-    world.watch.close()

@@ -37,6 +37,7 @@ def create_body(profile: Profile, network: str) -> dict[str, Any]:
         "Cmd": [],
         "User": f"{profile.uid}:{profile.gid}",
         "WorkingDir": profile.work_dir,
+        "Env": _environ(profile),
         "Labels": dict(profile.labels),
         "Healthcheck": {"Test": ["NONE"]},
         "OpenStdin": False,
@@ -45,6 +46,12 @@ def create_body(profile: Profile, network: str) -> dict[str, Any]:
             "EndpointsConfig": {network: {"Aliases": list(profile.network.aliases)}}
         },
     }
+
+
+def _environ(profile: Profile) -> list[str]:
+    """Images may ask NVIDIA's runtime for all GPUs: one that was given none gets none."""
+    is_asked = any(one.driver == "nvidia" for one in profile.limits.device_requests)
+    return [] if is_asked else ["NVIDIA_VISIBLE_DEVICES=void"]
 
 
 def _host_config(profile: Profile, network: str) -> dict[str, Any]:

@@ -234,6 +234,17 @@ def test_a_gpu_that_is_lost_from_the_start_takes_no_other_away(
     assert [one.getMessage() for one in caplog.records] == ["device.unreadable"]
 
 
+def test_a_driver_that_breaks_later_spoils_no_report(places: Places) -> None:
+    nvml = two()
+    node = make(nvml, places)
+
+    def fail() -> str:
+        raise pynvml.NVMLError(pynvml.NVML_ERROR_UNKNOWN)
+
+    vars(nvml)["nvmlSystemGetDriverVersion"] = fail
+    assert node.versions == {"cuda": "570.86.15"}
+
+
 @pytest.mark.parametrize(
     "code", [pynvml.NVML_ERROR_LIBRARY_NOT_FOUND, pynvml.NVML_ERROR_DRIVER_NOT_LOADED]
 )
