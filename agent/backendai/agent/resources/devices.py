@@ -121,6 +121,8 @@ def check_amount(slot: SlotName, wanted: Decimal, devices: Sequence[Device]) -> 
     """Raises BadOrder for an amount that these devices never give, whatever is free."""
     steps = [device.amount if device.quantum is None else device.quantum for device in devices]
     step = min(steps)
+    if not wanted.is_finite():
+        raise BadOrder(f"{slot}: a kernel cannot have an unlimited amount")
     if wanted % step:
         raise BadOrder(
             f"{slot} = {format_amount(wanted)}: this node gives it in steps of "

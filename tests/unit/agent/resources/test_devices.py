@@ -85,6 +85,8 @@ def test_an_amount_between_the_steps_is_refused_with_what_is_allowed() -> None:
         make(share("a")).share(ask(cuda_shares="0.55"), [])
     with pytest.raises(BadOrder, match="steps of 1"):
         make(whole("a")).share(ask(cuda_device="0.5"), [])
+    with pytest.raises(BadOrder, match="unlimited"):
+        make(share("a")).share(ask(cuda_shares="Infinity"), [])
 
 
 def test_a_kernel_gets_one_instance_at_most() -> None:

@@ -12,7 +12,7 @@ from backendai.agent.accelerators.cuda.driver import CudaDriver, Places, open_cu
 from backendai.agent.accelerators.cuda.health import FATAL_XIDS
 from backendai.agent.accelerators.cuda.nvml import begin, open_nvml
 from backendai.agent.faults import NotEnoughDevices
-from backendai.agent.resources.devices import DevicePlugin
+from backendai.agent.resources.devices import BadDevices, DevicePlugin
 from backendai.agent.resources.inventory import Inventory
 from backendai.agent.resources.plugin import Context, DeviceRequest, Mount, NothingHere
 from backendai.agent.settings import CudaSection
@@ -116,6 +116,12 @@ def test_fractions_are_exact_and_limits_are_asked_of_mps(places: Places) -> None
     held = [share.devices, node.share(ask(cuda_shares="0.75"), [share.devices]).devices]
     with pytest.raises(NotEnoughDevices):
         node.share(ask(cuda_shares="0.01"), held)
+
+
+def test_a_quantum_that_does_not_divide_a_gpu_is_refused(places: Places) -> None:
+    with pytest.raises(BadDevices, match="1 is no multiple"):
+        make(two(), places, slot="shares", share_quantum=0.3)
+    assert make(two(), places, slot="shares", share_quantum=1.0).capacity()[SHARES] == 2
 
 
 def test_a_whole_gpu_needs_no_mps(places: Places) -> None:
