@@ -126,6 +126,10 @@ async def test_two_kernels_share_a_device_and_a_third_is_refused(
     shared = device(await node.observe(), "gpu-0")
     assert (shared.held, shared.amount, shared.kind) == ("0.9", "1", "count")
     assert (shared.utilisation_percent, shared.memory_used_bytes) == (25.0, 2 * 2**30)
+    status, output = await node.command("resources", "-f", str(node.folder / "agent.toml"))
+    assert status == 0
+    (row,) = [line for line in output.splitlines() if line.split()[:1] == ["gpu-0"]]
+    assert "0.9 of 1" in row
     # What one gives back, the next one gets; an agent that died has it from the labels.
     node.restart()
     await node.kernel(second.kernel_id, KernelState.RUNNING)

@@ -11,6 +11,7 @@ from backendai.agent.resources.plugin import Context, NothingHere, Piece
 from backendai.agent.settings import MockSection
 from backendai.common.slots import ResourceSlots
 
+PAGE = Path(__file__).parents[4] / "docs" / "operating" / "accelerators.md"
 TEXT = """
 [[device]]
 id = "gpu"
@@ -98,3 +99,11 @@ def test_mistakes_name_the_file_and_the_key(tmp_path: Path, text: str, words: st
 def test_without_a_file_there_is_nothing() -> None:
     with pytest.raises(NothingHere):
         open_mock(Context("docker", MockSection()))
+
+
+def test_the_example_of_the_documentation_works(tmp_path: Path) -> None:
+    path = tmp_path / "mock.toml"
+    path.write_text(PAGE.read_text().partition("```toml\n")[2].partition("```")[0])
+    plugin = DevicePlugin.of(MockDriver(path))
+    assert plugin.capacity() == ResourceSlots.parse({"cuda.shares": "4"})
+    assert plugin.measure()[("cuda.shares", "gpu-3")].utilisation_percent == 35.0
