@@ -33,9 +33,12 @@ from backendai.common.settings.sections import DbSettings
 from backendai.common.streams import RedisHints, open_redis
 
 from .accounts.secretbox import SecretBox, load_secret_key
+from .accounts.service import Accounts, make_accounts
 from .agents.directory import EtcdRegistry
 from .agents.link import RpcLinks
 from .agents.model import Patience
+from .audit import rest as audit_rest
+from .audit.change import Changes
 from .config import rest as config_rest
 from .config.cluster import CONFIG_PREFIX, ClusterFacts
 from .db.engine import Database, open_database
@@ -92,6 +95,8 @@ class Services:
     work: SessionWork
     cluster: ClusterFacts
     feed: EventFeed
+    changes: Changes
+    accounts: Accounts
 
 
 def run(settings: ManagerSettings) -> int:
@@ -209,7 +214,8 @@ def list_routes(services: Services, health: LoopHealth, stores: Stores) -> list[
     return [
         Route("GET", "/health", health_handler(health, checks), Action("health", Access.OPEN)),
         *config_rest.routes(services.cluster),
-        *graph_rest.routes(stores.database),
+        *graph_rest.routes(stores.database, services.changes, services.accounts),
+        *audit_rest.routes(stores.database),
         *rest.routes(services.creation, services.sessions, clock),
         *rest_work.routes(services.sessions, services.work),
         *rest_files.routes(services.sessions, services.work),
@@ -253,6 +259,8 @@ def _make_services(
         work=SessionWork(database, stores.links, ids),
         cluster=ClusterFacts(database, _describe(own)),
         feed=EventFeed(database, board, clock),
+        changes=Changes(database, clock, settled=keyring.forget),
+        accounts=make_accounts(ids, box),
     )
 
 

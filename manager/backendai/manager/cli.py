@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from .agents.commands import agent
+from .audit.commands import audit
 from .console import config_option, read_settings, with_database, with_etcd
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ def mgr(ctx: click.Context, config_path: Path | None, verbose: bool) -> None:
 
 
 mgr.add_command(agent)
+mgr.add_command(audit)
 
 
 @mgr.command("start-server")

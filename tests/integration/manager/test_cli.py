@@ -141,7 +141,7 @@ def test_a_start_on_a_taken_port_names_it(
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         file = configure(db={"name": name}, manager={"service-addr": address})
-        assert "ran 0001, 0002" in ok("-f", str(file), "schema", "upgrade")
+        assert "ran 0001, 0002, 0003" in ok("-f", str(file), "schema", "upgrade")
         assert ok("-f", str(file), "schema", "upgrade") == "up to date\n"
         told = refusal("-f", str(file), "start-server")
     assert address in told
@@ -248,3 +248,38 @@ def test_a_fence_of_a_node_that_is_not_there_names_those_that_are(site_file: str
     assert done.returncode == 1
     assert "No such agent instance. n9" in done.stderr
     assert "known: n1" in done.stderr
+
+
+def test_changes_are_listed_newest_first(
+    configure: Configure, make_database: Callable[[str | None], str]
+) -> None:
+    dsn = make_database(None)
+    file = str(configure(db={"name": urlsplit(dsn).path.lstrip("/")}))
+    ok("-f", file, "schema", "upgrade")
+
+    async def insert() -> None:
+        connection = await asyncpg.connect(dsn)
+        for index, at in enumerate(("2026-01-01T00:00:00Z", "2026-02-01T00:00:00Z")):
+            await connection.execute(
+                "INSERT INTO audit_log (at, request_id, user_id, email, access_key, action,"
+                " target_kind, target_id, before, after) VALUES ($1, 'r', $2, 'root@example.com',"
+                " 'AK', 'user.modify', 'user', $3,"
+                ' \'{"role": "user"}\', \'{"role": "admin"}\')',
+                datetime.fromisoformat(at),
+                uuid.UUID(int=1),
+                f"user{index}@example.com",
+            )
+        await connection.close()
+
+    with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
+        runner.run(insert())
+    _, newest, oldest = ok("audit", "list", "-f", file).splitlines()
+    assert "user user1@example.com  role: user -> admin" in newest
+    assert "user0@example.com" in oldest
+    found = json.loads(ok("audit", "list", "-f", file, "--until", "2026-01-15", "--output", "json"))
+    assert [each["target_id"] for each in found["items"]] == ["user0@example.com"]
+    assert found["total_count"] == 1
+    assert json.loads(
+        ok("audit", "list", "-f", file, "--action", "user.purge", "--output", "json")
+    ) == {"items": [], "total_count": 0}
+    assert "write a time like" in mgr("audit", "list", "-f", file, "--since", "noon").stderr

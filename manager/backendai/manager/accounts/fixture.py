@@ -125,7 +125,7 @@ class _Loader:
         match name:
             case "users":
                 if row.get("password"):
-                    values["password_hash"] = hash_password(row["password"])
+                    values["password_hash"] = await hash_password(row["password"])
             case "keypairs":
                 values["user_id"] = await self._id_of(t.users, email=row["user"])
                 values["secret_key_encrypted"] = self._box.seal(

@@ -33,6 +33,12 @@ def _created_at() -> sa.Column[object]:
     return sa.Column("created_at", sa.TIMESTAMP(timezone=True), nullable=False, server_default=_NOW)
 
 
+def _domain_name(*, primary_key: bool = False) -> sa.Column[object]:
+    """Follows when a domain is renamed."""
+    reference = sa.ForeignKey("domains.name", onupdate="CASCADE")
+    return sa.Column("domain_name", sa.Text, reference, nullable=False, primary_key=primary_key)
+
+
 def _object(name: str) -> sa.Column[object]:
     return sa.Column(name, JSONB, nullable=False, server_default=_EMPTY_OBJECT)
 
@@ -66,7 +72,7 @@ projects: Final = sa.Table(
     metadata,
     sa.Column("id", UUID(as_uuid=True), primary_key=True),
     sa.Column("name", sa.Text, nullable=False),
-    sa.Column("domain_name", sa.Text, sa.ForeignKey("domains.name"), nullable=False),
+    _domain_name(),
     sa.Column("description", sa.Text, nullable=False, server_default=""),
     _flag("is_active", True),
     sa.Column("resource_policy", sa.Text, sa.ForeignKey("project_policies.name"), nullable=False),
@@ -89,7 +95,7 @@ users: Final = sa.Table(
     sa.Column("password_hash", sa.Text),
     _flag("need_password_change", False),
     _time("password_changed_at"),
-    sa.Column("domain_name", sa.Text, sa.ForeignKey("domains.name"), nullable=False),
+    _domain_name(),
     sa.Column("role", sa.Text, nullable=False),
     sa.Column("status", sa.Text, nullable=False),
     sa.Column("status_info", sa.Text, nullable=False, server_default=""),
@@ -197,7 +203,7 @@ resource_group_domains: Final = sa.Table(
     "resource_group_domains",
     metadata,
     sa.Column("resource_group", sa.Text, sa.ForeignKey("resource_groups.name"), primary_key=True),
-    sa.Column("domain_name", sa.Text, sa.ForeignKey("domains.name"), primary_key=True),
+    _domain_name(primary_key=True),
 )
 
 resource_group_projects: Final = sa.Table(
@@ -305,7 +311,7 @@ sessions: Final = sa.Table(
     sa.Column("type", sa.Text, nullable=False),
     sa.Column("tag", sa.Text),
     sa.Column("priority", sa.Integer, nullable=False, server_default="10"),
-    sa.Column("domain_name", sa.Text, sa.ForeignKey("domains.name"), nullable=False),
+    _domain_name(),
     sa.Column("project_id", UUID(as_uuid=True), sa.ForeignKey("projects.id"), nullable=False),
     sa.Column("user_id", UUID(as_uuid=True), sa.ForeignKey("users.id"), nullable=False),
     sa.Column("access_key", sa.Text, sa.ForeignKey("keypairs.access_key"), nullable=False),
@@ -472,4 +478,29 @@ leases: Final = sa.Table(
     sa.Column("holder", sa.Text, nullable=False),
     sa.Column("epoch", sa.BigInteger, nullable=False),
     sa.Column("expires_at", sa.TIMESTAMP(timezone=True), nullable=False),
+)
+
+# Without references: it outlives everything that it tells of.
+audit_log: Final = sa.Table(
+    "audit_log",
+    metadata,
+    sa.Column("id", sa.BigInteger, sa.Identity(), primary_key=True),
+    sa.Column("at", sa.TIMESTAMP(timezone=True), nullable=False),
+    sa.Column("request_id", sa.Text, nullable=False),
+    sa.Column("user_id", UUID(as_uuid=True), nullable=False),
+    sa.Column("email", sa.Text, nullable=False),
+    sa.Column("access_key", sa.Text, nullable=False),
+    # Who it was done as, where that was somebody else.
+    sa.Column("as_email", sa.Text),
+    sa.Column("as_access_key", sa.Text),
+    sa.Column("action", sa.Text, nullable=False),
+    sa.Column("target_kind", sa.Text, nullable=False),
+    sa.Column("target_id", sa.Text, nullable=False),
+    # Whose tenant the target is; null: nobody's.
+    sa.Column("domain_name", sa.Text),
+    _object("before"),
+    _object("after"),
+    sa.Index("ix_audit_log_domain", "domain_name", "id"),
+    sa.Index("ix_audit_log_target", "target_kind", "target_id", "id"),
+    sa.Index("ix_audit_log_email", "email", "id"),
 )

@@ -65,19 +65,28 @@ class Scope:
 EVERYTHING: Final = Scope()
 
 
-def authorize(actor: Actor | None, action: Action) -> None:
-    """Raises AuthFailed when `actor` may not do `action` at all."""
+def may(actor: Actor | None, action: Action) -> bool:
+    """Whether the role of `actor` allows `action` at all; on what is said by scopes."""
     if action.access is Access.OPEN:
-        return
-    if actor is None:
-        raise AuthFailed("Unauthorized access")
-    allowed = {
+        return True
+    if actor is None or (action.writes and actor.role is UserRole.MONITOR):
+        return False
+    return {
         Access.USER: True,
         Access.ADMIN: actor.is_domain_admin,
         Access.SUPERADMIN: actor.is_superadmin,
     }[action.access]
-    if not allowed or (action.writes and actor.role is UserRole.MONITOR):
+
+
+def authorize(actor: Actor | None, action: Action) -> None:
+    """Raises AuthFailed when `actor` may not do `action` at all."""
+    if not may(actor, action):
         raise AuthFailed("Unauthorized access")
+
+
+def may_manage(actor: Actor, domain: str) -> bool:
+    """Whether `actor` may change what belongs to `domain`."""
+    return actor.is_superadmin or (actor.role is UserRole.ADMIN and actor.domain == domain)
 
 
 def authorize_delegation(actor: Actor, owner: Actor | None) -> Actor:

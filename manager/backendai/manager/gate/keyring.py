@@ -1,4 +1,7 @@
-"""Keypairs by access key, remembered for at most one second: a revoked key ends at once."""
+"""Keypairs by access key, remembered for at most one second, and not beyond a change of accounts.
+
+What this process changes ends at once; what another manager changed, within that second.
+"""
 
 import asyncio
 import ipaddress
@@ -85,8 +88,14 @@ class Keyring:
             asked.set_result(identity)
             return identity
         finally:
-            del self._asking[access_key]
+            if self._asking.get(access_key) is asked:
+                del self._asking[access_key]
             asked.cancel()
+
+    def forget(self) -> None:
+        """Look everybody up anew, for accounts have changed; answers under way are not kept."""
+        self._cache = {}
+        self._asking = {}
 
     def note_use(self, access_key: str) -> None:
         self._used[access_key] = self._clock.now()
@@ -99,10 +108,12 @@ class Keyring:
             await self._database.transact(lambda connection: connection.execute(_TOUCH, rows))
 
     async def _load(self, access_key: str) -> Identity | None:
+        cache = self._cache
         identity = await self._database.read(lambda conn: self.read(conn, access_key))
-        if len(self._cache) >= CACHED_MAX:
-            self._cache.clear()
-        self._cache[access_key] = (self._clock.monotonic() + CACHE_SECONDS, identity)
+        if len(cache) >= CACHED_MAX:
+            cache.clear()
+        # Where it was forgotten meanwhile, this goes to the old memory, which nobody reads.
+        cache[access_key] = (self._clock.monotonic() + CACHE_SECONDS, identity)
         return identity
 
     async def read(self, connection: AsyncConnection, access_key: str) -> Identity | None:

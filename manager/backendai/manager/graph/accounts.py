@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB, aggregate_order_by
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from backendai.common.enums import UserStatus
@@ -42,6 +43,24 @@ _project_names = (
     .correlate(t.users)
     .scalar_subquery()
 )
+
+# Objects of `id` and `name`, in order of name; null without any.
+_projects_of_user = (
+    sa.select(
+        sa.func.jsonb_agg(
+            aggregate_order_by(
+                sa.func.jsonb_build_object("id", t.projects.c.id, "name", t.projects.c.name),
+                t.projects.c.name,
+            ),
+            type_=JSONB,
+        )
+    )
+    .select_from(t.projects.join(t.project_members))
+    .where(t.project_members.c.user_id == t.users.c.id)
+    .correlate(t.users)
+    .scalar_subquery()
+)
+_NARROWING: Final = ("id", "email", "domain_name", "status")
 
 
 async def load_keypairs(
@@ -129,24 +148,42 @@ async def load_projects(
 
 
 async def find_user(
-    connection: AsyncConnection, actor: Actor, email: str | None
-) -> dict[str, Any] | None:
-    """A user with the projects; the actor itself without an `email`. Raises Forbidden."""
-    if email not in (None, actor.email) and not actor.is_domain_admin:
-        raise Forbidden("You may only see your own account.")
-    where = [t.users.c.email == (email or actor.email)]
-    if not actor.is_superadmin:
-        where.append(t.users.c.domain_name == actor.domain)
-    row = (await connection.execute(sa.select(t.users).where(*where))).mappings().first()
-    if row is None:
-        return None
-    groups = await connection.execute(
-        sa.select(t.projects.c.id, t.projects.c.name)
-        .join(t.project_members)
-        .where(t.project_members.c.user_id == row["id"])
-        .order_by(t.projects.c.name)
+    connection: AsyncConnection, actor: Actor, args: Mapping[str, Any]
+) -> Row | None:
+    """A user by `email` or `id`, with the projects; the actor itself without either.
+
+    Raises Forbidden where a user names somebody else.
+    """
+    named = args.get("email") not in (None, actor.email) or args.get("id") not in (
+        None,
+        actor.user_id,
     )
-    return {**row, "groups": groups.mappings().all()}
+    if named and not actor.is_domain_admin:
+        raise Forbidden("You may only see your own account.")
+    if args.get("email") is None and args.get("id") is None:
+        args = {**args, "email": actor.email}
+    return next(iter(await load_users(connection, actor, args)), None)
+
+
+async def load_users(
+    connection: AsyncConnection, actor: Actor, args: Mapping[str, Any]
+) -> Sequence[Row]:
+    """The users that the actor may see, each with the projects: oneself, one's domain, or all."""
+    where = [t.users.c[name] == args[name] for name in _NARROWING if args.get(name) is not None]
+    if not actor.is_domain_admin:
+        where.append(t.users.c.id == actor.user_id)
+    elif not actor.is_superadmin:
+        where.append(t.users.c.domain_name == actor.domain)
+    if args.get("is_active") is not None:
+        where.append((t.users.c.status == UserStatus.ACTIVE.value) == args["is_active"])
+    if args.get("group_id") is not None:
+        members = sa.select(t.project_members.c.user_id).where(
+            t.project_members.c.project_id == args["group_id"]
+        )
+        where.append(t.users.c.id.in_(members))
+    statement = sa.select(t.users, _projects_of_user.label("groups")).where(*where)
+    found = await connection.execute(statement.order_by(t.users.c.created_at).limit(ROWS_MAX))
+    return found.mappings().all()
 
 
 async def load_policies(
@@ -203,7 +240,7 @@ KEYPAIR_FIELDS: Final[Mapping[str, Field]] = {
     "user_id": lambda row: row["email"],
     "user": lambda row: str(row["user_id"]),
     # A secret key is shown once, when it is made.
-    "secret_key": lambda row: None,
+    "secret_key": lambda row: row.get("secret_key"),
     "ssh_public_key": lambda row: None,
     "num_queries": lambda row: int(row["num_queries"]),
     "projects": lambda row: row["projects"] or [],
@@ -271,7 +308,7 @@ USER_FIELDS: Final[Mapping[str, Field]] = {
     "is_active": lambda row: row["status"] == UserStatus.ACTIVE.value,
     "totp_activated": lambda row: False,
     "totp_activated_at": lambda row: None,
-    "groups": lambda row: [{"id": str(g["id"]), "name": g["name"]} for g in row["groups"]],
+    "groups": lambda row: row["groups"] or [],
 }
 PRESET_FIELDS: Final[Mapping[str, Field]] = {
     **_plain("name", "shared_memory"),

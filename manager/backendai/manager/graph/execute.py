@@ -1,5 +1,6 @@
 """Runs GraphQL requests: documents are parsed and checked once, and bounded before they run."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -47,6 +48,8 @@ CACHED_DOCUMENTS: Final = 512
 _TOKENS_MAX: Final = 20_000
 # Clients declare ids as they like; these mean the same on input.
 _TEXT_LIKE: Final = frozenset({"String", "UUID", "ID"})
+# Written as an escape it passes the check of the body, and no store takes it.
+_NUL: Final = re.compile(r"\\u(0000|\{0+\})")
 
 Resolver = Callable[..., Any]
 
@@ -70,8 +73,11 @@ class Graph:
     """The schema with its resolvers, and a cache of checked documents."""
 
     def __init__(
-        self, roots: Mapping[str, Resolver], fields: Mapping[str, Mapping[str, Resolver]]
+        self,
+        roots: Mapping[str, Mapping[str, Resolver]],
+        fields: Mapping[str, Mapping[str, Resolver]],
     ) -> None:
+        """`roots` are the resolvers of Query and Mutation, of which none may be missing."""
         self.schema = _build(roots, fields)
         self._checked = lru_cache(CACHED_DOCUMENTS)(self._check)
 
@@ -100,6 +106,8 @@ class Graph:
     def _check(self, text: str, may_introspect: bool) -> DocumentNode:
         if len(text) > DOCUMENT_CHARS_MAX:
             raise _Refused([{"message": f"longer than {DOCUMENT_CHARS_MAX} characters"}])
+        if _NUL.search(text):
+            raise _Refused([{"message": "Text must not contain NUL"}])
         try:
             document = parse(text, max_tokens=_TOKENS_MAX, no_location=False)
             _bound(document, may_introspect)
@@ -159,13 +167,14 @@ _RULES: Final = [
 
 
 def _build(
-    roots: Mapping[str, Resolver], fields: Mapping[str, Mapping[str, Resolver]]
+    roots: Mapping[str, Mapping[str, Resolver]], fields: Mapping[str, Mapping[str, Resolver]]
 ) -> GraphQLSchema:
     text = Path(__file__).with_name("schema.graphql").read_text("utf-8")
     schema = build_schema(text)
-    query = _resolve(schema, "Query", roots)
-    if unresolved := query.fields.keys() - roots.keys():
-        raise AssertionError(f"no resolver for {sorted(unresolved)}")
+    for type_name, resolvers in roots.items():
+        declared = _resolve(schema, type_name, resolvers)
+        if unresolved := declared.fields.keys() - resolvers.keys():
+            raise AssertionError(f"no resolver for {sorted(unresolved)}")
     for type_name, resolvers in fields.items():
         _resolve(schema, type_name, resolvers)
     return schema

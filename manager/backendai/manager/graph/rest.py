@@ -18,6 +18,8 @@ from backendai.manager.gate.actor import Action
 from backendai.manager.gate.routes import ACTOR, Route
 
 if TYPE_CHECKING:
+    from backendai.manager.accounts.service import Accounts
+    from backendai.manager.audit.change import Changes
     from backendai.manager.db.engine import Database
 
     from .execute import Graph, Outcome
@@ -45,8 +47,8 @@ class _LegacyFault(GraphQLFault):
         return super().from_wire(detail, {"errors": data} if isinstance(data, list) else data)
 
 
-def routes(database: Database) -> list[Route]:
-    handlers = _Handlers(database)
+def routes(database: Database, changes: Changes, accounts: Accounts) -> list[Route]:
+    handlers = _Handlers(database, changes, accounts)
     return [
         Route("POST", "/admin/gql", handlers.present, QUERY),
         Route("POST", "/admin/graphql", handlers.legacy, QUERY),
@@ -54,8 +56,8 @@ def routes(database: Database) -> list[Route]:
 
 
 class _Handlers:
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, database: Database, changes: Changes, accounts: Accounts) -> None:
+        self._sources = (database, changes, accounts)
         self._graph: Graph | None = None
 
     async def present(self, request: web.Request) -> web.Response:
@@ -90,5 +92,5 @@ class _Handlers:
         from .roots import make_graph
 
         if self._graph is None:
-            self._graph = make_graph(self._database)
+            self._graph = make_graph(*self._sources)
         return self._graph

@@ -1,40 +1,35 @@
 """The root fields, and which function renders which field of which type."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
-from backendai.common.faults import DomainNotFound, ImageNotFound
+from backendai.common.faults import DomainNotFound, Forbidden, ImageNotFound
+from backendai.manager.accounts.service import Accounts
+from backendai.manager.audit.change import Changes
 from backendai.manager.db import tables as t
 from backendai.manager.db.engine import Database
+from backendai.manager.gate.actor import Access, Action, may
 from backendai.manager.images.store import get_image
 
-from . import accounts, images, sessions
+from . import accounts, images, mutations_accounts, sessions
 from .execute import Graph, GraphContext, Resolver
+from .mutations import Mutation, make_resolvers
 from .selection import Info, arguments, selected
 
 
-def make_graph(database: Database) -> Graph:
-    roots = _Roots(database)
+@dataclass(frozen=True, slots=True)
+class Root:
+    """A field of Query: what it reads, who may, and how it is answered."""
+
+    action: Action
+    resolve: Resolver
+
+
+def make_graph(database: Database, changes: Changes, use_cases: Accounts) -> Graph:
+    queries = {name: _guarded(name, root) for name, root in list_queries(database).items()}
     return Graph(
-        {
-            "keypair": roots.keypair,
-            "keypairs": roots.keypairs,
-            "keypair_resource_policy": roots.policy,
-            "keypair_resource_policies": roots.policies,
-            "domain": roots.domain,
-            "domains": roots.domains,
-            "group": roots.project,
-            "groups_by_name": roots.projects,
-            "groups": roots.projects,
-            "user": roots.user,
-            "resource_preset": roots.preset,
-            "resource_presets": roots.presets,
-            "image": roots.image,
-            "images": roots.images,
-            "compute_session": roots.session,
-            "compute_container": roots.container,
-            "compute_session_list": roots.session_list,
-        },
+        {"Query": queries, "Mutation": make_resolvers(MUTATIONS, changes, use_cases)},
         {
             **{name: _sync(fields) for name, fields in _FIELDS.items()},
             "KeyPair": {
@@ -49,6 +44,48 @@ def make_graph(database: Database) -> Graph:
             },
         },
     )
+
+
+def list_queries(database: Database) -> dict[str, Root]:
+    """Every field of Query with its action. What each caller sees of it is said by scopes."""
+    roots = _Roots(database)
+    return {
+        "keypair": Root(Action("keypair.read"), roots.keypair),
+        "keypairs": Root(Action("keypair.read"), roots.keypairs),
+        "keypair_resource_policy": Root(Action("policy.read"), roots.policy),
+        "keypair_resource_policies": Root(Action("policy.read"), roots.policies),
+        "domain": Root(Action("domain.read"), roots.domain),
+        "domains": Root(Action("domain.read"), roots.domains),
+        "group": Root(Action("project.read"), roots.project),
+        "groups_by_name": Root(Action("project.read"), roots.projects),
+        "groups": Root(Action("project.read"), roots.projects),
+        "user": Root(Action("user.read"), roots.user),
+        "users": Root(Action("user.read"), roots.users),
+        "user_from_uuid": Root(Action("user.read"), roots.user_from_uuid),
+        "resource_preset": Root(Action("preset.read"), roots.preset),
+        "resource_presets": Root(Action("preset.read"), roots.presets),
+        "image": Root(Action("image.read"), roots.image),
+        "images": Root(Action("image.read"), roots.images),
+        "compute_session": Root(Action("session.read"), roots.session),
+        "compute_container": Root(Action("session.read"), roots.container),
+        "compute_session_list": Root(Action("session.read"), roots.session_list),
+    }
+
+
+MUTATIONS: Final[Mapping[str, Mutation]] = {**mutations_accounts.MUTATIONS}
+
+
+def _guarded(name: str, root: Root) -> Resolver:
+    """The resolver behind what its action needs; what everybody may is not asked again."""
+    if root.action.access <= Access.USER and not root.action.writes:
+        return root.resolve
+
+    async def resolve(source: Any, info: Info, **args: Any) -> Any:
+        if not may(_actor(info), root.action):
+            raise Forbidden(f"no permission to read {name}")
+        return await root.resolve(source, info, **args)
+
+    return resolve
 
 
 _FIELDS: Final[Mapping[str, Mapping[str, Callable[[Any], Any]]]] = {
@@ -125,7 +162,19 @@ class _Roots:
 
     async def user(self, _: Any, info: Info, **args: Any) -> Any:
         async with self._database.begin() as connection:
-            return await accounts.find_user(connection, _actor(info), args.get("email"))
+            return await accounts.find_user(connection, _actor(info), args)
+
+    async def user_from_uuid(self, _: Any, info: Info, **args: Any) -> Any:
+        user_id = args.pop("user_id", None)
+        if user_id is not None:
+            args["id"] = sessions.read_id(user_id)
+        return await self.user(_, info, **args)
+
+    async def users(self, _: Any, info: Info, **args: Any) -> Any:
+        if args.get("group_id") is not None:
+            args["group_id"] = sessions.read_id(args["group_id"])
+        async with self._database.begin() as connection:
+            return await accounts.load_users(connection, _actor(info), args)
 
     async def preset(self, _: Any, info: Info, name: str | None = None) -> Any:
         async with self._database.begin() as connection:

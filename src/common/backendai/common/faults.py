@@ -190,6 +190,14 @@ class ProjectNotFound(NotFound):
     code, object_name = "project.not_found", "user group (or project)"
 
 
+class UserNotFound(NotFound):
+    code, object_name = "user.not_found", "user"
+
+
+class KeypairNotFound(NotFound):
+    code, object_name = "keypair.not_found", "keypair"
+
+
 class ResourceGroupNotFound(NotFound):
     code, object_name = "resource_group.not_found", "scaling group"
 

@@ -40,14 +40,14 @@ def test_bad_key_files_are_told(tmp_path: Path) -> None:
         write_secret_key(tmp_path / "new")
 
 
-def test_passwords_are_kept_as_argon2id() -> None:
-    stored = hash_password("correct horse")
+async def test_passwords_are_kept_as_argon2id() -> None:
+    stored = await hash_password("correct horse")
     assert stored.startswith("$argon2id$")
-    assert stored != hash_password("correct horse")
+    assert stored != await hash_password("correct horse")
     assert PasswordHasher().verify(stored, "correct horse")
     for wrong in ("x" * 1025, "a\0b"):
         with pytest.raises(InvalidParams):
-            hash_password(wrong)
+            await hash_password(wrong)
 
 
 def test_every_mistake_of_a_fixture_is_told() -> None:

@@ -4,8 +4,13 @@ import uuid
 
 import pytest
 
+from backendai.common.clock import SystemClock
 from backendai.common.enums import UserRole
+from backendai.common.ids import SystemIds
 from backendai.common.settings.sections import DbSettings
+from backendai.manager.accounts.secretbox import KEY_BYTES, SecretBox
+from backendai.manager.accounts.service import make_accounts
+from backendai.manager.audit.change import Changes
 from backendai.manager.db.engine import open_database
 from backendai.manager.gate.actor import Actor
 from backendai.manager.graph.execute import Graph, GraphContext
@@ -28,7 +33,9 @@ ALICE = Actor(
 @pytest.fixture(scope="module")
 def graph() -> Graph:
     """Its database is never connected to: refusals come first."""
-    return make_graph(open_database(DbSettings(), "test"))
+    database = open_database(DbSettings(), "test")
+    accounts = make_accounts(SystemIds(), SecretBox(bytes(KEY_BYTES)))
+    return make_graph(database, Changes(database, SystemClock(), lambda: None), accounts)
 
 
 @pytest.mark.timeout(20)

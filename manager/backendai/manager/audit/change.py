@@ -1,0 +1,64 @@
+"""One change by one actor: its transaction, and what is told when it is committed."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeVar
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from backendai.common.clock import Clock
+from backendai.common.logs import context_field, get_logger
+from backendai.manager.db.engine import Database
+from backendai.manager.gate.actor import Action, Actor
+
+log = get_logger(__name__)
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Everything that a use case needs to change rows. `owner` is who `actor` acts as."""
+
+    connection: AsyncConnection
+    actor: Actor
+    owner: Actor
+    action: Action
+    at: datetime
+    request_id: str = ""
+
+
+class Changes:
+    """Runs use cases, each in one transaction. `settled` is called after each commit."""
+
+    def __init__(self, database: Database, clock: Clock, settled: Callable[[], None]) -> None:
+        self._database = database
+        self._clock = clock
+        self._settled = settled
+
+    async def run(
+        self,
+        actor: Actor,
+        action: Action,
+        work: Callable[[Change], Awaitable[T]],
+        *,
+        owner: Actor | None = None,
+    ) -> T:
+        """What `work` gives once it is committed. Whether `actor` may was decided before.
+
+        Raises StoreUnavailable and whatever `work` raises; nothing is kept then.
+        """
+        request_id = str(context_field("request_id") or "")
+
+        async def attempt(connection: AsyncConnection) -> T:
+            now = self._clock.now()
+            return await work(Change(connection, actor, owner or actor, action, now, request_id))
+
+        try:
+            done = await self._database.transact(attempt)
+        finally:
+            # Also when it failed: a lost answer to COMMIT may have been a commit.
+            self._settled()
+        log.info("change.done", action=action.name, by=actor.email)
+        return done

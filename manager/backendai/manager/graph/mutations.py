@@ -1,0 +1,73 @@
+"""Mutations: each is a function, and a row that says what it does and who may.
+
+What a use case refuses is an answer too: `ok: false` with the reason. Outages leave as faults.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from backendai.common.faults import Fault, InvalidParams
+from backendai.manager.accounts.service import Accounts
+from backendai.manager.audit.change import Change, Changes
+from backendai.manager.gate.actor import Action, may
+
+from .execute import Resolver
+from .selection import Info
+
+DONE: Final = "success"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a mutation has beside its arguments: its transaction, the use cases, the selection."""
+
+    change: Change
+    accounts: Accounts
+    info: Info
+
+
+# Takes `Asked` and the arguments of the field; gives what the answer has beside `ok` and `msg`.
+Work = Callable[..., Awaitable[Mapping[str, Any] | None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Mutation:
+    action: Action
+    work: Work
+
+
+def make_resolvers(
+    table: Mapping[str, Mutation], changes: Changes, accounts: Accounts
+) -> dict[str, Resolver]:
+    return {name: _resolver(name, row, changes, accounts) for name, row in table.items()}
+
+
+def _resolver(name: str, row: Mutation, changes: Changes, accounts: Accounts) -> Resolver:
+    async def resolve(_: Any, info: Info, **args: Any) -> Any:
+        actor = info.context.actor
+        if not may(actor, row.action):
+            return _refused(f"no permission to execute {name}")
+
+        async def work(change: Change) -> Mapping[str, Any] | None:
+            return await row.work(Asked(change, accounts, info), **args)
+
+        try:
+            answer = await changes.run(actor, row.action, work)
+        except Fault as fault:
+            if fault.http_status >= 500:
+                raise
+            return _refused(_tell(fault))
+        return {"ok": True, "msg": DONE, **(answer or {})}
+
+    return resolve
+
+
+def _refused(why: str) -> dict[str, Any]:
+    return {"ok": False, "msg": why}
+
+
+def _tell(fault: Fault) -> str:
+    if isinstance(fault, InvalidParams) and fault.facts:
+        return "; ".join(f"{field}: {problem}" for field, problem in fault.facts.items())
+    return str(fault)
