@@ -32,6 +32,9 @@ from backendai.common.settings.checks import HostPort
 from backendai.common.settings.sections import DbSettings
 from backendai.common.streams import RedisHints, open_redis
 
+from .accounts import rest as accounts_rest
+from .accounts.attempts import Attempts
+from .accounts.logins import Logins
 from .accounts.secretbox import SecretBox, load_secret_key
 from .accounts.service import Accounts, make_accounts
 from .agents.directory import EtcdRegistry
@@ -97,6 +100,7 @@ class Services:
     feed: EventFeed
     changes: Changes
     accounts: Accounts
+    logins: Logins
 
 
 def run(settings: ManagerSettings) -> int:
@@ -215,6 +219,9 @@ def list_routes(services: Services, health: LoopHealth, stores: Stores) -> list[
         Route("GET", "/health", health_handler(health, checks), Action("health", Access.OPEN)),
         *config_rest.routes(services.cluster),
         *graph_rest.routes(stores.database, services.changes, services.accounts),
+        *accounts_rest.routes(
+            stores.database, services.changes, services.logins, services.accounts
+        ),
         *audit_rest.routes(stores.database),
         *rest.routes(services.creation, services.sessions, clock),
         *rest_work.routes(services.sessions, services.work),
@@ -251,16 +258,21 @@ def _make_services(
     limiter = Limiter(stores.redis, clock)
     gatekeeper = Gatekeeper(keyring, limiter, clock, own.trusted_proxies)
     watch = SessionWatch(database, board, clock)
+    cluster = ClusterFacts(database, _describe(own))
+    changes = Changes(database, clock, settled=keyring.forget)
+    accounts = make_accounts(ids, box)
+    attempts = Attempts(stores.redis)
     return Services(
         gatekeeper=gatekeeper,
         keyring=keyring,
         creation=SessionCreation(database, gatekeeper, clock, ids),
         sessions=Sessions(database, gatekeeper, watch, clock),
         work=SessionWork(database, stores.links, ids),
-        cluster=ClusterFacts(database, _describe(own)),
+        cluster=cluster,
         feed=EventFeed(database, board, clock),
-        changes=Changes(database, clock, settled=keyring.forget),
-        accounts=make_accounts(ids, box),
+        changes=changes,
+        accounts=accounts,
+        logins=Logins(database, changes, accounts.users, box, attempts, clock, cluster.find),
     )
 
 

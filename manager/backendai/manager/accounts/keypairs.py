@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from backendai.common.faults import Conflict
 from backendai.common.ids import IdSource, new_access_key, new_secret_key
@@ -17,6 +18,7 @@ from backendai.manager.db import tables as t
 from . import fields
 from .erasure import erase_referrers, refuse_while_live
 from .secretbox import SecretBox
+from .sshkeys import SshKeypair
 from .survival import keep_a_superadmin, refuse_self
 
 DEFAULT_POLICY: Final = "default"
@@ -94,12 +96,26 @@ class Keypairs:
         )
         await keep_a_superadmin(change)
 
+    async def set_ssh(self, change: Change, access_key: str, made: SshKeypair) -> None:
+        """Replace the SSH key pair that goes with a keypair."""
+        sealed = self._box.seal(f"ssh:{access_key}", made.private)
+        values = {"ssh_public_key": made.public, "ssh_private_key_encrypted": sealed}
+        key, domain = {"access_key": access_key}, change.actor.domain
+        await update_row(change, t.keypairs, key, values, domain=domain)
+
     async def _lock(self, change: Change, access_key: str) -> tuple[Row, Row]:
         """The user and the keypair, locked in this order, as everybody does."""
         owner = sa.select(t.keypairs.c.user_id).where(t.keypairs.c.access_key == access_key)
         user_id = await change.connection.scalar(owner)
         user = await lock_row(change, t.users, {"id": user_id}) if user_id else {}
         return user, await lock_row(change, t.keypairs, {"access_key": access_key})
+
+
+async def find_ssh_public(connection: AsyncConnection, access_key: str) -> str | None:
+    """The public half of the SSH key pair that goes with a keypair, where it has one."""
+    column = t.keypairs.c.ssh_public_key
+    found = sa.select(column).where(t.keypairs.c.access_key == access_key)
+    return (await connection.execute(found)).scalar()
 
 
 def user_key(reference: str) -> Row:

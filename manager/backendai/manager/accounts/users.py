@@ -19,6 +19,7 @@ from .passwords import hash_password
 from .survival import keep_a_superadmin, refuse_self
 
 BY_ADMIN: Final = "admin-requested"
+BY_OWNER: Final = "user-requested"
 _ADMINS: Final = (UserRole.SUPERADMIN.value, UserRole.ADMIN.value)
 _ACTIVE: Final = UserStatus.ACTIVE.value
 _FIELDS: Final[Mapping[str, fields.Read]] = {
@@ -92,10 +93,17 @@ class Users:
         """Switch the account and its keypairs off; everything is kept."""
         user = await lock_row(change, t.users, {"email": email})
         refuse_self(user["id"] == change.actor.user_id, "delete")
-        gone = {"status": UserStatus.DELETED.value, "status_info": BY_ADMIN}
-        await update_row(change, t.users, {"id": user["id"]}, gone)
-        await _set_keypairs(change, user, is_active=False)
-        await keep_a_superadmin(change)
+        await _switch_off(change, user, UserStatus.DELETED, BY_ADMIN)
+
+    async def leave(self, change: Change) -> None:
+        """Switch the own account and its keypairs off, at the wish of its owner."""
+        user = await lock_row(change, t.users, {"id": change.actor.user_id})
+        await _switch_off(change, user, UserStatus.INACTIVE, BY_OWNER)
+
+    async def set_full_name(self, change: Change, full_name: str) -> None:
+        """Change the own full name."""
+        values = fields.read_fields({"full_name": full_name}, _FIELDS)
+        await update_row(change, t.users, {"id": change.actor.user_id}, values)
 
     async def purge(self, change: Change, email: str) -> None:
         """Remove a user for good, with keypairs and the record of sessions. Refuses while some are
@@ -147,6 +155,13 @@ async def _check_main(change: Change, user: Row, access_key: str) -> None:
     if access_key not in known:
         told = f"{access_key!r} is no keypair of {user['email']}; there are: {', '.join(known)}"
         raise InvalidParams("", {"main_access_key": told})
+
+
+async def _switch_off(change: Change, user: Row, status: UserStatus, why: str) -> None:
+    values = {"status": status.value, "status_info": why}
+    await update_row(change, t.users, {"id": user["id"]}, values)
+    await _set_keypairs(change, user, is_active=False)
+    await keep_a_superadmin(change)
 
 
 async def _set_keypairs(change: Change, user: Row, **values: bool) -> None:

@@ -33,6 +33,10 @@ class ClusterFacts:
         """Take over a new snapshot of the configuration."""
         self._config = config
 
+    def find(self, key: str) -> str | None:
+        """The value of `key` below config/, where it is set."""
+        return self._config.get(CONFIG_PREFIX + key)
+
     async def slot_types(self) -> dict[str, str]:
         """Slot name -> count, bytes or unique: built in, configured, and offered by any node."""
         async with self._database.begin() as connection:

@@ -127,6 +127,9 @@ keypairs: Final = sa.Table(
     sa.Column("resource_policy", sa.Text, sa.ForeignKey("keypair_policies.name"), nullable=False),
     sa.Column("rate_limit", sa.Integer, nullable=False, server_default="10000"),
     sa.Column("bootstrap_script", sa.Text, nullable=False, server_default=""),
+    # For SSH into sessions; the private half is sealed like the secret key.
+    sa.Column("ssh_public_key", sa.Text),
+    sa.Column("ssh_private_key_encrypted", sa.LargeBinary),
     _time("last_used"),
     _created_at(),
     _time("modified_at"),

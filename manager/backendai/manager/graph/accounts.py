@@ -68,7 +68,7 @@ async def load_keypairs(
 ) -> Sequence[Row]:
     """The keypairs that the actor may see, narrowed by `access_key`, `email` and `is_active`."""
     columns: list[Any] = [
-        *(column for column in t.keypairs.c if column.name != "secret_key_encrypted"),
+        *(column for column in t.keypairs.c if not column.name.endswith("_encrypted")),
         t.users.c.email,
         t.users.c.full_name,
         t.keypair_policies.c.max_concurrent_sessions,
@@ -235,13 +235,13 @@ def _json_getter(name: str) -> Field:
 
 KEYPAIR_FIELDS: Final[Mapping[str, Field]] = {
     **_plain("access_key", "full_name", "is_active", "is_admin", "resource_policy", "rate_limit"),
+    **_plain("ssh_public_key"),
     **_times("created_at", "last_used"),
     "id": lambda row: row["access_key"],
     "user_id": lambda row: row["email"],
     "user": lambda row: str(row["user_id"]),
     # A secret key is shown once, when it is made.
     "secret_key": lambda row: row.get("secret_key"),
-    "ssh_public_key": lambda row: None,
     "num_queries": lambda row: int(row["num_queries"]),
     "projects": lambda row: row["projects"] or [],
     "concurrency_used": lambda row: row["concurrency_used"],

@@ -122,6 +122,11 @@ class AuthFailed(Fault):
     slug, title = "auth-failed", "Credential/signature mismatch."
 
 
+class PasswordExpired(Fault):
+    kind, code = Kind.UNAUTHENTICATED, "auth.password_expired"
+    slug, title = "password-expired", "Password has expired."
+
+
 class Forbidden(Fault):
     kind, code = Kind.FORBIDDEN, "auth.forbidden"
     slug, title = "generic-forbidden", "Forbidden operation."

@@ -1,4 +1,4 @@
-"""The audit log, and names of domains that may change."""
+"""The audit log, SSH keys of keypairs, and names of domains that may change."""
 
 from alembic import op
 
@@ -41,5 +41,9 @@ def upgrade() -> None:
             f"ALTER TABLE {table} DROP CONSTRAINT {name}, ADD CONSTRAINT {name}"
             " FOREIGN KEY (domain_name) REFERENCES domains (name) ON UPDATE CASCADE"
         )
+    execute(
+        "ALTER TABLE keypairs ADD COLUMN ssh_public_key TEXT,"
+        " ADD COLUMN ssh_private_key_encrypted BYTEA"
+    )
     for statement in (_AUDIT_LOG, *_INDEXES):
         execute(statement)
