@@ -1,7 +1,7 @@
 """What the official API says of GraphQL holds here too, for every root that is built.
 
-`official.graphql` is that API as observed, of its manager 23.9.10; names of the answers of mutations
-are ours. More fields, arguments and types than it has are no difference.
+`official.graphql` is that API as observed, of its manager 23.9.10; the types that mutations answer
+with are named by us. More fields, arguments and types than it has are no difference.
 """
 
 from graphql import BreakingChangeType, GraphQLSchema, build_schema, find_breaking_changes

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from backendai.manager.app import Manager
+from backendai.manager.gate.actor import Access
+from backendai.manager.graph import mutations_accounts
 from tests.integration.manager.api.caller import Caller
 from tests.integration.manager.world import fetch
 
@@ -166,6 +168,14 @@ MUTATIONS: dict[str, tuple[str, dict[str, Any], bool]] = {
     "modify_keypair": (MODIFY_KEYPAIR, {"access_key": "AKALICE", "input": {}}, False),
     "delete_keypair": (DELETE_KEYPAIR, {"access_key": "AKBOB"}, False),
 }
+
+
+def test_every_mutation_is_in_the_matrix() -> None:
+    declared = {
+        name: row.action.access is Access.ADMIN
+        for name, row in mutations_accounts.MUTATIONS.items()
+    }
+    assert {name: admins_may for name, (_, _, admins_may) in MUTATIONS.items()} == declared
 
 
 @pytest.mark.parametrize("who", ["alice", "eve", "carol", "mallory"])
@@ -519,3 +529,54 @@ async def test_users_see_only_themselves(as_user: AsUser) -> None:
     found = await as_user("mallory").graph(query, id=bob["user"]["uuid"])
     assert found["data"]["user_from_uuid"] is None
     assert (await as_user("alice").graph("{ users(group_id: 5) { email } }"))["errors"]
+
+
+ODD: list[Any] = [
+    "",
+    " ",
+    "a" * 70_000,
+    "\u202e\u2028",
+    "\U0001f600",
+    "'; drop table users; --",
+    "null",
+    "[1]",
+    '{"cpu": "1e400", "mem": {}}',
+    '{"a": {"b": [null]}}',
+    "{" * 200,
+    0,
+    -1,
+    2**31,
+    1e308,
+    True,
+    [],
+    [None, 5, "x", []],
+    {"a": {"b": []}},
+]
+INPUTS: dict[str, tuple[str, dict[str, Any]]] = {
+    "DomainInput": (CREATE_DOMAIN, {"name": "fuzz"}),
+    "ModifyDomainInput": (MODIFY_DOMAIN, {"name": "nosuch"}),
+    "GroupInput": (CREATE_GROUP, {"name": "fuzz"}),
+    "ModifyGroupInput": (MODIFY_GROUP, {"gid": str(uuid.UUID(int=9))}),
+    "UserInput": (CREATE_USER, {"email": "fuzz@example.com"}),
+    "ModifyUserInput": (MODIFY_USER, {"email": "tiny@example.com"}),
+    "KeyPairInput": (CREATE_KEYPAIR, {"user_id": "tiny@example.com"}),
+    "ModifyKeyPairInput": (MODIFY_KEYPAIR, {"access_key": "AKTINY"}),
+}
+
+
+@pytest.mark.parametrize("kind", INPUTS)
+async def test_no_value_is_more_than_refused(root: Caller, kind: str, word: str) -> None:
+    """Whatever stands in one field: an answer with `ok`, or an error of the document, never 500."""
+    found = await root.graph(f'{{ __type(name: "{kind}") {{ inputFields {{ name }} }} }}')
+    query, key = INPUTS[kind]
+    if "gid" in key:
+        key = {"gid": await add_group(root, word)}
+    required = {"GroupInput": {"domain_name": "default"}, "UserInput": {"password": "x"}}
+    for field in found["data"]["__type"]["inputFields"]:
+        for odd in ODD:
+            props = {**required.get(kind, {}), field["name"]: odd}
+            body = {"query": query, "variables": {**key, "input": props}}
+            answer = await root.ask("POST", "/admin/gql", body)
+            assert answer.status == 200, (kind, props, answer.body)
+            answered = answer.json
+            assert answered.get("errors") or "ok" in next(iter(answered["data"].values()))

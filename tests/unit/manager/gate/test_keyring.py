@@ -80,3 +80,20 @@ async def test_the_others_go_on_when_who_asked_goes_away(
     assert first.cancelled()
     with pytest.raises(asyncio.CancelledError):
         await third
+
+
+async def test_what_was_asked_before_a_change_is_not_kept(
+    keyring: Keyring, database: SlowDatabase
+) -> None:
+    before = await start(keyring, 2)
+    keyring.forget()
+    after = await start(keyring, 2)
+    assert database.asked == 2
+    database.answer = "identity"
+    database.go.set()
+    await asyncio.gather(*before, *after)
+    assert await keyring.find("AK") == "identity"
+    assert database.asked == 2
+    keyring.forget()
+    await keyring.find("AK")
+    assert database.asked == 3
