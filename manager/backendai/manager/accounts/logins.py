@@ -87,8 +87,11 @@ class Logins:
         RateLimited."""
         login = await self._identify(domain, name, password)
         days = self._password_days()
-        if days is not None and self._age_of(login) > timedelta(days=days):
-            raise PasswordExpired
+        if days is not None:
+            expires_at = login.password_changed_at + timedelta(days=days)
+            if expires_at <= self._clock.now():
+                # Clients know this beginning, and ask for a new password then.
+                raise PasswordExpired(f"Password expired on {expires_at.isoformat()}")
         return login
 
     async def change_password(self, actor: Actor, old: str, new: str) -> None:
@@ -180,9 +183,6 @@ class Logins:
     def _password_days(self) -> int | None:
         text = self._find_setting(PASSWORD_DAYS_KEY) or ""
         return int(text) if _DAYS.fullmatch(text) else None
-
-    def _age_of(self, login: Login) -> timedelta:
-        return self._clock.now() - login.password_changed_at
 
 
 def _newcomer(email: str, props: Mapping[str, Any]) -> Actor:

@@ -173,6 +173,7 @@ async def test_passwords_expire_where_they_are_told_to(
             await connection.execute(sa.text(aged + " where email = :email"), {"email": email})
         expired = await log_in(nobody, email)
         assert (expired.status, expired.slug) == (401, "password-expired")
+        assert expired.json["msg"].startswith("Password expired on 20")
         assert (await renew(PASSWORD)).status == 400
         assert (await renew("new-1", "wrong")).status == 401
         renewed = await renew("new-1")
