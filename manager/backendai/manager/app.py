@@ -44,9 +44,15 @@ from .audit import rest as audit_rest
 from .audit.change import Changes
 from .config import rest as config_rest
 from .config.cluster import CONFIG_PREFIX, ClusterFacts
+from .config.pairs import ConfigPairs
+from .config.rest import MANAGER_VERSION
 from .db.engine import Database, open_database
 from .db.pulse import LOOK_SECONDS, Pulse
 from .db.revision import REVISION, current_revision
+from .dotfiles import rest as dotfiles_rest
+from .dotfiles.service import Dotfiles
+from .error_logs import rest as error_logs_rest
+from .error_logs.service import ErrorLogs
 from .events import rest as events_rest
 from .events.feed import EventFeed
 from .gate.actor import Access, Action
@@ -58,7 +64,15 @@ from .graph import rest as graph_rest
 from .lifecycle.core import Core, CoreSettings, Ports
 from .lifecycle.hints import HintBoard, listen
 from .lifecycle.postgres import PostgresStore
+from .maintenance import rest as maintenance_rest
+from .maintenance.service import Maintenance
+from .maintenance.watch import StatusWatch
 from .refusals import tell_outage
+from .resource_groups import rest as resource_groups_rest
+from .resource_groups.proxy import ask_version
+from .resource_groups.service import ResourceGroups
+from .resources import rest as resources_rest
+from .resources.service import Resources
 from .sessions import rest, rest_files, rest_work, stream
 from .sessions.creation import SessionCreation
 from .sessions.service import Sessions
@@ -97,6 +111,13 @@ class Services:
     sessions: Sessions
     work: SessionWork
     cluster: ClusterFacts
+    pairs: ConfigPairs
+    status: StatusWatch
+    maintenance: Maintenance
+    resources: Resources
+    resource_groups: ResourceGroups
+    error_logs: ErrorLogs
+    dotfiles: Dotfiles
     feed: EventFeed
     changes: Changes
     accounts: Accounts
@@ -150,6 +171,7 @@ async def run_manager(settings: ManagerSettings) -> AsyncIterator[Manager]:
         stores = await _open_stores(stack, settings, keypair, clock)
         await _refuse_other_schema(stores.database, settings.db)
         services = _make_services(settings, stores, box, board, clock)
+        await services.status.look()
         core = _make_core(settings, stores, board, clock)
         access_log = AccessLog()
         app = make_manager_app(services, core.health, stores, settings, access_log)
@@ -175,6 +197,7 @@ async def _running(
         "core": core.run(),
         "hints": listen(board, dsn, clock),
         "config": _follow_config(stores.config, services.cluster),
+        "status": services.status.follow(board, clock, core.health),
     }
     periodic = {
         "keyring": (services.keyring.save_uses, SAVE_SECONDS),
@@ -207,22 +230,33 @@ def make_manager_app(
         body_bytes_max=settings.manager.body_bytes_max,
         access_log=access_log,
     )
-    add_routes(app, list_routes(services, health, stores), services.gatekeeper)
+    routes = list_routes(services, health, stores, _describe(settings.manager))
+    add_routes(app, routes, services.gatekeeper, services.status.refuse_frozen)
     return app
 
 
-def list_routes(services: Services, health: LoopHealth, stores: Stores) -> list[Route]:
-    """Every route with its action; literal paths come before those with parameters."""
+def list_routes(
+    services: Services, health: LoopHealth, stores: Stores, node: dict[str, Any]
+) -> list[Route]:
+    """Every route with its action; literal paths come before those with parameters.
+
+    `node` describes this manager as the cluster's status shows it.
+    """
     checks = {"database": lambda: _ping_database(stores.database), "redis": _redis_check(stores)}
     clock = SystemClock()
     return [
         Route("GET", "/health", health_handler(health, checks), Action("health", Access.OPEN)),
-        *config_rest.routes(services.cluster),
         *graph_rest.routes(stores.database, services.changes, services.accounts),
         *accounts_rest.routes(
             stores.database, services.changes, services.logins, services.accounts
         ),
         *audit_rest.routes(stores.database),
+        *config_rest.routes(services.cluster, services.pairs),
+        *maintenance_rest.routes(services.maintenance, health, node),
+        *resources_rest.routes(services.resources),
+        *resource_groups_rest.routes(services.resource_groups),
+        *error_logs_rest.routes(services.error_logs),
+        *dotfiles_rest.routes(services.dotfiles),
         *rest.routes(services.creation, services.sessions, clock),
         *rest_work.routes(services.sessions, services.work),
         *rest_files.routes(services.sessions, services.work),
@@ -258,7 +292,8 @@ def _make_services(
     limiter = Limiter(stores.redis, clock)
     gatekeeper = Gatekeeper(keyring, limiter, clock, own.trusted_proxies)
     watch = SessionWatch(database, board, clock)
-    cluster = ClusterFacts(database, _describe(own))
+    cluster, status = ClusterFacts(database), StatusWatch(database)
+    patience, drift = _patience(own), PostgresStore(database, ids).load_drift
     changes = Changes(database, clock, settled=keyring.forget)
     accounts = make_accounts(ids, box)
     attempts = Attempts(stores.redis)
@@ -269,6 +304,13 @@ def _make_services(
         sessions=Sessions(database, gatekeeper, watch, clock),
         work=SessionWork(database, stores.links, ids),
         cluster=cluster,
+        pairs=ConfigPairs(stores.etcd),
+        status=status,
+        maintenance=Maintenance(database, stores.etcd, cluster, status, clock, patience),
+        resources=Resources(database, cluster, clock, drift),
+        resource_groups=ResourceGroups(database, ask_version),
+        error_logs=ErrorLogs(database, ids),
+        dotfiles=Dotfiles(database, gatekeeper),
         feed=EventFeed(database, board, clock),
         changes=changes,
         accounts=accounts,
@@ -278,11 +320,6 @@ def _make_services(
 
 def _make_core(settings: ManagerSettings, stores: Stores, board: HintBoard, clock: Clock) -> Core:
     ids, own = SystemIds(), settings.manager
-    patience = Patience(
-        heartbeat_seconds=own.heartbeat_timeout / BEATS_MISSED_MAX,
-        beats_missed_max=BEATS_MISSED_MAX,
-        lost_after_seconds=own.agent_lost_after,
-    )
     ports = Ports(
         store=PostgresStore(stores.database, ids),
         link=stores.links,
@@ -292,7 +329,15 @@ def _make_core(settings: ManagerSettings, stores: Stores, board: HintBoard, cloc
         board=board,
     )
     holder = f"{own.id}:{ids.uuid()}"
-    return Core(ports, CoreSettings(holder=holder, patience=patience))
+    return Core(ports, CoreSettings(holder=holder, patience=_patience(own)))
+
+
+def _patience(own: ServiceSettings) -> Patience:
+    return Patience(
+        heartbeat_seconds=own.heartbeat_timeout / BEATS_MISSED_MAX,
+        beats_missed_max=BEATS_MISSED_MAX,
+        lost_after_seconds=own.agent_lost_after,
+    )
 
 
 async def _follow_config(config: CachedConfig, cluster: ClusterFacts) -> None:
@@ -360,5 +405,6 @@ def _describe(own: ServiceSettings) -> dict[str, Any]:
         "service_addr": str(own.service_addr),
         "heartbeat_timeout": own.heartbeat_timeout,
         "ssl_enabled": False,
+        "version": MANAGER_VERSION,
         "api_version": [7, "20230615"],
     }

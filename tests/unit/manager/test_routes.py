@@ -41,7 +41,7 @@ class _Anything:
 @pytest.fixture(scope="module")
 def routes() -> list[Route]:
     services, stores = cast(Services, _Anything()), cast(Stores, _Anything())
-    return list_routes(services, LoopHealth(FakeClock()), stores)
+    return list_routes(services, LoopHealth(FakeClock()), stores, {})
 
 
 def test_every_route_names_its_action(routes: list[Route]) -> None:
@@ -61,11 +61,28 @@ def test_no_route_is_declared_twice(routes: list[Route]) -> None:
 
 
 def test_what_changes_something_says_so(routes: list[Route]) -> None:
-    reads = {"/auth", "/auth/test", "/auth/authorize", "/admin/gql", "/admin/graphql"} | OWN
+    reads = {
+        "/auth",
+        "/auth/test",
+        "/auth/authorize",
+        "/admin/gql",
+        "/admin/graphql",
+        "/config/get",
+        "/resource/check-presets",
+        "/resource/recalculate-usage",
+        *OWN,
+    }
     for route in routes:
         is_read = route.method == "GET" or route.path in reads or "download" in route.path
         if not is_read:
             assert route.action.writes, route
+
+
+def test_only_what_begins_something_is_refused_while_the_cluster_is_frozen(
+    routes: list[Route],
+) -> None:
+    begins = {(route.method, route.path) for route in routes if route.action.begins}
+    assert begins == {("POST", "/session"), ("POST", "/session/_/create")}
 
 
 def test_literal_paths_come_before_names(routes: list[Route]) -> None:

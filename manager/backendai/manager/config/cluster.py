@@ -1,9 +1,10 @@
-"""What is true of the whole cluster: slot types and the announcement from etcd, counts from SQL."""
+"""What is true of the whole cluster: the configuration in etcd, and the slots that nodes offer."""
 
 import contextlib
+import urllib.parse
 import uuid
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 import sqlalchemy as sa
 
@@ -12,21 +13,20 @@ from backendai.manager.db import tables as t
 from backendai.manager.db.engine import Database
 from backendai.manager.gate.actor import Actor
 from backendai.manager.policies.store import list_slot_names
-from backendai.manager.sessions.store import FINAL_WORDS
-
-from .rest import MANAGER_VERSION
 
 CONFIG_PREFIX: Final = "config/"
 SLOTS_PREFIX: Final = CONFIG_PREFIX + "resource_slots/"
 ANNOUNCEMENT_KEY: Final = CONFIG_PREFIX + "announcement"
+REGISTRIES_PREFIX: Final = CONFIG_PREFIX + "docker/registry/"
+PROJECT_USE_KEY: Final = CONFIG_PREFIX + "api/resources/group_resource_visibility"
+_NO: Final = frozenset({"false", "no", "off", "0"})
 
 
 class ClusterFacts:
     """Answers from the last known configuration, so that etcd may be away."""
 
-    def __init__(self, database: Database, node: dict[str, Any]) -> None:
+    def __init__(self, database: Database) -> None:
         self._database = database
-        self._node = node
         self._config: Mapping[str, str] = {}
 
     def learn(self, config: Mapping[str, str]) -> None:
@@ -37,25 +37,35 @@ class ClusterFacts:
         """The value of `key` below config/, where it is set."""
         return self._config.get(CONFIG_PREFIX + key)
 
-    async def slot_types(self) -> dict[str, str]:
-        """Slot name -> count, bytes or unique: built in, configured, and offered by any node."""
-        async with self._database.begin() as connection:
-            offered = await list_slot_names(connection)
+    async def slot_types(self, group: str | None = None) -> dict[str, str]:
+        """Slot name -> count, bytes or unique: built in, configured, and offered by any node.
+
+        With `group` only what is built in and offered by the nodes of that resource group.
+        """
+        offered = await self._database.read(lambda conn: list_slot_names(conn, group))
         named = {str(CPU), str(MEM), *offered}
         types = {name: slot_type(parse_slot_name(name)).value for name in sorted(named)}
-        return types | _configured_slots(self._config)
+        configured = _configured_slots(self._config)
+        if group is not None:
+            configured = {name: kind for name, kind in configured.items() if name in named}
+        return types | configured
 
     async def announcement(self) -> tuple[bool, str]:
         message = self._config.get(ANNOUNCEMENT_KEY, "")
         return bool(message), message
 
-    async def nodes(self) -> list[dict[str, Any]]:
-        return [{**self._node, "status": "running", "version": MANAGER_VERSION}]
+    def registries(self) -> dict[str, str]:
+        """Image registries by name, with their addresses."""
+        found = {
+            key.removeprefix(REGISTRIES_PREFIX): url
+            for key, url in self._config.items()
+            if key.startswith(REGISTRIES_PREFIX) and "/" not in key.removeprefix(REGISTRIES_PREFIX)
+        }
+        return {urllib.parse.unquote(name): found[name] for name in sorted(found)}
 
-    async def count_live_sessions(self) -> int:
-        statement = sa.select(sa.func.count()).where(t.sessions.c.status.not_in(FINAL_WORDS))
-        async with self._database.begin() as connection:
-            return int(await connection.scalar(statement) or 0)
+    def is_project_use_told(self) -> bool:
+        """Whether members see what their project may use and uses; they do unless told not to."""
+        return self._config.get(PROJECT_USE_KEY, "true").strip().lower() not in _NO
 
     async def is_member(self, actor: Actor, project: str) -> bool:
         reference = t.projects.c.name == project

@@ -1,40 +1,53 @@
-"""Hello, announcement, manager status, slot types and the caller's own role."""
+"""Hello, the caller's own role, slot types, and the configuration of the cluster."""
 
 from typing import Any, Final, Protocol
 
 import trafaret as t
 from aiohttp import web
 
+from backendai.common.enums import HostPermission
 from backendai.common.faults import InvalidParams, ProjectNotFound
 from backendai.common.http import json_response
 from backendai.common.params import read_params
 from backendai.manager.gate.actor import Access, Action, Actor
 from backendai.manager.gate.routes import ACTOR, Route
 
+from .keys import KEY_CHARS_MAX
+from .pairs import ConfigPairs
+
 API_VERSION: Final = "v7.20230615"
 MANAGER_VERSION: Final = "23.9.10"
 
 _ECHO: Final = t.Dict(t.Key("echo", optional=True, trafaret=t.String(allow_blank=True)))
 _ROLE: Final = t.Dict(t.Key("group", optional=True, trafaret=t.String(allow_blank=True)))
+_GROUP: Final = t.Dict(
+    t.Key("sgroup", optional=True, trafaret=t.String(allow_blank=True, max_length=64))
+)
+_KEY: Final = t.Dict(
+    t.Key("key", trafaret=t.String(max_length=KEY_CHARS_MAX)),
+    t.Key("prefix", optional=True, default=False, trafaret=t.ToBool()),
+)
+_PAIR: Final = t.Dict(
+    t.Key("key", trafaret=t.String(max_length=KEY_CHARS_MAX)), t.Key("value", trafaret=t.Any)
+)
+REGISTRIES: Final = Action("config.registries", Access.SUPERADMIN)
+READ: Final = Action("config.read", Access.SUPERADMIN)
+WRITE: Final = Action("config.write", Access.SUPERADMIN, writes=True)
 _SHARED_SLOTS: Final = "Shares of one device"
 
 
 class Cluster(Protocol):
     """What this page needs to know."""
 
-    async def slot_types(self) -> dict[str, str]: ...
+    async def slot_types(self, group: str | None = None) -> dict[str, str]: ...
 
-    async def announcement(self) -> tuple[bool, str]: ...
-
-    async def nodes(self) -> list[dict[str, Any]]: ...
-
-    async def count_live_sessions(self) -> int: ...
+    def registries(self) -> dict[str, str]: ...
 
     async def is_member(self, actor: Actor, project: str) -> bool | None: ...
 
 
-def routes(cluster: Cluster) -> list[Route]:
-    handlers = _Handlers(cluster)
+def routes(cluster: Cluster, pairs: ConfigPairs) -> list[Route]:
+    handlers = _Handlers(cluster, pairs)
     return [
         Route("GET", "/", handlers.hello, Action("hello", Access.OPEN)),
         Route("GET", "/auth", handlers.echo, Action("auth.test")),
@@ -55,19 +68,19 @@ def routes(cluster: Cluster) -> list[Route]:
             handlers.vfolder_types,
             Action("config.vfolder_types", Access.OPEN),
         ),
-        Route("GET", "/manager/status", handlers.status, Action("manager.status", Access.OPEN)),
-        Route(
-            "GET",
-            "/manager/announcement",
-            handlers.announcement,
-            Action("manager.announcement", Access.OPEN),
-        ),
+        Route("GET", "/config/docker-registries", handlers.registries, REGISTRIES),
+        Route("GET", "/resource/container-registries", handlers.registries, REGISTRIES),
+        Route("POST", "/config/get", handlers.get, READ),
+        Route("POST", "/config/set", handlers.set, WRITE),
+        Route("POST", "/config/delete", handlers.delete, WRITE),
+        Route("GET", "/acl", handlers.permissions, Action("config.permissions")),
     ]
 
 
 class _Handlers:
-    def __init__(self, cluster: Cluster) -> None:
+    def __init__(self, cluster: Cluster, pairs: ConfigPairs) -> None:
         self._cluster = cluster
+        self._pairs = pairs
 
     async def hello(self, _request: web.Request) -> web.Response:
         return json_response({"version": API_VERSION, "manager": MANAGER_VERSION})
@@ -90,21 +103,35 @@ class _Handlers:
     async def slots(self, _request: web.Request) -> web.Response:
         return json_response(await self._cluster.slot_types())
 
-    async def slot_details(self, _request: web.Request) -> web.Response:
-        types = await self._cluster.slot_types()
+    async def slot_details(self, request: web.Request) -> web.Response:
+        group = (await read_params(request, _GROUP)).get("sgroup")
+        types = await self._cluster.slot_types(group or None)
         return json_response({name: describe_slot(name, kind) for name, kind in types.items()})
 
     async def vfolder_types(self, _request: web.Request) -> web.Response:
         return json_response(["user", "group"])
 
-    async def status(self, _request: web.Request) -> web.Response:
-        live = await self._cluster.count_live_sessions()
-        nodes = [{**node, "active_sessions": live} for node in await self._cluster.nodes()]
-        return json_response({"nodes": nodes, "status": "running", "active_sessions": live})
+    async def registries(self, _request: web.Request) -> web.Response:
+        return json_response(self._cluster.registries())
 
-    async def announcement(self, _request: web.Request) -> web.Response:
-        enabled, message = await self._cluster.announcement()
-        return json_response({"enabled": enabled, "message": message})
+    async def get(self, request: web.Request) -> web.Response:
+        params = await read_params(request, _KEY)
+        if params["prefix"]:
+            return json_response({"result": await self._pairs.get_below(params["key"])})
+        return json_response({"result": await self._pairs.get(params["key"])})
+
+    async def set(self, request: web.Request) -> web.Response:
+        params = await read_params(request, _PAIR)
+        await self._pairs.set(request[ACTOR], params["key"], params["value"])
+        return json_response({"result": "ok"})
+
+    async def delete(self, request: web.Request) -> web.Response:
+        params = await read_params(request, _KEY)
+        await self._pairs.delete(request[ACTOR], params["key"], is_prefix=params["prefix"])
+        return json_response({"result": "ok"})
+
+    async def permissions(self, _request: web.Request) -> web.Response:
+        return json_response({"vfolder_host_permission_list": [*HostPermission]})
 
     async def _project_role(self, actor: Actor, project: str) -> str:
         if len(project) > 64:

@@ -136,6 +136,25 @@ keypairs: Final = sa.Table(
     sa.Index("ix_keypairs_user", "user_id"),
 )
 
+# Files for the home of new sessions, of a keypair, a domain or a project.
+dotfiles: Final = sa.Table(
+    "dotfiles",
+    metadata,
+    sa.Column("id", sa.BigInteger, sa.Identity(), primary_key=True),
+    sa.Column("access_key", sa.Text, sa.ForeignKey("keypairs.access_key", ondelete="CASCADE")),
+    sa.Column("domain_name", sa.Text, sa.ForeignKey("domains.name", ondelete="CASCADE")),
+    sa.Column("project_id", UUID(as_uuid=True), sa.ForeignKey("projects.id", ondelete="CASCADE")),
+    sa.Column("path", sa.Text, nullable=False),
+    sa.Column("permission", sa.Text, nullable=False),
+    sa.Column("data", sa.Text, nullable=False),
+    _created_at(),
+    _time("modified_at"),
+    sa.UniqueConstraint("access_key", "path"),
+    sa.UniqueConstraint("domain_name", "path"),
+    sa.UniqueConstraint("project_id", "path"),
+    sa.CheckConstraint("num_nonnulls(access_key, domain_name, project_id) = 1", name="one_owner"),
+)
+
 # Policies and presets.
 
 keypair_policies: Final = sa.Table(
@@ -447,6 +466,42 @@ history: Final = sa.Table(
     _object("detail"),
     sa.Column("at", sa.TIMESTAMP(timezone=True), nullable=False, server_default=_NOW),
     sa.Index("ix_history_session", "session_id", "id"),
+)
+
+# The cluster itself.
+
+# One row at most; none means that it runs. What is placed waits while it is frozen.
+cluster_status: Final = sa.Table(
+    "cluster_status",
+    metadata,
+    sa.Column("is_only", sa.Boolean, primary_key=True, server_default=sa.true()),
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("changed_by", sa.Text, nullable=False),
+    sa.Column("changed_at", sa.TIMESTAMP(timezone=True), nullable=False, server_default=_NOW),
+    sa.CheckConstraint("is_only", name="one_row"),
+    sa.CheckConstraint("status in ('running', 'frozen')", name="status_known"),
+)
+
+# What went wrong in front of a user, as the GUI tells it.
+error_logs: Final = sa.Table(
+    "error_logs",
+    metadata,
+    sa.Column("id", UUID(as_uuid=True), primary_key=True),
+    sa.Column(
+        "user_id", UUID(as_uuid=True), sa.ForeignKey("users.id", ondelete="CASCADE"), nullable=False
+    ),
+    sa.Column("severity", sa.Text, nullable=False),
+    sa.Column("source", sa.Text, nullable=False),
+    sa.Column("message", sa.Text, nullable=False),
+    sa.Column("context_lang", sa.Text, nullable=False),
+    _object("context_env"),
+    sa.Column("request_url", sa.Text),
+    sa.Column("request_status", sa.Integer),
+    sa.Column("traceback", sa.Text),
+    _flag("is_read", False),
+    _flag("is_cleared", False),
+    _created_at(),
+    sa.Index("ix_error_logs_user", "user_id", "created_at"),
 )
 
 # Plumbing.

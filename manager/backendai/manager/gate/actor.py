@@ -46,11 +46,13 @@ class Access(enum.IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """What a route does, in one dotted word, and who may. `writes` closes it to monitors."""
+    """What a route does, in one dotted word, and who may. `writes` closes it to monitors, `begins`
+    to everybody while the cluster is frozen."""
 
     name: str
     access: Access = Access.USER
     writes: bool = False
+    begins: bool = False
 
 
 @dataclass(frozen=True, slots=True)

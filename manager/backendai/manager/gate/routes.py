@@ -1,7 +1,7 @@
 """Routes, each with the action it does: the one list from which the application is made."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
@@ -28,15 +28,23 @@ class Route:
     action: Action
 
 
-def add_routes(app: web.Application, routes: Iterable[Route], gatekeeper: Gatekeeper) -> None:
-    """Route requests to handlers, each behind the gate. `app` gets headers for every answer."""
+def add_routes(
+    app: web.Application,
+    routes: Iterable[Route],
+    gatekeeper: Gatekeeper,
+    refuse_frozen: Callable[[], None],
+) -> None:
+    """Route requests to handlers, each behind the gate. `app` gets headers for every answer.
+
+    `refuse_frozen` raises while nothing new may begin.
+    """
     app.on_response_prepare.append(_set_allowance)
     for route in routes:
-        guarded = _guard(route, gatekeeper)
+        guarded = _guard(route, gatekeeper, refuse_frozen)
         app.router.add_route(route.method, route.path, guarded)
 
 
-def _guard(route: Route, gatekeeper: Gatekeeper) -> Handler:
+def _guard(route: Route, gatekeeper: Gatekeeper, refuse_frozen: Callable[[], None]) -> Handler:
     """The handler behind the checks that its action needs."""
     action, handler = route.action, route.handler
     is_open = action.access is Access.OPEN
@@ -47,6 +55,8 @@ def _guard(route: Route, gatekeeper: Gatekeeper) -> Handler:
             actor, request[_ALLOWANCE] = await gatekeeper.identify(request)
             authorize(actor, action)
             request[ACTOR] = actor
+        if action.begins:
+            refuse_frozen()
         return await handler(request)
 
     return guarded

@@ -40,9 +40,14 @@ def choose_resource_group(allowed: list[str], wanted: str | None) -> str:
     return wanted
 
 
-async def list_slot_names(connection: AsyncConnection) -> set[str]:
-    """Every slot that some node has ever offered."""
-    return set(await connection.scalars(sa.select(t.agent_slots.c.slot).distinct()))
+async def list_slot_names(connection: AsyncConnection, group: str | None = None) -> set[str]:
+    """Every slot that some node has ever offered, or some node of a resource group."""
+    statement = sa.select(t.agent_slots.c.slot).distinct()
+    if group is not None:
+        statement = statement.join(t.agents, t.agents.c.id == t.agent_slots.c.agent_id).where(
+            t.agents.c.resource_group == group
+        )
+    return set(await connection.scalars(statement))
 
 
 async def guard_pending(

@@ -34,7 +34,7 @@ def admit(
     quotas: Mapping[ScopeKey, Quota],
 ) -> tuple[list[Placement], list[Placement]]:
     """Split placements into those that still hold, one after the other, and those that do not."""
-    free = {node.id: _free(node) for node in nodes if _takes(node)}
+    free = {node.id: free_of(node) for node in nodes if is_taking(node)}
     shares = Shares(quotas)
     admitted: list[Placement] = []
     refused: list[Placement] = []
@@ -63,11 +63,13 @@ def moves_of(placements: Iterable[Placement]) -> list[Move]:
     ]
 
 
-def _free(node: Node) -> dict[str, int]:
+def free_of(node: Node) -> dict[str, int]:
+    """What no live allocation holds; below zero where a node has lost capacity."""
     return {slot: whole - node.occupied.get(slot, 0) for slot, whole in node.capacity.items()}
 
 
-def _takes(node: Node) -> bool:
+def is_taking(node: Node) -> bool:
+    """Whether it takes anything at all now."""
     return node.status is AgentStatus.ALIVE and node.is_schedulable and node.is_engine_reachable
 
 

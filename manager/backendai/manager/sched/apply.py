@@ -47,7 +47,7 @@ async def apply_placements(
     conn: AsyncConnection, placements: Sequence[Placement], now: datetime
 ) -> tuple[list[MovedKernel], list[Placement]]:
     """Write what still holds; returns the moved kernels and the placements that do not hold."""
-    await _lock_planning(conn)
+    await lock_planning(conn)
     agent_ids = sorted({kernel.agent_id for one in placements for kernel in one.kernels})
     nodes = await lock_nodes(conn, agent_ids)
     locked = {
@@ -62,7 +62,8 @@ async def apply_placements(
     return await write_moves(conn, rows, moves_of(admitted), now), refused
 
 
-async def _lock_planning(conn: AsyncConnection) -> None:
+async def lock_planning(conn: AsyncConnection) -> None:
+    """Keep placements from being written until this transaction ends."""
     statement = upsert(t.leases).values(
         name=APPLY_LOCK, holder="", epoch=0, expires_at=sa.func.now()
     )

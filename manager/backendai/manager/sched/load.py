@@ -66,9 +66,11 @@ _PENDING: Final = (
     .order_by(_k.cluster_role, _k.cluster_index)
 )
 
-# Amounts are exact texts: a number in JSON would be read as a float.
+# Amounts are exact texts: a number in JSON would be read as a float. Whether the cluster is frozen
+# comes with them, as it concerns nobody where there is no resource group.
 _NODES: Final = sa.text("""
-SELECT g.name AS group_name, g.is_active, g.scheduler_opts, a.id, a.resource_group, a.architecture,
+SELECT EXISTS (SELECT FROM cluster_status WHERE status = 'frozen') AS is_frozen,
+  g.name AS group_name, g.is_active, g.scheduler_opts, a.id, a.resource_group, a.architecture,
   a.status, a.schedulable, a.engine_reachable, whole.slots AS capacity, held.slots AS occupied
 FROM resource_groups AS g
 LEFT JOIN agents AS a ON a.resource_group = g.name
@@ -96,7 +98,10 @@ SELECT a.id, a.resource_group, a.architecture, a.status, a.schedulable, a.engine
       FROM allocations WHERE agent_id = a.id AND freed_at IS NULL GROUP BY slot
     ) AS sums
   ) AS occupied
-FROM agents AS a WHERE a.id = ANY(CAST(:ids AS text[])) ORDER BY a.id FOR NO KEY UPDATE OF a
+FROM agents AS a
+WHERE a.id = ANY(CAST(:ids AS text[]))
+  AND NOT EXISTS (SELECT FROM cluster_status WHERE status = 'frozen')
+ORDER BY a.id FOR NO KEY UPDATE OF a
 """).columns(capacity=JSONB, occupied=JSONB)
 
 # The sums are worked out only for who has a limit. The interpolated words are statuses of the
@@ -109,45 +114,56 @@ _USED: Final = """(
       WHERE h.freed_at IS NULL AND {of} GROUP BY h.slot
     ) AS sums
   )"""
-_QUOTAS: Final = sa.text(
-    f"""
+
+
+def _select_quotas(*, is_whole: bool) -> sa.TextualSelect:
+    """Also what is used where nothing limits it, with `is_whole`."""
+    named = "policy.total_resource_slots <> '{}'"
+    closed = f"policy.default_for_unspecified = '{DefaultForUnspecified.LIMITED.value}'"
+    of_keypair = _USED.format(of="s.access_key = key.access_key")
+    return sa.text(
+        f"""
 SELECT 'keypair' AS scope, key.access_key AS key, key.access_key AS name,
   policy.max_concurrent_sessions AS sessions_max, policy.total_resource_slots AS slots,
-  policy.default_for_unspecified = '{DefaultForUnspecified.LIMITED.value}' AS closed,
+  {closed} AS closed,
   (
     SELECT count(*) FROM sessions AS s
     WHERE s.access_key = key.access_key AND s.status IN ({_COUNTED})
   ) AS sessions,
-  CASE WHEN policy.total_resource_slots <> '{{}}'
-    OR policy.default_for_unspecified = '{DefaultForUnspecified.LIMITED.value}'
-  THEN {_USED.format(of="s.access_key = key.access_key")} END AS used
+  CASE WHEN {is_whole} OR {named} OR {closed} THEN {of_keypair} END AS used
 FROM keypairs AS key JOIN keypair_policies AS policy ON policy.name = key.resource_policy
 WHERE key.access_key = ANY(CAST(:keypair AS text[]))
 UNION ALL
 SELECT 'project', CAST(project.id AS text), project.name, NULL, project.total_resource_slots, false,
   0, {_USED.format(of="s.project_id = project.id")}
 FROM projects AS project
-WHERE project.id = ANY(CAST(:project AS uuid[])) AND project.total_resource_slots <> '{{}}'
+WHERE project.id = ANY(CAST(:project AS uuid[]))
+  AND ({is_whole} OR project.total_resource_slots <> '{{}}')
 UNION ALL
 SELECT 'domain', domain.name, domain.name, NULL, domain.total_resource_slots, false,
   0, {_USED.format(of="s.domain_name = domain.name")}
 FROM domains AS domain
-WHERE domain.name = ANY(CAST(:domain AS text[])) AND domain.total_resource_slots <> '{{}}'
+WHERE domain.name = ANY(CAST(:domain AS text[]))
+  AND ({is_whole} OR domain.total_resource_slots <> '{{}}')
 """  # noqa: S608
-).columns(slots=JSONB, used=JSONB)
+    ).columns(slots=JSONB, used=JSONB)
+
+
+_QUOTAS: Final = _select_quotas(is_whole=False)
+_WHOLE_QUOTAS: Final = _select_quotas(is_whole=True)
 
 
 async def load_view(conn: AsyncConnection) -> View:
     """Nodes, groups, waiting sessions and their quotas. Cheap when nothing waits."""
     pending = await _load_pending(conn)
-    nodes, groups = await _load_nodes(conn)
+    nodes, groups, is_frozen = await load_nodes(conn)
     if not pending:
-        return View.of(nodes, (), groups)
+        return View.of(nodes, (), groups, is_frozen=is_frozen)
     dependent = [rows[0].id for rows in pending if rows[0].depends]
     dependencies = await _load_dependencies(conn, dependent) if dependent else {}
     asks = [_ask(rows, dependencies.get(rows[0].id, [])) for rows in pending]
     quotas = await load_quotas(conn, {scope for ask in asks for scope in ask.scopes})
-    return View.of(nodes, asks, groups, quotas)
+    return View.of(nodes, asks, groups, quotas, is_frozen=is_frozen)
 
 
 async def _load_pending(conn: AsyncConnection) -> list[list[Any]]:
@@ -161,11 +177,14 @@ async def _load_pending(conn: AsyncConnection) -> list[list[Any]]:
     return list(by_session.values())
 
 
-async def _load_nodes(conn: AsyncConnection) -> tuple[list[Node], list[Group]]:
-    """All nodes and all resource groups, also those without a node."""
+async def load_nodes(conn: AsyncConnection) -> tuple[list[Node], list[Group], bool]:
+    """All nodes, all resource groups, also those without a node, and whether the cluster is
+    frozen."""
     nodes: list[Node] = []
     groups: dict[str, Group] = {}
+    is_frozen = False
     for row in await conn.execute(_NODES):
+        is_frozen = row.is_frozen
         if row.group_name not in groups:
             groups[row.group_name] = Group(
                 row.group_name,
@@ -175,14 +194,14 @@ async def _load_nodes(conn: AsyncConnection) -> tuple[list[Node], list[Group]]:
             )
         if row.id is not None:
             nodes.append(node_of(row, row.capacity or {}, row.occupied or {}))
-    return nodes, list(groups.values())
+    return nodes, list(groups.values()), is_frozen
 
 
 async def lock_nodes(conn: AsyncConnection, agent_ids: Sequence[str]) -> list[Node]:
     """Lock agents until the transaction ends, in the order of their ids as every locker does.
 
     What they give counts as of the beginning of this statement: whoever wants to add to it has to
-    be kept away by a lock that was taken before.
+    be kept away by a lock that was taken before. In a frozen cluster no node takes anything.
     """
     found = await conn.execute(_LOCK_NODES, {"ids": list(agent_ids)})
     return [node_of(row, row.capacity or {}, row.occupied or {}) for row in found]
@@ -289,12 +308,15 @@ def scopes_of(access_key: str, project_id: object, domain: str) -> tuple[ScopeKe
     return (("keypair", access_key), ("project", str(project_id)), ("domain", domain))
 
 
-async def load_quotas(conn: AsyncConnection, scopes: Iterable[ScopeKey]) -> dict[ScopeKey, Quota]:
-    """The limits of `scopes` and what live sessions use of them; who has none is left out."""
+async def load_quotas(
+    conn: AsyncConnection, scopes: Iterable[ScopeKey], *, is_whole: bool = False
+) -> dict[ScopeKey, Quota]:
+    """The limits of `scopes` and what live sessions use of them; who has none is left out, but not
+    with `is_whole`."""
     named: dict[str, list[str]] = {"keypair": [], "project": [], "domain": []}
     for scope, key in scopes:
         named[scope].append(key)
-    found = await conn.execute(_QUOTAS, named)
+    found = await conn.execute(_WHOLE_QUOTAS if is_whole else _QUOTAS, named)
     return {(row.scope, row.key): _quota(row) for row in found}
 
 

@@ -4,10 +4,10 @@ A lease lets one manager plan at a time; it saves double work and guards nothing
 written is looked at again under locks.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from backendai.common.clock import Clock
 from backendai.common.enums import Reason
@@ -21,10 +21,8 @@ from backendai.manager.lifecycle.model import Move
 from backendai.manager.lifecycle.store import CoreStore
 
 from .placement import Placement
+from .reasons import WaitReason, frozen
 from .view import Ask, DependencyState, View, classify
-
-if TYPE_CHECKING:
-    from .plan import Plan
 
 log = get_logger(__name__)
 
@@ -48,6 +46,11 @@ class Planner:
         if not await self._lease.is_held():
             return
         view = await self._store.load_view()
+        if view.is_frozen:
+            # Also nobody's time to wait runs out by it.
+            await self._explain((ask, frozen()) for ask in view.asks)
+            await self._lease.keep()
+            return
         now = self._clock.now()
         view = await self._cancel_hopeless(view, now)
         if not view.asks:
@@ -60,7 +63,7 @@ class Planner:
 
         made = plan(view, now, self._seed)
         await self._place(list(made.placements()))
-        await self._explain(made)
+        await self._explain(made.waits())
 
     async def _cancel_hopeless(self, view: View, now: datetime) -> View:
         """End the sessions that will never start, and leave them out of the view."""
@@ -94,10 +97,8 @@ class Planner:
                 log.info("plan.refused", count=len(placed.refused))
                 self._wake.hint()
 
-    async def _explain(self, made: "Plan") -> None:
-        changed = [
-            (ask, reason) for ask, reason in made.waits() if reason.digest != ask.waiting_digest
-        ]
+    async def _explain(self, waits: Iterable[tuple[Ask, WaitReason]]) -> None:
+        changed = [(ask, reason) for ask, reason in waits if reason.digest != ask.waiting_digest]
         if changed:
             await self._store.write_waits(changed, self._clock.now())
 

@@ -68,6 +68,15 @@ def plan(view: View, now: datetime, seed: int = 0) -> Plan:
     return _Pass(view, now, seed).run()
 
 
+def explain_each(view: View, now: datetime) -> list[WaitReason | None]:
+    """Why each ask would wait if it were the only one; None where it could be placed now.
+
+    For asks of one kernel that nothing holds back but quotas and room.
+    """
+    alone = _Pass(view, now, 0)
+    return [alone.explain(ask) for ask in view.asks]
+
+
 class _Pass:
     """The state of one plan in the making."""
 
@@ -99,6 +108,18 @@ class _Pass:
                 self._place_run(numbers[start], start, end)
             start = end
         return Plan(self._view, self._node_of, self._reason_of, tuple(self._reasons))
+
+    def explain(self, ask: Ask) -> WaitReason | None:
+        """Why one more such ask would wait now; nothing is placed."""
+        kind = self._kind(ask)
+        if isinstance(kind, WaitReason):
+            return kind
+        shape, quotas = kind
+        if self._shares.room(quotas, shape.need_map, 1) < 1:
+            return self._shares.reason(quotas, shape.need_map)
+        if self._room.pick(shape) == NOWHERE:
+            return self._room.why_not(shape, 1)
+        return None
 
     def _place_run(self, number: int, start: int, end: int) -> None:
         """Identical asks one after the other: decided once, counted out over the nodes."""

@@ -13,6 +13,7 @@ from .view import Dependency, Quota, show_units
 class Rule(enum.StrEnum):
     """What holds a session back; the planner checks them in this order."""
 
+    FROZEN = "frozen"
     STARTS_AT = "starts-at"
     DEPENDENCIES = "dependencies"
     RESOURCE_GROUP = "resource-group"
@@ -70,6 +71,12 @@ class WaitReason:
     def digest(self) -> str:
         """Equal for equal reasons: what has not changed is not written again."""
         return json.dumps(self.to_json(), sort_keys=True)
+
+
+def frozen() -> WaitReason:
+    return WaitReason(
+        Rule.FROZEN, "An administrator has frozen the cluster; it starts no sessions."
+    )
 
 
 def starts_later(starts_at: datetime) -> WaitReason:

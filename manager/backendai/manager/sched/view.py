@@ -14,7 +14,7 @@ from typing import Final
 
 from backendai.common.enums import AgentStatus, PlacementStrategy, SlotType
 from backendai.common.ids import AgentId, KernelId, Revision, SessionId
-from backendai.common.slots import SlotName, format_amount, format_size, slot_type
+from backendai.common.slots import INFINITY, SlotName, format_amount, format_size, slot_type
 
 COUNT_UNITS: Final = 1_000_000
 UNITS_MAX: Final = 2**62
@@ -45,6 +45,14 @@ def show_units(slot: str, units: int) -> str:
     if slot_type(SlotName(slot)) is SlotType.BYTES:
         return format_size(Decimal(units))
     return format_amount(Decimal(units) / COUNT_UNITS)
+
+
+def units_text(slot: str, units: int) -> str:
+    """Units as programs read them: whole bytes, exact counts, `Infinity` where nothing limits."""
+    if units >= UNITS_MAX:
+        return format_amount(INFINITY)
+    is_size = slot_type(SlotName(slot)) is SlotType.BYTES
+    return format_amount(Decimal(units) if is_size else Decimal(units) / COUNT_UNITS)
 
 
 class DependencyState(enum.StrEnum):
@@ -144,13 +152,15 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """Everything that one plan is made from. `asks` are in the order of the queue."""
+    """Everything that one plan is made from. `asks` are in the order of the queue; in a frozen
+    cluster all of them wait."""
 
     nodes: tuple[Node, ...]
     asks: tuple[Ask, ...]
     groups: Mapping[str, Group]
     quotas: Mapping[ScopeKey, Quota]
     classes: "array[int]"
+    is_frozen: bool = False
 
     @classmethod
     def of(
@@ -159,10 +169,14 @@ class View:
         asks: Iterable[Ask],
         groups: Iterable[Group],
         quotas: Mapping[ScopeKey, Quota] | None = None,
+        *,
+        is_frozen: bool = False,
     ) -> "View":
         queue = tuple(sorted(asks, key=_queue_key))
         by_name = {group.name: group for group in groups}
-        return cls(tuple(nodes), queue, by_name, dict(quotas or {}), classify(queue))
+        return cls(
+            tuple(nodes), queue, by_name, dict(quotas or {}), classify(queue), is_frozen=is_frozen
+        )
 
 
 def _queue_key(ask: Ask) -> tuple[int, datetime, str]:

@@ -4,7 +4,7 @@ from typing import Final
 
 from backendai.manager.gate.actor import Action
 
-CREATE: Final = Action("session.create", writes=True)
+CREATE: Final = Action("session.create", writes=True, begins=True)
 READ: Final = Action("session.read")
 END: Final = Action("session.end", writes=True)
 RESTART: Final = Action("session.restart", writes=True)

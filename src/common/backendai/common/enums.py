@@ -108,6 +108,19 @@ class PlacementStrategy(enum.StrEnum):
     DISPERSED = "dispersed"
 
 
+class HostPermission(enum.StrEnum):
+    """What may be allowed of the folders on one storage host."""
+
+    CREATE = "create-vfolder"
+    MODIFY = "modify-vfolder"
+    DELETE = "delete-vfolder"
+    MOUNT = "mount-in-session"
+    UPLOAD = "upload-file"
+    DOWNLOAD = "download-file"
+    INVITE = "invite-others"
+    SET_USER_PERMISSION = "set-user-specific-permission"
+
+
 class Reason(enum.StrEnum):
     """Why a kernel or session moved, as shown in status_info."""
 

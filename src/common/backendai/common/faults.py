@@ -102,6 +102,16 @@ class InvalidParams(BadRequest):
     default_detail = "Input validation error"
 
 
+class DotfileExists(BadRequest):
+    code, title = "dotfile.exists", "Dotfile already exists."
+
+
+class DotfileRefused(BadRequest):
+    """There is no room for it."""
+
+    code, title = "dotfile.refused", "Dotfile creation has failed."
+
+
 class UnknownVersion(BadRequest):
     code = "request.unknown_version"
     default_detail = "Unsupported API version."
@@ -219,6 +229,14 @@ class PolicyNotFound(NotFound):
     code, object_name = "policy.not_found", "resource policy"
 
 
+class DotfileNotFound(NotFound):
+    code, object_name = "dotfile.not_found", "dotfile"
+
+
+class ErrorLogNotFound(NotFound):
+    code, object_name = "error_log.not_found", "error log"
+
+
 class FileNotFound(NotFound):
     code, object_name = "file.not_found", "file"
 
@@ -283,6 +301,14 @@ class ServerMisconfigured(Fault):
 class Unavailable(Fault):
     kind, code = Kind.UNAVAILABLE, "server.unavailable"
     slug, title = "service-unavailable", "Service unavailable."
+
+
+class ServerFrozen(Unavailable):
+    """An administrator holds everything that would begin something new."""
+
+    code = "server.frozen"
+    slug = "server-frozen"
+    title = "The server is frozen due to maintenance. Please try again later."
 
 
 class StoreUnavailable(Unavailable):

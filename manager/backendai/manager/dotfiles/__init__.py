@@ -1,0 +1,1 @@
+"""Files that people, domains and projects keep for the home of their sessions."""

@@ -1,0 +1,1 @@
+"""Freezing the cluster, telling people about it, and steering the scheduler by hand."""

@@ -1,0 +1,1 @@
+"""The sets of nodes that a person may use, and the app proxy of each."""

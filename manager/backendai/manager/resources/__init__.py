@@ -1,0 +1,1 @@
+"""What a person may use, uses and could still use: presets, limits and what is left of them."""

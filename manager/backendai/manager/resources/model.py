@@ -1,0 +1,194 @@
+"""PURE: limits, use and what is left as texts by slot, and which presets could be placed now.
+
+Everything is worked out from the values that the planner itself works with.
+"""
+
+import itertools
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from backendai.common.ids import KernelId, Revision, SessionId
+from backendai.common.slots import ResourceSlots, SlotError
+from backendai.manager.sched.admit import free_of, is_taking
+from backendai.manager.sched.reasons import WaitReason
+from backendai.manager.sched.view import (
+    UNITS_MAX,
+    Ask,
+    Group,
+    KernelAsk,
+    Node,
+    Quota,
+    ScopeKey,
+    Units,
+    View,
+    units_of,
+    units_text,
+)
+
+NOT_TOLD: Final = "NaN"
+Texts = dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """`shared_memory` in bytes."""
+
+    name: str
+    slots: Mapping[str, str]
+    shared_memory: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What one answer is made from. `quotas` are of the keypair, the project and the domain, which
+    `scopes` name; `groups` those that may be used; `own_use` what the user's sessions hold there.
+    """
+
+    quotas: Sequence[Quota]
+    scopes: tuple[ScopeKey, ...]
+    slots: Sequence[str]
+    groups: Sequence[Group]
+    nodes: Sequence[Node]
+    own_use: Mapping[str, Units]
+    presets: Sequence[Preset]
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Of one owner: the most, what live sessions hold, and what is left of it."""
+
+    limits: Texts
+    using: Texts
+    remaining: Texts
+
+
+@dataclass(frozen=True, slots=True)
+class GroupRoom:
+    using: Texts
+    remaining: Texts
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A preset, and why a session of it would wait now; None where it could be placed."""
+
+    preset: Preset
+    reason: str | None
+
+
+def account_of(quotas: Sequence[Quota], slots: Sequence[str], *, is_told: bool = True) -> Account:
+    """Of the owner of the first quota; what is left is what all of them leave, as a session counts
+    against each."""
+    if not is_told:
+        hidden = dict.fromkeys(slots, NOT_TOLD)
+        return Account(hidden, hidden, hidden)
+    limits = {slot: limit_of(quotas[0], slot) for slot in slots}
+    using = {slot: quotas[0].slots.get(slot, 0) for slot in slots}
+    left = {slot: min(left_of(one, slot) for one in quotas) for slot in slots}
+    return Account(_texts(limits), _texts(using), _texts(left))
+
+
+def limit_of(quota: Quota, slot: str) -> int:
+    return quota.slots_max.get(slot, 0 if quota.is_closed else UNITS_MAX)
+
+
+def left_of(quota: Quota, slot: str) -> int:
+    """What may still be used; never below zero, also where a limit was lowered."""
+    limit = limit_of(quota, slot)
+    return limit if limit >= UNITS_MAX else max(limit - quota.slots.get(slot, 0), 0)
+
+
+def rooms_of(facts: Facts) -> dict[str, GroupRoom]:
+    """What the user holds in each resource group, and what is free on its nodes that take
+    sessions."""
+    rooms = {}
+    for group in facts.groups:
+        nodes = [one for one in facts.nodes if one.group == group.name]
+        own = facts.own_use.get(group.name, {})
+        using = {slot: own.get(slot, 0) for slot in facts.slots}
+        rooms[group.name] = GroupRoom(_texts(using), _texts(_free_on(nodes, facts.slots)))
+    return rooms
+
+
+def room_of_all(facts: Facts) -> Texts:
+    """What is free in all usable resource groups together."""
+    names = {group.name for group in facts.groups}
+    nodes = [one for one in facts.nodes if one.group in names]
+    return _texts(_free_on(nodes, facts.slots))
+
+
+def asks_of(facts: Facts, now: datetime) -> dict[str, list[Ask]]:
+    """For each readable preset the sessions of one kernel that could be made of it: one for each
+    resource group and processor architecture."""
+    usable = {group.name for group in facts.groups}
+    places = sorted({(node.group, node.architecture) for node in facts.nodes})
+    numbers = itertools.count()
+    asks = {}
+    for preset in facts.presets:
+        need = _need_of(preset)
+        if need is not None:
+            asks[preset.name] = [
+                _ask(next(numbers), place, need, facts.scopes, now)
+                for place in places
+                if place[0] in usable
+            ]
+    return asks
+
+
+def view_of(facts: Facts, asks: Iterable[Ask]) -> View:
+    quotas = dict(zip(facts.scopes, facts.quotas, strict=True))
+    return View.of(facts.nodes, asks, facts.groups, quotas)
+
+
+def offer_of(preset: Preset, reasons: Sequence[WaitReason | None] | None) -> Offer:
+    """From what the planner said of its asks; None for a preset that cannot be read."""
+    if reasons is None:
+        return Offer(preset, "An administrator has to mend the amounts of this preset.")
+    if not reasons:
+        return Offer(preset, "The resource groups that you may use have no nodes.")
+    details = [reason.detail for reason in reasons if reason is not None]
+    return Offer(preset, details[0] if len(details) == len(reasons) else None)
+
+
+def _need_of(preset: Preset) -> tuple[tuple[str, int], ...] | None:
+    try:
+        units = units_of(ResourceSlots.parse(preset.slots).to_json())
+    except SlotError:
+        return None
+    return tuple(sorted(units.items()))
+
+
+def _ask(
+    number: int,
+    place: tuple[str, str],
+    need: tuple[tuple[str, int], ...],
+    scopes: tuple[ScopeKey, ...],
+    now: datetime,
+) -> Ask:
+    group, architecture = place
+    nobody = uuid.UUID(int=number)
+    return Ask(
+        session_id=SessionId(nobody),
+        group=group,
+        kernels=(KernelAsk(KernelId(nobody), Revision(0), need, architecture),),
+        priority=0,
+        created_at=now,
+        scopes=scopes,
+    )
+
+
+def _free_on(nodes: Iterable[Node], slots: Sequence[str]) -> dict[str, int]:
+    free = dict.fromkeys(slots, 0)
+    for node in nodes:
+        if is_taking(node):
+            left = free_of(node)
+            for slot in slots:
+                free[slot] += max(left.get(slot, 0), 0)
+    return free
+
+
+def _texts(units: Mapping[str, int]) -> Texts:
+    return {slot: units_text(slot, amount) for slot, amount in units.items()}

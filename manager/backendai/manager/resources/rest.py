@@ -1,0 +1,86 @@
+"""REST of presets and of what may be used."""
+
+from typing import Any, Final
+
+import trafaret as t
+from aiohttp import web
+
+from backendai.common.http import json_response
+from backendai.common.params import check_params, read_raw_params
+from backendai.manager.gate.actor import Access, Action
+from backendai.manager.gate.routes import ACTOR, Route
+
+from .model import Offer, Preset
+from .service import Check, Resources
+
+READ: Final = Action("preset.read")
+CHECK: Final = Action("resource.check")
+CHECK_USE: Final = Action("resource.check_use", Access.SUPERADMIN)
+
+_CHECK: Final = t.Dict(
+    t.Key("group", optional=True, default="default", trafaret=t.String(max_length=64)),
+    t.Key("scaling_group", optional=True, trafaret=t.String(max_length=64)),
+)
+
+
+def routes(resources: Resources) -> list[Route]:
+    handlers = _Handlers(resources)
+    return [
+        Route("GET", "/resource/presets", handlers.presets, READ),
+        Route("POST", "/resource/check-presets", handlers.check, CHECK),
+        Route("POST", "/resource/recalculate-usage", handlers.check_use, CHECK_USE),
+    ]
+
+
+class _Handlers:
+    def __init__(self, resources: Resources) -> None:
+        self._resources = resources
+
+    async def presets(self, _request: web.Request) -> web.Response:
+        found = await self._resources.list_presets()
+        return json_response({"presets": [_preset(one) for one in found]})
+
+    async def check(self, request: web.Request) -> web.Response:
+        raw = await read_raw_params(request)
+        given = {key: value for key, value in raw.items() if value is not None}
+        params = check_params(given, _CHECK)
+        found = await self._resources.check(
+            request[ACTOR], params["group"], params.get("scaling_group")
+        )
+        return json_response(_check(found))
+
+    async def check_use(self, _request: web.Request) -> web.Response:
+        await self._resources.check_use()
+        return json_response({})
+
+
+def _preset(preset: Preset) -> dict[str, Any]:
+    size = preset.shared_memory
+    return {
+        "name": preset.name,
+        "shared_memory": None if size is None else str(size),
+        "resource_slots": {slot: str(amount) for slot, amount in preset.slots.items()},
+    }
+
+
+def _check(found: Check) -> dict[str, Any]:
+    groups = {
+        name: {"using": room.using, "remaining": room.remaining}
+        for name, room in found.groups.items()
+    }
+    return {
+        "keypair_limits": found.keypair.limits,
+        "keypair_using": found.keypair.using,
+        "keypair_remaining": found.keypair.remaining,
+        "group_limits": found.project.limits,
+        "group_using": found.project.using,
+        "group_remaining": found.project.remaining,
+        "scaling_group_remaining": found.all_groups,
+        "scaling_groups": groups,
+        "presets": [_offer(one) for one in found.offers],
+    }
+
+
+def _offer(offer: Offer) -> dict[str, Any]:
+    told = {**_preset(offer.preset), "allocatable": offer.reason is None}
+    return told if offer.reason is None else {**told, "reason": offer.reason}
