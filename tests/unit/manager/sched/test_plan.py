@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from backendai.common.enums import AgentStatus, PlacementStrategy
 from backendai.common.ids import AgentId, KernelId, Revision, SessionId
-from backendai.manager.sched.plan import PATIENCE, Plan, plan
+from backendai.manager.sched.plan import PATIENCE, Plan, explain_each, plan
 from backendai.manager.sched.reasons import Cause, Rule, WaitReason, no_room
 from backendai.manager.sched.view import (
     Ask,
@@ -356,3 +356,32 @@ def test_what_fits_alone_waits_only_when_the_cluster_is_full(
     asks = [make_ask("1") for _ in range(count)]
     made = decide(nodes, asks)
     assert len(places(made)) == min(count, sum(int(cpu) for cpu in capacities))
+
+
+@given(
+    st.lists(st.integers(0, 4), max_size=4),
+    st.lists(st.integers(1, 6), min_size=1, max_size=4),
+    st.integers(0, 6),
+)
+@settings(max_examples=200, deadline=None)
+def test_what_is_said_of_one_alone_is_what_the_plan_does(
+    used: list[int], wishes: list[int], limit: int
+) -> None:
+    nodes = [
+        make_node(f"n{index}", occupied=units_of({"cpu": str(cpu)}))
+        for index, cpu in enumerate(used)
+    ]
+    scope = ("keypair", "k")
+    asks = [make_ask(str(cpu), at=index, scopes=(scope,)) for index, cpu in enumerate(wishes)]
+    quotas = {scope: Quota(scope="keypair", name="k", slots_max=units_of({"cpu": str(limit)}))}
+    told = explain_each(View.of(nodes, asks, [Group("default")], quotas), NOW)
+    for ask, said in zip(asks, told, strict=True):
+        made = decide(nodes, [ask], quotas=quotas)
+        assert said == (None if places(made) else reason(made, ask))
+
+
+def test_one_alone_in_a_closed_group_is_told_so() -> None:
+    view = View.of([make_node("a")], [make_ask()], [Group("default", is_active=False)])
+    [said] = explain_each(view, NOW)
+    assert said is not None
+    assert said.rule is Rule.RESOURCE_GROUP

@@ -1,0 +1,62 @@
+"""Keys and values of the configuration: paths, leaves, what nobody writes by hand."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from backendai.common.faults import Forbidden, InvalidParams
+from backendai.manager.config.keys import LEAVES_MAX, check_key, nest, pairs_of, refuse_protected
+
+_WORDS = st.text("abc", min_size=1, max_size=2)
+_TREES = st.recursive(
+    st.text("xyz", max_size=3),
+    lambda inner: st.dictionaries(_WORDS, inner, min_size=1, max_size=3),
+    max_leaves=LEAVES_MAX,
+)
+
+
+@pytest.mark.parametrize("key", ["", "/", "/a", "a//b", "a\x00", "a\x7fb", "a\nb", "x" * 513])
+def test_odd_keys_are_refused(key: str) -> None:
+    with pytest.raises(InvalidParams):
+        check_key(key)
+
+
+@pytest.mark.parametrize(("key", "path"), [("a", "a"), ("a/b/", "a/b"), ("ä ö/b", "ä ö/b")])
+def test_sound_keys_lose_the_slash_at_their_end(key: str, path: str) -> None:
+    assert check_key(key) == path
+
+
+@pytest.mark.parametrize("key", ["nodes", "nodes/agents", "nodes/agents/i-1"])
+def test_what_the_platform_writes_is_protected(key: str) -> None:
+    with pytest.raises(Forbidden, match="cannot be changed by hand"):
+        refuse_protected(key)
+
+
+@pytest.mark.parametrize("key", ["node", "nodesx/agents", "config/nodes"])
+def test_what_only_looks_like_it_is_not_protected(key: str) -> None:
+    refuse_protected(key)
+
+
+@given(_TREES.filter(lambda tree: isinstance(tree, dict)))
+def test_what_is_stored_is_read_again(tree: dict[str, Any]) -> None:
+    pairs = pairs_of("config/x", tree)
+    assert nest({**pairs, "config/xy": "other", "config": "above"}, "config/x") == tree
+
+
+def test_a_path_may_have_a_value_of_its_own_and_others_below() -> None:
+    assert pairs_of("a", {"": "1", "b": {"": "2", "c": "3"}}) == {
+        "a": "1",
+        "a/b": "2",
+        "a/b/c": "3",
+    }
+    for order in ({"a/b": "2", "a/b/c": "3"}, {"a/b/c": "3", "a/b": "2"}):
+        assert nest(order, "a") == {"b": {"": "2", "c": "3"}}
+
+
+@pytest.mark.parametrize("value", [{}, {str(number): "" for number in range(LEAVES_MAX + 1)}])
+def test_objects_have_one_to_sixteen_values(value: dict[str, str]) -> None:
+    with pytest.raises(InvalidParams, match="validation") as refused:
+        pairs_of("a", value)
+    assert str(LEAVES_MAX) in refused.value.facts["value"]
