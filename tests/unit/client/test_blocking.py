@@ -7,6 +7,7 @@ import pytest
 
 from backendai.client import Client, SyncClient
 from backendai.client.blocking import (
+    BlockingCluster,
     BlockingImages,
     BlockingSessions,
     BlockingSystem,
@@ -14,11 +15,18 @@ from backendai.client.blocking import (
     Loop,
     Waits,
 )
+from backendai.client.cluster import Cluster
 from backendai.client.images import Images
 from backendai.client.sessions import Sessions
 from backendai.client.system import System
 
-TWINS = [(Sessions, BlockingSessions), (Images, BlockingImages), (System, BlockingSystem)]
+TWINS = [
+    (Sessions, BlockingSessions),
+    (Images, BlockingImages),
+    (System, BlockingSystem),
+    (Cluster, BlockingCluster),
+]
+NOUNS = {"sessions", "images", "system", "cluster"}
 
 
 def public_methods(noun: type[Any]) -> dict[str, Any]:
@@ -44,9 +52,9 @@ def test_iterators_iterate_and_coroutines_wait(noun: type[Any], twin: type[Any])
 def test_both_clients_have_the_same_nouns() -> None:
     def nouns(client: type[Any]) -> set[str]:
         source = inspect.getsource(client.__init__)
-        return {name for name in ("sessions", "images", "system") if f"self.{name} =" in source}
+        return {name for name in NOUNS if f"self.{name} =" in source}
 
-    assert nouns(Client) == nouns(SyncClient) == {"sessions", "images", "system"}
+    assert nouns(Client) == nouns(SyncClient) == NOUNS
 
 
 def test_a_loop_gives_results_and_raises_errors() -> None:

@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any, Concatenate, Final, Generic, ParamSpec, Self, TypeVar
 
 from backendai.client.client import Client
+from backendai.client.cluster import Cluster
 from backendai.client.config import Config
 from backendai.client.images import Images
 from backendai.client.sessions import Sessions
@@ -136,6 +137,20 @@ class BlockingSystem(Blocking[System]):
     hello = Waits(System.hello)
 
 
+class BlockingCluster(Blocking[Cluster]):
+    standing = Waits(Cluster.standing)
+    freeze = Waits(Cluster.freeze)
+    thaw = Waits(Cluster.thaw)
+    announcement = Waits(Cluster.announcement)
+    announce = Waits(Cluster.announce)
+    get_config = Waits(Cluster.get_config)
+    get_config_below = Waits(Cluster.get_config_below)
+    set_config = Waits(Cluster.set_config)
+    delete_config = Waits(Cluster.delete_config)
+    list_presets = Waits(Cluster.list_presets)
+    check_presets = Waits(Cluster.check_presets)
+
+
 class SyncClient:
     """`Client` for sync code: the same nouns and methods, safe to share between threads."""
 
@@ -145,6 +160,7 @@ class SyncClient:
         self.sessions = BlockingSessions(self._client.sessions, self._loop)
         self.images = BlockingImages(self._client.images, self._loop)
         self.system = BlockingSystem(self._client.system, self._loop)
+        self.cluster = BlockingCluster(self._client.cluster, self._loop)
 
     def __enter__(self) -> Self:
         return self

@@ -4,6 +4,7 @@ from types import TracebackType
 from typing import Self
 
 from backendai.client.channel import Channel
+from backendai.client.cluster import Cluster
 from backendai.client.config import Config
 from backendai.client.images import Images
 from backendai.client.sessions import Sessions
@@ -28,6 +29,7 @@ class Client:
         self.sessions = Sessions(self._channel)
         self.images = Images(self._channel)
         self.system = System(self._channel)
+        self.cluster = Cluster(self._channel)
 
     async def __aenter__(self) -> Self:
         return self

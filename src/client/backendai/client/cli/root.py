@@ -7,7 +7,9 @@ from backendai.client.cli.lazy import PluggedGroup
 OWN = {
     "run": ("backendai.client.cli.run:run", "Run code in a new session and give it back."),
     "ps": ("backendai.client.cli.listing:ps", "List sessions."),
+    "presets": ("backendai.client.cli.presets:presets", "List presets that could start now."),
     "session": ("backendai.client.cli.session:session", "Start, look at, use and end sessions."),
+    "admin": ("backendai.client.cli.admin:admin", "What administrators do to the cluster."),
 }
 
 HELP = """Compute sessions on your cluster.

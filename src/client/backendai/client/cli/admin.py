@@ -1,0 +1,69 @@
+"""The `admin` group: what superadmins do to the cluster."""
+
+from backendai.client.cli.lazy import LazyGroup
+
+manager = LazyGroup(
+    "manager",
+    {
+        "status": ("backendai.client.cli.maintenance:status", "Show whether the cluster runs."),
+        "freeze": ("backendai.client.cli.maintenance:freeze", "Let nothing new begin."),
+        "unfreeze": ("backendai.client.cli.maintenance:unfreeze", "Let sessions begin again."),
+    },
+    help="""Freeze the cluster and let it run.
+
+    \b
+    Examples:
+      backendai admin manager freeze --wait
+      backendai admin manager unfreeze
+    """,
+)
+
+announcement = LazyGroup(
+    "announcement",
+    {
+        "get": ("backendai.client.cli.maintenance:announcement", "Show what is announced."),
+        "update": ("backendai.client.cli.maintenance:announce", "Announce something."),
+        "delete": ("backendai.client.cli.maintenance:unannounce", "Announce nothing any more."),
+    },
+    help="""What every user is told.
+
+    \b
+    Examples:
+      backendai admin announcement update -m "**Back** at noon"
+      backendai admin announcement delete
+    """,
+)
+
+etcd = LazyGroup(
+    "etcd",
+    {
+        "get": ("backendai.client.cli.pairs:get", "Print a value, or all below a path."),
+        "set": ("backendai.client.cli.pairs:put", "Store a value, or some at once."),
+        "delete": ("backendai.client.cli.pairs:delete", "Delete a value, or all below a path."),
+    },
+    help="""The cluster's configuration.
+
+    \b
+    Examples:
+      backendai admin etcd get --prefix config
+      backendai admin etcd set config/announcement "Back at noon"
+      backendai admin etcd set config/docker/registry '{"cr.example.com": "https://cr.example.com"}'
+    """,
+)
+
+admin = LazyGroup(
+    "admin",
+    {
+        "manager": ("backendai.client.cli.admin:manager", "Freeze the cluster and let it run."),
+        "announcement": ("backendai.client.cli.admin:announcement", "What every user is told."),
+        "etcd": ("backendai.client.cli.admin:etcd", "The cluster's configuration."),
+    },
+    help="""What administrators do to the cluster.
+
+    \b
+    Examples:
+      backendai admin manager status
+      backendai admin announcement update -m "Back at noon"
+      backendai admin etcd get --prefix config
+    """,
+)
