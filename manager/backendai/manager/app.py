@@ -246,7 +246,9 @@ def list_routes(
     clock = SystemClock()
     return [
         Route("GET", "/health", health_handler(health, checks), Action("health", Access.OPEN)),
-        *graph_rest.routes(stores.database, services.changes, services.accounts),
+        *graph_rest.routes(
+            stores.database, services.changes, services.accounts, services.status.refuse_frozen
+        ),
         *accounts_rest.routes(
             stores.database, services.changes, services.logins, services.accounts
         ),

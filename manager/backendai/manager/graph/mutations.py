@@ -38,16 +38,29 @@ class Mutation:
 
 
 def make_resolvers(
-    table: Mapping[str, Mutation], changes: Changes, accounts: Accounts
+    table: Mapping[str, Mutation],
+    changes: Changes,
+    accounts: Accounts,
+    refuse_frozen: Callable[[], None],
 ) -> dict[str, Resolver]:
-    return {name: _resolver(name, row, changes, accounts) for name, row in table.items()}
+    """`refuse_frozen` raises while the cluster is frozen: then nothing changes, whoever asks."""
+    return {
+        name: _resolver(name, row, changes, accounts, refuse_frozen) for name, row in table.items()
+    }
 
 
-def _resolver(name: str, row: Mutation, changes: Changes, accounts: Accounts) -> Resolver:
+def _resolver(
+    name: str,
+    row: Mutation,
+    changes: Changes,
+    accounts: Accounts,
+    refuse_frozen: Callable[[], None],
+) -> Resolver:
     async def resolve(_: Any, info: Info, **args: Any) -> Any:
         actor = info.context.actor
         if not may(actor, row.action):
             return _refused(f"no permission to execute {name}")
+        refuse_frozen()
 
         async def work(change: Change) -> Mapping[str, Any] | None:
             return await row.work(Asked(change, accounts, info), **args)

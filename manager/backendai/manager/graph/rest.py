@@ -6,6 +6,7 @@ rest of the API sooner without them.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, Self
 
 import trafaret as t
@@ -47,8 +48,10 @@ class _LegacyFault(GraphQLFault):
         return super().from_wire(detail, {"errors": data} if isinstance(data, list) else data)
 
 
-def routes(database: Database, changes: Changes, accounts: Accounts) -> list[Route]:
-    handlers = _Handlers(database, changes, accounts)
+def routes(
+    database: Database, changes: Changes, accounts: Accounts, refuse_frozen: Callable[[], None]
+) -> list[Route]:
+    handlers = _Handlers(database, changes, accounts, refuse_frozen)
     return [
         Route("POST", "/admin/gql", handlers.present, QUERY),
         Route("POST", "/admin/graphql", handlers.legacy, QUERY),
@@ -56,8 +59,14 @@ def routes(database: Database, changes: Changes, accounts: Accounts) -> list[Rou
 
 
 class _Handlers:
-    def __init__(self, database: Database, changes: Changes, accounts: Accounts) -> None:
-        self._sources = (database, changes, accounts)
+    def __init__(
+        self,
+        database: Database,
+        changes: Changes,
+        accounts: Accounts,
+        refuse_frozen: Callable[[], None],
+    ) -> None:
+        self._sources = (database, changes, accounts, refuse_frozen)
         self._graph: Graph | None = None
 
     async def present(self, request: web.Request) -> web.Response:

@@ -26,10 +26,13 @@ class Root:
     resolve: Resolver
 
 
-def make_graph(database: Database, changes: Changes, use_cases: Accounts) -> Graph:
+def make_graph(
+    database: Database, changes: Changes, use_cases: Accounts, refuse_frozen: Callable[[], None]
+) -> Graph:
     queries = {name: _guarded(name, root) for name, root in list_queries(database).items()}
+    mutations = make_resolvers(MUTATIONS, changes, use_cases, refuse_frozen)
     return Graph(
-        {"Query": queries, "Mutation": make_resolvers(MUTATIONS, changes, use_cases)},
+        {"Query": queries, "Mutation": mutations},
         {
             **{name: _sync(fields) for name, fields in _FIELDS.items()},
             "KeyPair": {

@@ -91,6 +91,9 @@ async def test_a_frozen_cluster_begins_nothing_and_lets_run_what_runs(
         refused = await alice.ask("POST", path, body_of("refused"))
         assert (refused.status, refused.slug) == (503, "server-frozen")
         assert int(refused.headers["Retry-After"]) > 0
+    change = await root.graph('mutation { create_domain(name: "f", props: {}) { ok msg } }')
+    assert change["data"]["create_domain"] is None
+    assert "frozen" in change["errors"][0]["message"]
     run = await alice.ask(
         "POST", "/session/goes-on", {"mode": "query", "code": "1", "runId": "frozen-run"}
     )

@@ -35,7 +35,8 @@ def graph() -> Graph:
     """Its database is never connected to: refusals come first."""
     database = open_database(DbSettings(), "test")
     accounts = make_accounts(SystemIds(), SecretBox(bytes(KEY_BYTES)))
-    return make_graph(database, Changes(database, SystemClock(), lambda: None), accounts)
+    changes = Changes(database, SystemClock(), lambda: None)
+    return make_graph(database, changes, accounts, lambda: None)
 
 
 @pytest.mark.timeout(20)
