@@ -7,7 +7,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from backendai.common.faults import Fault, InvalidParams
+from graphql import GraphQLError
+
+from backendai.common.faults import Fault, InvalidParams, ServerFrozen
 from backendai.manager.accounts.service import Accounts
 from backendai.manager.audit.change import Change, Changes
 from backendai.manager.gate.actor import Action, may
@@ -60,7 +62,11 @@ def _resolver(
         actor = info.context.actor
         if not may(actor, row.action):
             return _refused(f"no permission to execute {name}")
-        refuse_frozen()
+        try:
+            refuse_frozen()
+        except ServerFrozen as fault:
+            # Clients expect an error of the query here, not of the request.
+            raise GraphQLError(str(fault)) from fault
 
         async def work(change: Change) -> Mapping[str, Any] | None:
             return await row.work(Asked(change, accounts, info), **args)
