@@ -117,6 +117,10 @@ class Node:
             env=environ,
         )
 
+    @property
+    def is_running(self) -> bool:
+        return self.process is not None and self.process.poll() is None
+
     def end(self, number: int = signal.SIGTERM) -> int:
         assert self.process is not None
         self.process.send_signal(number)
@@ -311,13 +315,15 @@ async def docker_node(
 
 
 async def end_node(node: Node) -> None:
-    if node.peer is not None:
-        if node.process is not None and node.process.poll() is None:
+    try:
+        if node.peer is not None and node.is_running:
             await asyncio.wait_for(_remove_kernels(node), WAIT_SECONDS)
-        await node.peer.close()
-    if node.process is not None and node.process.poll() is None:
-        node.end()
-    await node.command("purge", "-f", str(node.folder / "agent.toml"))
+    finally:
+        if node.peer is not None:
+            await node.peer.close()
+        if node.is_running:
+            node.end()
+        await node.command("purge", "-f", str(node.folder / "agent.toml"))
 
 
 async def _remove_kernels(node: Node) -> None:

@@ -242,6 +242,21 @@ async def test_a_broken_connection_ends_the_calls_that_were_sent() -> None:
     context.term()
 
 
+async def test_peers_closed_while_their_server_goes_leave_the_others_working() -> None:
+    """A connection that breaks after nobody listens to its events once stopped the library's
+    thread, and with it every connection of the process."""
+    for _ in range(10):
+        async with make_server() as server:
+            peers = [make_peer(server) for _ in range(40)]
+            echoes = (peer.ask(ECHO, Echo("x"), timeout_seconds=5) for peer in peers)
+            assert set(await asyncio.gather(*echoes)) == {Echo("x")}
+            going = asyncio.create_task(server.close())
+            await asyncio.sleep(0)
+            for peer in peers:
+                await peer.close()
+            await going
+
+
 async def test_closing_a_peer_ends_its_calls(server: RpcServer) -> None:
     peer = make_peer(server)
     waiting = asyncio.create_task(peer.ask(WAIT, Waiting(60)))

@@ -90,9 +90,11 @@ class RpcPeer:
         for id_ in list(self._waiting):
             lost = AgentConnectionLost(f"the connection to {self.address} was closed")
             self._fail(id_, lost)
-        for socket in (self._events, self._socket):
-            if socket is not None:
-                socket.close()
+        if self._socket is not None and self._events is not None:
+            # Nobody would read an event any more, and the library's thread waits for a reader.
+            self._socket.end_monitor()
+            self._events.close()
+            self._socket.close()
         self._events = self._socket = None
 
     async def __aenter__(self) -> Self:

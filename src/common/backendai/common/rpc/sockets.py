@@ -90,6 +90,10 @@ class LoopSocket:
         self._is_held = False
         self._check_soon()
 
+    def end_monitor(self) -> None:
+        """Report no more events; before their reader is closed."""
+        self._socket.disable_monitor()
+
     def close(self) -> None:
         if not self._socket.closed:
             self._loop.remove_reader(self._fd)
