@@ -87,7 +87,6 @@ STOP_SECONDS: Final = 9.0
 REDIS_SECONDS: Final = 0.5
 SAVE_SECONDS: Final = 2.0
 LOG_FLUSH_SECONDS: Final = 0.5
-BEATS_MISSED_MAX: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -335,11 +334,7 @@ def _make_core(settings: ManagerSettings, stores: Stores, board: HintBoard, cloc
 
 
 def _patience(own: ServiceSettings) -> Patience:
-    return Patience(
-        heartbeat_seconds=own.heartbeat_timeout / BEATS_MISSED_MAX,
-        beats_missed_max=BEATS_MISSED_MAX,
-        lost_after_seconds=own.agent_lost_after,
-    )
+    return Patience.of_timeouts(own.heartbeat_timeout, own.agent_lost_after)
 
 
 async def _follow_config(config: CachedConfig, cluster: ClusterFacts) -> None:

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from backendai.common.enums import UserRole, UserStatus
 from backendai.common.faults import InvalidParams
 from backendai.common.ids import IdSource
+from backendai.common.params import without_nulls
 from backendai.manager.audit.change import Change
 from backendai.manager.audit.rows import Row, delete_row, insert_row, lock_row, update_row
 from backendai.manager.db import tables as t
@@ -56,7 +57,7 @@ class Users:
         self, change: Change, email: str, props: Mapping[str, Any]
     ) -> tuple[Row, NewKeypair]:
         """A user with a keypair, the main one. Without a name the email serves as one."""
-        given = {**_DEFAULTS, "username": email, **_given(props), "email": email}
+        given = {**_DEFAULTS, "username": email, **without_nulls(props), "email": email}
         values = await _read(given, change)
         if props.get("is_active") is False and values["status"] == _ACTIVE:
             values["status"] = UserStatus.INACTIVE.value
@@ -75,7 +76,7 @@ class Users:
         """`group_ids` replaces the projects; another domain empties them; a role goes over to the
         keypairs; `main_access_key` is one of the user's own."""
         before = await lock_row(change, t.users, {"email": email})
-        given = _given(props)
+        given = without_nulls(props)
         if "status" not in given and "is_active" in given:
             given["status"] = _ACTIVE if given["is_active"] else UserStatus.INACTIVE.value
         values = await _read(given, change)
@@ -126,11 +127,6 @@ class Users:
             await projects.join(change, user, [])
         if user["role"] != before["role"]:
             await _set_keypairs(change, user, is_admin=_is_admin(user))
-
-
-def _given(props: Mapping[str, Any]) -> Row:
-    """Null says nothing. Pure."""
-    return {name: value for name, value in props.items() if value is not None}
 
 
 async def _read(given: Row, change: Change) -> Row:

@@ -137,7 +137,7 @@ def _with_agents(settings: ManagerSettings, work: Callable[[Agents], Awaitable[T
     except OSError as error:
         raise click.ClickException(f"the manager's log cannot be written: {error}") from error
     own = settings.manager
-    patience = Patience(own.heartbeat_timeout, 1, own.agent_lost_after)
+    patience = Patience.of_timeouts(own.heartbeat_timeout, own.agent_lost_after)
     return with_database(
         settings, lambda database: work(Agents(database, SystemClock(), patience, _operator()))
     )

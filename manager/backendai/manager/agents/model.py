@@ -4,10 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from typing import Final
 
 from backendai.common.enums import AgentStatus
 from backendai.common.ids import AgentId, SessionId
 from backendai.common.lifecycle import SessionStatus
+
+BEATS_MISSED_MAX: Final = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,8 +56,13 @@ class Patience:
     """How long silence is borne, in seconds. A heartbeat is the longest time between two words."""
 
     heartbeat_seconds: float = 5.0
-    beats_missed_max: int = 3
+    beats_missed_max: int = BEATS_MISSED_MAX
     lost_after_seconds: float = 600.0
+
+    @classmethod
+    def of_timeouts(cls, heartbeat_timeout: float, lost_after: float) -> "Patience":
+        """A node is suspected after `heartbeat_timeout`, of several missed heartbeats."""
+        return cls(heartbeat_timeout / BEATS_MISSED_MAX, BEATS_MISSED_MAX, lost_after)
 
     @property
     def suspect_after_seconds(self) -> float:

@@ -6,7 +6,7 @@ import trafaret as t
 from aiohttp import web
 
 from backendai.common.http import json_response
-from backendai.common.params import check_params, read_raw_params
+from backendai.common.params import read_given_params, read_params
 from backendai.manager.gate.actor import Access, Action
 from backendai.manager.gate.routes import ACTOR, Route
 
@@ -113,14 +113,13 @@ class _Scripts:
         return json_response(await self._dotfiles.script(request[ACTOR]))
 
     async def set(self, request: web.Request) -> web.Response:
-        params = check_params(await read_raw_params(request), _SCRIPT)
+        params = await read_params(request, _SCRIPT)
         await self._dotfiles.set_script(request[ACTOR], params["script"])
         return json_response({})
 
 
 async def _read(request: web.Request, trafaret: t.Dict) -> tuple[Whose, dict[str, Any]]:
-    raw = await read_raw_params(request)
-    params = check_params({key: value for key, value in raw.items() if value is not None}, trafaret)
+    params = await read_given_params(request, trafaret)
     whose = Whose(params.get("owner_access_key"), params.get("domain"), params.get("group"))
     return whose, params
 

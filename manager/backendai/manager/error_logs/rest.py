@@ -8,7 +8,7 @@ from aiohttp import web
 
 from backendai.common.faults import ErrorLogNotFound, InvalidParams
 from backendai.common.http import json_response
-from backendai.common.params import check_params, parse_json, read_params, read_raw_params
+from backendai.common.params import parse_json, read_given_params, read_params
 from backendai.manager.gate.actor import Action
 from backendai.manager.gate.routes import ACTOR, Route
 
@@ -69,9 +69,7 @@ class _Handlers:
         return json_response({"logs": [_shown(one) for one in page.logs], "count": page.count})
 
     async def add(self, request: web.Request) -> web.Response:
-        raw = await read_raw_params(request)
-        given = {key: value for key, value in raw.items() if value is not None}
-        await self._error_logs.add(request[ACTOR], _new(check_params(given, _NEW)))
+        await self._error_logs.add(request[ACTOR], _new(await read_given_params(request, _NEW)))
         return json_response({"success": True})
 
     async def clear(self, request: web.Request) -> web.Response:

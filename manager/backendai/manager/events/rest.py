@@ -9,7 +9,7 @@ from aiohttp import web
 
 from backendai.common.faults import Fault, InvalidParams
 from backendai.common.logs import get_logger
-from backendai.common.params import check_params, read_raw_params
+from backendai.common.params import read_params
 from backendai.manager.gate.routes import ACTOR, Route
 from backendai.manager.sessions import actions
 from backendai.manager.sessions.model import Session
@@ -48,7 +48,7 @@ class _Handlers:
         self._feed = feed
 
     async def session_events(self, request: web.Request) -> web.StreamResponse:
-        params = check_params(await read_raw_params(request), _PARAMS)
+        params = await read_params(request, _PARAMS)
         scope = _scope_of(params["scope"])
         session = await self._session_of(request, params)
         after = await self._start_of(request, session)

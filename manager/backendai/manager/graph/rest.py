@@ -14,7 +14,7 @@ from aiohttp import web
 
 from backendai.common.faults import Fault, GraphQLFault
 from backendai.common.http import json_response
-from backendai.common.params import check_params, read_raw_params
+from backendai.common.params import read_given_params
 from backendai.manager.gate.actor import Action
 from backendai.manager.gate.routes import ACTOR, Route
 
@@ -83,8 +83,7 @@ class _Handlers:
         return json_response(outcome.data)
 
     async def _run(self, request: web.Request) -> Outcome:
-        raw = await read_raw_params(request)
-        body = check_params({k: v for k, v in raw.items() if v is not None}, _BODY)
+        body = await read_given_params(request, _BODY)
         from .execute import GraphContext, Outcome
 
         context = GraphContext(request[ACTOR])

@@ -15,11 +15,18 @@ from backendai.common.lifecycle import KernelStatus, session_status
 
 from .changes import enqueued
 from .model import Claim, KernelRow, NewKernel, NewSession, SessionRow
-from .moves import NOTIFY_CHANNEL, history_values, in_order, outbox_values, time_text
+from .moves import (
+    NOTIFY_CHANNEL,
+    RECORD_SQL,
+    history_values,
+    in_order,
+    outbox_values,
+    time_text,
+)
 
 # The columns are those of `_session_values` and `_kernel_values`; foreign keys are checked when the
 # statement ends.
-_INSERT: Final = sa.text("""
+_INSERT: Final = sa.text(f"""
 WITH made AS (
   INSERT INTO sessions (id, revision, name, type, tag, priority, domain_name, project_id, user_id,
     access_key, created_by, resource_group, cluster_mode, cluster_size, status, status_changed_at,
@@ -45,23 +52,9 @@ WITH made AS (
   INSERT INTO idempotency (user_id, token, request_hash, session_id)
   SELECT user_id, token, request_hash, session_id
   FROM jsonb_populate_recordset(CAST(NULL AS idempotency), CAST(:claims AS jsonb))
-), told AS (
-  INSERT INTO history (session_id, kernel_id, generation, from_status, to_status, event, reason,
-    detail, at)
-  SELECT session_id, kernel_id, generation, from_status, to_status, event, reason, detail, at
-  FROM jsonb_to_recordset(CAST(:history AS jsonb)) AS x(
-    session_id uuid, kernel_id uuid, generation bigint, from_status text, to_status text,
-    event text, reason text, detail jsonb, at timestamptz, place bigint)
-  ORDER BY place
-), announced AS (
-  INSERT INTO outbox (session_id, name, payload, created_at)
-  SELECT session_id, name, payload, :now
-  FROM jsonb_to_recordset(CAST(:outbox AS jsonb)) AS x(
-    session_id uuid, name text, payload jsonb, place bigint)
-  ORDER BY place
-)
+), {RECORD_SQL}
 SELECT count(pg_notify(:channel, hint)) FROM unnest(CAST(:hints AS text[])) AS hint
-""")
+""")  # noqa: S608 - constants only
 
 
 async def insert_session(

@@ -101,9 +101,26 @@ _LOCK_SESSIONS_OF_KERNELS: Final = _ALL_SESSIONS.where(
     t.sessions.c.id.in_(sa.select(_OTHER.c.session_id).where(_OTHER.c.id == sa.any_(_IDS)))
 ).with_for_update(of=LOCKED_TOGETHER)
 
+# The two parts of a statement that tell what happened: to `history`, and to who listens.
+RECORD_SQL: Final = """told AS (
+  INSERT INTO history (session_id, kernel_id, generation, from_status, to_status, event, reason,
+    detail, at)
+  SELECT session_id, kernel_id, generation, from_status, to_status, event, reason, detail, at
+  FROM jsonb_to_recordset(CAST(:history AS jsonb)) AS x(
+    session_id uuid, kernel_id uuid, generation bigint, from_status text, to_status text,
+    event text, reason text, detail jsonb, at timestamptz, place bigint)
+  ORDER BY place
+), announced AS (
+  INSERT INTO outbox (session_id, name, payload, created_at)
+  SELECT session_id, name, payload, :now
+  FROM jsonb_to_recordset(CAST(:outbox AS jsonb)) AS x(
+    session_id uuid, name text, payload jsonb, place bigint)
+  ORDER BY place
+)"""
+
 # One statement writes everything, so a move costs one round trip after its rows are locked. The
 # parts see the same snapshot, and none reads what another writes.
-_WRITE: Final = sa.text("""
+_WRITE: Final = sa.text(f"""
 WITH freed AS (
   UPDATE allocations SET freed_at = :now
   FROM jsonb_to_recordset(CAST(:freed AS jsonb)) AS x(kernel_id uuid, generation bigint)
@@ -138,24 +155,10 @@ WITH freed AS (
     started_at timestamptz, ended_at timestamptz)
   WHERE sessions.id = x.id AND sessions.revision = x.was
   RETURNING sessions.id
-), told AS (
-  INSERT INTO history (session_id, kernel_id, generation, from_status, to_status, event, reason,
-    detail, at)
-  SELECT session_id, kernel_id, generation, from_status, to_status, event, reason, detail, at
-  FROM jsonb_to_recordset(CAST(:history AS jsonb)) AS x(
-    session_id uuid, kernel_id uuid, generation bigint, from_status text, to_status text,
-    event text, reason text, detail jsonb, at timestamptz, place bigint)
-  ORDER BY place
-), announced AS (
-  INSERT INTO outbox (session_id, name, payload, created_at)
-  SELECT session_id, name, payload, :now
-  FROM jsonb_to_recordset(CAST(:outbox AS jsonb)) AS x(
-    session_id uuid, name text, payload jsonb, place bigint)
-  ORDER BY place
-)
+), {RECORD_SQL}
 SELECT (SELECT count(*) FROM moved_kernels), (SELECT count(*) FROM moved_sessions),
   (SELECT count(pg_notify(:channel, hint)) FROM unnest(CAST(:hints AS text[])) AS hint)
-""")
+""")  # noqa: S608 - constants only
 _NOTIFY: Final = sa.text(
     "SELECT pg_notify(:channel, hint) FROM unnest(CAST(:hints AS text[])) AS hint"
 )

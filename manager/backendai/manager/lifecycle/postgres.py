@@ -1,7 +1,6 @@
 """The core's storage in Postgres: one transaction, or one statement, for each method."""
 
 import hashlib
-import uuid
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
@@ -15,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from backendai.common.contracts.agent import AgentReport, KernelSpec
 from backendai.common.enums import AgentStatus, SessionType
 from backendai.common.failpoints import failpoint
-from backendai.common.ids import AgentId, IdSource, KernelId
+from backendai.common.ids import AgentId, IdSource, KernelId, uuid_of
 from backendai.common.lifecycle import HOLDING, LIVE
 from backendai.manager.agents import store as agents
 from backendai.manager.agents.model import AgentRow, Contact
@@ -80,7 +79,7 @@ class PostgresStore:
     async def load_cases(self, agent_id: AgentId, reported: Sequence[str]) -> list[KernelCase]:
         placed = sa.and_(_k.agent_id == agent_id, _k.status.in_(_HOLDING))
         # One array, so that the statement is the same however many there are.
-        ids = [uuid.UUID(key) for key in reported if _is_uuid(key)]
+        ids = [found for key in reported if (found := uuid_of(key))]
         told = _k.id == sa.any_(sa.literal(ids, ARRAY(UUID(as_uuid=True))))
         return await self._load_cases(sa.or_(placed, told))
 
@@ -277,11 +276,3 @@ def _drift(row: Any) -> DriftRow:
         None if due is None else str(due),
         None if held is None else str(held),
     )
-
-
-def _is_uuid(text: str) -> bool:
-    try:
-        uuid.UUID(text)
-    except ValueError:
-        return False
-    return True

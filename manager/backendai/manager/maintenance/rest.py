@@ -8,7 +8,7 @@ from aiohttp import web
 from backendai.common.faults import InvalidParams, NotOffered
 from backendai.common.http import json_response
 from backendai.common.loops import LoopHealth, LoopState
-from backendai.common.params import check_params, read_params, read_raw_params
+from backendai.common.params import read_given_params, read_params
 from backendai.manager.gate.actor import Access, Action
 from backendai.manager.gate.routes import ACTOR, Route
 
@@ -86,9 +86,7 @@ class _Handlers:
         return json_response({"enabled": enabled, "message": message})
 
     async def announce(self, request: web.Request) -> web.Response:
-        raw = await read_raw_params(request)
-        given = {key: value for key, value in raw.items() if value is not None}
-        params = check_params(given, _NOTICE)
+        params = await read_given_params(request, _NOTICE)
         message = params.get("message", "").strip() if params["enabled"] else ""
         if params["enabled"] and not message:
             raise InvalidParams(facts={"message": "write what is announced"})

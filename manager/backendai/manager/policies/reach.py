@@ -9,6 +9,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from backendai.common.faults import ProjectNotFound
+from backendai.common.ids import uuid_of
 from backendai.manager.db import tables as t
 from backendai.manager.gate.actor import Actor
 
@@ -53,7 +54,7 @@ async def get_project(
     Raises ProjectNotFound, the same for projects that the actor is no member of and does not
     administer.
     """
-    project_id = _as_id(reference)
+    project_id = uuid_of(reference)
     where: list[sa.ColumnElement[bool]] = [_p.is_active, t.domains.c.is_active]
     if project_id is not None:
         where.append(_p.id == project_id)
@@ -87,10 +88,3 @@ def _reached_by(actor: Actor) -> sa.ColumnElement[bool]:
     if actor.is_domain_admin:
         return sa.or_(is_member, _p.domain_name == actor.domain)
     return is_member
-
-
-def _as_id(text: str) -> uuid.UUID | None:
-    try:
-        return uuid.UUID(text)
-    except ValueError:
-        return None

@@ -6,7 +6,7 @@ import trafaret as t
 from aiohttp import web
 
 from backendai.common.http import json_response
-from backendai.common.params import check_params, read_raw_params
+from backendai.common.params import read_given_params
 from backendai.manager.gate.actor import Access, Action
 from backendai.manager.gate.routes import ACTOR, Route
 
@@ -41,9 +41,7 @@ class _Handlers:
         return json_response({"presets": [_preset(one) for one in found]})
 
     async def check(self, request: web.Request) -> web.Response:
-        raw = await read_raw_params(request)
-        given = {key: value for key, value in raw.items() if value is not None}
-        params = check_params(given, _CHECK)
+        params = await read_given_params(request, _CHECK)
         found = await self._resources.check(
             request[ACTOR], params["group"], params.get("scaling_group")
         )

@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from backendai.common.enums import AgentStatus, DefaultForUnspecified
 from backendai.common.faults import PolicyNotFound, ProjectNotFound
+from backendai.common.ids import uuid_of
 from backendai.common.lifecycle import SESSION_FINAL
 from backendai.common.slots import ResourceSlots, SlotName
 from backendai.manager.gate.actor import Actor
@@ -134,7 +135,7 @@ async def look_up(
     connection: AsyncConnection, asker: Actor, owner: Actor, request: SessionRequest, token: str
 ) -> Found:
     """`token` is the client's word for the request, "" without one."""
-    project_id = _as_id(request.project)
+    project_id = uuid_of(request.project)
     values = {
         "project_id": project_id,
         "project_name": None if project_id else request.project,
@@ -145,7 +146,7 @@ async def look_up(
         "access_key": owner.access_key,
         "resource_group": request.resource_group,
         "name": request.name,
-        "name_as_id": _as_id(request.name),
+        "name_as_id": uuid_of(request.name),
         "policy": owner.policy,
         "asker_id": asker.user_id,
         "token": token,
@@ -171,10 +172,3 @@ def _limits_of(row: Any) -> Limits:
 
 def _amounts_of(slots: Mapping[str, str]) -> ResourceSlots:
     return ResourceSlots({SlotName(name): Decimal(amount) for name, amount in slots.items()})
-
-
-def _as_id(text: str) -> uuid.UUID | None:
-    try:
-        return uuid.UUID(text)
-    except ValueError:
-        return None

@@ -8,7 +8,7 @@ import trafaret as t
 
 from backendai.common.enums import ClusterMode, SessionType
 from backendai.common.faults import InvalidParams
-from backendai.common.params import check_params
+from backendai.common.params import check_params, without_nulls
 
 from . import names
 from .model import SessionRequest
@@ -174,6 +174,6 @@ def _start_of(text: str, now: datetime) -> datetime:
 
 def _renamed(values: Mapping[str, Any], aliases: Mapping[str, str]) -> dict[str, Any]:
     """With canonical keys and without nulls; of two spellings the canonical one counts."""
-    given = {key: value for key, value in values.items() if value is not None}
+    given = without_nulls(values)
     renamed = {aliases[key]: value for key, value in given.items() if key in aliases}
     return renamed | {key: value for key, value in given.items() if key not in aliases}

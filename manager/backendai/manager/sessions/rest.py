@@ -12,7 +12,7 @@ from backendai.common.faults import InvalidParams
 from backendai.common.http import json_response
 from backendai.common.lifecycle import SESSION_FINAL, SessionStatus
 from backendai.common.logs import get_logger
-from backendai.common.params import check_params, read_raw_params
+from backendai.common.params import read_given_params, read_raw_params
 from backendai.manager.gate.actor import Scope
 from backendai.manager.gate.routes import ACTOR, Route
 
@@ -61,8 +61,7 @@ async def read_scope(
     request: web.Request, sessions: Sessions, trafaret: t.Dict
 ) -> tuple[Scope, str, dict[str, Any]]:
     """Whose session a request means, its reference, and the checked parameters."""
-    raw = await read_raw_params(request)
-    params = check_params({key: value for key, value in raw.items() if value is not None}, trafaret)
+    params = await read_given_params(request, trafaret)
     reference = request.match_info.get("session", "")
     owner = params.get("owner_access_key") or None
     return await sessions.scope_of(request[ACTOR], owner, reference), reference, params

@@ -9,6 +9,7 @@ from backendai.common.contracts.agent import ExecuteResult
 from backendai.common.enums import ExecutionMode
 from backendai.common.faults import InvalidParams
 from backendai.common.http import json_response
+from backendai.common.params import without_nulls
 from backendai.manager.gate.routes import Route
 
 from . import actions
@@ -78,7 +79,7 @@ def read_batch_options(options: dict[str, Any] | None) -> dict[str, Any]:
         checked = _BATCH.check(options or {})
     except t.DataError as error:
         raise InvalidParams(facts={"options": str(error.as_dict())}) from None
-    return {key: value for key, value in checked.items() if value is not None}
+    return without_nulls(checked)
 
 
 class _Handlers:

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from backendai.common.clock import Clock
 from backendai.common.enums import Reason
 from backendai.common.faults import Conflict, Forbidden, QuotaExceeded, SessionAlreadyExists
+from backendai.common.ids import uuid_of
 from backendai.common.lifecycle import SESSION_FINAL, SessionStatus
 from backendai.manager.db.engine import Database
 from backendai.manager.gate.actor import EVERYTHING, Actor, Scope, own_scope, widest_scope
@@ -72,7 +73,7 @@ class Sessions:
     async def scope_of(self, actor: Actor, owner_access_key: str | None, reference: str) -> Scope:
         """Where to look for `reference`: an id as far as the actor sees, a name among own ones."""
         owner = await self._owners.owner_of(actor, owner_access_key)
-        if owner_access_key is None and _is_id(reference):
+        if owner_access_key is None and uuid_of(reference):
             return widest_scope(actor)
         return own_scope(owner)
 
@@ -226,11 +227,3 @@ def nest(
             raise QuotaExceeded(f"More than {TREE_NODES_MAX} dependencies, each way counted.")
         waiting += one["depends_on"]
     return made
-
-
-def _is_id(reference: str) -> bool:
-    try:
-        uuid.UUID(reference)
-    except ValueError:
-        return False
-    return True

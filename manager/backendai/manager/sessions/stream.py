@@ -10,7 +10,7 @@ from aiohttp import WSMsgType, web
 from backendai.common.enums import ExecutionMode, ExecutionStatus
 from backendai.common.faults import Fault, InvalidParams
 from backendai.common.logs import get_logger
-from backendai.common.params import check_params, parse_json
+from backendai.common.params import check_params, parse_json, without_nulls
 from backendai.manager.gate.routes import Route
 
 from . import actions, render
@@ -139,7 +139,7 @@ def _read_first(text: str) -> tuple[ExecutionMode, str, dict[str, Any]]:
     value = parse_json(text.encode("utf-8", "surrogatepass"))
     if not isinstance(value, dict):
         raise InvalidParams("The first message must be an object with mode and code.")
-    params = check_params({k: v for k, v in value.items() if v is not None}, _FIRST)
+    params = check_params(without_nulls(value), _FIRST)
     mode = ExecutionMode(params["mode"])
     options = read_batch_options(params["options"]) if mode is ExecutionMode.BATCH else {}
     return mode, params["code"], options

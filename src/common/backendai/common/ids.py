@@ -57,6 +57,14 @@ class SeededIds:
         return self._random.randbytes(size_bytes)
 
 
+def uuid_of(text: str) -> uuid.UUID | None:
+    """The id that `text` is, if it is one."""
+    try:
+        return uuid.UUID(text)
+    except ValueError:
+        return None
+
+
 def new_access_key(ids: IdSource) -> AccessKey:
     """An access key: 20 upper-case letters and digits, as clients of this API expect."""
     text = base64.b32encode(ids.token(ACCESS_KEY_RANDOM_BYTES)).decode("ascii")
