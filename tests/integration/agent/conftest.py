@@ -126,6 +126,11 @@ class Node:
         self.process.send_signal(number)
         return self.process.wait(15)
 
+    async def end_of_process(self) -> int:
+        """How the agent ended, without being told to by the test."""
+        assert self.process is not None
+        return await asyncio.to_thread(self.process.wait, WAIT_SECONDS)
+
     def restart(self, number: int = signal.SIGKILL) -> None:
         self.end(number)
         self.start()
@@ -287,17 +292,21 @@ def engine_host(mode: str, request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-async def node(
+async def resting_node(
     mode: str, engine_host: str, tmp_path: Path, image_dir: Path, bundle_dir: Path
 ) -> AsyncIterator[Node]:
-    """A running agent of the parametrised mode."""
+    """An agent of the parametrised mode that the test starts itself."""
     made = Node(tmp_path, mode, engine_host, image_dir, bundle_dir)
-    made.start()
-    try:
-        await made.until(lambda report: report.engine_reachable)
-        yield made
-    finally:
-        await end_node(made)
+    yield made
+    await end_node(made)
+
+
+@pytest.fixture
+async def node(resting_node: Node) -> Node:
+    """A running agent of the parametrised mode."""
+    resting_node.start()
+    await resting_node.until(lambda report: report.engine_reachable)
+    return resting_node
 
 
 @pytest.fixture

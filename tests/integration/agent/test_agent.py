@@ -354,16 +354,18 @@ BACKEND_STEPS = [
 
 
 @pytest.mark.parametrize("step", BACKEND_STEPS)
-async def test_killed_at_any_step_of_a_start_it_goes_on(node: Node, image: str, step: str) -> None:
-    node.end()
+async def test_killed_at_any_step_of_a_start_it_goes_on(
+    resting_node: Node, image: str, step: str
+) -> None:
+    node = resting_node
     node.start(f"{step.format(node.mode)}:kill")
     kernel_id, spec = str(uuid.uuid4()), make_spec(image)
     # The kill may come before the reply is on its way.
-    with contextlib.suppress(Fault, TimeoutError):
-        async with asyncio.timeout(15):
-            await node.order(spec, kernel_id)
-    assert node.process is not None
-    assert await asyncio.to_thread(node.process.wait, 20) == -signal.SIGKILL
+    ordering = asyncio.create_task(node.order(spec, kernel_id))
+    assert await node.end_of_process() == -signal.SIGKILL
+    ordering.cancel()
+    with contextlib.suppress(Fault, asyncio.CancelledError):
+        await ordering
     node.start()
     await node.order(spec, kernel_id)
     await node.kernel(kernel_id, KernelState.RUNNING)
@@ -383,13 +385,14 @@ async def test_killed_at_any_step_of_a_start_it_goes_on(node: Node, image: str, 
         "agent.scratch.after_put_aside",
     ],
 )
-async def test_killed_at_any_step_of_an_end_it_goes_on(node: Node, image: str, step: str) -> None:
-    node.end()
+async def test_killed_at_any_step_of_an_end_it_goes_on(
+    resting_node: Node, image: str, step: str
+) -> None:
+    node = resting_node
     node.start(f"{step.format(node.mode)}:kill")
     ref = await node.run(make_spec(image))
     await node.order(None, ref.kernel_id, grace_seconds=1.0)
-    assert node.process is not None
-    assert await asyncio.to_thread(node.process.wait, 20) == -signal.SIGKILL
+    assert await node.end_of_process() == -signal.SIGKILL
     node.start()
     await node.kernel(ref.kernel_id, KernelState.GONE)
     assert not (node.scratch / ref.kernel_id).exists()
@@ -397,15 +400,14 @@ async def test_killed_at_any_step_of_an_end_it_goes_on(node: Node, image: str, s
 
 @pytest.mark.parametrize("step", ["agent.scratch.before_drop", "agent.scratch.after_drop"])
 async def test_killed_while_an_older_generation_goes_it_goes_on(
-    node: Node, image: str, step: str
+    resting_node: Node, image: str, step: str
 ) -> None:
-    node.end()
+    node = resting_node
     node.start(f"{step}:kill")
     spec = make_spec(image)
     ref = await node.run(spec)
     await node.order(spec, ref.kernel_id, 2, grace_seconds=1.0)
-    assert node.process is not None
-    assert await asyncio.to_thread(node.process.wait, 20) == -signal.SIGKILL
+    assert await node.end_of_process() == -signal.SIGKILL
     node.start()
     report = await node.kernel(ref.kernel_id, KernelState.RUNNING)
     assert report.generation == 2
@@ -423,8 +425,7 @@ async def test_a_runner_that_cannot_be_asked_is_ended_all_the_same(
     node.start(f"{step.format(node.mode)}:kill")
     await node.kernel(ref.kernel_id, KernelState.RUNNING)
     await node.order(None, ref.kernel_id, grace_seconds=1.0)
-    assert node.process is not None
-    assert await asyncio.to_thread(node.process.wait, 20) == -signal.SIGKILL
+    assert await node.end_of_process() == -signal.SIGKILL
     node.start()
     await node.kernel(ref.kernel_id, KernelState.GONE)
 
