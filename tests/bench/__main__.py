@@ -19,6 +19,7 @@ can not. A figure that was taken at a load average above 6 is inconclusive: take
 | rpc      | G6a      | a call with CURVE                 | pyzmq ROUTER and DEALER        |
 | plan     | G7a      | 10,000 asks on 1,000 nodes        | a column-wise scan with numpy  |
 | gate     | G5b      | an authenticated GET              | a hand-written aiohttp handler |
+| graph    | G5c, G5d | a page of 100 sessions, 20 fields | the SELECT; bare graphql-core  |
 """
 
 import argparse
@@ -30,7 +31,7 @@ from typing import Final
 from tests.bench.harness import Row, print_json, print_table
 from tests.running.stack import find_stack
 
-NAMES: Final = ("start", "execute", "queue", "memory", "commands", "rpc", "plan", "gate")
+NAMES: Final = ("start", "execute", "queue", "memory", "commands", "rpc", "plan", "gate", "graph")
 
 
 def measure(name: str) -> list[Row]:

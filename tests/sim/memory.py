@@ -457,7 +457,13 @@ class MemoryStore:
     async def note_use(self, uses: Mapping[KernelId, Mapping[str, Any]]) -> None:
         await self._call(lambda: None)
 
-    async def hear(self, agent_id: AgentId, instance: str, gap_seconds: float) -> bool:
+    async def hear(
+        self,
+        agent_id: AgentId,
+        instance: str,
+        gap_seconds: float,
+        use: Mapping[str, float] | None = None,
+    ) -> bool:
         def hear() -> bool:
             record = self.disk.agents.get(agent_id)
             if record is None or record.row.instance != instance:

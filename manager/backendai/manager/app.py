@@ -229,31 +229,32 @@ def make_manager_app(
         body_bytes_max=settings.manager.body_bytes_max,
         access_log=access_log,
     )
-    routes = list_routes(services, health, stores, _describe(settings.manager))
+    routes = list_routes(services, health, stores, settings.manager)
     add_routes(app, routes, services.gatekeeper, services.status.refuse_frozen)
     return app
 
 
 def list_routes(
-    services: Services, health: LoopHealth, stores: Stores, node: dict[str, Any]
+    services: Services, health: LoopHealth, stores: Stores, own: ServiceSettings
 ) -> list[Route]:
-    """Every route with its action; literal paths come before those with parameters.
-
-    `node` describes this manager as the cluster's status shows it.
-    """
+    """Every route with its action; literal paths come before those with parameters."""
     checks = {"database": lambda: _ping_database(stores.database), "redis": _redis_check(stores)}
     clock = SystemClock()
     return [
         Route("GET", "/health", health_handler(health, checks), Action("health", Access.OPEN)),
         *graph_rest.routes(
-            stores.database, services.changes, services.accounts, services.status.refuse_frozen
+            stores.database,
+            services.changes,
+            services.accounts,
+            services.status.refuse_frozen,
+            hides_agents=own.hide_agents,
         ),
         *accounts_rest.routes(
             stores.database, services.changes, services.logins, services.accounts
         ),
         *audit_rest.routes(stores.database),
         *config_rest.routes(services.cluster, services.pairs),
-        *maintenance_rest.routes(services.maintenance, health, node),
+        *maintenance_rest.routes(services.maintenance, health, _describe(own)),
         *resources_rest.routes(services.resources),
         *resource_groups_rest.routes(services.resource_groups),
         *error_logs_rest.routes(services.error_logs),

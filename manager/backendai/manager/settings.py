@@ -4,6 +4,7 @@ from pathlib import Path
 
 from backendai.common.settings.checks import (
     HostPort,
+    flag,
     host_port,
     integer,
     listing,
@@ -60,6 +61,11 @@ class ServiceSettings:
         "Silence after which an agent counts as lost",
         unit="seconds",
         default=600.0,
+    )
+    hide_agents: bool = setting(
+        flag(),
+        "Whether only superadmins see the nodes, and on which of them sessions run",
+        default=False,
     )
     trusted_proxies: tuple[str, ...] = setting(
         listing(text(chars_max=64)),

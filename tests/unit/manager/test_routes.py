@@ -9,6 +9,7 @@ from backendai.common.loops import LoopHealth
 from backendai.manager.app import Services, Stores, list_routes
 from backendai.manager.gate.actor import Access
 from backendai.manager.gate.routes import Route
+from backendai.manager.settings import ServiceSettings
 
 OPEN = {
     "/",
@@ -41,7 +42,7 @@ class _Anything:
 @pytest.fixture(scope="module")
 def routes() -> list[Route]:
     services, stores = cast(Services, _Anything()), cast(Stores, _Anything())
-    return list_routes(services, LoopHealth(FakeClock()), stores, {})
+    return list_routes(services, LoopHealth(FakeClock()), stores, ServiceSettings())
 
 
 def test_every_route_names_its_action(routes: list[Route]) -> None:

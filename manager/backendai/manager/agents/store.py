@@ -124,8 +124,16 @@ async def list_kernels(conn: AsyncConnection, agent_id: AgentId) -> list[KernelI
     return [KernelId(key) for key in await conn.scalars(held)]
 
 
-async def hear(conn: AsyncConnection, agent_id: AgentId, gap_seconds: float, instance: str) -> bool:
+async def hear(
+    conn: AsyncConnection,
+    agent_id: AgentId,
+    gap_seconds: float,
+    instance: str,
+    use: Mapping[str, float] | None = None,
+) -> bool:
     """Note a word from a node; a silence of `gap_seconds` before it begins its probation anew.
+
+    `use` is how busy it is: cpu_percent of all cores together, memory_bytes.
 
     False when the node, or this life of it, is not known: its report must be recorded first.
     """
@@ -133,7 +141,11 @@ async def hear(conn: AsyncConnection, agent_id: AgentId, gap_seconds: float, ins
     done = await conn.execute(
         sa.update(t.agents)
         .where(_a.id == agent_id, _a.instance == instance)
-        .values(last_seen_at=_NOW, steady_since=sa.case((is_gap, _NOW), else_=_a.steady_since))
+        .values(
+            last_seen_at=_NOW,
+            steady_since=sa.case((is_gap, _NOW), else_=_a.steady_since),
+            **({} if use is None else {"last_use": dict(use)}),
+        )
         .returning(_a.id)
     )
     return done.first() is not None

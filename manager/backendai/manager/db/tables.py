@@ -263,6 +263,8 @@ agents: Final = sa.Table(
     # Why the agent holds back stopping many containers at once, where it does.
     sa.Column("halted", sa.Text, nullable=False, server_default=""),
     _object("plugins"),
+    # How busy it was when it was heard last: cpu_percent of all cores together, memory_bytes.
+    _object("last_use"),
     _time("first_contact"),
     _time("last_seen_at"),
     # Since when it has been heard without a gap: a flapping node has to prove itself.
@@ -379,6 +381,24 @@ sa.Index(
     postgresql_where=sa.text("status not in ('TERMINATED', 'CANCELLED')"),
 )
 sa.Index("ix_sessions_owner", sessions.c.access_key, sessions.c.created_at.desc())
+# Lists: of everybody, of a domain, of a user. The id makes an order of what began together; the
+# status is what every list is narrowed by, so far pages are skipped without reading rows.
+sa.Index(
+    "ix_sessions_newest",
+    sessions.c.created_at.desc(),
+    sessions.c.id,
+    postgresql_include=["status"],
+)
+sa.Index(
+    "ix_sessions_domain",
+    sessions.c.domain_name,
+    sessions.c.created_at.desc(),
+    sessions.c.id,
+    postgresql_include=["status"],
+)
+sa.Index("ix_sessions_user", sessions.c.user_id, sessions.c.created_at.desc(), sessions.c.id)
+# With this kind of order, beginnings of names are found too.
+sa.Index("ix_sessions_name", sessions.c.name, postgresql_ops={"name": "text_pattern_ops"})
 sa.Index("ix_sessions_project", sessions.c.project_id, sessions.c.created_at.desc())
 
 session_dependencies: Final = sa.Table(

@@ -45,6 +45,7 @@ FIELDS_MAX: Final = 1000
 ALIASES_MAX: Final = 30
 ROOTS_MAX: Final = 10
 CACHED_DOCUMENTS: Final = 512
+SCHEMA_FILE: Final = Path(__file__).with_name("schema.graphql")
 _TOKENS_MAX: Final = 20_000
 # Clients declare ids as they like; these mean the same on input.
 _TEXT_LIKE: Final = frozenset({"String", "UUID", "ID"})
@@ -52,6 +53,15 @@ _TEXT_LIKE: Final = frozenset({"String", "UUID", "ID"})
 _NUL: Final = re.compile(r"\\u(0000|\{0+\})")
 
 Resolver = Callable[..., Any]
+
+
+def sync_fields(fields: Mapping[str, Callable[[Any], Any]]) -> dict[str, Resolver]:
+    """Resolvers of fields that render what a root has loaded."""
+    return {name: _leaf(render) for name, render in fields.items()}
+
+
+def _leaf(render: Callable[[Any], Any]) -> Resolver:
+    return lambda source, _info: render(source)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,8 +179,7 @@ _RULES: Final = [
 def _build(
     roots: Mapping[str, Mapping[str, Resolver]], fields: Mapping[str, Mapping[str, Resolver]]
 ) -> GraphQLSchema:
-    text = Path(__file__).with_name("schema.graphql").read_text("utf-8")
-    schema = build_schema(text)
+    schema = build_schema(SCHEMA_FILE.read_text("utf-8"))
     for type_name, resolvers in roots.items():
         declared = _resolve(schema, type_name, resolvers)
         if unresolved := declared.fields.keys() - resolvers.keys():

@@ -4,7 +4,7 @@ Values only ever become bound parameters. Sizes are bounded, so that no expressi
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NoReturn
 
@@ -36,45 +36,85 @@ class MinilangError(ValueError):
     """What is wrong with an expression, for its author."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
+class Join:
+    """A table beside the list's own, with one row for each of its rows."""
+
+    table: sa.FromClause
+    on: Condition
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Column:
     """A column that may be named. `read` makes what the database compares from a value.
 
     `wrap` puts a condition on `expression` into one on the row, such as "exists a kernel with".
+    `joins` are the tables that `expression` needs. `order` stands for `expression` in orders.
     """
 
     expression: sa.ColumnElement[Any]
     read: Callable[[Any], Any]
     wrap: Callable[[Condition], Condition] = lambda condition: condition
+    joins: tuple[Join, ...] = ()
+    order: sa.ColumnElement[Any] | None = None
+    filterable: bool = True
+    orderable: bool = True
 
 
-def compile_filter(text: str, columns: Mapping[str, Column]) -> Condition:
+@dataclass(frozen=True, slots=True, eq=False)
+class Filter:
+    """A condition, and the columns that it names."""
+
+    condition: Condition
+    columns: Sequence[Column]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Order:
+    """ORDER BY terms, and the columns that they name."""
+
+    terms: Sequence[sa.ColumnElement[Any]]
+    columns: Sequence[Column]
+
+
+def compile_filter(text: str, columns: Mapping[str, Column]) -> Filter:
     """A condition from `name == "a" & (status in ["RUNNING"] | !(image like "%x%"))`."""
-    if len(text) > CHARS_MAX:
-        raise MinilangError(f"the filter is longer than {CHARS_MAX} characters")
+    _check_text(text)
     parser = _Parser(_tokens(text), columns)
     condition = parser.alternatives(0)
     if parser.peek() is not None:
         parser.fail()
-    return condition
+    return Filter(condition, parser.used)
 
 
-def compile_order(
-    text: str, columns: Mapping[str, sa.ColumnElement[Any]]
-) -> list[sa.ColumnElement[Any]]:
+def compile_order(text: str, columns: Mapping[str, Column]) -> Order:
     """ORDER BY terms from `-created_at,name`."""
+    _check_text(text)
     terms = [term.strip() for term in text.split(",")]
-    if len(text) > CHARS_MAX or len(terms) > ORDER_COLUMNS_MAX:
+    if len(terms) > ORDER_COLUMNS_MAX:
         raise MinilangError(f"more than {ORDER_COLUMNS_MAX} columns")
-    return [_order_term(term, columns) for term in terms]
+    known = {name: column for name, column in columns.items() if column.orderable}
+    used = [_named(term[1:] if term[:1] in ("+", "-") else term, known) for term in terms]
+    return Order([_order_term(*pair) for pair in zip(terms, used, strict=True)], used)
 
 
-def _order_term(term: str, columns: Mapping[str, sa.ColumnElement[Any]]) -> sa.ColumnElement[Any]:
-    name = term[1:] if term[:1] in ("+", "-") else term
+def _order_term(term: str, column: Column) -> sa.ColumnElement[Any]:
+    expression = column.expression if column.order is None else column.order
+    return expression.desc() if term.startswith("-") else expression.asc()
+
+
+def _check_text(text: str) -> None:
+    """Raises MinilangError for what is too long, and for what no database can store as text."""
+    if len(text) > CHARS_MAX:
+        raise MinilangError(f"longer than {CHARS_MAX} characters")
+    if "\x00" in text or any("\ud800" <= character <= "\udfff" for character in text):
+        raise MinilangError("there are characters that are no text")
+
+
+def _named(name: str, columns: Mapping[str, Column]) -> Column:
     if name not in columns:
         raise MinilangError(f"unknown column {name[:64]!r}; known: {', '.join(sorted(columns))}")
-    expression = columns[name]
-    return expression.desc() if term.startswith("-") else expression.asc()
+    return columns[name]
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +140,9 @@ class _Parser:
     """Recursive descent: `|` binds weakest, then `&`, then `!`."""
 
     def __init__(self, tokens: list[_Token], columns: Mapping[str, Column]) -> None:
+        self.used: list[Column] = []
         self._tokens = tokens
-        self._columns = columns
+        self._columns = {name: column for name, column in columns.items() if column.filterable}
         self._next = 0
         self._terms = 0
 
@@ -143,10 +184,8 @@ class _Parser:
         if self._terms > TERMS_MAX:
             raise MinilangError(f"more than {TERMS_MAX} comparisons")
         name = self._take("word")
-        column = self._columns.get(name)
-        if column is None:
-            known = ", ".join(sorted(self._columns))
-            raise MinilangError(f"unknown column {name[:64]!r}; known: {known}")
+        column = _named(name, self._columns)
+        self.used.append(column)
         operator = self._take("word", "sign")
         if operator not in _OPERATORS:
             raise MinilangError(
@@ -158,10 +197,13 @@ class _Parser:
         if self._take_sign("["):
             values: list[object] = []
             while not self._take_sign("]"):
-                values.append(self._value())
+                values.append(self._single())
                 if self.peek() != "]" and not self._take_sign(","):
                     self.fail()
             return values
+        return self._single()
+
+    def _single(self) -> object:
         place = self._next
         text = self._take("string", "number", "word")
         match self._tokens[place].kind:
@@ -192,20 +234,14 @@ class _Parser:
 def _compare(column: Column, name: str, operator: str, value: object) -> Condition:
     target = column.expression
     if operator in ("is", "isnot") or (value is None and operator in ("==", "!=")):
-        read = None if value is None else _read(column, name, value)
-        return target.is_not(read) if operator in ("isnot", "!=") else target.is_(read)
+        return _compare_identity(column, name, value, negated=operator in ("isnot", "!="))
     if operator == "in":
         values = value if isinstance(value, list) else [value]
         return target.in_([_read(column, name, each) for each in values])
     if isinstance(value, list) or value is None:
         raise MinilangError(f"{operator} needs one value")
     if operator in ("contains", "like", "ilike"):
-        if not isinstance(value, str):
-            raise MinilangError(f"{operator} needs text")
-        as_text = sa.cast(target, sa.Text)
-        if operator == "contains":
-            return as_text.icontains(value, autoescape=True)
-        return as_text.like(value) if operator == "like" else as_text.ilike(value)
+        return _compare_pattern(target, operator, value)
     read = _read(column, name, value)
     by_sign: dict[str, Callable[[], Condition]] = {
         "==": lambda: target == read,
@@ -216,6 +252,25 @@ def _compare(column: Column, name: str, operator: str, value: object) -> Conditi
         "<=": lambda: target <= read,
     }
     return by_sign[operator]()
+
+
+def _compare_identity(column: Column, name: str, value: object, *, negated: bool) -> Condition:
+    target = column.expression
+    if value is None:
+        return target.is_not(None) if negated else target.is_(None)
+    read = _read(column, name, value)
+    return target.is_distinct_from(read) if negated else target.is_not_distinct_from(read)
+
+
+def _compare_pattern(target: sa.ColumnElement[Any], operator: str, value: object) -> Condition:
+    if not isinstance(value, str):
+        raise MinilangError(f"{operator} needs text")
+    as_text = sa.cast(target, sa.Text)
+    if operator == "contains":
+        return as_text.icontains(value, autoescape=True)
+    if (len(value) - len(value.rstrip("\\"))) % 2:
+        raise MinilangError(f"the pattern of {operator} ends with an escape of nothing")
+    return as_text.like(value) if operator == "like" else as_text.ilike(value)
 
 
 def _read(column: Column, name: str, value: object) -> Any:

@@ -49,9 +49,19 @@ class _LegacyFault(GraphQLFault):
 
 
 def routes(
-    database: Database, changes: Changes, accounts: Accounts, refuse_frozen: Callable[[], None]
+    database: Database,
+    changes: Changes,
+    accounts: Accounts,
+    refuse_frozen: Callable[[], None],
+    *,
+    hides_agents: bool = False,
 ) -> list[Route]:
-    handlers = _Handlers(database, changes, accounts, refuse_frozen)
+    def make() -> Graph:
+        from .roots import make_graph
+
+        return make_graph(database, changes, accounts, refuse_frozen, hides_agents=hides_agents)
+
+    handlers = _Handlers(make)
     return [
         Route("POST", "/admin/gql", handlers.present, QUERY),
         Route("POST", "/admin/graphql", handlers.legacy, QUERY),
@@ -59,14 +69,8 @@ def routes(
 
 
 class _Handlers:
-    def __init__(
-        self,
-        database: Database,
-        changes: Changes,
-        accounts: Accounts,
-        refuse_frozen: Callable[[], None],
-    ) -> None:
-        self._sources = (database, changes, accounts, refuse_frozen)
+    def __init__(self, make: Callable[[], Graph]) -> None:
+        self._make = make
         self._graph: Graph | None = None
 
     async def present(self, request: web.Request) -> web.Response:
@@ -97,8 +101,6 @@ class _Handlers:
             return Outcome(None, [{"message": str(fault)}])
 
     def _load(self) -> Graph:
-        from .roots import make_graph
-
         if self._graph is None:
-            self._graph = make_graph(*self._sources)
+            self._graph = self._make()
         return self._graph

@@ -1,55 +1,56 @@
 """The root fields, and which function renders which field of which type."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
-from backendai.common.faults import DomainNotFound, Forbidden, ImageNotFound
+from backendai.common.faults import DomainNotFound, ImageNotFound
 from backendai.manager.accounts.service import Accounts
 from backendai.manager.audit.change import Changes
 from backendai.manager.db import tables as t
 from backendai.manager.db.engine import Database
-from backendai.manager.gate.actor import Access, Action, may
+from backendai.manager.gate.actor import Action
 from backendai.manager.images.store import get_image
 
 from . import accounts, images, mutations_accounts, sessions
-from .execute import Graph, GraphContext, Resolver
+from .execute import Graph, GraphContext, sync_fields
+from .lists import ListRoots
 from .mutations import Mutation, make_resolvers
+from .queries import Root, make_roots
 from .selection import Info, arguments, selected
 
 
-@dataclass(frozen=True, slots=True)
-class Root:
-    """A field of Query: what it reads, who may, and how it is answered."""
-
-    action: Action
-    resolve: Resolver
-
-
 def make_graph(
-    database: Database, changes: Changes, use_cases: Accounts, refuse_frozen: Callable[[], None]
+    database: Database,
+    changes: Changes,
+    use_cases: Accounts,
+    refuse_frozen: Callable[[], None],
+    *,
+    hides_agents: bool = False,
 ) -> Graph:
-    queries = {name: _guarded(name, root) for name, root in list_queries(database).items()}
-    mutations = make_resolvers(MUTATIONS, changes, use_cases, refuse_frozen)
+    lists = ListRoots(database, hides_agents=hides_agents)
     return Graph(
-        {"Query": queries, "Mutation": mutations},
         {
-            **{name: _sync(fields) for name, fields in _FIELDS.items()},
+            "Query": make_roots(list_queries(database, lists)),
+            "Mutation": make_resolvers(MUTATIONS, changes, use_cases, refuse_frozen),
+        },
+        {
+            **{name: sync_fields(fields) for name, fields in _FIELDS.items()},
             "KeyPair": {
-                **_sync(accounts.KEYPAIR_FIELDS),
+                **sync_fields(accounts.KEYPAIR_FIELDS),
                 "compute_sessions": lambda row, info, status=None: sessions.narrow(
                     row["sessions"], status
                 ),
             },
             "Image": {
-                **_sync(images.IMAGE_FIELDS),
+                **sync_fields(images.IMAGE_FIELDS),
                 "installed_agents": lambda row, info: images.agents_shown_to(_actor(info))(row),
             },
+            **lists.fields(),
         },
     )
 
 
-def list_queries(database: Database) -> dict[str, Root]:
+def list_queries(database: Database, lists: ListRoots) -> dict[str, Root]:
     """Every field of Query with its action. What each caller sees of it is said by scopes."""
     roots = _Roots(database)
     return {
@@ -70,44 +71,20 @@ def list_queries(database: Database) -> dict[str, Root]:
         "image": Root(Action("image.read"), roots.image),
         "images": Root(Action("image.read"), roots.images),
         "compute_session": Root(Action("session.read"), roots.session),
-        "compute_container": Root(Action("session.read"), roots.container),
-        "compute_session_list": Root(Action("session.read"), roots.session_list),
+        **lists.roots(),
     }
 
 
 MUTATIONS: Final[Mapping[str, Mutation]] = {**mutations_accounts.MUTATIONS}
 
 
-def _guarded(name: str, root: Root) -> Resolver:
-    """The resolver behind what its action needs; what everybody may is not asked again."""
-    if root.action.access <= Access.USER and not root.action.writes:
-        return root.resolve
-
-    async def resolve(source: Any, info: Info, **args: Any) -> Any:
-        if not may(_actor(info), root.action):
-            raise Forbidden(f"no permission to read {name}")
-        return await root.resolve(source, info, **args)
-
-    return resolve
-
-
 _FIELDS: Final[Mapping[str, Mapping[str, Callable[[Any], Any]]]] = {
-    "ComputeSession": sessions.SESSION_FIELDS,
-    "ComputeContainer": sessions.CONTAINER_FIELDS,
     "KeyPairResourcePolicy": accounts.POLICY_FIELDS,
     "Domain": accounts.DOMAIN_FIELDS,
     "Group": accounts.PROJECT_FIELDS,
     "User": accounts.USER_FIELDS,
     "ResourcePreset": accounts.PRESET_FIELDS,
 }
-
-
-def _sync(fields: Mapping[str, Callable[[Any], Any]]) -> dict[str, Resolver]:
-    return {name: _leaf(render) for name, render in fields.items()}
-
-
-def _leaf(render: Callable[[Any], Any]) -> Resolver:
-    return lambda source, _info: render(source)
 
 
 class _Roots:
@@ -212,15 +189,6 @@ class _Roots:
         session_id = sessions.read_id(args["id"])
         async with self._database.begin() as connection:
             return await sessions.load_one(connection, _actor(info), info, session_id)
-
-    async def container(self, _: Any, info: Info, **args: Any) -> Any:
-        kernel_id = sessions.read_id(args["id"])
-        async with self._database.begin() as connection:
-            return await sessions.load_container(connection, _actor(info), kernel_id)
-
-    async def session_list(self, _: Any, info: Info, **args: Any) -> Any:
-        async with self._database.begin() as connection:
-            return await sessions.load_page(connection, _actor(info), info, args)
 
 
 def _actor(info: Info) -> Any:

@@ -1,5 +1,6 @@
 """What a request selects below a field, so that only that is loaded. Pure."""
 
+from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 from graphql import (
@@ -17,23 +18,28 @@ Info: TypeAlias = GraphQLResolveInfo[Any]
 
 def selected(info: Info, *below: str) -> set[str]:
     """The names of the fields selected under this field, or further down under `below`."""
-    sets: list[SelectionSetNode | None] = [node.selection_set for node in info.field_nodes]
-    for name in below:
-        sets = [node.selection_set for node in _fields(sets, info) if node.name.value == name]
-    return {node.name.value for node in _fields(sets, info)}
+    return {node.name.value for node in _fields(_sets(info, below), info)}
 
 
-def arguments(info: Info, type_name: str, field: str) -> list[dict[str, Any]]:
-    """The arguments of each use of `field` of `type_name` under this one; empty: it is not used."""
+def arguments(info: Info, type_name: str, field: str, *below: str) -> list[dict[str, Any]]:
+    """The arguments of each use of `field` of `type_name` under this field, or further down under
+    `below`; empty: it is not used."""
     owner = info.schema.type_map[type_name]
     if not isinstance(owner, GraphQLObjectType):
         raise TypeError(f"{type_name} has no fields")
-    found = _fields([node.selection_set for node in info.field_nodes], info)
+    found = _fields(_sets(info, below), info)
     return [
         get_argument_values(owner.fields[field], node, info.variable_values)
         for node in found
         if node.name.value == field
     ]
+
+
+def _sets(info: Info, below: Sequence[str]) -> list[SelectionSetNode | None]:
+    sets: list[SelectionSetNode | None] = [node.selection_set for node in info.field_nodes]
+    for name in below:
+        sets = [node.selection_set for node in _fields(sets, info) if node.name.value == name]
+    return sets
 
 
 def _fields(sets: list[SelectionSetNode | None], info: Info) -> list[FieldNode]:

@@ -168,7 +168,8 @@ class AgentObserver:
         if now - self._heard_at < self._patience.heartbeat_seconds / 2:
             return True
         gap = self._patience.suspect_after_seconds
-        is_heard = await self._store.hear(self.contact.agent_id, report.instance, gap)
+        use = {"cpu_percent": report.cpu_percent, "memory_bytes": report.memory_used_bytes}
+        is_heard = await self._store.hear(self.contact.agent_id, report.instance, gap, use)
         if is_heard:
             self._heard_at = now
         return is_heard

@@ -113,9 +113,15 @@ class PostgresStore:
         text = msgspec.json.encode(rows).decode()
         await self._database.read(lambda conn: conn.execute(_NOTE_USE, {"rows": text}))
 
-    async def hear(self, agent_id: AgentId, instance: str, gap_seconds: float) -> bool:
+    async def hear(
+        self,
+        agent_id: AgentId,
+        instance: str,
+        gap_seconds: float,
+        use: Mapping[str, float] | None = None,
+    ) -> bool:
         return await self._database.read(
-            lambda conn: agents.hear(conn, agent_id, gap_seconds, instance)
+            lambda conn: agents.hear(conn, agent_id, gap_seconds, instance, use)
         )
 
     async def record_report(self, contact: Contact, report: AgentReport) -> None:

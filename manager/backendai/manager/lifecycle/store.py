@@ -81,8 +81,15 @@ class CoreStore(Protocol):
 
     async def note_use(self, uses: Mapping[KernelId, Mapping[str, Any]]) -> None: ...
 
-    async def hear(self, agent_id: AgentId, instance: str, gap_seconds: float) -> bool:
-        """Note a word from a node; False when its report must be recorded first."""
+    async def hear(
+        self,
+        agent_id: AgentId,
+        instance: str,
+        gap_seconds: float,
+        use: Mapping[str, float] | None = None,
+    ) -> bool:
+        """Note a word from a node and how busy it is; False when its report must be recorded
+        first."""
         ...
 
     async def record_report(self, contact: Contact, report: AgentReport) -> None: ...

@@ -183,16 +183,16 @@ def metrics(use: Mapping[str, Any], slots: Mapping[str, str]) -> dict[str, Any]:
     memory = slots.get(MEM)
     return {
         "version": 2,
-        "cpu_util": _metric(use.get("cpu_percent", 0), format_amount(cores * 100), "percent"),
-        "cpu_used": _metric(use.get("cpu_used_milliseconds", 0), None, "msec"),
-        "mem": _metric(
+        "cpu_util": metric(use.get("cpu_percent", 0), format_amount(cores * 100), "percent"),
+        "cpu_used": metric(use.get("cpu_used_milliseconds", 0), None, "msec"),
+        "mem": metric(
             use.get("memory_bytes", 0), memory, "bytes", most=use.get("memory_bytes_max")
         ),
-        "io_read": _metric(use.get("io_read_bytes", 0), None, "bytes"),
-        "io_write": _metric(use.get("io_write_bytes", 0), None, "bytes"),
-        "net_rx": _metric(use.get("network_received_bytes", 0), None, "bytes"),
-        "net_tx": _metric(use.get("network_sent_bytes", 0), None, "bytes"),
-        "io_scratch_size": _metric(use.get("scratch_bytes", 0), None, "bytes"),
+        "io_read": metric(use.get("io_read_bytes", 0), None, "bytes"),
+        "io_write": metric(use.get("io_write_bytes", 0), None, "bytes"),
+        "net_rx": metric(use.get("network_received_bytes", 0), None, "bytes"),
+        "net_tx": metric(use.get("network_sent_bytes", 0), None, "bytes"),
+        "io_scratch_size": metric(use.get("scratch_bytes", 0), None, "bytes"),
     }
 
 
@@ -202,7 +202,7 @@ def stats(session: Session) -> dict[str, Any]:
     return {"status": "terminated", **measured} if measured else {}
 
 
-def _metric(
+def metric(
     value: object, capacity: str | None, unit: str, most: object = None
 ) -> dict[str, str | None]:
     current = Decimal(str(value or 0))

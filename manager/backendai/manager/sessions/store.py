@@ -86,13 +86,13 @@ _KERNEL_FIELDS: Final = (
     "ended_at",
 )
 _SESSIONS: Final = [t.sessions.c[name] for name in _SESSION_FIELDS]
-_KERNELS: Final = [t.kernels.c[name] for name in _KERNEL_FIELDS]
+KERNELS: Final = [t.kernels.c[name] for name in _KERNEL_FIELDS]
 _MAIN_FIRST: Final = (t.kernels.c.cluster_role != ClusterRole.MAIN.value, t.kernels.c.cluster_index)
-_WITH_KERNELS: Final = join_kernels(_SESSIONS, _KERNELS).order_by(*_MAIN_FIRST)
+_WITH_KERNELS: Final = join_kernels(_SESSIONS, KERNELS).order_by(*_MAIN_FIRST)
 # With what a move needs to know besides.
 _TO_MOVE: Final = join_kernels(
     {column.name: column for column in (*_SESSIONS, *SESSION_COLUMNS)}.values(),
-    {column.name: column for column in (*_KERNELS, *KERNEL_COLUMNS)}.values(),
+    {column.name: column for column in (*KERNELS, *KERNEL_COLUMNS)}.values(),
 ).order_by(*_MAIN_FIRST)
 # Made once: an alias makes a copy of each column, which cost most of a short request.
 _MEANT: Final = t.sessions.alias("meant")
@@ -155,19 +155,6 @@ async def find_main(connection: AsyncConnection, scope: Scope, reference: str) -
     meant = t.sessions.c.id == select_meant(scope, reference)
     found: Row[Any] | None = (await connection.execute(_MAIN.where(meant))).first()
     return found
-
-
-async def load_kernels(
-    connection: AsyncConnection, session_ids: Sequence[uuid.UUID]
-) -> dict[uuid.UUID, list[Kernel]]:
-    """The kernels of each session, main kernel first, in one query."""
-    found = await connection.execute(
-        sa.select(*_KERNELS).where(t.kernels.c.session_id.in_(session_ids)).order_by(*_MAIN_FIRST)
-    )
-    grouped: dict[uuid.UUID, list[Kernel]] = {}
-    for row in found.mappings():
-        grouped.setdefault(row["session_id"], []).append(kernel_of(row))
-    return grouped
 
 
 async def list_dependents(connection: AsyncConnection, session_id: uuid.UUID) -> list[uuid.UUID]:

@@ -30,6 +30,7 @@ class ScriptedAgent:
     resource_group: str = "default"
     holds: bool = False
     use: c.ResourceUse | None = None
+    load: tuple[float, int] = (0.0, 0)
     execute: Callable[[c.Execute], Awaitable[c.ExecuteResult]] | None = None
     log_text: bytes = b"hello from the log\n"
     files: dict[str, bytes] = field(default_factory=dict)
@@ -139,6 +140,8 @@ class ScriptedAgent:
             backend="scripted",
             engine_reachable=True,
             capacity=self.capacity,
+            cpu_percent=self.load[0],
+            memory_used_bytes=self.load[1],
             kernels=list(self.kernels.values()),
             images=[
                 c.ImageReport(name=name, digest="sha256:0", architecture="x86_64", size_bytes=1)

@@ -4,17 +4,10 @@ import uuid
 
 import pytest
 
-from backendai.common.clock import SystemClock
 from backendai.common.enums import UserRole
-from backendai.common.ids import SystemIds
-from backendai.common.settings.sections import DbSettings
-from backendai.manager.accounts.secretbox import KEY_BYTES, SecretBox
-from backendai.manager.accounts.service import make_accounts
-from backendai.manager.audit.change import Changes
-from backendai.manager.db.engine import open_database
 from backendai.manager.gate.actor import Actor
 from backendai.manager.graph.execute import Graph, GraphContext
-from backendai.manager.graph.roots import make_graph
+from tests.unit.manager.graph.whole import make_unconnected
 
 ALICE = Actor(
     access_key="AKIA",
@@ -32,11 +25,7 @@ ALICE = Actor(
 
 @pytest.fixture(scope="module")
 def graph() -> Graph:
-    """Its database is never connected to: refusals come first."""
-    database = open_database(DbSettings(), "test")
-    accounts = make_accounts(SystemIds(), SecretBox(bytes(KEY_BYTES)))
-    changes = Changes(database, SystemClock(), lambda: None)
-    return make_graph(database, changes, accounts, lambda: None)
+    return make_unconnected()
 
 
 @pytest.mark.timeout(20)

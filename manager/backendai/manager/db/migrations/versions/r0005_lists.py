@@ -1,0 +1,22 @@
+"""What lists need: how busy a node is, and indexes in the order of pages of sessions."""
+
+from alembic import op
+
+revision = "0005"
+down_revision = "0004"
+branch_labels = None
+depends_on = None
+
+_STATEMENTS = (
+    "ALTER TABLE agents ADD COLUMN last_use jsonb DEFAULT '{}'::jsonb NOT NULL",
+    "CREATE INDEX ix_sessions_newest ON sessions (created_at DESC, id) INCLUDE (status)",
+    "CREATE INDEX ix_sessions_domain ON sessions (domain_name, created_at DESC, id)"
+    " INCLUDE (status)",
+    "CREATE INDEX ix_sessions_name ON sessions (name text_pattern_ops)",
+    "CREATE INDEX ix_sessions_user ON sessions (user_id, created_at DESC, id)",
+)
+
+
+def upgrade() -> None:
+    for statement in _STATEMENTS:
+        op.get_bind().exec_driver_sql(statement)

@@ -1,0 +1,166 @@
+"""Pages of lists: which rows are on it is decided on the list's own table, then they are joined.
+
+A page is one query, its total a part of it; one more where the page lies behind the end.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import sqlalchemy as sa
+from graphql import GraphQLError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from backendai.common.faults import BadRequest
+
+from .minilang import (
+    Column,
+    Condition,
+    Filter,
+    Join,
+    MinilangError,
+    Order,
+    compile_filter,
+    compile_order,
+)
+
+LIMIT_MAX: Final = 100
+OFFSET_MAX: Final = 2**31 - 1
+Row = Mapping[Any, Any]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Listing:
+    """A kind of list.
+
+    `key` tells its rows apart; `joined` is its table with all that a row may show; `order` is what
+    rows are ordered by when nothing is asked.
+    """
+
+    table: sa.FromClause
+    key: sa.ColumnElement[Any]
+    joined: sa.FromClause
+    columns: Mapping[str, Column]
+    order: Sequence[sa.ColumnElement[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Rows in their order, and how many there are on all pages; None: nobody asked."""
+
+    rows: Sequence[Row]
+    total: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The part of a list that is asked for. Whose rows they are is told by conditions."""
+
+    limit: int
+    offset: int
+    filter: str | None = None
+    order: str | None = None
+    rows: bool = True
+    total: bool = True
+
+    @classmethod
+    def read(cls, args: Mapping[str, Any], fields: Iterable[str]) -> "Wanted":
+        """From the arguments of a field and what is selected below it. Raises BadRequest."""
+        limit, offset = args["limit"], args["offset"]
+        if not (1 <= limit <= LIMIT_MAX and 0 <= offset <= OFFSET_MAX):
+            raise BadRequest(f"limit must be 1 to {LIMIT_MAX} and offset 0 to {OFFSET_MAX}")
+        return cls(
+            limit,
+            offset,
+            args.get("filter"),
+            args.get("order"),
+            rows="items" in fields,
+            total="total_count" in fields,
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Query:
+    """`page` is the statement of the rows, with a column `total_of_all`; `count` is of all rows."""
+
+    page: sa.Select[Any]
+    count: sa.Select[Any]
+
+
+async def load_page(
+    connection: AsyncConnection,
+    listing: Listing,
+    wanted: Wanted,
+    where: Sequence[Condition],
+    shown: Sequence[sa.ColumnElement[Any]],
+) -> Page:
+    """Rows of the columns `shown`. Raises GraphQLError for a bad filter or order."""
+    query = build_query(listing, wanted, where, shown)
+    if not wanted.rows:
+        total = await connection.scalar(query.count) if wanted.total else None
+        return Page((), total)
+    rows = (await connection.execute(query.page)).mappings().all()
+    if not wanted.total or rows or not wanted.offset:
+        total = rows[0]["total_of_all"] if rows and wanted.total else 0
+        return Page(rows, total if wanted.total else None)
+    return Page((), await connection.scalar(query.count))
+
+
+def build_query(
+    listing: Listing,
+    wanted: Wanted,
+    where: Sequence[Condition],
+    shown: Sequence[sa.ColumnElement[Any]],
+) -> Query:
+    """PURE but for the errors of `load_page`."""
+    narrowed = _filter(listing, wanted.filter)
+    ordered = _order(listing, wanted.order)
+    conditions = [*where, *(each.condition for each in narrowed)]
+    named = [column for each in narrowed for column in each.columns]
+    count = (
+        sa.select(sa.func.count()).select_from(_core(listing, named)).where(*conditions)
+    ).correlate(None)
+    terms = [*(ordered.terms if ordered else listing.order), listing.key]
+    page = (
+        sa.select(listing.key.label("key"))
+        .select_from(_core(listing, [*named, *(ordered.columns if ordered else ())]))
+        .where(*conditions)
+        .order_by(*terms)
+        .limit(wanted.limit)
+        .offset(wanted.offset)
+        .subquery("page")
+    )
+    total = count.scalar_subquery() if wanted.total else sa.null()
+    rows = (
+        sa.select(*shown, total.label("total_of_all"))
+        .select_from(listing.joined.join(page, page.c.key == listing.key))
+        .order_by(*terms)
+    )
+    return Query(rows, count)
+
+
+def _core(listing: Listing, columns: Iterable[Column]) -> sa.FromClause:
+    """The list's table with those tables only that some column needs."""
+    joins: dict[int, Join] = {id(join): join for column in columns for join in column.joins}
+    core = listing.table
+    for join in joins.values():
+        core = core.outerjoin(join.table, join.on)
+    return core
+
+
+def _filter(listing: Listing, text: str | None) -> list[Filter]:
+    if not text:
+        return []
+    try:
+        return [compile_filter(text, listing.columns)]
+    except MinilangError as error:
+        raise GraphQLError(f"Query filter parsing error: {error}") from None
+
+
+def _order(listing: Listing, text: str | None) -> Order | None:
+    if not text:
+        return None
+    try:
+        return compile_order(text, listing.columns)
+    except MinilangError as error:
+        raise GraphQLError(f"Query ordering parsing error: {error}") from None

@@ -1,0 +1,126 @@
+"""A hundred thousand sessions in the history: a page is found by an index, whichever it is."""
+
+import asyncio
+import itertools
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from backendai.common.enums import UserRole
+from backendai.manager.db.engine import Database
+from backendai.manager.gate.actor import Actor
+from backendai.manager.graph import pages
+from backendai.manager.graph.pages import Wanted, build_query
+from backendai.manager.graph.session_columns import SESSIONS, SHOWN
+from backendai.manager.graph.sessions import conditions_of
+from tests.integration.manager.graph import history
+
+# As `ps` sends them: by default, `--running`, `--dead`, `--all`.
+STATUSES = (
+    "PENDING,SCHEDULED,PULLING,PREPARING,RUNNING,RUNNING_DEGRADED,TERMINATING,ERROR",
+    "PREPARING,RUNNING,RUNNING_DEGRADED",
+    "CANCELLED,TERMINATED",
+    "PENDING,SCHEDULED,PULLING,PREPARING,RUNNING,RESTARTING,RUNNING_DEGRADED,TERMINATING,"
+    "TERMINATED,ERROR,CANCELLED",
+    None,
+)
+ACTORS = {
+    "user": history.actor_of(4),
+    "admin": history.actor_of(4, UserRole.ADMIN),
+    "superadmin": history.actor_of(4, UserRole.SUPERADMIN),
+}
+FILTERS = (
+    None,
+    'name == "session-12345"',
+    'name like "session-123%"',
+    'status == "RUNNING" & name contains "5"',
+    'created_at > "2024-03-01" & cluster_size == 1',
+)
+
+
+@pytest.fixture(scope="module")
+def dsn(postgres_dsn: str) -> str:
+    async def fill() -> None:
+        database = open_database(postgres_dsn)
+        await history.fill(database)
+        await database.close()
+
+    with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
+        runner.run(fill())
+    return postgres_dsn
+
+
+def open_database(dsn: str) -> Database:
+    address = sa.make_url(dsn).set(drivername="postgresql+asyncpg")
+    settings = {"timezone": "UTC", "jit": "off"}
+    return Database(create_async_engine(address, connect_args={"server_settings": settings}))
+
+
+def statement_of(actor: Actor, wanted: Wanted, **args: Any) -> str:
+    """The page's query with its values in it."""
+    query = build_query(SESSIONS, wanted, conditions_of(actor, args), SHOWN)
+    options = {"literal_binds": True}
+    return str(query.page.compile(dialect=postgresql.dialect(), compile_kwargs=options))
+
+
+def scans_of(plan: dict[str, Any], *, with_total: bool) -> Iterator[tuple[str, str]]:
+    """How which table is read. The total is counted once, before the rest."""
+    if plan.get("Parent Relationship") == "InitPlan" and not with_total:
+        return
+    yield plan["Node Type"], plan.get("Relation Name", "")
+    for inner in plan.get("Plans", ()):
+        yield from scans_of(inner, with_total=with_total)
+
+
+async def explain(connection: Any, statement: str, *, with_total: bool) -> set[tuple[str, str]]:
+    text = f"EXPLAIN (FORMAT JSON) {statement.replace('%', '%%')}"
+    found = (await connection.exec_driver_sql(text)).scalar()
+    return set(scans_of(found[0]["Plan"], with_total=with_total))
+
+
+@pytest.mark.parametrize("name", ACTORS)
+async def test_no_page_of_sessions_reads_the_whole_table(dsn: str, name: str) -> None:
+    """Of any role, with any of the statuses and the filters that people send."""
+    database = open_database(dsn)
+    async with database.begin() as connection:
+        cases = itertools.product(STATUSES, FILTERS, (0, 1000), (None, "AK4"))
+        for status, text, offset, access_key in cases:
+            wanted = Wanted(20, offset, filter=text)
+            statement = statement_of(ACTORS[name], wanted, status=status, access_key=access_key)
+            # To count what is nearly everything, everything is read once: cheaper from the table.
+            with_total = name == "user" or access_key is not None or status in STATUSES[:2]
+            scans = await explain(connection, statement, with_total=with_total)
+            assert ("Seq Scan", "sessions") not in scans, (status, text, access_key, scans)
+            assert ("Seq Scan", "kernels") not in scans, (status, text, access_key, scans)
+    await database.close()
+
+
+async def test_every_page_is_right_and_every_total_too(dsn: str) -> None:
+    database = open_database(dsn)
+    actor = ACTORS["superadmin"]
+    async with database.begin() as connection:
+        for offset in (0, 49_990, history.SESSIONS - 5, history.SESSIONS):
+            wanted = Wanted(10, offset)
+            page = await pages.load_page(
+                connection, SESSIONS, wanted, conditions_of(actor, {}), SHOWN
+            )
+            newest = history.SESSIONS - 1 - offset
+            expected = [f"session-{n}" for n in range(newest, max(newest - 10, -1), -1)]
+            assert [row["name"] for row in page.rows] == expected
+            assert page.total == history.SESSIONS
+        live = await pages.load_page(
+            connection,
+            SESSIONS,
+            Wanted(100, 0, filter='user_email == "user0@example.com"', order="name"),
+            conditions_of(actor, {"status": STATUSES[0]}),
+            SHOWN,
+        )
+    await database.close()
+    assert live.total == history.SESSIONS // history.LIVE_EACH
+    names = [row["name"] for row in live.rows]
+    assert names == sorted(names)
+    assert {row["full_name"] for row in live.rows} == {"User 0"}

@@ -1,0 +1,23 @@
+"""The whole graph as a manager builds it, on any database; nothing is frozen."""
+
+from backendai.common.clock import SystemClock
+from backendai.common.ids import SystemIds
+from backendai.common.settings.sections import DbSettings
+from backendai.manager.accounts.secretbox import KEY_BYTES, SecretBox
+from backendai.manager.accounts.service import make_accounts
+from backendai.manager.audit.change import Changes
+from backendai.manager.db.engine import Database, open_database
+from backendai.manager.graph.execute import Graph
+from backendai.manager.graph.roots import make_graph
+
+
+def make_whole(database: Database) -> Graph:
+    accounts = make_accounts(SystemIds(), SecretBox(bytes(KEY_BYTES)))
+    return make_graph(
+        database, Changes(database, SystemClock(), lambda: None), accounts, lambda: None
+    )
+
+
+def make_unconnected() -> Graph:
+    """Its database is never connected to: for what is decided before."""
+    return make_whole(open_database(DbSettings(), "test"))
