@@ -10,6 +10,7 @@ from backendai.common.slots import (
     INFINITY,
     ZERO,
     ResourceSlots,
+    SlotError,
     SlotName,
     format_amount,
     format_size,
@@ -17,6 +18,13 @@ from backendai.common.slots import (
 )
 
 MIB: Final = Decimal(1 << 20)
+
+
+def parse_limits(stored: object) -> ResourceSlots:
+    """From a column of a table, also in the forms that people write. Raises SlotError."""
+    if not isinstance(stored, Mapping):
+        raise SlotError("no object of slot to amount")
+    return ResourceSlots.parse(stored)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +51,7 @@ class PendingLimit:
     @classmethod
     def parse(cls, sessions_max: int | None, slots: Mapping[str, object] | None) -> Self:
         """From the two columns of a policy. Raises SlotError."""
-        return cls(sessions_max, ResourceSlots.parse(slots or {}))
+        return cls(sessions_max, parse_limits({} if slots is None else slots))
 
     @property
     def is_none(self) -> bool:

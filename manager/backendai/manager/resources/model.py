@@ -92,6 +92,8 @@ def account_of(quotas: Sequence[Quota], slots: Sequence[str], *, is_told: bool =
 
 
 def limit_of(quota: Quota, slot: str) -> int:
+    if quota.problem:
+        return 0
     return quota.slots_max.get(slot, 0 if quota.is_closed else UNITS_MAX)
 
 

@@ -31,10 +31,13 @@ from .view import (
     Quota,
     ScopeKey,
     View,
+    read_limits,
     to_units,
     units_of,
 )
 
+# A hundred years: longer waits have no form as a span of time.
+TIMEOUT_SECONDS_MAX: Final = 100 * 366 * 86400
 _s: Final = t.sessions.c
 _k: Final = t.kernels.c
 _COUNTED: Final = ", ".join(
@@ -228,18 +231,24 @@ def _units(amounts: Mapping[str, Decimal | str]) -> dict[str, int]:
     return {slot: to_units(slot, amount) for slot, amount in amounts.items()}
 
 
-def strategy_of(options: Mapping[str, Any]) -> PlacementStrategy:
+def strategy_of(options: object) -> PlacementStrategy:
     """The placement that a resource group's options ask for; dispersed where they do not say."""
-    word = options.get("placement", PlacementStrategy.DISPERSED.value)
+    word = _option(options, "placement")
     known = {strategy.value: strategy for strategy in PlacementStrategy}
-    return known.get(word, PlacementStrategy.DISPERSED)
+    return known.get(word if isinstance(word, str) else "", PlacementStrategy.DISPERSED)
 
 
-def pending_timeout_of(options: Mapping[str, Any]) -> float | None:
-    """How long a session may wait in a resource group, in seconds; zero or nothing: for ever."""
-    seconds = options.get("pending_timeout_seconds")
-    is_limit = isinstance(seconds, int | float) and not isinstance(seconds, bool) and seconds > 0
-    return float(seconds) if is_limit and seconds is not None else None
+def pending_timeout_of(options: object) -> float | None:
+    """How long a session may wait in a resource group, in seconds; zero, nothing or more than
+    `TIMEOUT_SECONDS_MAX`: for ever."""
+    seconds = _option(options, "pending_timeout_seconds")
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+        return None
+    return float(seconds) if 0 < seconds <= TIMEOUT_SECONDS_MAX else None
+
+
+def _option(options: object, name: str) -> object:
+    return options.get(name) if isinstance(options, Mapping) else None
 
 
 async def _load_dependencies(
@@ -321,13 +330,15 @@ async def load_quotas(
 
 
 def _quota(row: Any) -> Quota:
-    """`Infinity` limits nothing, but grants the slot where others are closed."""
+    """An `Infinity` grants its slot where others are closed."""
+    slots_max, problem = read_limits(row.slots)
     return Quota(
         scope=row.scope,
         name=row.name,
         sessions_max=row.sessions_max,
         sessions=row.sessions,
-        slots_max=_units(row.slots),
+        slots_max=slots_max,
         slots=_units(row.used or {}),
         is_closed=row.closed,
+        problem=problem,
     )

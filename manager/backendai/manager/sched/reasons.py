@@ -108,6 +108,15 @@ def too_many_sessions(quota: Quota, used: int) -> WaitReason:
     )
 
 
+def unreadable_limits(quota: Quota) -> WaitReason:
+    return WaitReason(
+        Rule.QUOTA,
+        f"The limits of the {quota.scope} {quota.name} cannot be read ({quota.problem}); "
+        "an administrator has to mend them.",
+        have={"scope": quota.scope, "problem": quota.problem},
+    )
+
+
 def too_much_of(quota: Quota, slot: str, need: int, used: int) -> WaitReason:
     limit = show_units(slot, quota.slots_max.get(slot, 0))
     asked, taken = show_units(slot, need), show_units(slot, used)

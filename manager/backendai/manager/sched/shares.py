@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from .reasons import WaitReason, too_many_sessions, too_much_of
+from .reasons import WaitReason, too_many_sessions, too_much_of, unreadable_limits
 from .view import Quota, ScopeKey
 
 
@@ -29,6 +29,8 @@ class Shares:
         """How many of `count` sessions that need `need` each are allowed."""
         for index in quotas:
             quota = self._quotas[index]
+            if quota.problem:
+                return 0
             if quota.sessions_max is not None:
                 count = min(count, quota.sessions_max - self._sessions[index])
             for slot, amount in _limited(quota, need):
@@ -48,6 +50,8 @@ class Shares:
         for index in quotas:
             quota = self._quotas[index]
             used = self._sessions[index]
+            if quota.problem:
+                return unreadable_limits(quota)
             if quota.sessions_max is not None and used >= quota.sessions_max:
                 return too_many_sessions(quota, used)
             for slot, amount in _limited(quota, need):
@@ -64,4 +68,5 @@ def _limited(quota: Quota, need: Mapping[str, int]) -> list[tuple[str, int]]:
 
 
 def _limits(quota: Quota) -> bool:
-    return quota.sessions_max is not None or bool(quota.slots_max) or quota.is_closed
+    is_some = quota.sessions_max is not None or bool(quota.slots_max)
+    return is_some or quota.is_closed or bool(quota.problem)

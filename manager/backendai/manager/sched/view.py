@@ -14,7 +14,15 @@ from typing import Final
 
 from backendai.common.enums import AgentStatus, PlacementStrategy, SlotType
 from backendai.common.ids import AgentId, KernelId, Revision, SessionId
-from backendai.common.slots import INFINITY, SlotName, format_amount, format_size, slot_type
+from backendai.common.slots import (
+    INFINITY,
+    SlotError,
+    SlotName,
+    format_amount,
+    format_size,
+    slot_type,
+)
+from backendai.manager.policies.model import parse_limits
 
 COUNT_UNITS: Final = 1_000_000
 UNITS_MAX: Final = 2**62
@@ -38,6 +46,16 @@ def units_of(amounts: Mapping[str, str]) -> dict[str, int]:
     """Amounts by slot as units; zeros are left out."""
     units = {slot: to_units(slot, amount) for slot, amount in sorted(amounts.items())}
     return {slot: amount for slot, amount in units.items() if amount}
+
+
+def read_limits(stored: object) -> tuple[dict[str, int], str]:
+    """Limits by slot as units, from a column of a table, also in the forms that people write; and
+    why they cannot be read, or "". An `Infinity` limits nothing, but names its slot."""
+    try:
+        amounts = parse_limits(stored)
+    except SlotError as error:
+        return {}, str(error)
+    return {name: to_units(name, amount) for name, amount in amounts.items()}, ""
 
 
 def show_units(slot: str, units: int) -> str:
@@ -130,7 +148,7 @@ class Quota:
     """A limit of a keypair, project or domain, and what counts against it now.
 
     A slot without a limit is unlimited, or forbidden where `is_closed`. `sessions_max` None means
-    no limit.
+    no limit. `problem` says why the limits cannot be read: then nothing more may start.
     """
 
     scope: str
@@ -140,6 +158,7 @@ class Quota:
     slots_max: Units = field(default_factory=dict)
     slots: Units = field(default_factory=dict)
     is_closed: bool = False
+    problem: str = ""
 
 
 @dataclass(frozen=True, slots=True)

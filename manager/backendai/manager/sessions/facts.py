@@ -5,7 +5,8 @@ use a project is said by `policies`; here it is asked with everything else.
 """
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, Final
@@ -15,12 +16,12 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from backendai.common.enums import AgentStatus, DefaultForUnspecified
-from backendai.common.faults import PolicyNotFound, ProjectNotFound
+from backendai.common.faults import PolicyNotFound, ProjectNotFound, QuotaExceeded
 from backendai.common.ids import uuid_of
 from backendai.common.lifecycle import SESSION_FINAL
-from backendai.common.slots import ResourceSlots, SlotName
+from backendai.common.slots import ResourceSlots, SlotError, SlotName
 from backendai.manager.gate.actor import Actor
-from backendai.manager.policies.model import Limits, PendingLimit, SlotLimit
+from backendai.manager.policies.model import Limits, PendingLimit, SlotLimit, parse_limits
 from backendai.manager.policies.store import choose_resource_group
 
 from .model import SessionRequest
@@ -155,19 +156,32 @@ async def look_up(
 
 
 def _limits_of(row: Any) -> Limits:
-    keypair = SlotLimit(
-        ResourceSlots.parse(row.policy_slots), DefaultForUnspecified(row.default_for_unspecified)
-    )
+    unspecified = DefaultForUnspecified(row.default_for_unspecified)
+    with _mended_by_administrators("keypair"):
+        keypair = SlotLimit(parse_limits(row.policy_slots), unspecified)
+        pending = PendingLimit.parse(row.pending_max, row.pending_slots)
+    with _mended_by_administrators("project"):
+        project = SlotLimit(parse_limits(row.slots))
+    with _mended_by_administrators("domain"):
+        domain = SlotLimit(parse_limits(row.domain_slots))
     return Limits(
         sessions_max=row.max_concurrent_sessions,
         containers_max=row.max_containers_per_session,
-        slots={
-            "keypair": keypair,
-            "project": SlotLimit(ResourceSlots.parse(row.slots)),
-            "domain": SlotLimit(ResourceSlots.parse(row.domain_slots)),
-        },
-        pending=PendingLimit.parse(row.pending_max, row.pending_slots),
+        slots={"keypair": keypair, "project": project, "domain": domain},
+        pending=pending,
     )
+
+
+@contextmanager
+def _mended_by_administrators(whose: str) -> Iterator[None]:
+    """Limits that cannot be read allow nothing. Raises QuotaExceeded that says why."""
+    try:
+        yield
+    except SlotError as error:
+        raise QuotaExceeded(
+            f"The limits of your {whose} cannot be read; an administrator has to mend them.",
+            {whose: str(error)},
+        ) from error
 
 
 def _amounts_of(slots: Mapping[str, str]) -> ResourceSlots:

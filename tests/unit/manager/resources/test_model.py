@@ -162,3 +162,10 @@ def test_one_place_is_enough_for_an_offer() -> None:
     assert offer_of(preset, [closed, closed]).reason == closed.detail
     assert "no nodes" in str(offer_of(preset, []).reason)
     assert "administrator" in str(offer_of(preset, None).reason)
+
+
+def test_limits_that_cannot_be_read_leave_nothing() -> None:
+    bad = make_quota({"cpu": "1"}, {}, problem="cpu: 'lots' is no amount")
+    account = account_of([bad, make_quota({}, {"cpu": "4"})], SLOTS)
+    assert account.remaining == dict.fromkeys(SLOTS, "0")
+    assert account.using["cpu"] == "1"

@@ -1,13 +1,21 @@
 """Units, and which asks no plan can tell apart."""
 
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
 from backendai.common.enums import PlacementStrategy, SessionResult, SessionType
 from backendai.common.lifecycle import SessionStatus
 from backendai.manager.sched.load import dependency_state, pending_timeout_of, strategy_of
-from backendai.manager.sched.view import UNITS_MAX, DependencyState, show_units, to_units, units_of
+from backendai.manager.sched.view import (
+    UNITS_MAX,
+    DependencyState,
+    read_limits,
+    show_units,
+    to_units,
+    units_of,
+)
 
 
 @pytest.mark.parametrize(
@@ -27,6 +35,35 @@ def test_units_are_whole_and_exact(slot: str, amount: str, units: int, shown: st
 
 def test_infinity_is_larger_than_any_node() -> None:
     assert to_units("mem", Decimal("Infinity")) == UNITS_MAX
+
+
+def test_limits_are_read_as_people_write_them() -> None:
+    assert read_limits({"mem": "5g", "cpu": 2, "cuda.shares": 0.5}) == (
+        {"mem": 5 << 30, "cpu": 2_000_000, "cuda.shares": 500_000},
+        "",
+    )
+    assert read_limits({"mem": "Infinity"}) == ({"mem": UNITS_MAX}, "")
+    assert read_limits({}) == ({}, "")
+
+
+@pytest.mark.parametrize(
+    ("stored", "told"),
+    [
+        ({"mem": "a lot"}, "mem: 'a lot' is no size"),
+        ({"cpu": None}, "cpu = None is no amount"),
+        ({"cpu": True}, "cpu = True is no amount"),
+        ({"cpu": "-1"}, "cpu: '-1' is no amount"),
+        ({"cpu": "1e99999999"}, "cpu: '1e99999999' is no amount"),
+        ({"cpu": {"max": 1}}, "cpu = {'max': 1} is no amount"),
+        ({"C P U": "1"}, "'C P U' is no slot name"),
+        (["cpu"], "no object of slot to amount"),
+        (None, "no object of slot to amount"),
+    ],
+)
+def test_limits_that_cannot_be_read_are_told(stored: object, told: str) -> None:
+    limits, problem = read_limits(stored)
+    assert limits == {}
+    assert problem.startswith(told)
 
 
 def test_zeros_are_left_out() -> None:
@@ -58,3 +95,14 @@ def test_options_of_groups_have_defaults() -> None:
     assert pending_timeout_of({}) is None
     assert pending_timeout_of({"pending_timeout_seconds": 60}) == 60.0
     assert pending_timeout_of({"pending_timeout_seconds": True}) is None
+
+
+@pytest.mark.parametrize("stored", [{}, [], None, "x", {"placement": ["a"]}, {"placement": {}}])
+def test_options_that_cannot_be_read_are_as_none(stored: Any) -> None:
+    assert strategy_of(stored) is PlacementStrategy.DISPERSED
+    assert pending_timeout_of(stored) is None
+
+
+@pytest.mark.parametrize("seconds", [10**400, 10**18, 1e300])
+def test_a_timeout_beyond_all_time_is_for_ever(seconds: float) -> None:
+    assert pending_timeout_of({"pending_timeout_seconds": seconds}) is None
