@@ -20,7 +20,10 @@ NAME_CHARS_MAX: Final = 64
 TEXT_CHARS_MAX: Final = 4096
 LIST_ITEMS_MAX: Final = 256
 RATE_LIMIT_MAX: Final = 1_000_000_000
+INT4_MAX: Final = 2**31 - 1
+INT8_MAX: Final = 2**63 - 1
 _SLUG: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
+_WHOLE: Final = re.compile(r"-?[0-9]{1,19}")
 _EMAIL: Final = re.compile(r"[^@\s]+@[^@\s]+")
 
 
@@ -105,16 +108,29 @@ def rate_limit(value: Any) -> int:
     return int(value)
 
 
+def whole(least: int, most: int = INT4_MAX) -> Read:
+    """A whole number, also as text, as large ones are carried."""
+
+    def read(value: Any) -> int:
+        is_text = isinstance(value, str) and _WHOLE.fullmatch(value) is not None
+        is_whole = is_text or (isinstance(value, int) and not isinstance(value, bool))
+        if not is_whole or not least <= int(value) <= most:
+            raise ValueError(f"write a whole number from {least} to {most}")
+        return int(value)
+
+    return read
+
+
 def slots(value: Any) -> dict[str, str]:
     """A JSON object (or its text) of slot to amount."""
-    return ResourceSlots.parse(_json_object(value)).to_json()
+    return ResourceSlots.parse(json_object(value)).to_json()
 
 
 def hosts(value: Any) -> dict[str, list[str]]:
     """A JSON object (or its text) of storage host to what is allowed on it."""
     allowed = [word.value for word in VFolderHostPermission]
     made = {}
-    for host, permissions in _json_object(value).items():
+    for host, permissions in json_object(value).items():
         if not isinstance(permissions, list) or set(map(str, permissions)) - set(allowed):
             raise ValueError(f"{host[:NAME_CHARS_MAX]}: write a list of {', '.join(allowed)}")
         made[line(host)] = sorted(set(permissions), key=allowed.index)
@@ -142,7 +158,8 @@ def _network(value: str) -> str:
     return value
 
 
-def _json_object(value: Any) -> dict[str, Any]:
+def json_object(value: Any) -> dict[str, Any]:
+    """An object, or the JSON text of one."""
     parsed = parse_json(value.encode("utf-8")) if isinstance(value, str) else value
     if not isinstance(parsed, dict):
         raise ValueError("write a JSON object")

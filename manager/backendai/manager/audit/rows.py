@@ -17,6 +17,7 @@ from backendai.common.faults import (
     KeypairNotFound,
     NotFound,
     PolicyNotFound,
+    PresetNotFound,
     ProjectNotFound,
     ResourceGroupNotFound,
     UserNotFound,
@@ -39,6 +40,7 @@ _NOT_FOUND: Final[Mapping[str, type[NotFound]]] = {
     "user_policies": PolicyNotFound,
     "project_policies": PolicyNotFound,
     "resource_groups": ResourceGroupNotFound,
+    "resource_presets": PresetNotFound,
 }
 
 

@@ -181,6 +181,9 @@ user_policies: Final = sa.Table(
     sa.Column("name", sa.Text, primary_key=True),
     sa.Column("max_vfolder_count", sa.Integer, nullable=False, server_default="0"),
     sa.Column("max_quota_scope_size", sa.BigInteger, nullable=False, server_default="-1"),
+    sa.Column(
+        "max_session_count_per_model_session", sa.Integer, nullable=False, server_default="10"
+    ),
     _created_at(),
 )
 

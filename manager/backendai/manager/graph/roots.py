@@ -11,7 +11,15 @@ from backendai.manager.db.engine import Database
 from backendai.manager.gate.actor import Action
 from backendai.manager.images.store import get_image
 
-from . import accounts, images, mutations_accounts, sessions
+from . import (
+    accounts,
+    images,
+    mutations_accounts,
+    mutations_policies,
+    mutations_resources,
+    policies,
+    sessions,
+)
 from .execute import Graph, GraphContext, sync_fields
 from .lists import ListRoots
 from .mutations import Mutation, make_resolvers
@@ -58,6 +66,10 @@ def list_queries(database: Database, lists: ListRoots) -> dict[str, Root]:
         "keypairs": Root(Action("keypair.read"), roots.keypairs),
         "keypair_resource_policy": Root(Action("policy.read"), roots.policy),
         "keypair_resource_policies": Root(Action("policy.read"), roots.policies),
+        "user_resource_policy": Root(Action("policy.read"), roots.user_policy),
+        "user_resource_policies": Root(Action("policy.read"), roots.user_policies),
+        "project_resource_policy": Root(Action("policy.read"), roots.project_policy),
+        "project_resource_policies": Root(Action("policy.read"), roots.project_policies),
         "domain": Root(Action("domain.read"), roots.domain),
         "domains": Root(Action("domain.read"), roots.domains),
         "group": Root(Action("project.read"), roots.project),
@@ -75,11 +87,17 @@ def list_queries(database: Database, lists: ListRoots) -> dict[str, Root]:
     }
 
 
-MUTATIONS: Final[Mapping[str, Mutation]] = {**mutations_accounts.MUTATIONS}
+MUTATIONS: Final[Mapping[str, Mutation]] = {
+    **mutations_accounts.MUTATIONS,
+    **mutations_policies.MUTATIONS,
+    **mutations_resources.MUTATIONS,
+}
 
 
 _FIELDS: Final[Mapping[str, Mapping[str, Callable[[Any], Any]]]] = {
     "KeyPairResourcePolicy": accounts.POLICY_FIELDS,
+    "UserResourcePolicy": policies.USER_POLICY_FIELDS,
+    "ProjectResourcePolicy": policies.PROJECT_POLICY_FIELDS,
     "Domain": accounts.DOMAIN_FIELDS,
     "Group": accounts.PROJECT_FIELDS,
     "User": accounts.USER_FIELDS,
@@ -121,6 +139,26 @@ class _Roots:
     async def policies(self, _: Any, info: Info) -> Any:
         async with self._database.begin() as connection:
             return await accounts.load_policies(connection, _actor(info), None)
+
+    async def user_policy(self, _: Any, info: Info, name: str | None = None) -> Any:
+        async with self._database.begin() as connection:
+            found = await policies.load_user_policies(
+                connection, _actor(info), name, only_own=name is None
+            )
+        return next(iter(found), None)
+
+    async def user_policies(self, _: Any, info: Info) -> Any:
+        async with self._database.begin() as connection:
+            return await policies.load_user_policies(connection, _actor(info), None)
+
+    async def project_policy(self, _: Any, info: Info, name: str) -> Any:
+        async with self._database.begin() as connection:
+            found = await policies.load_project_policies(connection, _actor(info), name)
+        return next(iter(found), None)
+
+    async def project_policies(self, _: Any, info: Info) -> Any:
+        async with self._database.begin() as connection:
+            return await policies.load_project_policies(connection, _actor(info), None)
 
     async def domain(self, _: Any, info: Info, name: str | None = None) -> Any:
         found = await self.domains(_, info, name=name or _actor(info).domain)

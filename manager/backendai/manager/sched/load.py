@@ -233,7 +233,7 @@ def _units(amounts: Mapping[str, Decimal | str]) -> dict[str, int]:
 
 def strategy_of(options: object) -> PlacementStrategy:
     """The placement that a resource group's options ask for; dispersed where they do not say."""
-    word = _option(options, "placement")
+    word = _option(options, "placement", "agent_selection_strategy")
     known = {strategy.value: strategy for strategy in PlacementStrategy}
     return known.get(word if isinstance(word, str) else "", PlacementStrategy.DISPERSED)
 
@@ -241,14 +241,17 @@ def strategy_of(options: object) -> PlacementStrategy:
 def pending_timeout_of(options: object) -> float | None:
     """How long a session may wait in a resource group, in seconds; zero, nothing or more than
     `TIMEOUT_SECONDS_MAX`: for ever."""
-    seconds = _option(options, "pending_timeout_seconds")
+    seconds = _option(options, "pending_timeout_seconds", "pending_timeout")
     if isinstance(seconds, bool) or not isinstance(seconds, int | float):
         return None
     return float(seconds) if 0 < seconds <= TIMEOUT_SECONDS_MAX else None
 
 
-def _option(options: object, name: str) -> object:
-    return options.get(name) if isinstance(options, Mapping) else None
+def _option(options: object, *names: str) -> object:
+    """By our word, or else by that of official clients."""
+    if not isinstance(options, Mapping):
+        return None
+    return next((options[name] for name in names if name in options), None)
 
 
 async def _load_dependencies(

@@ -229,6 +229,10 @@ class PolicyNotFound(NotFound):
     code, object_name = "policy.not_found", "resource policy"
 
 
+class PresetNotFound(NotFound):
+    code, object_name = "preset.not_found", "resource preset"
+
+
 class DotfileNotFound(NotFound):
     code, object_name = "dotfile.not_found", "dotfile"
 

@@ -1,4 +1,4 @@
-"""What lists need: how busy a node is, and indexes in the order of pages of sessions."""
+"""What lists need: how busy a node is, indexes for pages of sessions; a limit of model services."""
 
 from alembic import op
 
@@ -8,6 +8,8 @@ branch_labels = None
 depends_on = None
 
 _STATEMENTS = (
+    "ALTER TABLE user_policies"
+    " ADD COLUMN max_session_count_per_model_session integer DEFAULT 10 NOT NULL",
     "ALTER TABLE agents ADD COLUMN last_use jsonb DEFAULT '{}'::jsonb NOT NULL",
     "CREATE INDEX ix_sessions_newest ON sessions (created_at DESC, id) INCLUDE (status)",
     "CREATE INDEX ix_sessions_domain ON sessions (domain_name, created_at DESC, id)"
