@@ -79,6 +79,10 @@ from .sessions.service import Sessions
 from .sessions.watch import SessionWatch
 from .sessions.work import SessionWork
 from .settings import ManagerSettings, ServiceSettings
+from .templates import rest as templates_rest
+from .templates.service import Templates
+from .usage import rest as usage_rest
+from .usage.service import Usage
 
 log = logs.get_logger(__name__)
 
@@ -117,6 +121,8 @@ class Services:
     resource_groups: ResourceGroups
     error_logs: ErrorLogs
     dotfiles: Dotfiles
+    templates: Templates
+    usage: Usage
     feed: EventFeed
     changes: Changes
     accounts: Accounts
@@ -256,10 +262,12 @@ def list_routes(
         *config_rest.routes(services.cluster, services.pairs),
         *maintenance_rest.routes(services.maintenance, health, _describe(own)),
         *resources_rest.routes(services.resources),
+        *usage_rest.routes(services.usage),
         *resource_groups_rest.routes(services.resource_groups),
         *error_logs_rest.routes(services.error_logs),
         *dotfiles_rest.routes(services.dotfiles),
-        *rest.routes(services.creation, services.sessions, clock),
+        *templates_rest.routes(services.templates),
+        *rest.routes(services.creation, services.sessions, services.templates, clock),
         *rest_work.routes(services.sessions, services.work),
         *rest_files.routes(services.sessions, services.work),
         *stream.routes(services.sessions, services.work),
@@ -313,6 +321,8 @@ def _make_services(
         resource_groups=ResourceGroups(database, ask_version),
         error_logs=ErrorLogs(database, ids),
         dotfiles=Dotfiles(database, gatekeeper),
+        templates=Templates(database, changes, gatekeeper, ids),
+        usage=Usage(database, clock),
         feed=EventFeed(database, board, clock),
         changes=changes,
         accounts=accounts,

@@ -83,7 +83,11 @@ def test_only_what_begins_something_is_refused_while_the_cluster_is_frozen(
     routes: list[Route],
 ) -> None:
     begins = {(route.method, route.path) for route in routes if route.action.begins}
-    assert begins == {("POST", "/session"), ("POST", "/session/_/create")}
+    assert begins == {
+        ("POST", "/session"),
+        ("POST", "/session/_/create"),
+        ("POST", "/session/_/create-from-template"),
+    }
 
 
 def test_literal_paths_come_before_names(routes: list[Route]) -> None:

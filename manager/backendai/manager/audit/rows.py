@@ -20,6 +20,7 @@ from backendai.common.faults import (
     PresetNotFound,
     ProjectNotFound,
     ResourceGroupNotFound,
+    TemplateNotFound,
     UserNotFound,
 )
 from backendai.manager.db import tables as t
@@ -41,6 +42,7 @@ _NOT_FOUND: Final[Mapping[str, type[NotFound]]] = {
     "project_policies": PolicyNotFound,
     "resource_groups": ResourceGroupNotFound,
     "resource_presets": PresetNotFound,
+    "session_templates": TemplateNotFound,
 }
 
 

@@ -491,6 +491,44 @@ history: Final = sa.Table(
     sa.Index("ix_history_session", "session_id", "id"),
 )
 
+# What sessions are started from again and again. `template` is checked and has canonical keys.
+session_templates: Final = sa.Table(
+    "session_templates",
+    metadata,
+    sa.Column("id", UUID(as_uuid=True), primary_key=True),
+    sa.Column("type", sa.Text, nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    _object("template"),
+    _domain_name(),
+    sa.Column("project_id", UUID(as_uuid=True), sa.ForeignKey("projects.id"), nullable=False),
+    sa.Column("user_id", UUID(as_uuid=True), sa.ForeignKey("users.id"), nullable=False),
+    _created_at(),
+    _time("modified_at"),
+    sa.CheckConstraint("type in ('task', 'cluster')", name="type_known"),
+    sa.Index("ix_session_templates_user", "user_id"),
+    sa.Index("ix_session_templates_project", "project_id"),
+)
+
+# What kernels held whose own rows are gone, written by a trigger as they go. Without references,
+# since it outlives everything that it tells of; names are as they were.
+usage_records: Final = sa.Table(
+    "usage_records",
+    metadata,
+    sa.Column("kernel_id", UUID(as_uuid=True), primary_key=True),
+    sa.Column("generation", sa.BigInteger, primary_key=True),
+    sa.Column("slot", sa.Text, primary_key=True),
+    sa.Column("amount", AMOUNT, nullable=False),
+    sa.Column("allocated_at", sa.TIMESTAMP(timezone=True), nullable=False),
+    sa.Column("freed_at", sa.TIMESTAMP(timezone=True), nullable=False),
+    sa.Column("session_id", UUID(as_uuid=True), nullable=False),
+    sa.Column("project_id", UUID(as_uuid=True), nullable=False),
+    sa.Column("user_id", UUID(as_uuid=True), nullable=False),
+    # Everything else that a bill shows of the kernel; the keys are those of view usage_facts.
+    _object("facts"),
+    sa.Index("ix_usage_records_project", "project_id", "freed_at"),
+    sa.Index("ix_usage_records_user", "user_id", "freed_at"),
+)
+
 # The cluster itself.
 
 # One row at most; none means that it runs. What is placed waits while it is frozen.

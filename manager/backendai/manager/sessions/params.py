@@ -134,10 +134,7 @@ _CONFIG_FIELDS: Final[Mapping[str, str]] = {
 
 def read_session_request(body: Mapping[str, Any], now: datetime) -> SessionRequest:
     """The request that a body of `POST /session` makes. Raises InvalidParams."""
-    config = body.get("config")
-    if isinstance(config, dict):
-        body = {**body, "config": _renamed(config, _CONFIG_ALIASES)}
-    given = check_params(_renamed(body, _ALIASES), _CREATE)
+    given = check_params(canonical_body(body), _CREATE)
     config = given.pop("config", {})
     fields = {ours: given[wire] for wire, ours in _FIELDS.items() if wire in given}
     fields |= {ours: config[wire] for wire, ours in _CONFIG_FIELDS.items() if wire in config}
@@ -153,6 +150,14 @@ def read_session_request(body: Mapping[str, Any], now: datetime) -> SessionReque
     )
     _refuse_contradictions(request)
     return request
+
+
+def canonical_body(body: Mapping[str, Any]) -> dict[str, Any]:
+    """A body with canonical keys and without nulls, otherwise unchecked."""
+    config = body.get("config")
+    if isinstance(config, dict):
+        body = {**body, "config": _renamed(config, _CONFIG_ALIASES)}
+    return _renamed(body, _ALIASES)
 
 
 def _refuse_contradictions(request: SessionRequest) -> None:

@@ -1,7 +1,8 @@
 """REST of sessions: create, look at, end, restart, rename."""
 
 import asyncio
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Any, Final, Protocol
 
 import trafaret as t
 from aiohttp import web
@@ -13,7 +14,7 @@ from backendai.common.http import json_response
 from backendai.common.lifecycle import SESSION_FINAL, SessionStatus
 from backendai.common.logs import get_logger
 from backendai.common.params import read_given_params, read_raw_params
-from backendai.manager.gate.actor import Scope
+from backendai.manager.gate.actor import Actor, Scope
 from backendai.manager.gate.routes import ACTOR, Route
 
 from . import actions, names, render
@@ -27,6 +28,12 @@ log = get_logger(__name__)
 TOKEN_HEADER: Final = "X-BackendAI-Client-Token"  # noqa: S105 - the name of a header
 # How often a waiting create looks whether its client is still there.
 CLIENT_CHECK_SECONDS: Final = 10.0
+
+
+class Templates(Protocol):
+    async def expand(self, actor: Actor, body: Mapping[str, Any]) -> dict[str, Any]:
+        """The body of a create that a body with a `template_id` stands for."""
+        ...
 
 
 def flag_trafaret() -> Any:
@@ -67,11 +74,15 @@ async def read_scope(
     return await sessions.scope_of(request[ACTOR], owner, reference), reference, params
 
 
-def routes(creation: SessionCreation, sessions: Sessions, clock: Clock) -> list[Route]:
-    handlers = _Handlers(creation, sessions, clock)
+def routes(
+    creation: SessionCreation, sessions: Sessions, templates: Templates, clock: Clock
+) -> list[Route]:
+    handlers = _Handlers(creation, sessions, templates, clock)
+    from_template = handlers.create_from_template
     return [
         Route("POST", "/session", handlers.create, actions.CREATE),
         Route("POST", "/session/_/create", handlers.create, actions.CREATE),
+        Route("POST", "/session/_/create-from-template", from_template, actions.CREATE),
         Route("GET", "/session/_/match", handlers.match, actions.READ),
         Route("GET", "/session/{session}", handlers.info, actions.READ),
         Route("PATCH", "/session/{session}", handlers.restart, actions.RESTART),
@@ -86,15 +97,29 @@ def routes(creation: SessionCreation, sessions: Sessions, clock: Clock) -> list[
 
 
 class _Handlers:
-    def __init__(self, creation: SessionCreation, sessions: Sessions, clock: Clock) -> None:
+    def __init__(
+        self, creation: SessionCreation, sessions: Sessions, templates: Templates, clock: Clock
+    ) -> None:
         self._creation = creation
         self._sessions = sessions
+        self._templates = templates
         self._clock = clock
 
     async def create(self, request: web.Request) -> web.Response:
         body = await read_raw_params(request)
+        return await self._create(request, body, body)
+
+    async def create_from_template(self, request: web.Request) -> web.Response:
+        given = await read_raw_params(request)
+        body = await self._templates.expand(request[ACTOR], given)
+        return await self._create(request, given, body)
+
+    async def _create(
+        self, request: web.Request, given: dict[str, Any], body: dict[str, Any]
+    ) -> web.Response:
+        """`given` is what the client sent, and sends again; `body` what it stands for."""
         wanted = read_session_request(body, self._clock.now())
-        token = read_token(request.headers.get(TOKEN_HEADER), body)
+        token = read_token(request.headers.get(TOKEN_HEADER), given)
         created = await self._creation.create(request[ACTOR], wanted, token)
         status = await self._settled(request, wanted, created)
         session = created.session

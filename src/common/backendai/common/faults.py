@@ -241,6 +241,10 @@ class ErrorLogNotFound(NotFound):
     code, object_name = "error_log.not_found", "error log"
 
 
+class TemplateNotFound(NotFound):
+    code, object_name = "template.not_found", "task template"
+
+
 class FileNotFound(NotFound):
     code, object_name = "file.not_found", "file"
 

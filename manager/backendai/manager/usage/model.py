@@ -1,0 +1,142 @@
+"""PURE: intervals in which kernels held amounts, clipped and summed in integers.
+
+Amounts are millionths of a unit (cores, bytes, devices), times microseconds; their products are
+therefore exact, and are told as decimal texts of unit-seconds.
+"""
+
+import uuid
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any, Final
+
+from backendai.common.enums import SlotType
+from backendai.common.slots import CPU, MEM, SlotName, format_amount, slot_type
+
+MICROSECOND: Final = timedelta(microseconds=1)
+MILLIONTHS: Final = 1_000_000
+_PRODUCT_DIGITS: Final = 12
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """From `since` until before `until`; both aware."""
+
+    since: datetime
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """What one generation of a kernel held from `begun` on; `ended` None: it still does.
+
+    `amounts` in millionths; `facts` as the view `usage_facts` tells them.
+    """
+
+    kernel_id: uuid.UUID
+    generation: int
+    begun: datetime
+    ended: datetime | None
+    amounts: Mapping[str, int]
+    session_id: uuid.UUID
+    project_id: uuid.UUID
+    user_id: uuid.UUID
+    facts: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class KernelUse:
+    """One kernel within a span: its last generation, how long it held, and how much for how long
+    (millionths times microseconds) by slot."""
+
+    last: Held
+    microseconds: int
+    products: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectUse:
+    """One project within a span; its kernels in the order of their first allocation."""
+
+    project_id: uuid.UUID
+    name: str
+    domain: str
+    kernels: tuple[KernelUse, ...]
+
+    @property
+    def products(self) -> dict[str, int]:
+        return _sum(kernel.products for kernel in self.kernels)
+
+
+def to_millionths(amount: Decimal | str) -> int:
+    """Exact, for amounts as the database keeps them."""
+    return int(Decimal(amount) * MILLIONTHS)
+
+
+def held_microseconds(held: Held, span: Span, now: datetime) -> int:
+    """How long of `span` an interval lasted; what still lasts counts until `now`."""
+    begun = max(held.begun, span.since)
+    ended = min(held.ended or now, span.until)
+    return max((ended - begun) // MICROSECOND, 0)
+
+
+def sum_by_project(intervals: Iterable[Held], span: Span, now: datetime) -> list[ProjectUse]:
+    """What was held within `span`, by project in the order of names, then by kernel."""
+    by_kernel: dict[uuid.UUID, list[Held]] = {}
+    for held in sorted(intervals, key=lambda one: (one.begun, one.generation)):
+        by_kernel.setdefault(held.kernel_id, []).append(held)
+    by_project: dict[uuid.UUID, list[KernelUse]] = {}
+    for held_by_one in by_kernel.values():
+        use = _use_of(held_by_one, span, now)
+        if use.microseconds:
+            by_project.setdefault(use.last.project_id, []).append(use)
+    found = [_project_of(project_id, uses) for project_id, uses in by_project.items()]
+    return sorted(found, key=lambda one: (one.domain, one.name, one.project_id))
+
+
+def unit_seconds(products: Mapping[str, int]) -> dict[str, str]:
+    """Exact texts, such as `cpu: 5400` for one and a half cores over an hour."""
+    return {
+        slot: format_amount(Decimal(product).scaleb(-_PRODUCT_DIGITS))
+        for slot, product in sorted(products.items())
+    }
+
+
+def memory_of(amounts: Mapping[str, int]) -> int:
+    """Bytes."""
+    return amounts.get(MEM, 0) // MILLIONTHS
+
+
+def is_accelerator(slot: str) -> bool:
+    return slot != CPU and slot_type(SlotName(slot)) is not SlotType.BYTES
+
+
+def is_accelerator_memory(slot: str) -> bool:
+    return slot != MEM and slot_type(SlotName(slot)) is SlotType.BYTES
+
+
+def _use_of(held_by_one: Sequence[Held], span: Span, now: datetime) -> KernelUse:
+    lasted = [(held, held_microseconds(held, span, now)) for held in held_by_one]
+    products = _sum(
+        {slot: amount * time for slot, amount in held.amounts.items()} for held, time in lasted
+    )
+    # Slots of one generation may be freed one by one; the time is counted once for all.
+    times: dict[int, int] = {}
+    for held, time in lasted:
+        times[held.generation] = max(time, times.get(held.generation, 0))
+    return KernelUse(held_by_one[-1], sum(times.values()), products)
+
+
+def _project_of(project_id: uuid.UUID, uses: Sequence[KernelUse]) -> ProjectUse:
+    """Named as the last of its kernels knew it."""
+    facts = uses[-1].last.facts
+    return ProjectUse(project_id, facts["project_name"], facts["domain_name"], tuple(uses))
+
+
+def _sum(maps: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    total: Counter[str] = Counter()
+    for one in maps:
+        total.update(one)
+    return dict(total)

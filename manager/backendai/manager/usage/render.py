@@ -1,0 +1,139 @@
+"""PURE: usage in the forms of the wire. What was measured is of a kernel's whole life."""
+
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
+from typing import Any, Final
+
+from backendai.common.slots import CPU
+
+from .model import (
+    MICROSECOND,
+    MILLIONTHS,
+    KernelUse,
+    ProjectUse,
+    is_accelerator,
+    is_accelerator_memory,
+    memory_of,
+    unit_seconds,
+)
+from .series import METRICS, Point
+
+_DAY: Final = timedelta(days=1) // MICROSECOND
+# Summed over kernels: field of the project -> field of the kernel.
+_SUMMED: Final[Mapping[str, str]] = {
+    f"g_{field}": field
+    for field in (
+        "cpu_allocated",
+        "cpu_used",
+        "mem_allocated",
+        "mem_used",
+        "shared_memory",
+        "disk_allocated",
+        "disk_used",
+        "io_read",
+        "io_write",
+        "smp",
+        "gpu_mem_allocated",
+        "gpu_allocated",
+    )
+}
+
+
+def project_object(use: ProjectUse) -> dict[str, Any]:
+    """`g_slot_seconds` and `slot_seconds` are the exact sums, clipped to the asked span."""
+    kernels = [_kernel_object(kernel) for kernel in use.kernels]
+    devices = sorted({device for kernel in kernels for device in kernel["device_type"]})
+    return {
+        "domain_name": use.domain,
+        "g_id": str(use.project_id),
+        "g_name": use.name,
+        **{
+            field: _number(sum(kernel[summed] for kernel in kernels))
+            for field, summed in _SUMMED.items()
+        },
+        "g_device_type": devices,
+        "g_slot_seconds": unit_seconds(use.products),
+        "c_infos": kernels,
+    }
+
+
+def point_object(point: Point) -> dict[str, Any]:
+    values = {
+        name: {"value": point.values[name], "unit_hint": unit} for name, unit in METRICS.items()
+    }
+    return {"date": int(point.at.timestamp()), **values}
+
+
+def _kernel_object(use: KernelUse) -> dict[str, Any]:
+    facts = use.last.facts
+    return {
+        "id": str(use.last.kernel_id),
+        "session_id": str(use.last.session_id),
+        "container_id": facts["container_id"] or "",
+        "domain_name": facts["domain_name"],
+        "group_id": str(use.last.project_id),
+        "group_name": facts["project_name"],
+        "name": facts["session_name"],
+        "access_key": facts["access_key"],
+        "email": facts["email"],
+        "full_name": facts["full_name"],
+        "agent": facts["agent"],
+        **_amounts(use.last.amounts),
+        **_measured(facts.get("last_use") or {}),
+        "shared_memory": facts["shared_memory"],
+        "disk_allocated": 0,
+        "slot_seconds": unit_seconds(use.products),
+        "used_time": str(use.microseconds * MICROSECOND),
+        # Begun days, as they are counted on a bill.
+        "used_days": -(-use.microseconds // _DAY),
+        "nfs": "",
+        "image_id": facts["image"],
+        "image_name": facts["image"],
+        "created_at": facts["created_at"],
+        # A text also for what has not ended: clients put it behind other texts.
+        "terminated_at": facts["ended_at"] or "",
+        "status": facts["status"],
+        "status_info": facts["status_info"],
+        "status_changed": facts["status_changed_at"],
+        "status_history": {},
+        "cluster_mode": facts["cluster_mode"],
+    }
+
+
+def _amounts(amounts: Mapping[str, int]) -> dict[str, Any]:
+    """What it held, in cores, bytes and devices."""
+    cores = _units(amounts.get(CPU, 0))
+    devices = {slot: amount for slot, amount in amounts.items() if is_accelerator(slot) and amount}
+    memories = (amount for slot, amount in amounts.items() if is_accelerator_memory(slot))
+    return {
+        "cpu_allocated": cores,
+        "smp": cores,
+        "mem_allocated": memory_of(amounts),
+        "gpu_allocated": _units(sum(devices.values())),
+        "gpu_mem_allocated": sum(memories) // MILLIONTHS,
+        "device_type": sorted({slot.partition(".")[0] for slot in devices}),
+    }
+
+
+def _measured(use: Mapping[str, Any]) -> dict[str, Any]:
+    """Seconds of CPU and bytes, as last measured."""
+    return {
+        "cpu_used": _number(int(use.get("cpu_used_milliseconds", 0)) / 1000),
+        "mem_used": int(use.get("memory_bytes_max", use.get("memory_bytes", 0))),
+        "disk_used": int(use.get("scratch_bytes", 0)),
+        "io_read": int(use.get("io_read_bytes", 0)),
+        "io_write": int(use.get("io_write_bytes", 0)),
+    }
+
+
+def _units(millionths: int) -> int | float:
+    return _number(millionths / MILLIONTHS)
+
+
+def _number(value: float) -> int | float:
+    """Whole numbers without a point, others to the millionth."""
+    return int(value) if value == int(value) else round(value, 6)
+
+
+def project_objects(uses: Iterable[ProjectUse]) -> list[dict[str, Any]]:
+    return [project_object(use) for use in uses]

@@ -1,0 +1,53 @@
+"""Bills of projects over a span, and curves of the last thirty days."""
+
+import asyncio
+import uuid
+from collections.abc import Sequence
+
+from backendai.common.clock import Clock
+from backendai.common.faults import ProjectNotFound
+from backendai.manager.db.engine import Database
+from backendai.manager.gate.actor import Actor
+
+from . import store
+from .model import ProjectUse, Span, sum_by_project
+from .series import Point, draw, span_of_month
+
+
+class Usage:
+    """Sums are worked out in a thread: a long history must not hold up other requests."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    async def list_projects(
+        self, span: Span, project_ids: Sequence[uuid.UUID] | None
+    ) -> list[ProjectUse]:
+        """The projects, of these or of all, that held something; also those that are gone."""
+        held = await self._database.read(
+            lambda conn: store.load_held(conn, span, project_ids=project_ids)
+        )
+        return await asyncio.to_thread(sum_by_project, held, span, self._clock.now())
+
+    async def find_project(self, span: Span, project_id: uuid.UUID) -> ProjectUse | None:
+        """What one project used, None when that was nothing. Raises ProjectNotFound."""
+        found = await self.list_projects(span, [project_id])
+        if found:
+            return found[0]
+        if not await self._database.read(lambda conn: store.is_known(conn, project_id)):
+            raise ProjectNotFound(str(project_id))
+        return None
+
+    async def draw_own(self, actor: Actor) -> list[Point]:
+        """Curves of the sessions of one user."""
+        return await self._draw(actor.user_id)
+
+    async def draw_all(self) -> list[Point]:
+        """Curves of all sessions."""
+        return await self._draw(None)
+
+    async def _draw(self, user_id: uuid.UUID | None) -> list[Point]:
+        span = span_of_month(self._clock.now())
+        held = await self._database.read(lambda conn: store.load_held(conn, span, user_id=user_id))
+        return await asyncio.to_thread(draw, held, span)
