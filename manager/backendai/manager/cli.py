@@ -14,6 +14,7 @@ import click
 from .agents.commands import agent
 from .audit.commands import audit
 from .console import config_option, read_settings, with_database, with_etcd
+from .retention.commands import clear_history
 
 if TYPE_CHECKING:
     from backendai.common.etcd import EtcdStore
@@ -65,6 +66,7 @@ def mgr(ctx: click.Context, config_path: Path | None, verbose: bool) -> None:
 
 mgr.add_command(agent)
 mgr.add_command(audit)
+mgr.add_command(clear_history)
 
 
 @mgr.command("start-server")

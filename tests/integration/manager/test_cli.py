@@ -250,6 +250,35 @@ def test_a_fence_of_a_node_that_is_not_there_names_those_that_are(site_file: str
     assert "known: n1" in done.stderr
 
 
+def test_history_is_cleared_once_somebody_says_yes(
+    configure: Configure, make_database: Callable[[str | None], str]
+) -> None:
+    dsn = make_database(None)
+    file = str(configure(db={"name": urlsplit(dsn).path.lstrip("/")}))
+
+    async def fill() -> None:
+        database = await open_world(dsn)
+        for name in ("old", "new"):
+            await enqueue(database, Wish(name=name))
+        words = "UPDATE {} SET status = 'CANCELLED', ended_at = now() - interval '{} d' {}"
+        for days, where in ((1, ""), (70, "WHERE name = 'old'")):
+            await fetch(database, words.format("sessions", days, where) + " RETURNING 1")
+        await database.close()
+
+    with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
+        runner.run(fill())
+    command = ("clear-history", "-f", file, "--retention")
+    assert "no session ended before" in ok(*command, "3mo")
+    dry = mgr(*command, "2mo", "--dry-run")
+    assert (dry.returncode, dry.stdout) == (0, "")
+    assert "1 sessions with 1 kernels that ended before" in dry.stderr
+    asked = mgr(*command, "2mo")
+    assert asked.returncode, "nobody said yes"
+    assert "sessions: 1 deleted" in ok(*command, "2mo", "--yes")
+    assert "no session ended before" in ok(*command, "2mo", "--yes")
+    assert "write a number with h, d, w, mo or yr" in mgr(*command, "soon").stderr
+
+
 def test_changes_are_listed_newest_first(
     configure: Configure, make_database: Callable[[str | None], str]
 ) -> None:

@@ -31,7 +31,7 @@ async def open_world(dsn: str, *, pool_size: int = 10) -> Database:
     database = Database(create_async_engine(address, pool_size=pool_size))
     async with database.begin() as conn:
         await conn.run_sync(t.metadata.create_all)
-        for statement in ddl.CREATE:
+        for statement in (*ddl.CREATE, *ddl.KEEP_USAGE):
             await conn.execute(sa.text(statement))
         await _seed(conn)
     return database

@@ -11,6 +11,8 @@ from backendai.client.blocking import (
     BlockingImages,
     BlockingSessions,
     BlockingSystem,
+    BlockingTemplates,
+    BlockingUsage,
     Iterates,
     Loop,
     Waits,
@@ -19,14 +21,18 @@ from backendai.client.cluster import Cluster
 from backendai.client.images import Images
 from backendai.client.sessions import Sessions
 from backendai.client.system import System
+from backendai.client.templates import Templates
+from backendai.client.usage import Usage
 
 TWINS = [
     (Sessions, BlockingSessions),
     (Images, BlockingImages),
     (System, BlockingSystem),
     (Cluster, BlockingCluster),
+    (Templates, BlockingTemplates),
+    (Usage, BlockingUsage),
 ]
-NOUNS = {"sessions", "images", "system", "cluster"}
+NOUNS = {"sessions", "images", "system", "cluster", "templates", "usage"}
 
 
 def public_methods(noun: type[Any]) -> dict[str, Any]:

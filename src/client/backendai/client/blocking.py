@@ -16,7 +16,9 @@ from backendai.client.config import Config
 from backendai.client.images import Images
 from backendai.client.sessions import Sessions
 from backendai.client.system import System
+from backendai.client.templates import Templates
 from backendai.client.transport import Transport
+from backendai.client.usage import Usage
 
 N = TypeVar("N")
 P = ParamSpec("P")
@@ -151,6 +153,24 @@ class BlockingCluster(Blocking[Cluster]):
     check_presets = Waits(Cluster.check_presets)
 
 
+class BlockingTemplates(Blocking[Templates]):
+    create = Waits(Templates.create)
+    list = Waits(Templates.list)
+    get = Waits(Templates.get)
+    update = Waits(Templates.update)
+    delete = Waits(Templates.delete)
+    start = Waits(Templates.start)
+
+
+class BlockingUsage(Blocking[Usage]):
+    month = Waits(Usage.month)
+    period = Waits(Usage.period)
+    project = Waits(Usage.project)
+    own_curves = Waits(Usage.own_curves)
+    all_curves = Waits(Usage.all_curves)
+    check = Waits(Usage.check)
+
+
 class SyncClient:
     """`Client` for sync code: the same nouns and methods, safe to share between threads."""
 
@@ -161,6 +181,8 @@ class SyncClient:
         self.images = BlockingImages(self._client.images, self._loop)
         self.system = BlockingSystem(self._client.system, self._loop)
         self.cluster = BlockingCluster(self._client.cluster, self._loop)
+        self.templates = BlockingTemplates(self._client.templates, self._loop)
+        self.usage = BlockingUsage(self._client.usage, self._loop)
 
     def __enter__(self) -> Self:
         return self

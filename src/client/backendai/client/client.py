@@ -9,7 +9,9 @@ from backendai.client.config import Config
 from backendai.client.images import Images
 from backendai.client.sessions import Sessions
 from backendai.client.system import System
+from backendai.client.templates import Templates
 from backendai.client.transport import Transport
+from backendai.client.usage import Usage
 
 
 class Client:
@@ -30,6 +32,8 @@ class Client:
         self.images = Images(self._channel)
         self.system = System(self._channel)
         self.cluster = Cluster(self._channel)
+        self.templates = Templates(self._channel)
+        self.usage = Usage(self._channel)
 
     async def __aenter__(self) -> Self:
         return self

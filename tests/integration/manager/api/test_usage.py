@@ -115,7 +115,7 @@ def without(values: dict[str, Any], name: str) -> dict[str, Any]:
 async def world(manager: Manager) -> AsyncIterator[World]:
     made = World(manager)
     yield made
-    for table in ("allocations", "usage_records", "kernels", "sessions"):
+    for table in ("allocations", "usage_records", "kernels", "history", "sessions"):
         await made.run(f"delete from {table}")
 
 

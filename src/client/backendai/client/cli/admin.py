@@ -51,12 +51,29 @@ etcd = LazyGroup(
     """,
 )
 
+usage = LazyGroup(
+    "usage",
+    {
+        "month": ("backendai.client.cli.usage:month", "Bill projects for a month."),
+        "period": ("backendai.client.cli.usage:period", "Bill projects for some days."),
+        "check": ("backendai.client.cli.usage:check", "Compare allocations with kernels."),
+    },
+    help="""What projects used, also those that are gone.
+
+    \b
+    Examples:
+      backendai admin usage month 202601
+      backendai admin usage period 20260101 20260115 --kernels --output csv
+    """,
+)
+
 admin = LazyGroup(
     "admin",
     {
         "manager": ("backendai.client.cli.admin:manager", "Freeze the cluster and let it run."),
         "announcement": ("backendai.client.cli.admin:announcement", "What every user is told."),
         "etcd": ("backendai.client.cli.admin:etcd", "The cluster's configuration."),
+        "usage": ("backendai.client.cli.admin:usage", "What projects used."),
     },
     help="""What administrators do to the cluster.
 

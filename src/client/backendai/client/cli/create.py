@@ -59,7 +59,7 @@ def create(**options: Any) -> None:
         name = options["name"] or new_name()
         new = await plan_session(client, options["image"], name, more)
         created = await start(client, new)
-        return await _tell(client, created, options["output"])
+        return await tell_created(client, created, options["output"])
 
     click.get_current_context().exit(with_client(work))
 
@@ -86,17 +86,24 @@ async def plan_session(
 async def start(client: "Client", new: "NewSession", *, is_kept: bool = True) -> "Created":
     """Creates a session and tells why it waits, and what Ctrl-C does to it: `is_kept` says whether
     the caller leaves it there."""
+    return await watch(client, new.name, client.sessions.create(new), is_kept=is_kept)
+
+
+async def watch(
+    client: "Client", name: str, creation: Awaitable["Created"], *, is_kept: bool = True
+) -> "Created":
+    """What `creation` gives, while people are told what the session called `name` waits for."""
     from asyncio import CancelledError
 
     from backendai.client.cli.progress import show_waiting
 
     on_interrupt = "Ctrl-C leaves it in the queue" if is_kept else "Ctrl-C ends it"
-    look = look_at(client, new.name, on_interrupt)
+    look = look_at(client, name, on_interrupt)
     try:
-        async with show_waiting(f"{new.name} is asked for; the server has not answered yet", look):
-            return await client.sessions.create(new)
+        async with show_waiting(f"{name} is asked for; the server has not answered yet", look):
+            return await creation
     except CancelledError:
-        await _tell_interrupted(client, new.name, is_kept=is_kept)
+        await _tell_interrupted(client, name, is_kept=is_kept)
         raise
 
 
@@ -152,7 +159,8 @@ async def explain_unstarted(client: "Client", created: "Created") -> int:
     return FAILED
 
 
-async def _tell(client: "Client", created: "Created", output: str) -> int:
+async def tell_created(client: "Client", created: "Created", output: str) -> int:
+    """Prints what was made, and gives the exit code for it."""
     from msgspec import json
 
     from backendai.client.results import WAIT_ENDED

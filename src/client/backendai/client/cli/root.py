@@ -9,6 +9,11 @@ OWN = {
     "ps": ("backendai.client.cli.listing:ps", "List sessions."),
     "presets": ("backendai.client.cli.presets:presets", "List presets that could start now."),
     "session": ("backendai.client.cli.session:session", "Start, look at, use and end sessions."),
+    "template": (
+        "backendai.client.cli.template:template",
+        "Keep what sessions are started from.",
+    ),
+    "usage": ("backendai.client.cli.usage:curves", "Show what your sessions held over time."),
     "admin": ("backendai.client.cli.admin:admin", "What administrators do to the cluster."),
 }
 

@@ -1,0 +1,1 @@
+"""How long ended sessions are kept, and their removal after that."""

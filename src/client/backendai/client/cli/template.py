@@ -1,0 +1,174 @@
+"""The `template` group: keep what sessions are started from, and start them."""
+
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, Literal, cast
+
+import click
+
+from backendai.client.cli.options import output_option, read_amount, read_pair, read_script
+from backendai.client.cli.render import Output, show_rows
+
+if TYPE_CHECKING:
+    from backendai.client.client import Client
+
+Kind = Literal["session", "cluster"]
+COLUMNS: Final = ("name", "id", "owner", "project", "created_at")
+_cluster = click.option(
+    "--cluster", "kind", flag_value="cluster", help="A template of a cluster, not of a session."
+)
+_owner = click.option("--owner", metavar="ACCESS_KEY", help="Act for another keypair.")
+_file = click.argument("file", type=click.File("rb"))
+
+
+@click.group()
+def template() -> None:
+    """Templates in YAML or JSON, shared with the members of a project.
+
+    \b
+    Examples:
+      backendai template create training.yaml
+      backendai template list
+      backendai template start ID --name run-1 -r cpu=4
+    """
+
+
+@template.command()
+@_file
+@click.option("--project", help="Project that it is shared with.")
+@click.option("--domain", help="Domain of the project.")
+@_owner
+@_cluster
+def create(
+    file: BinaryIO, project: str | None, domain: str | None, owner: str | None, kind: str | None
+) -> None:
+    """Keep the templates in FILE (`-` is stdin), and print their ids."""
+    from backendai.client.cli.connect import with_client
+
+    payload = read_script(file.name, file.read())
+    made = with_client(
+        lambda client: client.templates.create(
+            payload, kind=_kind(kind), project=project, domain=domain, owner_access_key=owner
+        )
+    )
+    click.echo("\n".join(made))
+
+
+@template.command("list")
+@click.option("--all", "-a", "of_all", is_flag=True, help="Of everybody whom you administer.")
+@_cluster
+@output_option
+def list_templates(of_all: bool, kind: str | None, output: Output) -> None:
+    """List own templates and those of own projects."""
+    from backendai.client.cli.connect import with_client
+
+    found = with_client(lambda client: client.templates.list(kind=_kind(kind), of_all=of_all))
+    if not found and output == "table":
+        click.echo("No templates.", err=True)
+        return
+    rows = [
+        {
+            "name": one.name,
+            "id": one.id,
+            "owner": one.user_email,
+            "project": one.group_name,
+            "created_at": one.created_at,
+        }
+        for one in found
+    ]
+    show_rows(rows, COLUMNS, output)
+
+
+@template.command()
+@click.argument("template_id", metavar="ID")
+@_owner
+@_cluster
+def show(template_id: str, owner: str | None, kind: str | None) -> None:
+    """Print a template as YAML, as `update` takes it again."""
+    from backendai.client.cli.connect import with_client
+
+    text = with_client(
+        lambda client: client.templates.get(template_id, kind=_kind(kind), owner_access_key=owner)
+    )
+    click.echo(text, nl=False)
+
+
+@template.command()
+@click.argument("template_id", metavar="ID")
+@_file
+@_owner
+@_cluster
+def update(template_id: str, file: BinaryIO, owner: str | None, kind: str | None) -> None:
+    """Let a template say what FILE says."""
+    from backendai.client.cli.connect import with_client
+
+    payload = read_script(file.name, file.read())
+    with_client(
+        lambda client: client.templates.update(
+            template_id, payload, kind=_kind(kind), owner_access_key=owner
+        )
+    )
+
+
+@template.command()
+@click.argument("template_id", metavar="ID")
+@click.option("--yes", "is_sure", is_flag=True, help="Do not ask.")
+@_owner
+@_cluster
+def delete(template_id: str, is_sure: bool, owner: str | None, kind: str | None) -> None:
+    """Delete a template; sessions that were started from it stay."""
+    from backendai.client.cli.connect import with_client
+
+    if not is_sure:
+        click.confirm(f"Delete template {template_id}?", abort=True, err=True)
+    with_client(
+        lambda client: client.templates.delete(
+            template_id, kind=_kind(kind), owner_access_key=owner
+        )
+    )
+
+
+@template.command()
+@click.argument("template_id", metavar="ID")
+@click.option("--name", "-t", help="Name of the session. Default: a new one.")
+@click.option("--image", "-i", help="Another image than the template's.")
+@click.option(
+    "-r", "--resource", "resources", type=read_amount, multiple=True, metavar="SLOT=AMOUNT"
+)
+@click.option("-e", "--env", "environ", type=read_pair, multiple=True, metavar="NAME=VALUE")
+@click.option("--startup-command", "-c", help="Another command of a batch session.")
+@click.option("--enqueue-only", is_flag=True, help="Do not wait until it runs.")
+@click.option("--output", type=click.Choice(["table", "json"]), default="table")
+def start(template_id: str, **options: Any) -> None:
+    """Start a session from a template and wait until it runs.
+
+    What is given here stands for what the template says, also all of its resources or variables.
+    """
+    from backendai.client.cli.connect import with_client
+    from backendai.client.cli.create import new_name, tell_created, watch
+
+    changes = _changes(options)
+
+    async def work(client: "Client") -> int:
+        name = options["name"] or new_name()
+        creation = client.templates.start(template_id, name, **changes)
+        created = await watch(client, name, creation)
+        return await tell_created(client, created, options["output"])
+
+    click.get_current_context().exit(with_client(work))
+
+
+def _changes(options: dict[str, Any]) -> dict[str, Any]:
+    config = {
+        "resources": dict(options["resources"]) or None,
+        "environ": dict(options["environ"]) or None,
+    }
+    given = {
+        "image": options["image"],
+        "startupCommand": options["startup_command"],
+        "enqueueOnly": options["enqueue_only"] or None,
+        "config": {key: value for key, value in config.items() if value} or None,
+    }
+    return {key: value for key, value in given.items() if value is not None}
+
+
+def _kind(given: str | None) -> Kind:
+    return cast(Kind, given or "session")
