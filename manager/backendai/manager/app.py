@@ -61,6 +61,7 @@ from .gate.keyring import Keyring
 from .gate.limiter import Limiter
 from .gate.routes import Route, add_routes
 from .graph import rest as graph_rest
+from .images.rescan import RESCAN, Rescan
 from .lifecycle.core import Core, CoreSettings, Ports
 from .lifecycle.hints import HintBoard, listen
 from .lifecycle.postgres import PostgresStore
@@ -79,6 +80,9 @@ from .sessions.service import Sessions
 from .sessions.watch import SessionWatch
 from .sessions.work import SessionWork
 from .settings import ManagerSettings, ServiceSettings
+from .tasks import rest as tasks_rest
+from .tasks.runner import TaskRunner
+from .tasks.service import Tasks
 from .templates import rest as templates_rest
 from .templates.service import Templates
 from .usage import rest as usage_rest
@@ -127,6 +131,8 @@ class Services:
     changes: Changes
     accounts: Accounts
     logins: Logins
+    tasks: Tasks
+    task_runner: TaskRunner
 
 
 def run(settings: ManagerSettings) -> int:
@@ -203,6 +209,7 @@ async def _running(
         "hints": listen(board, dsn, clock),
         "config": _follow_config(stores.config, services.cluster),
         "status": services.status.follow(board, clock, core.health),
+        "tasks": services.task_runner.run(board, core.health),
     }
     periodic = {
         "keyring": (services.keyring.save_uses, SAVE_SECONDS),
@@ -272,6 +279,7 @@ def list_routes(
         *rest_files.routes(services.sessions, services.work),
         *stream.routes(services.sessions, services.work),
         *events_rest.routes(services.sessions, services.feed),
+        *tasks_rest.routes(services.tasks, clock),
     ]
 
 
@@ -307,6 +315,7 @@ def _make_services(
     changes = Changes(database, clock, settled=keyring.forget)
     accounts = make_accounts(ids, box)
     attempts = Attempts(stores.redis)
+    works = {RESCAN: Rescan(database, accounts.registries, ids, clock)}
     return Services(
         gatekeeper=gatekeeper,
         keyring=keyring,
@@ -327,6 +336,8 @@ def _make_services(
         changes=changes,
         accounts=accounts,
         logins=Logins(database, changes, accounts.users, box, attempts, clock, cluster.find),
+        tasks=Tasks(database, board, clock),
+        task_runner=TaskRunner(database, clock, f"{own.id}:{ids.uuid()}", works),
     )
 
 

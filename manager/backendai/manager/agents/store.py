@@ -222,13 +222,16 @@ async def record_images(
     statement = upsert(t.images).values(
         [_image_values(image, ids) for _, image in sorted(unique.items())]
     )
-    # What an administrator registered stays as it is; what nodes told of is told anew.
+    # What an administrator registered, or a registry told, stays as it is: a node may have an old
+    # copy. What nodes told of is told anew.
+    is_theirs = t.images.c.is_local
     told = {
-        "digest": statement.excluded.digest,
-        "size_bytes": statement.excluded.size_bytes,
-        "labels": sa.case(
-            (t.images.c.is_local, statement.excluded.labels), else_=t.images.c.labels
-        ),
+        name: sa.case((known, statement.excluded[name]), else_=t.images.c[name])
+        for name, known in (
+            ("digest", is_theirs),
+            ("size_bytes", is_theirs | (t.images.c.digest == "")),
+            ("labels", is_theirs),
+        )
     }
     known = await conn.execute(
         statement.on_conflict_do_update(

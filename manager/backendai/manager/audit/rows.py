@@ -13,12 +13,15 @@ from sqlalchemy.exc import IntegrityError
 from backendai.common.faults import (
     Conflict,
     DomainNotFound,
+    ImageAliasNotFound,
+    ImageNotFound,
     InvalidParams,
     KeypairNotFound,
     NotFound,
     PolicyNotFound,
     PresetNotFound,
     ProjectNotFound,
+    RegistryNotFound,
     ResourceGroupNotFound,
     TemplateNotFound,
     UserNotFound,
@@ -43,6 +46,9 @@ _NOT_FOUND: Final[Mapping[str, type[NotFound]]] = {
     "resource_groups": ResourceGroupNotFound,
     "resource_presets": PresetNotFound,
     "session_templates": TemplateNotFound,
+    "images": ImageNotFound,
+    "image_aliases": ImageAliasNotFound,
+    "container_registries": RegistryNotFound,
 }
 
 
@@ -107,10 +113,11 @@ async def lock_row(change: Change, table: sa.Table, key: Row) -> Row:
 
 
 def target_of(table: sa.Table, row: Mapping[str, Any], domain: str | None = None) -> Target:
-    """People know users by email and everything else by its key. Pure."""
+    """People know users by email, images by name and everything else by its key. Pure."""
     kind = table.name.removesuffix("s")
     kind = kind.removesuffix("ie") + "y" if kind.endswith("ie") else kind
-    names = ["email"] if table is t.users else [column.name for column in table.primary_key]
+    known_by = {"users": ["email"], "images": ["name"]}
+    names = known_by.get(table.name) or [column.name for column in table.primary_key]
     domain = domain or row.get("domain_name") or (row["name"] if table is t.domains else None)
     return Target(kind, ":".join(str(row[name]) for name in names), domain)
 

@@ -12,6 +12,7 @@ from backendai.common.slots import CPU, MEM, SlotError, parse_slot_name, slot_ty
 from backendai.manager.db import tables as t
 from backendai.manager.db.engine import Database
 from backendai.manager.gate.actor import Actor
+from backendai.manager.images.registries import list_addresses
 from backendai.manager.policies.store import list_slot_names
 
 CONFIG_PREFIX: Final = "config/"
@@ -54,14 +55,17 @@ class ClusterFacts:
         message = self._config.get(ANNOUNCEMENT_KEY, "")
         return bool(message), message
 
-    def registries(self) -> dict[str, str]:
-        """Image registries by name, with their addresses."""
+    async def registries(self) -> dict[str, str]:
+        """Image registries by name, with their addresses: those of the configuration too, which
+        are not rescanned."""
         found = {
             key.removeprefix(REGISTRIES_PREFIX): url
             for key, url in self._config.items()
             if key.startswith(REGISTRIES_PREFIX) and "/" not in key.removeprefix(REGISTRIES_PREFIX)
         }
-        return {urllib.parse.unquote(name): found[name] for name in sorted(found)}
+        stored = await self._database.read(list_addresses)
+        named = {urllib.parse.unquote(name): url for name, url in found.items()} | stored
+        return {name: named[name] for name in sorted(named)}
 
     def is_project_use_told(self) -> bool:
         """Whether members see what their project may use and uses; they do unless told not to."""

@@ -41,7 +41,7 @@ class Cluster(Protocol):
 
     async def slot_types(self, group: str | None = None) -> dict[str, str]: ...
 
-    def registries(self) -> dict[str, str]: ...
+    async def registries(self) -> dict[str, str]: ...
 
     async def is_member(self, actor: Actor, project: str) -> bool | None: ...
 
@@ -112,7 +112,7 @@ class _Handlers:
         return json_response(["user", "group"])
 
     async def registries(self, _request: web.Request) -> web.Response:
-        return json_response(self._cluster.registries())
+        return json_response(await self._cluster.registries())
 
     async def get(self, request: web.Request) -> web.Response:
         params = await read_params(request, _KEY)

@@ -9,7 +9,7 @@ from sqlalchemy import text
 
 from .engine import Database
 
-REVISION: Final = "0006"
+REVISION: Final = "0007"
 
 
 async def current_revision(database: Database) -> str | None:

@@ -297,6 +297,8 @@ images: Final = sa.Table(
     sa.Column("digest", sa.Text, nullable=False, server_default=""),
     sa.Column("size_bytes", sa.BigInteger, nullable=False, server_default="0"),
     _object("labels"),
+    # What an administrator set: {slot: {"min"?, "max"?}}; a minimum here beats the label's.
+    _object("resource_limits"),
     _flag("is_local", False),
     _flag("is_active", True),
     _created_at(),
@@ -325,6 +327,23 @@ image_agents: Final = sa.Table(
         primary_key=True,
     ),
     sa.Column("agent_id", sa.Text, sa.ForeignKey("agents.id"), primary_key=True),
+)
+
+# Where images come from. The password is sealed for `registry:<hostname>`.
+container_registries: Final = sa.Table(
+    "container_registries",
+    metadata,
+    # The first part of the names of its images.
+    sa.Column("hostname", sa.Text, primary_key=True),
+    sa.Column("url", sa.Text, nullable=False),
+    sa.Column("type", sa.Text, nullable=False),
+    # The projects that are looked into; empty: all.
+    _list("projects"),
+    sa.Column("username", sa.Text),
+    sa.Column("password_encrypted", sa.LargeBinary),
+    _flag("ssl_verify", True),
+    _created_at(),
+    _time("modified_at"),
 )
 
 # Sessions.
@@ -541,6 +560,39 @@ cluster_status: Final = sa.Table(
     sa.Column("changed_at", sa.TIMESTAMP(timezone=True), nullable=False, server_default=_NOW),
     sa.CheckConstraint("is_only", name="one_row"),
     sa.CheckConstraint("status in ('running', 'frozen')", name="status_known"),
+)
+
+# Long work of managers, for somebody who waits. The holder, one life of a manager, keeps `beat_at`
+# young while it works.
+tasks: Final = sa.Table(
+    "tasks",
+    metadata,
+    sa.Column(
+        "id", UUID(as_uuid=True), primary_key=True, server_default=sa.text("gen_random_uuid()")
+    ),
+    sa.Column("name", sa.Text, nullable=False),
+    _object("params"),
+    sa.Column(
+        "user_id", UUID(as_uuid=True), sa.ForeignKey("users.id", ondelete="CASCADE"), nullable=False
+    ),
+    sa.Column("status", sa.Text, nullable=False, server_default="pending"),
+    sa.Column("current", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("total", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("message", sa.Text, nullable=False, server_default=""),
+    _flag("is_unwanted", False),
+    sa.Column("holder", sa.Text),
+    _time("beat_at"),
+    _created_at(),
+    _time("ended_at"),
+    sa.CheckConstraint(
+        "status in ('pending', 'running', 'done', 'failed', 'cancelled')", name="status_known"
+    ),
+    sa.Index("ix_tasks_user", "user_id", "created_at"),
+)
+sa.Index(
+    "ix_tasks_live",
+    tasks.c.created_at,
+    postgresql_where=sa.text("status in ('pending', 'running')"),
 )
 
 # What went wrong in front of a user, as the GUI tells it.

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from backendai.common.slots import INFINITY, format_amount
 from backendai.manager.db import tables as t
 from backendai.manager.gate.actor import Actor
+from backendai.manager.images.registries import HIDDEN
 from backendai.manager.images.store import image_of
 from backendai.manager.sessions.render import registry_of
 
@@ -51,11 +52,29 @@ def _tag(row: Row) -> str:
     return str(row["name"]).rpartition("/")[2].partition(":")[2] or "latest"
 
 
+def shown_registry(row: Row) -> Row:
+    """A registry without its password; that there is one may be told."""
+    config = {
+        "url": row["url"],
+        "type": row["type"],
+        "project": row["projects"],
+        "username": row["username"],
+        "password": HIDDEN if row["password_encrypted"] else None,
+        "ssl_verify": row["ssl_verify"],
+    }
+    return {"id": row["hostname"], "hostname": row["hostname"], "config": config}
+
+
 def _limits(row: Row) -> list[dict[str, str]]:
-    minimum = image_of(row).minimum_slots()
+    image = image_of(row)
+    minimum, maximum = image.minimum_slots(), image.maximum_slots()
     return [
-        {"key": name, "min": format_amount(amount), "max": format_amount(INFINITY)}
-        for name, amount in minimum.items()
+        {
+            "key": name,
+            "min": format_amount(minimum[name]),
+            "max": format_amount(maximum.get(name, INFINITY)),
+        }
+        for name in {**minimum, **maximum}
     ]
 
 

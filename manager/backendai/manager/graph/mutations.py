@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from graphql import GraphQLError
+from graphql import GraphQLError, GraphQLObjectType, get_named_type
 
 from backendai.common.faults import Fault, InvalidParams, ServerFrozen
 from backendai.manager.accounts.service import Accounts
@@ -61,7 +61,7 @@ def _resolver(
     async def resolve(_: Any, info: Info, **args: Any) -> Any:
         actor = info.context.actor
         if not may(actor, row.action):
-            return _refused(f"no permission to execute {name}")
+            return _refused(info, f"no permission to execute {name}")
         try:
             refuse_frozen()
         except ServerFrozen as fault:
@@ -76,13 +76,17 @@ def _resolver(
         except Fault as fault:
             if fault.http_status >= 500:
                 raise
-            return _refused(_tell(fault))
+            return _refused(info, _tell(fault))
         return {"ok": True, "msg": DONE, **(answer or {})}
 
     return resolve
 
 
-def _refused(why: str) -> dict[str, Any]:
+def _refused(info: Info, why: str) -> dict[str, Any]:
+    """Raises GraphQLError where the answer has no `ok`: nobody would see that nothing was done."""
+    answer = get_named_type(info.return_type)
+    if isinstance(answer, GraphQLObjectType) and "ok" not in answer.fields:
+        raise GraphQLError(why)
     return {"ok": False, "msg": why}
 
 

@@ -8,13 +8,15 @@ from backendai.manager.accounts.service import Accounts
 from backendai.manager.audit.change import Changes
 from backendai.manager.db import tables as t
 from backendai.manager.db.engine import Database
-from backendai.manager.gate.actor import Action
+from backendai.manager.gate.actor import Access, Action
+from backendai.manager.images.registries import list_rows as list_registries
 from backendai.manager.images.store import get_image
 
 from . import (
     accounts,
     images,
     mutations_accounts,
+    mutations_images,
     mutations_policies,
     mutations_resources,
     policies,
@@ -82,6 +84,12 @@ def list_queries(database: Database, lists: ListRoots) -> dict[str, Root]:
         "resource_presets": Root(Action("preset.read"), roots.presets),
         "image": Root(Action("image.read"), roots.image),
         "images": Root(Action("image.read"), roots.images),
+        "container_registry": Root(
+            Action("registry.read", Access.SUPERADMIN), roots.container_registry
+        ),
+        "container_registries": Root(
+            Action("registry.read", Access.SUPERADMIN), roots.container_registries
+        ),
         "compute_session": Root(Action("session.read"), roots.session),
         **lists.roots(),
     }
@@ -89,6 +97,7 @@ def list_queries(database: Database, lists: ListRoots) -> dict[str, Root]:
 
 MUTATIONS: Final[Mapping[str, Mutation]] = {
     **mutations_accounts.MUTATIONS,
+    **mutations_images.MUTATIONS,
     **mutations_policies.MUTATIONS,
     **mutations_resources.MUTATIONS,
 }
@@ -222,6 +231,14 @@ class _Roots:
             found = await images.load_images(connection)
         wanted = args.get("is_installed")
         return [row for row in found if wanted is None or bool(row["agents"]) is wanted]
+
+    async def container_registry(self, _: Any, info: Info, hostname: str) -> Any:
+        found = await self._database.read(lambda conn: list_registries(conn, hostname))
+        return next((images.shown_registry(row) for row in found), None)
+
+    async def container_registries(self, _: Any, info: Info) -> Any:
+        found = await self._database.read(list_registries)
+        return [images.shown_registry(row) for row in found]
 
     async def session(self, _: Any, info: Info, **args: Any) -> Any:
         session_id = sessions.read_id(args["id"])

@@ -3,7 +3,7 @@
 import contextlib
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final
 
@@ -30,7 +30,10 @@ SHARED_MEMORY_DEFAULT: Final = parse_size("64m")
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """`name` is canonical: `registry/project/name:tag`, without a registry for local ones."""
+    """`name` is canonical: `registry/project/name:tag`, without a registry for local ones.
+
+    `resource_limits` are an administrator's: slot -> {"min"?, "max"?}, amounts as texts.
+    """
 
     id: uuid.UUID
     name: str
@@ -40,18 +43,30 @@ class Image:
     digest: str
     size_bytes: int
     labels: Mapping[str, str]
+    resource_limits: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     def minimum_slots(self) -> ResourceSlots:
-        """What the image says it needs at least; labels that make no sense count as absent."""
-        named = self._named_slots()
+        """What a kernel needs at least: as an administrator set, else as the labels say; labels
+        that make no sense count as absent."""
+        named = self._named_slots() | self._limits("min")
         memory = max(named.get(MEM, MEMORY_BYTES_MIN), MEMORY_BYTES_MIN)
         return ResourceSlots({**named, CPU: named.get(CPU, Decimal(0)), MEM: memory})
 
-    def default_slots(self) -> ResourceSlots:
-        """What a kernel gets that asks for nothing: the defaults, or what the image needs."""
+    def maximum_slots(self) -> dict[SlotName, Decimal]:
+        """What a kernel gets at most of some slots, as an administrator set; never less than the
+        minimum."""
         least = self.minimum_slots()
+        return {name: max(amount, least[name]) for name, amount in self._limits("max").items()}
+
+    def default_slots(self) -> ResourceSlots:
+        """What a kernel gets that asks for nothing: the defaults, or what the image needs, and no
+        more than it may have."""
+        least, most = self.minimum_slots(), self.maximum_slots()
+        wanted = {
+            name: max(DEFAULT_SLOTS[name], least[name]) for name in {**DEFAULT_SLOTS, **least}
+        }
         return ResourceSlots(
-            {name: max(DEFAULT_SLOTS[name], least[name]) for name in {**DEFAULT_SLOTS, **least}}
+            {name: min(amount, most.get(name, amount)) for name, amount in wanted.items()}
         )
 
     def shared_memory(self) -> Decimal:
@@ -67,4 +82,12 @@ class Image:
                 with contextlib.suppress(SlotError):
                     name = parse_slot_name(label.removeprefix(MINIMUM_PREFIX))
                     found[name] = parse_amount(name, text)
+        return found
+
+    def _limits(self, edge: str) -> dict[SlotName, Decimal]:
+        found = {}
+        for text, limit in self.resource_limits.items():
+            if edge in limit:
+                name = parse_slot_name(text)
+                found[name] = parse_amount(name, limit[edge])
         return found

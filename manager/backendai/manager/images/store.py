@@ -1,4 +1,4 @@
-"""Reads images by name, alias or id."""
+"""Images by name, alias or id, and those that registries and nodes tell of."""
 
 import contextlib
 import difflib
@@ -7,17 +7,30 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from backendai.common.faults import ImageNotFound
-from backendai.manager.db.tables import image_aliases, images
+from backendai.common.ids import IdSource
+from backendai.manager.db.tables import image_agents, image_aliases, images
 
+from .manifests import FoundImage
 from .model import Image
 
 NEAR_MAX: Final = 5
 _COLUMNS: Final = [
     images.c[name]
-    for name in ("id", "name", "architecture", "registry", "tag", "digest", "size_bytes", "labels")
+    for name in (
+        "id",
+        "name",
+        "architecture",
+        "registry",
+        "tag",
+        "digest",
+        "size_bytes",
+        "labels",
+        "resource_limits",
+    )
 ]
 
 
@@ -40,6 +53,60 @@ async def get_image(connection: AsyncConnection, reference: str, architecture: s
 
 def image_of(row: Mapping[Any, Any]) -> Image:
     return Image(**{column.name: row[column.name] for column in _COLUMNS})
+
+
+async def take_in(conn: AsyncConnection, found: Sequence[FoundImage], ids: IdSource) -> int:
+    """Make what a registry has known, also what was forgotten. Returns how many were not known.
+
+    What administrators set stays.
+    """
+    rows = [_row_of(image, ids) for image in sorted(found, key=_key_of)]
+    if not rows:
+        return 0
+    keys = sa.tuple_(images.c.name, images.c.architecture)
+    known = sa.select(sa.func.count()).where(
+        keys.in_([(row["name"], row["architecture"]) for row in rows]), images.c.is_active
+    )
+    count = await conn.scalar(known)
+    statement = upsert(images).values(rows)
+    told = ("registry", "tag", "digest", "size_bytes", "labels", "is_local", "is_active")
+    await conn.execute(
+        statement.on_conflict_do_update(
+            index_elements=["name", "architecture"],
+            set_={name: statement.excluded[name] for name in told},
+        )
+    )
+    return len(rows) - int(count or 0)
+
+
+async def take_in_local(conn: AsyncConnection) -> tuple[int, int]:
+    """Make forgotten images of nodes known again: how many there are, how many were forgotten."""
+    there = images.c.is_local & images.c.id.in_(sa.select(image_agents.c.image_id))
+    revived = await conn.execute(
+        sa.update(images).where(there, ~images.c.is_active).values(is_active=True)
+    )
+    count = await conn.scalar(sa.select(sa.func.count()).select_from(images).where(there))
+    return int(count or 0), revived.rowcount
+
+
+def _key_of(image: FoundImage) -> tuple[str, str]:
+    """In one order everywhere, so that two who write do not wait for each other."""
+    return image.name, image.architecture
+
+
+def _row_of(image: FoundImage, ids: IdSource) -> dict[str, Any]:
+    return {
+        "id": ids.uuid(),
+        "name": image.name,
+        "architecture": image.architecture,
+        "registry": image.registry,
+        "tag": image.tag,
+        "digest": image.digest,
+        "size_bytes": image.size_bytes,
+        "labels": dict(image.labels),
+        "is_local": False,
+        "is_active": True,
+    }
 
 
 def _select(reference: str, architecture: str) -> sa.Select[Any]:

@@ -105,17 +105,23 @@ def _refuse_unoffered(request: SessionRequest, facts: Facts) -> None:
 
 
 def _slots_of(request: SessionRequest, facts: Facts) -> ResourceSlots:
-    """What each kernel gets: as asked, else the default, never less than the image needs."""
+    """What each kernel gets: as asked, else the default, within what the image needs and allows."""
     asked = _parse_slots(request.resources, facts.slot_names)
     slots = ResourceSlots({**_defaults_of(request, facts), **asked})
-    short = {
+    wrong = {
         f"config.resources.{name}": f"{format_amount(slots[name])} is less than the image's "
         f"minimum {format_amount(amount)}"
         for name, amount in facts.image.minimum_slots().items()
         if slots[name] < amount
     }
-    if short:
-        raise InvalidParams(facts=short)
+    wrong |= {
+        f"config.resources.{name}": f"{format_amount(slots[name])} is more than the image's "
+        f"maximum {format_amount(amount)}"
+        for name, amount in facts.image.maximum_slots().items()
+        if slots[name] > amount
+    }
+    if wrong:
+        raise InvalidParams(facts=wrong)
     return ResourceSlots({name: amount for name, amount in slots.items() if amount > 0})
 
 

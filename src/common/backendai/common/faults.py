@@ -245,6 +245,18 @@ class TemplateNotFound(NotFound):
     code, object_name = "template.not_found", "task template"
 
 
+class ImageAliasNotFound(NotFound):
+    code, object_name = "image_alias.not_found", "image alias"
+
+
+class RegistryNotFound(NotFound):
+    code, object_name = "registry.not_found", "container registry"
+
+
+class TaskNotFound(NotFound):
+    code, object_name = "task.not_found", "background task"
+
+
 class FileNotFound(NotFound):
     code, object_name = "file.not_found", "file"
 
@@ -343,6 +355,13 @@ class NotOffered(Fault):
 
     kind, code = Kind.UNAVAILABLE, "server.not_offered"
     slug, title = "not-implemented", "This API is not implemented."
+
+
+class RegistryFault(Fault):
+    """An image registry does not answer, refuses, or answers what makes no sense."""
+
+    kind, code = Kind.UNAVAILABLE, "registry.failed"
+    slug, title = "registry-failed", "The image registry failed."
 
 
 class AgentFault(Fault):

@@ -1,0 +1,70 @@
+"""Mutations of images and of the registries that they come from."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from backendai.manager.gate.actor import Access, Action
+from backendai.manager.images import changes
+
+from .images import shown_registry
+from .mutations import Asked, Mutation
+
+Props = Mapping[str, Any]
+
+
+async def rescan_images(
+    asked: Asked, registry: str | None = None, project: str | None = None
+) -> Props:
+    return {"task_id": str(await changes.rescan(asked.change, registry, project))}
+
+
+async def forget_image(asked: Asked, reference: str, architecture: str) -> None:
+    await changes.forget(asked.change, reference, architecture)
+
+
+async def clear_images(asked: Asked, registry: str | None = None) -> None:
+    await changes.clear(asked.change, registry)
+
+
+async def alias_image(asked: Asked, alias: str, target: str, architecture: str) -> None:
+    await changes.alias(asked.change, alias, target, architecture)
+
+
+async def dealias_image(asked: Asked, alias: str) -> None:
+    await changes.dealias(asked.change, alias)
+
+
+async def modify_image(asked: Asked, target: str, architecture: str, props: Props) -> None:
+    await changes.modify(asked.change, target, architecture, props)
+
+
+async def create_container_registry(asked: Asked, hostname: str, props: Props) -> Props:
+    row = await asked.accounts.registries.create(asked.change, hostname, props)
+    return {"container_registry": shown_registry(row)}
+
+
+async def modify_container_registry(asked: Asked, hostname: str, props: Props) -> Props:
+    row = await asked.accounts.registries.modify(asked.change, hostname, props)
+    return {"container_registry": shown_registry(row)}
+
+
+async def delete_container_registry(asked: Asked, hostname: str) -> Props:
+    row = await asked.accounts.registries.delete(asked.change, hostname)
+    return {"container_registry": shown_registry(row)}
+
+
+def _writes(name: str) -> Action:
+    return Action(name, Access.SUPERADMIN, writes=True)
+
+
+MUTATIONS: Final[Mapping[str, Mutation]] = {
+    "rescan_images": Mutation(_writes("image.rescan"), rescan_images),
+    "modify_image": Mutation(_writes("image.modify"), modify_image),
+    "forget_image": Mutation(_writes("image.forget"), forget_image),
+    "alias_image": Mutation(_writes("image.alias"), alias_image),
+    "dealias_image": Mutation(_writes("image.dealias"), dealias_image),
+    "clear_images": Mutation(_writes("image.clear"), clear_images),
+    "create_container_registry": Mutation(_writes("registry.create"), create_container_registry),
+    "modify_container_registry": Mutation(_writes("registry.modify"), modify_container_registry),
+    "delete_container_registry": Mutation(_writes("registry.delete"), delete_container_registry),
+}

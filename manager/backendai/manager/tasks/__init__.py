@@ -1,0 +1,1 @@
+"""Background tasks: long work of a manager, whose progress somebody watches."""
