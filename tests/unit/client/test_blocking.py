@@ -9,8 +9,10 @@ from backendai.client import Client, SyncClient
 from backendai.client.blocking import (
     BlockingCluster,
     BlockingImages,
+    BlockingRegistries,
     BlockingSessions,
     BlockingSystem,
+    BlockingTasks,
     BlockingTemplates,
     BlockingUsage,
     Iterates,
@@ -19,8 +21,10 @@ from backendai.client.blocking import (
 )
 from backendai.client.cluster import Cluster
 from backendai.client.images import Images
+from backendai.client.registries import Registries
 from backendai.client.sessions import Sessions
 from backendai.client.system import System
+from backendai.client.tasks import Tasks
 from backendai.client.templates import Templates
 from backendai.client.usage import Usage
 
@@ -31,8 +35,19 @@ TWINS = [
     (Cluster, BlockingCluster),
     (Templates, BlockingTemplates),
     (Usage, BlockingUsage),
+    (Registries, BlockingRegistries),
+    (Tasks, BlockingTasks),
 ]
-NOUNS = {"sessions", "images", "system", "cluster", "templates", "usage"}
+NOUNS = {
+    "sessions",
+    "images",
+    "system",
+    "cluster",
+    "templates",
+    "usage",
+    "registries",
+    "tasks",
+}
 
 
 def public_methods(noun: type[Any]) -> dict[str, Any]:

@@ -14,8 +14,10 @@ from backendai.client.client import Client
 from backendai.client.cluster import Cluster
 from backendai.client.config import Config
 from backendai.client.images import Images
+from backendai.client.registries import Registries
 from backendai.client.sessions import Sessions
 from backendai.client.system import System
+from backendai.client.tasks import Tasks
 from backendai.client.templates import Templates
 from backendai.client.transport import Transport
 from backendai.client.usage import Usage
@@ -133,6 +135,26 @@ class BlockingSessions(Blocking[Sessions]):
 class BlockingImages(Blocking[Images]):
     list = Waits(Images.list)
     find_default = Waits(Images.find_default)
+    rescan = Waits(Images.rescan)
+    alias = Waits(Images.alias)
+    dealias = Waits(Images.dealias)
+    forget = Waits(Images.forget)
+    clear = Waits(Images.clear)
+    limit = Waits(Images.limit)
+    modify = Waits(Images.modify)
+
+
+class BlockingRegistries(Blocking[Registries]):
+    list = Waits(Registries.list)
+    add = Waits(Registries.add)
+    modify = Waits(Registries.modify)
+    delete = Waits(Registries.delete)
+
+
+class BlockingTasks(Blocking[Tasks]):
+    list = Waits(Tasks.list)
+    cancel = Waits(Tasks.cancel)
+    follow = Iterates(Tasks.follow)
 
 
 class BlockingSystem(Blocking[System]):
@@ -183,6 +205,8 @@ class SyncClient:
         self.cluster = BlockingCluster(self._client.cluster, self._loop)
         self.templates = BlockingTemplates(self._client.templates, self._loop)
         self.usage = BlockingUsage(self._client.usage, self._loop)
+        self.registries = BlockingRegistries(self._client.registries, self._loop)
+        self.tasks = BlockingTasks(self._client.tasks, self._loop)
 
     def __enter__(self) -> Self:
         return self

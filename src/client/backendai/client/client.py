@@ -7,8 +7,10 @@ from backendai.client.channel import Channel
 from backendai.client.cluster import Cluster
 from backendai.client.config import Config
 from backendai.client.images import Images
+from backendai.client.registries import Registries
 from backendai.client.sessions import Sessions
 from backendai.client.system import System
+from backendai.client.tasks import Tasks
 from backendai.client.templates import Templates
 from backendai.client.transport import Transport
 from backendai.client.usage import Usage
@@ -34,6 +36,8 @@ class Client:
         self.cluster = Cluster(self._channel)
         self.templates = Templates(self._channel)
         self.usage = Usage(self._channel)
+        self.registries = Registries(self._channel)
+        self.tasks = Tasks(self._channel)
 
     async def __aenter__(self) -> Self:
         return self

@@ -1,6 +1,7 @@
 """Server-sent events: a pure parser of lines, and a stream that outlives its connections."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Final
 
@@ -61,16 +62,18 @@ class MessageParser:
         return Message(event or "message", "\n".join(data)) if event or data else None
 
 
-async def follow_events(
-    channel: Channel, session: str, scope: Scope
-) -> AsyncGenerator[SessionEvent, None]:
-    """Events of one session. Reconnects for ever, going on where it was; only a refusal or
-    `server_close` ends it."""
+async def follow_messages(
+    channel: Channel, make_call: Callable[[str], Call]
+) -> AsyncGenerator[Message, None]:
+    """The messages of a stream. `make_call` takes the id of the last message, to go on after it.
+
+    Reconnects for ever; only a refusal or `server_close` ends it.
+    """
     parser = MessageParser()
     was_open = False
     while True:
         try:
-            async with channel.lines(_call(session, scope, parser.last_id)) as lines:
+            async with channel.lines(make_call(parser.last_id)) as lines:
                 was_open = True
                 async for line in lines:
                     message = parser.feed(line)
@@ -78,11 +81,21 @@ async def follow_events(
                         continue
                     if message.event == CLOSING_EVENT:
                         return
-                    yield read_event(message)
+                    yield message
         except (ConnectionLost, Unreachable):
             if not was_open:
                 raise
         await channel.clock.sleep(parser.retry_seconds)
+
+
+async def follow_events(
+    channel: Channel, session: str, scope: Scope
+) -> AsyncGenerator[SessionEvent, None]:
+    """Events of one session, going on where it was after a reconnection."""
+    messages = follow_messages(channel, lambda last_id: _call(session, scope, last_id))
+    async with aclosing(messages):
+        async for message in messages:
+            yield read_event(message)
 
 
 def read_event(message: Message) -> SessionEvent:

@@ -1,15 +1,30 @@
-"""Images that sessions may use."""
+"""Images that sessions may use, and what superadmins do to them."""
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 from backendai.client.channel import Channel, convert
 from backendai.client.results import ImageRow
+from backendai.common.faults import InvalidParams
 
-LIST_QUERY: Final = "query { images { name registry tag architecture } }"
+LIST_QUERY: Final = "query { images { name registry tag architecture digest size_bytes aliases } }"
 PREFERRED: Final = "python"
+
+# Mutation -> the types of its arguments.
+_CHANGES: Final[Mapping[str, Mapping[str, str]]] = {
+    "rescan_images": {"registry": "String", "project": "String"},
+    "alias_image": {"alias": "String!", "target": "String!", "architecture": "String"},
+    "dealias_image": {"alias": "String!"},
+    "forget_image": {"reference": "String!", "architecture": "String"},
+    "clear_images": {"registry": "String"},
+    "modify_image": {"target": "String!", "architecture": "String", "props": "ModifyImageInput!"},
+}
+_ARCHITECTURE: Final = "x86_64"
 
 
 class Images:
+    """`reference` is a canonical name, an alias or an id. Refusals raise InvalidParams."""
+
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
 
@@ -22,3 +37,60 @@ class Images:
         images = sorted(await self.list(), key=lambda image: image.reference)
         with_python = [image for image in images if PREFERRED in image.name]
         return next(iter(with_python or images), None)
+
+    async def rescan(self, registry: str | None = None, project: str | None = None) -> str:
+        """Look for images in a registry, on the nodes (`local`), or in all of these.
+
+        Returns the id of the task that does it: `Client.tasks` follows it.
+        """
+        answer = await self._change(
+            "rescan_images", {"registry": registry, "project": project}, "task_id"
+        )
+        return str(answer["task_id"])
+
+    async def alias(self, alias: str, reference: str, architecture: str = _ARCHITECTURE) -> None:
+        """Let `alias` mean an image too."""
+        given = {"alias": alias, "target": reference, "architecture": architecture}
+        await self._change("alias_image", given)
+
+    async def dealias(self, alias: str) -> None:
+        await self._change("dealias_image", {"alias": alias})
+
+    async def forget(self, reference: str, architecture: str = _ARCHITECTURE) -> None:
+        """Nobody may use it any more, until a rescan finds it."""
+        await self._change("forget_image", {"reference": reference, "architecture": architecture})
+
+    async def clear(self, registry: str | None = None) -> None:
+        """Forget all images of a registry, or all of all."""
+        await self._change("clear_images", {"registry": registry})
+
+    async def limit(
+        self,
+        reference: str,
+        minimum: Mapping[str, str],
+        maximum: Mapping[str, str],
+        architecture: str = _ARCHITECTURE,
+    ) -> None:
+        """Set what a kernel needs and gets at most of each slot; former limits go."""
+        limits = [
+            {"key": name, "min": minimum.get(name), "max": maximum.get(name)}
+            for name in {**minimum, **maximum}
+        ]
+        await self.modify(reference, {"resource_limits": limits}, architecture)
+
+    async def modify(
+        self, reference: str, props: Mapping[str, Any], architecture: str = _ARCHITECTURE
+    ) -> None:
+        """`props` are fields of the API's ModifyImageInput; what is not named stays."""
+        given = {"target": reference, "architecture": architecture, "props": dict(props)}
+        await self._change("modify_image", given)
+
+    async def _change(self, root: str, given: Mapping[str, Any], more: str = "") -> dict[str, Any]:
+        types = _CHANGES[root]
+        declared = ", ".join(f"${name}: {kind}" for name, kind in types.items())
+        passed = ", ".join(f"{name}: ${name}" for name in types)
+        document = f"mutation({declared}) {{ {root}({passed}) {{ ok msg {more} }} }}"
+        answer = dict((await self._channel.query(document, given))[root])
+        if not answer.get("ok"):
+            raise InvalidParams(str(answer.get("msg", "")))
+        return answer

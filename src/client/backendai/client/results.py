@@ -107,6 +107,9 @@ class ImageRow(msgspec.Struct, frozen=True):
     registry: str | None = None
     tag: str | None = None
     architecture: str | None = None
+    digest: str | None = None
+    size_bytes: int | None = None
+    aliases: Sequence[str] | None = None
 
     @property
     def reference(self) -> str:

@@ -25,7 +25,9 @@ async def database(make_database: Callable[[str | None], str]) -> AsyncIterator[
 
 
 async def test_an_upgraded_database_has_the_tables_of_this_release(database: Database) -> None:
-    assert await schema.upgrade(database) == ["0001", "0002", "0003", "0004", "0005", "0006", "0007"]
+    assert await schema.upgrade(database) == [
+        f"{number:04}" for number in range(1, int(REVISION) + 1)
+    ]
     assert await current_revision(database) == REVISION
     assert await schema.upgrade(database) == []
 

@@ -73,6 +73,9 @@ admin = LazyGroup(
         "manager": ("backendai.client.cli.admin:manager", "Freeze the cluster and let it run."),
         "announcement": ("backendai.client.cli.admin:announcement", "What every user is told."),
         "etcd": ("backendai.client.cli.admin:etcd", "The cluster's configuration."),
+        "image": ("backendai.client.cli.images.groups:image", "Images that sessions may use."),
+        "registry": ("backendai.client.cli.images.groups:registry", "Where images come from."),
+        "task": ("backendai.client.cli.images.groups:task", "Long work of the server."),
         "usage": ("backendai.client.cli.admin:usage", "What projects used."),
     },
     help="""What administrators do to the cluster.

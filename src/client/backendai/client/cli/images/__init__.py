@@ -1,0 +1,1 @@
+"""Images, the registries that they come from, and background tasks."""

@@ -1,0 +1,57 @@
+"""The groups `admin image`, `admin registry` and `admin task`."""
+
+from backendai.client.cli.lazy import LazyGroup
+
+image = LazyGroup(
+    "image",
+    {
+        "list": ("backendai.client.cli.images.image:list_images", "List images."),
+        "rescan": ("backendai.client.cli.images.image:rescan", "Look for images."),
+        "alias": ("backendai.client.cli.images.image:alias", "Give an image another name."),
+        "dealias": ("backendai.client.cli.images.image:dealias", "Take another name back."),
+        "limit": ("backendai.client.cli.images.image:limit", "Say what its sessions may have."),
+        "forget": ("backendai.client.cli.images.image:forget", "Let nobody use an image."),
+        "clear": ("backendai.client.cli.images.image:clear", "Forget all of a registry."),
+    },
+    help="""Images that sessions may use.
+
+    \b
+    Examples:
+      backendai admin image rescan cr.example.com
+      backendai admin image alias py cr.example.com/stable/python:3.11
+      backendai admin image limit py --min cpu=1 --max mem=8g
+    """,
+)
+
+registry = LazyGroup(
+    "registry",
+    {
+        "list": ("backendai.client.cli.images.registry:list_registries", "List registries."),
+        "add": ("backendai.client.cli.images.registry:add", "Add a registry."),
+        "modify": ("backendai.client.cli.images.registry:modify", "Change a registry."),
+        "delete": ("backendai.client.cli.images.registry:delete", "Delete a registry."),
+    },
+    help="""Registries that images come from.
+
+    \b
+    Examples:
+      backendai admin registry add cr.example.com https://cr.example.com --username robot
+      backendai admin registry list
+    """,
+)
+
+task = LazyGroup(
+    "task",
+    {
+        "list": ("backendai.client.cli.images.task:list_tasks", "List background tasks."),
+        "watch": ("backendai.client.cli.images.task:watch", "Show how far a task is."),
+        "cancel": ("backendai.client.cli.images.task:cancel", "Cancel a task."),
+    },
+    help="""Long work of the server, such as a rescan of images.
+
+    \b
+    Examples:
+      backendai admin task list
+      backendai admin task watch 0f9c8a4e-…
+    """,
+)

@@ -1,0 +1,82 @@
+"""`admin task`: what the server works on, and how far it is."""
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from backendai.client.cli.options import output_option
+from backendai.client.cli.progress import CLEAR_LINE
+from backendai.client.cli.render import Output, cell, count_columns, cut, is_terminal, show_rows
+
+if TYPE_CHECKING:
+    from backendai.client.client import Client
+    from backendai.client.tasks import TaskNews
+
+COLUMNS = ("task_id", "name", "status", "progress", "created_at", "message")
+
+
+@click.command("list")
+@click.option("--limit", type=click.IntRange(1, 100), default=20, show_default=True)
+@click.option("--offset", type=click.IntRange(0), default=0)
+@output_option
+def list_tasks(limit: int, offset: int, output: Output) -> None:
+    """List background tasks, the newest first.
+
+    Example: backendai admin task list --limit 5
+    """
+    from msgspec import structs
+
+    from backendai.client.cli.connect import with_client
+
+    page = with_client(lambda client: client.tasks.list(limit=limit, offset=offset))
+    rows = [
+        structs.asdict(task) | {"progress": f"{task.current_progress}/{task.total_progress}"}
+        for task in page.items
+    ]
+    show_rows(rows, COLUMNS, output)
+
+
+@click.command()
+@click.argument("task_id")
+def watch(task_id: str) -> None:
+    """Show how far a task is until it is over. Ctrl-C leaves it running.
+
+    Exits with 1 when it fails or is cancelled.
+    """
+    from backendai.client.cli.connect import with_client
+
+    raise SystemExit(with_client(lambda client: follow_task(client, task_id)))
+
+
+@click.command()
+@click.argument("task_id")
+def cancel(task_id: str) -> None:
+    """Cancel a task; one that is over stays as it is."""
+    from backendai.client.cli.connect import with_client
+
+    with_client(lambda client: client.tasks.cancel(task_id))
+
+
+async def follow_task(client: "Client", task_id: str) -> int:
+    """Its progress on stderr for who looks, its last words on stdout. Returns an exit code."""
+    from backendai.client.cli.exits import FAILED, OK
+    from backendai.client.tasks import DONE
+
+    is_seen = is_terminal(sys.stderr)
+    last: TaskNews | None = None
+    async for news in client.tasks.follow(task_id):
+        last = news
+        if is_seen:
+            sys.stderr.write(f"{CLEAR_LINE}{cut(_line_of(news), count_columns() - 1)}")
+            sys.stderr.flush()
+    if is_seen:
+        sys.stderr.write(CLEAR_LINE)
+    is_done = last is not None and last.status == DONE
+    click.echo(cell(last.message) if last else "It is gone.", err=not is_done)
+    return OK if is_done else FAILED
+
+
+def _line_of(news: "TaskNews") -> str:
+    steps = f"{news.current_progress}/{news.total_progress} " if news.total_progress else ""
+    return steps + cell(news.message)
