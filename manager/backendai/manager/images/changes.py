@@ -145,7 +145,7 @@ def _pairs(value: Any) -> dict[str, str]:
     }
 
 
-def _limits(value: Any) -> dict[str, dict[str, str]]:
+def read_limits(value: Any) -> dict[str, dict[str, str]]:
     """Slot -> {"min"?, "max"?}; a missing, empty or infinite edge sets none."""
     if len(value) > fields.LIST_ITEMS_MAX:
         raise ValueError(f"write at most {fields.LIST_ITEMS_MAX} limits")
@@ -183,5 +183,5 @@ _FIELDS: Final[Mapping[str, fields.Read]] = {
     "digest": fields.text,
     "labels": _pairs,
     "supported_accelerators": fields.names,
-    "resource_limits": _limits,
+    "resource_limits": read_limits,
 }

@@ -63,6 +63,18 @@ async def test_a_registered_image_keeps_its_labels(database: Database) -> None:
     assert rows == [({"kept": "yes"}, 9)]
 
 
+async def test_an_old_copy_on_a_node_does_not_become_everybodys(database: Database) -> None:
+    await fetch(
+        database,
+        "INSERT INTO images (id, name, architecture, digest, size_bytes, is_local) "
+        "VALUES (gen_random_uuid(), 'cr.example/x:1', 'x86_64', 'new', 5, false) RETURNING 1",
+    )
+    image = ImageReport(name="cr.example/x:1", digest="old", architecture="x86_64", size_bytes=9)
+    core = PostgresStore(database, SystemIds())
+    await core.record_report(contact("a1"), report("a1", images=[image]))
+    assert await fetch(database, "SELECT digest, size_bytes FROM images") == [("new", 5)]
+
+
 async def test_a_silence_begins_probation_anew(database: Database) -> None:
     await add_agent(database, "a1", {"cpu": "4"}, instance="life-1")
     await fetch(
