@@ -52,13 +52,13 @@ async def test_session_templates(command: Command, file: Path) -> None:
     shown = await command("sesstpl", "get", template_id)
     assert f"image: {IMAGES[0]}" in shown
     assert '"template"' in await command("sesstpl", "get", "-f", "json", template_id)
-    file.write_text(shown.replace("name: demo", "name: renamed"))
+    await asyncio.to_thread(file.write_text, shown.replace("name: demo", "name: renamed"))
     assert "updated" in await command("sesstpl", "update", template_id, "-f", str(file))
     assert "renamed" in await command("sesstpl", "list")
     assert "deleted" in await command("sesstpl", "delete", "-f", template_id)
     told = await command("sesstpl", "get", template_id, code=1)
     assert "No such task template" in told
-    file.write_text("template: {}\n")
+    await asyncio.to_thread(file.write_text, "template: {}\n")
     told = await command("sesstpl", "create", "-f", str(file), code=1)
     assert "payload.0.template.spec" in told
 
