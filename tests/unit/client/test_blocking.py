@@ -6,20 +6,34 @@ from typing import Any
 import pytest
 
 from backendai.client import Client, SyncClient
+from backendai.client.accounts.domains import Domains
+from backendai.client.accounts.keypairs import Keypairs
+from backendai.client.accounts.own import Account
+from backendai.client.accounts.projects import Projects
+from backendai.client.accounts.users import Users
+from backendai.client.audit import Audit
 from backendai.client.blocking import (
+    BlockingAccount,
+    BlockingAudit,
     BlockingCluster,
+    BlockingDomains,
+    BlockingDotfiles,
     BlockingImages,
+    BlockingKeypairs,
+    BlockingProjects,
     BlockingRegistries,
     BlockingSessions,
     BlockingSystem,
     BlockingTasks,
     BlockingTemplates,
     BlockingUsage,
+    BlockingUsers,
     Iterates,
     Loop,
     Waits,
 )
 from backendai.client.cluster import Cluster
+from backendai.client.dotfiles import Dotfiles
 from backendai.client.images import Images
 from backendai.client.registries import Registries
 from backendai.client.sessions import Sessions
@@ -37,17 +51,15 @@ TWINS = [
     (Usage, BlockingUsage),
     (Registries, BlockingRegistries),
     (Tasks, BlockingTasks),
+    (Account, BlockingAccount),
+    (Domains, BlockingDomains),
+    (Projects, BlockingProjects),
+    (Users, BlockingUsers),
+    (Keypairs, BlockingKeypairs),
+    (Dotfiles, BlockingDotfiles),
+    (Audit, BlockingAudit),
 ]
-NOUNS = {
-    "sessions",
-    "images",
-    "system",
-    "cluster",
-    "templates",
-    "usage",
-    "registries",
-    "tasks",
-}
+NOUNS = {noun.__name__.lower() for noun, _ in TWINS}
 
 
 def public_methods(noun: type[Any]) -> dict[str, Any]:
@@ -72,8 +84,8 @@ def test_iterators_iterate_and_coroutines_wait(noun: type[Any], twin: type[Any])
 
 def test_both_clients_have_the_same_nouns() -> None:
     def nouns(client: type[Any]) -> set[str]:
-        source = inspect.getsource(client.__init__)
-        return {name for name in NOUNS if f"self.{name} =" in source}
+        source = inspect.getsource(client)
+        return {name for name in NOUNS if f"self.{name} =" in source or f"def {name}(" in source}
 
     assert nouns(Client) == nouns(SyncClient) == NOUNS
 

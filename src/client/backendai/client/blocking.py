@@ -10,9 +10,16 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, 
 from types import TracebackType
 from typing import Any, Concatenate, Final, Generic, ParamSpec, Self, TypeVar
 
+from backendai.client.accounts.domains import Domains
+from backendai.client.accounts.keypairs import Keypairs
+from backendai.client.accounts.own import Account
+from backendai.client.accounts.projects import Projects
+from backendai.client.accounts.users import Users
+from backendai.client.audit import Audit
 from backendai.client.client import Client
 from backendai.client.cluster import Cluster
 from backendai.client.config import Config
+from backendai.client.dotfiles import Dotfiles
 from backendai.client.images import Images
 from backendai.client.registries import Registries
 from backendai.client.sessions import Sessions
@@ -193,6 +200,79 @@ class BlockingUsage(Blocking[Usage]):
     check = Waits(Usage.check)
 
 
+class BlockingAccount(Blocking[Account]):
+    whoami = Waits(Account.whoami)
+    change_password = Waits(Account.change_password)
+    set_full_name = Waits(Account.set_full_name)
+    ssh_public_key = Waits(Account.ssh_public_key)
+    renew_ssh_keypair = Waits(Account.renew_ssh_keypair)
+    set_ssh_keypair = Waits(Account.set_ssh_keypair)
+    sign_out = Waits(Account.sign_out)
+
+
+class BlockingDomains(Blocking[Domains]):
+    list = Waits(Domains.list)
+    find = Waits(Domains.find)
+    get = Waits(Domains.get)
+    create = Waits(Domains.create)
+    modify = Waits(Domains.modify)
+    activate = Waits(Domains.activate)
+    deactivate = Waits(Domains.deactivate)
+    delete = Waits(Domains.delete)
+    purge = Waits(Domains.purge)
+
+
+class BlockingProjects(Blocking[Projects]):
+    list = Waits(Projects.list)
+    find = Waits(Projects.find)
+    get = Waits(Projects.get)
+    create = Waits(Projects.create)
+    modify = Waits(Projects.modify)
+    add_users = Waits(Projects.add_users)
+    remove_users = Waits(Projects.remove_users)
+    activate = Waits(Projects.activate)
+    deactivate = Waits(Projects.deactivate)
+    delete = Waits(Projects.delete)
+    purge = Waits(Projects.purge)
+
+
+class BlockingUsers(Blocking[Users]):
+    list = Waits(Users.list)
+    find = Waits(Users.find)
+    get = Waits(Users.get)
+    create = Waits(Users.create)
+    modify = Waits(Users.modify)
+    activate = Waits(Users.activate)
+    deactivate = Waits(Users.deactivate)
+    delete = Waits(Users.delete)
+    purge = Waits(Users.purge)
+
+
+class BlockingKeypairs(Blocking[Keypairs]):
+    list = Waits(Keypairs.list)
+    find = Waits(Keypairs.find)
+    get = Waits(Keypairs.get)
+    create = Waits(Keypairs.create)
+    modify = Waits(Keypairs.modify)
+    activate = Waits(Keypairs.activate)
+    deactivate = Waits(Keypairs.deactivate)
+    delete = Waits(Keypairs.delete)
+
+
+class BlockingDotfiles(Blocking[Dotfiles]):
+    list = Waits(Dotfiles.list)
+    get = Waits(Dotfiles.get)
+    add = Waits(Dotfiles.add)
+    replace = Waits(Dotfiles.replace)
+    delete = Waits(Dotfiles.delete)
+    bootstrap_script = Waits(Dotfiles.bootstrap_script)
+    set_bootstrap_script = Waits(Dotfiles.set_bootstrap_script)
+
+
+class BlockingAudit(Blocking[Audit]):
+    list = Waits(Audit.list)
+
+
 class SyncClient:
     """`Client` for sync code: the same nouns and methods, safe to share between threads."""
 
@@ -207,6 +287,13 @@ class SyncClient:
         self.usage = BlockingUsage(self._client.usage, self._loop)
         self.registries = BlockingRegistries(self._client.registries, self._loop)
         self.tasks = BlockingTasks(self._client.tasks, self._loop)
+        self.account = BlockingAccount(self._client.account, self._loop)
+        self.domains = BlockingDomains(self._client.domains, self._loop)
+        self.projects = BlockingProjects(self._client.projects, self._loop)
+        self.users = BlockingUsers(self._client.users, self._loop)
+        self.keypairs = BlockingKeypairs(self._client.keypairs, self._loop)
+        self.dotfiles = BlockingDotfiles(self._client.dotfiles, self._loop)
+        self.audit = BlockingAudit(self._client.audit, self._loop)
 
     def __enter__(self) -> Self:
         return self

@@ -10,6 +10,7 @@ import msgspec
 
 from backendai.client.config import Config
 from backendai.client.faults import BadUsage, ConnectionLost, UnexpectedAnswer, Unreachable
+from backendai.client.refusals import fault_told
 from backendai.client.signature import sign
 from backendai.client.transport import Answer, Request, Socket, Streams, Transport, raise_for_status
 from backendai.common.clock import Clock, SystemClock
@@ -127,18 +128,22 @@ class Channel:
         """The answer's JSON as `kind`."""
         return decode(kind, (await self.ask(call)).body)
 
-    async def query(self, document: str, variables: Mapping[str, Any]) -> dict[str, Any]:
-        """The `data` of a GraphQL answer. Raises GraphQLFault with the messages of its errors."""
+    async def query(
+        self, document: str, variables: Mapping[str, Any], *, repeatable: bool = True
+    ) -> dict[str, Any]:
+        """The `data` of a GraphQL answer. Raises the fault that its only error tells of, else
+        GraphQLFault with the messages of its errors."""
         call = Call(
             method="POST",
             path="/admin/gql",
             json={"query": document, "variables": variables},
-            repeatable=True,
+            repeatable=repeatable,
         )
         answer = await self.ask_for(dict[str, Any], call)
         if errors := answer.get("errors"):
             messages = [str(error.get("message", error)) for error in errors]
-            raise GraphQLFault("; ".join(messages), {"errors": errors})
+            told = fault_told(messages[0]) if len(messages) == 1 else None
+            raise told or GraphQLFault("; ".join(messages), {"errors": errors})
         return dict(answer.get("data") or {})
 
     def socket(self, call: Call) -> AbstractAsyncContextManager[Socket]:

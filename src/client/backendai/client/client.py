@@ -1,19 +1,29 @@
 """The async SDK: one user's view of one API."""
 
+from functools import cached_property
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from backendai.client.channel import Channel
 from backendai.client.cluster import Cluster
 from backendai.client.config import Config
 from backendai.client.images import Images
-from backendai.client.registries import Registries
 from backendai.client.sessions import Sessions
 from backendai.client.system import System
-from backendai.client.tasks import Tasks
-from backendai.client.templates import Templates
 from backendai.client.transport import Transport
-from backendai.client.usage import Usage
+
+if TYPE_CHECKING:
+    from backendai.client.accounts.domains import Domains
+    from backendai.client.accounts.keypairs import Keypairs
+    from backendai.client.accounts.own import Account
+    from backendai.client.accounts.projects import Projects
+    from backendai.client.accounts.users import Users
+    from backendai.client.audit import Audit
+    from backendai.client.dotfiles import Dotfiles
+    from backendai.client.registries import Registries
+    from backendai.client.tasks import Tasks
+    from backendai.client.templates import Templates
+    from backendai.client.usage import Usage
 
 
 class Client:
@@ -25,7 +35,8 @@ class Client:
     ...     print((await client.sessions.run_code("demo", "print(6 * 7)")).stdout)
 
     Requests raise faults of `backendai.common.faults` as the server raised them, and those of
-    `backendai.client.faults` when there is no answer.
+    `backendai.client.faults` when there is no answer. Nouns of administration are imported when
+    they are first asked for, since the command has to be ready at once.
     """
 
     def __init__(self, config: Config | None = None, transport: Transport | None = None) -> None:
@@ -34,10 +45,72 @@ class Client:
         self.images = Images(self._channel)
         self.system = System(self._channel)
         self.cluster = Cluster(self._channel)
-        self.templates = Templates(self._channel)
-        self.usage = Usage(self._channel)
-        self.registries = Registries(self._channel)
-        self.tasks = Tasks(self._channel)
+
+    @cached_property
+    def registries(self) -> "Registries":
+        from backendai.client.registries import Registries
+
+        return Registries(self._channel)
+
+    @cached_property
+    def tasks(self) -> "Tasks":
+        from backendai.client.tasks import Tasks
+
+        return Tasks(self._channel)
+
+    @cached_property
+    def templates(self) -> "Templates":
+        from backendai.client.templates import Templates
+
+        return Templates(self._channel)
+
+    @cached_property
+    def usage(self) -> "Usage":
+        from backendai.client.usage import Usage
+
+        return Usage(self._channel)
+
+    @cached_property
+    def account(self) -> "Account":
+        from backendai.client.accounts.own import Account
+
+        return Account(self._channel)
+
+    @cached_property
+    def domains(self) -> "Domains":
+        from backendai.client.accounts.domains import Domains
+
+        return Domains(self._channel)
+
+    @cached_property
+    def projects(self) -> "Projects":
+        from backendai.client.accounts.projects import Projects
+
+        return Projects(self._channel)
+
+    @cached_property
+    def users(self) -> "Users":
+        from backendai.client.accounts.users import Users
+
+        return Users(self._channel)
+
+    @cached_property
+    def keypairs(self) -> "Keypairs":
+        from backendai.client.accounts.keypairs import Keypairs
+
+        return Keypairs(self._channel)
+
+    @cached_property
+    def dotfiles(self) -> "Dotfiles":
+        from backendai.client.dotfiles import Dotfiles
+
+        return Dotfiles(self._channel)
+
+    @cached_property
+    def audit(self) -> "Audit":
+        from backendai.client.audit import Audit
+
+        return Audit(self._channel)
 
     async def __aenter__(self) -> Self:
         return self

@@ -7,7 +7,9 @@ from collections.abc import Iterator
 import click
 import pytest
 
+from backendai.client.cli.accounts.groups import account, domain, keypair, project, user
 from backendai.client.cli.dashes import CommandAfterDashes
+from backendai.client.cli.dotfile import dotfile
 from backendai.client.cli.lazy import KNOWN_PLUGINS, LazyGroup
 from backendai.client.cli.root import OWN, root
 from backendai.client.cli.session import session
@@ -65,6 +67,22 @@ def leaves(group: click.Group, path: str) -> Iterator[tuple[str, click.Command]]
         command = group.get_command(context, name)
         assert command is not None
         yield f"{path} {name}", command
+
+
+@pytest.mark.parametrize(
+    ("group", "path"),
+    [
+        *((group, f"backendai admin {group.name}") for group in (domain, project, user, keypair)),
+        (account, "backendai account"),
+        (dotfile, "backendai dotfile"),
+    ],
+    ids=lambda value: str(getattr(value, "name", "")),
+)
+def test_help_of_every_account_command_names_itself_in_an_example(
+    group: LazyGroup, path: str
+) -> None:
+    for inner, command in leaves(group, path):
+        assert f"{inner}" in (command.help or ""), inner
 
 
 def test_help_of_every_session_command_names_itself_in_an_example() -> None:

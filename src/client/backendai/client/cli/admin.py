@@ -1,4 +1,4 @@
-"""The `admin` group: what superadmins do to the cluster."""
+"""The `admin` group: what administrators do to the cluster and its accounts."""
 
 from backendai.client.cli.lazy import LazyGroup
 
@@ -70,6 +70,11 @@ usage = LazyGroup(
 admin = LazyGroup(
     "admin",
     {
+        "domain": ("backendai.client.cli.accounts.groups:domain", "Tenants."),
+        "project": ("backendai.client.cli.accounts.groups:project", "Projects of domains."),
+        "user": ("backendai.client.cli.accounts.groups:user", "Users."),
+        "keypair": ("backendai.client.cli.accounts.groups:keypair", "Keypairs of users."),
+        "audit": ("backendai.client.cli.audit:audit", "List who changed what."),
         "manager": ("backendai.client.cli.admin:manager", "Freeze the cluster and let it run."),
         "announcement": ("backendai.client.cli.admin:announcement", "What every user is told."),
         "etcd": ("backendai.client.cli.admin:etcd", "The cluster's configuration."),
@@ -82,6 +87,7 @@ admin = LazyGroup(
 
     \b
     Examples:
+      backendai admin user list
       backendai admin manager status
       backendai admin announcement update -m "Back at noon"
       backendai admin etcd get --prefix config

@@ -4,6 +4,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from backendai.client.cli.consent import do_to_each
+
 if TYPE_CHECKING:
     from backendai.client.client import Client
 
@@ -49,19 +51,9 @@ def terminate(sessions: tuple[str, ...], forced: bool, recursive: bool) -> None:
 
     Example: backendai session terminate demo trial
     """
-    from backendai.client.cli.connect import with_client
-    from backendai.client.cli.exits import OK, explain
-    from backendai.common.faults import Fault
-
-    async def work(client: "Client") -> int:
-        code = OK
-        for session in sessions:
-            try:
-                await client.sessions.destroy(session, forced=forced, recursive=recursive)
-            except Fault as fault:
-                code = code or explain(fault)
-            else:
-                click.echo(session)
-        return code
-
-    click.get_current_context().exit(with_client(work))
+    do_to_each(
+        sessions,
+        lambda client, session: client.sessions.destroy(
+            session, forced=forced, recursive=recursive
+        ),
+    )

@@ -2,9 +2,12 @@
 
 from collections.abc import Mapping
 from importlib import import_module
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 # name -> (module:attribute, short help)
 Table = Mapping[str, tuple[str, str]]
@@ -42,14 +45,24 @@ class LazyGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Raises UsageError with the nearest command, or with all of them when none is near."""
+        """Raises UsageError with the nearest command, or with all of them when none is near; a
+        shell that completes is told nothing."""
         name = args[0]
-        if self.get_command(ctx, name) is None and not name.startswith("-"):
+        is_told = not (ctx.resilient_parsing or name.startswith("-"))
+        if is_told and self.get_command(ctx, name) is None:
             ctx.fail(f"No such command {name!r}. {self._advice(ctx, name)}")
         return super().resolve_command(ctx, args)
 
     def help_of(self, name: str) -> str:
         return self.table[name][1]
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> "list[CompletionItem[Any]]":
+        """Commands by the table, none of them imported, and this group's options."""
+        from click.shell_completion import CompletionItem
+
+        names = [name for name in self.list_commands(ctx) if name.startswith(incomplete)]
+        options = click.Command.shell_complete(self, ctx, incomplete)
+        return [*(CompletionItem(name, help=self.help_of(name)) for name in names), *options]
 
     def suggest(self, ctx: click.Context, name: str) -> list[str]:
         """Names of commands that `name` may mean, as they follow this group's own."""

@@ -18,6 +18,9 @@ STATUS_COLOURS: Final = {
     "ERROR": 31,
     "TERMINATED": 2,
     "CANCELLED": 2,
+    "active": 32,
+    "inactive": 2,
+    "deleted": 2,
 }
 STATUS_COLOUR: Final = 33
 

@@ -14,6 +14,12 @@ OWN = {
         "Keep what sessions are started from.",
     ),
     "usage": ("backendai.client.cli.usage:curves", "Show what your sessions held over time."),
+    "account": ("backendai.client.cli.accounts.groups:account", "Your own account."),
+    "dotfile": ("backendai.client.cli.dotfile:dotfile", "Small files for the homes of sessions."),
+    "completion": (
+        "backendai.client.cli.completion:completion",
+        "Print what makes a shell complete commands.",
+    ),
     "admin": ("backendai.client.cli.admin:admin", "What administrators do to the cluster."),
 }
 

@@ -1,0 +1,1 @@
+"""Commands on domains, projects, users and keypairs, and on one's own account."""

@@ -1,0 +1,148 @@
+"""Options of the account commands, and how rows of accounts are shown."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import click
+
+from backendai.client.cli.options import read_amount
+from backendai.client.cli.render import Output, show_object, show_rows
+
+if TYPE_CHECKING:
+    import msgspec
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+ROLES: Final = ("user", "admin", "superadmin", "monitor")
+STATUSES: Final = ("active", "inactive", "deleted", "before-verification")
+# The server lists no more at once.
+ROWS_MAX: Final = 1000
+
+domain_option = click.option(
+    "--domain", envvar="BACKEND_DOMAIN", default="default", show_default=True, help="Its domain."
+)
+columns_option = click.option("--format", "-f", "columns", help="Columns, such as name,created_at.")
+active_option = click.option("--active/--inactive", "is_active", default=None, help="Switch it.")
+policy_option = click.option("--resource-policy", help="Name of its resource policy.")
+description_option = click.option("--description", help="Free text.")
+resources_option = click.option(
+    "--resource",
+    "-r",
+    "total_resource_slots",
+    type=read_amount,
+    metavar="SLOT=AMOUNT",
+    multiple=True,
+    help="Limit of all together, such as cpu=64 or mem=256g; repeat it. Those before are gone.",
+)
+
+
+def read_host(text: str) -> tuple[str, list[str]]:
+    """`HOST=PERMISSION,PERMISSION`; the server knows which there are."""
+    host, equals, permissions = text.partition("=")
+    if not (host and equals):
+        raise click.BadParameter(f"{text!r} must be HOST=PERMISSION,PERMISSION")
+    return host, [each.strip() for each in permissions.split(",") if each.strip()]
+
+
+hosts_option = click.option(
+    "--vfolder-host",
+    "allowed_vfolder_hosts",
+    type=read_host,
+    metavar="HOST=PERMISSION,…",
+    multiple=True,
+    help="What is allowed on a storage host; repeat it. Those before are gone.",
+)
+
+
+def add_options(*options: Callable[[F], F]) -> Callable[[F], F]:
+    """Several at once, in this order."""
+
+    def add(command: F) -> F:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return add
+
+
+def take_given(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Those that were written; repeated pairs as an object."""
+    pairs = ("total_resource_slots", "allowed_vfolder_hosts")
+    given = {
+        name: dict(value) if name in pairs else value
+        for name, value in options.items()
+        if value is not None and value != ()
+    }
+    return {name: [*value] if isinstance(value, tuple) else value for name, value in given.items()}
+
+
+def take_changes(options: Mapping[str, Any]) -> dict[str, Any]:
+    """As `take_given`. Raises UsageError without any."""
+    changes = take_given(options)
+    if not changes:
+        ctx = click.get_current_context()
+        names = [
+            option.opts[0] for option in ctx.command.params if isinstance(option, click.Option)
+        ]
+        raise click.UsageError(f"Nothing is to be changed: give one of {', '.join(names)}.")
+    return changes
+
+
+def show_listing(
+    rows: "Sequence[msgspec.Struct]",
+    kind: "type[msgspec.Struct]",
+    seen: Sequence[str],
+    columns: str | None,
+    output: Output,
+) -> None:
+    """Tables have the columns `seen`, programs get all; `columns` says which for both."""
+    known = kind.__struct_fields__
+    chosen = _read_columns(columns, known) or (seen if output == "table" else known)
+    if not rows and output == "table":
+        click.echo(f"No {kind.__name__.lower()}s.", err=True)
+        return
+    show_rows([_for(facts_of(row), output) for row in rows], chosen, output)
+    if len(rows) >= ROWS_MAX:
+        click.echo(f"These are the first {ROWS_MAX}; narrow them by options.", err=True)
+
+
+def show_one(row: "msgspec.Struct", output: Output) -> None:
+    show_object(_for(facts_of(row), output), output)
+
+
+def facts_of(row: "msgspec.Struct") -> dict[str, Any]:
+    """Its fields by our names; projects by theirs."""
+    from msgspec import structs
+
+    return {name: _plain(value) for name, value in structs.asdict(row).items()}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [getattr(each, "name", each) for each in value]
+    return value
+
+
+def _for(facts: dict[str, Any], output: Output) -> dict[str, Any]:
+    """Lists and slots as people write them, where people read."""
+    if output != "table":
+        return facts
+    from backendai.client.cli.units import show_slots
+
+    slots = facts.get("total_resource_slots")
+    shown = facts if slots is None else {**facts, "total_resource_slots": show_slots(slots) or None}
+    return {
+        name: ", ".join(map(str, value)) or None if isinstance(value, list) else value
+        for name, value in shown.items()
+    }
+
+
+def _read_columns(text: str | None, known: Sequence[str]) -> Sequence[str]:
+    if text is None:
+        return ()
+    chosen = [name.strip() for name in text.split(",") if name.strip()]
+    unknown = [name for name in chosen if name not in known]
+    if unknown or not chosen:
+        told = f"{', '.join(unknown) or 'nothing'}: choose among {', '.join(known)}."
+        raise click.BadParameter(told, param_hint="'--format'")
+    return chosen
