@@ -17,6 +17,13 @@ class BadUsage(Fault):
     slug, title = "client-bad-usage", "Invalid argument."
 
 
+class BadDocument(BadUsage):
+    """A file that cannot be applied. Facts: place in the file -> what is wrong and allowed."""
+
+    code = "client.bad_document"
+    slug, title = "client-bad-document", "The file cannot be applied."
+
+
 class Unreachable(Unavailable):
     """Nothing answers at the address. Facts: `address`."""
 

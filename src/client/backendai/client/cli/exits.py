@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 from typing import Final
 
-from backendai.client.faults import NotRunning, Unreachable, WaitedTooLong
+from backendai.client.faults import BadDocument, NotRunning, Unreachable, WaitedTooLong
 from backendai.common.faults import (
     AgentNotFound,
     Fault,
@@ -82,7 +82,7 @@ def _tell(line: str) -> None:
 def describe(fault: Fault) -> Iterator[str]:
     """What went wrong, then what to do where we know it."""
     yield f"error: {fault}"
-    if isinstance(fault, InvalidParams | QuotaExceeded | AgentNotFound):
+    if isinstance(fault, InvalidParams | QuotaExceeded | AgentNotFound | BadDocument):
         yield from (f"  {field}: {_told(message)}" for field, message in fault.facts.items())
     for match in fault.facts.get("matches") or ():
         yield f"  {match.get('id')}  {match.get('name')}  {match.get('status')}"

@@ -2,24 +2,27 @@
 
 from backendai.client.cli.lazy import LazyGroup, Table
 
-_HERE = "backendai.client.cli.accounts"
 
-
-def _table(module: str, what: str, delete: str, purge: str | None) -> Table:
-    """The five or six commands that each of them has."""
+def _table(module: str, what: str, delete: str, purge: str = "") -> Table:
+    """The five or six commands that each of them has in its module."""
     rows = {
-        "list": (f"{_HERE}.{module}:list_all", f"List {what}s."),
-        "info": (f"{_HERE}.{module}:info", f"Show one {what}."),
-        "add": (f"{_HERE}.{module}:add", f"Make a {what}."),
-        "update": (f"{_HERE}.{module}:update", f"Change a {what}."),
-        "delete": (f"{_HERE}.{module}:delete", delete),
+        "list": (f"{module}:list_all", f"List {what}s."),
+        "info": (f"{module}:info", f"Show one {what}."),
+        "add": (f"{module}:add", f"Make a {what}."),
+        "update": (f"{module}:update", f"Change a {what}."),
+        "delete": (f"{module}:delete", delete),
     }
-    return rows if purge is None else {**rows, "purge": (f"{_HERE}.{module}:purge", purge)}
+    return {**rows, "purge": (f"{module}:purge", purge)} if purge else rows
 
 
 domain = LazyGroup(
     "domain",
-    _table("domain", "domain", "Switch domains off.", "Remove empty domains for good."),
+    _table(
+        "backendai.client.cli.accounts.domain",
+        "domain",
+        "Switch domains off.",
+        "Remove empty domains for good.",
+    ),
     help="""Domains: tenants, each with its users and projects.
 
     \b
@@ -32,7 +35,12 @@ domain = LazyGroup(
 
 project = LazyGroup(
     "project",
-    _table("project", "project", "Switch projects off.", "Remove projects for good."),
+    _table(
+        "backendai.client.cli.accounts.project",
+        "project",
+        "Switch projects off.",
+        "Remove projects for good.",
+    ),
     help="""Projects: users of a domain who share limits.
 
     \b
@@ -45,7 +53,12 @@ project = LazyGroup(
 
 user = LazyGroup(
     "user",
-    _table("user", "user", "Switch users and their keypairs off.", "Remove users for good."),
+    _table(
+        "backendai.client.cli.accounts.user",
+        "user",
+        "Switch users and their keypairs off.",
+        "Remove users for good.",
+    ),
     help="""Users, each with a first keypair.
 
     \b
@@ -58,7 +71,11 @@ user = LazyGroup(
 
 keypair = LazyGroup(
     "keypair",
-    _table("keypair", "keypair", "Remove keypairs for good.", None),
+    _table(
+        "backendai.client.cli.accounts.keypair",
+        "keypair",
+        "Remove keypairs for good.",
+    ),
     help="""Keypairs: what users sign their requests with.
 
     \b
@@ -72,11 +89,14 @@ keypair = LazyGroup(
 account = LazyGroup(
     "account",
     {
-        "whoami": (f"{_HERE}.own:whoami", "Show who you are."),
-        "password": (f"{_HERE}.own:password", "Change your password."),
-        "full-name": (f"{_HERE}.own:full_name", "Change your full name."),
-        "ssh-keypair": (f"{_HERE}.own:ssh_keypair", "Show or replace your SSH key pair."),
-        "sign-out": (f"{_HERE}.own:sign_out", "Switch your account off."),
+        "whoami": ("backendai.client.cli.accounts.own:whoami", "Show who you are."),
+        "password": ("backendai.client.cli.accounts.own:password", "Change your password."),
+        "full-name": ("backendai.client.cli.accounts.own:full_name", "Change your full name."),
+        "ssh-keypair": (
+            "backendai.client.cli.accounts.own:ssh_keypair",
+            "Show or replace your SSH key pair.",
+        ),
+        "sign-out": ("backendai.client.cli.accounts.own:sign_out", "Switch your account off."),
     },
     help="""Your own account.
 

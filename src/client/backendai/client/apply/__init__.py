@@ -1,0 +1,1 @@
+"""Accounts as a file says that they shall be: read, compared with what there is, and made so."""
