@@ -175,7 +175,7 @@ async def test_the_command_on_a_whole_tenant(manager: Manager, root: Client, wor
         return done.stdout or done.stderr
 
     assert await admin("domain", "add", word, "-r", "cpu=4") == f"{word}\n"
-    assert "Nothing is to be changed" in await admin("domain", "update", word, code=2)
+    assert "give one of --name, --move-to" in await admin("project", "update", "p", code=2)
     await admin("domain", "update", word, "--description", "told")
     domains = json.loads(await admin("domain", "list", "--output", "json"))
     assert {"told"} == {each["description"] for each in domains if each["name"] == word}

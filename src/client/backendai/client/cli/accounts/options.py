@@ -15,6 +15,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 ROLES: Final = ("user", "admin", "superadmin", "monitor")
 STATUSES: Final = ("active", "inactive", "deleted", "before-verification")
+# Options that say where and how, not what.
+NO_CHANGES: Final = ("domain", "output")
 # The server lists no more at once.
 ROWS_MAX: Final = 1000
 
@@ -82,7 +84,9 @@ def take_changes(options: Mapping[str, Any]) -> dict[str, Any]:
     if not changes:
         ctx = click.get_current_context()
         names = [
-            option.opts[0] for option in ctx.command.params if isinstance(option, click.Option)
+            option.opts[0]
+            for option in ctx.command.params
+            if isinstance(option, click.Option) and option.name not in NO_CHANGES
         ]
         raise click.UsageError(f"Nothing is to be changed: give one of {', '.join(names)}.")
     return changes
