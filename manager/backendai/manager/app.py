@@ -61,6 +61,11 @@ from .gate.keyring import Keyring
 from .gate.limiter import Limiter
 from .gate.routes import Route, add_routes
 from .graph import rest as graph_rest
+from .idle import rest as idle_rest
+from .idle.activity import Activities
+from .idle.loop import FORGET_SECONDS, IdleWatch, hold_turn
+from .idle.loop import LOOK_SECONDS as IDLE_LOOK_SECONDS
+from .idle.service import Idleness, Rulebook
 from .images.rescan import RESCAN, Rescan
 from .lifecycle.core import Core, CoreSettings, Ports
 from .lifecycle.hints import HintBoard, listen
@@ -133,6 +138,9 @@ class Services:
     logins: Logins
     tasks: Tasks
     task_runner: TaskRunner
+    activities: Activities
+    idleness: Idleness
+    idle_watch: IdleWatch
 
 
 def run(settings: ManagerSettings) -> int:
@@ -215,6 +223,9 @@ async def _running(
         "keyring": (services.keyring.save_uses, SAVE_SECONDS),
         "queries": (services.work.save_counts, SAVE_SECONDS),
         "access-log": (access_log.flush, LOG_FLUSH_SECONDS),
+        "activity": (services.activities.save, SAVE_SECONDS),
+        "idle": (services.idle_watch.step, IDLE_LOOK_SECONDS),
+        "idle-forget": (services.idle_watch.forget, FORGET_SECONDS),
         "pulse": (stores.pulse.look, LOOK_SECONDS),
     }
     async with asyncio.TaskGroup() as tasks:
@@ -277,6 +288,7 @@ def list_routes(
         *rest.routes(services.creation, services.sessions, services.templates, clock),
         *rest_work.routes(services.sessions, services.work),
         *rest_files.routes(services.sessions, services.work),
+        *idle_rest.routes(services.sessions, services.idleness),
         *stream.routes(services.sessions, services.work),
         *events_rest.routes(services.sessions, services.feed),
         *tasks_rest.routes(services.tasks, clock),
@@ -311,22 +323,24 @@ def _make_services(
     gatekeeper = Gatekeeper(keyring, limiter, clock, own.trusted_proxies)
     watch = SessionWatch(database, board, clock)
     cluster, status = ClusterFacts(database), StatusWatch(database)
-    patience, drift = _patience(own), PostgresStore(database, ids).load_drift
+    patience, core_store = _patience(own), PostgresStore(database, ids)
     changes = Changes(database, clock, settled=keyring.forget)
     accounts = make_accounts(ids, box)
     attempts = Attempts(stores.redis)
     works = {RESCAN: Rescan(database, accounts.registries, ids, clock)}
+    rulebook, activities = Rulebook(cluster), Activities(database, clock)
+    turn = hold_turn(core_store, clock, f"{own.id}:{ids.uuid()}")
     return Services(
         gatekeeper=gatekeeper,
         keyring=keyring,
         creation=SessionCreation(database, gatekeeper, clock, ids),
         sessions=Sessions(database, gatekeeper, watch, clock),
-        work=SessionWork(database, stores.links, ids),
+        work=SessionWork(database, stores.links, ids, activities),
         cluster=cluster,
         pairs=ConfigPairs(stores.etcd),
         status=status,
         maintenance=Maintenance(database, stores.etcd, cluster, status, clock, patience),
-        resources=Resources(database, cluster, clock, drift),
+        resources=Resources(database, cluster, clock, core_store.load_drift),
         resource_groups=ResourceGroups(database, ask_version),
         error_logs=ErrorLogs(database, ids),
         dotfiles=Dotfiles(database, gatekeeper),
@@ -338,6 +352,9 @@ def _make_services(
         logins=Logins(database, changes, accounts.users, box, attempts, clock, cluster.find),
         tasks=Tasks(database, board, clock),
         task_runner=TaskRunner(database, clock, f"{own.id}:{ids.uuid()}", works),
+        activities=activities,
+        idleness=Idleness(database, rulebook, clock),
+        idle_watch=IdleWatch(database, rulebook, turn, clock),
     )
 
 

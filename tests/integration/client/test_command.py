@@ -429,6 +429,14 @@ async def test_changes_say_nothing_when_they_went_well(
         assert (done.code, done.out, done.err) == (0, "", "")
 
 
+async def test_an_extension_shows_what_remains(server: ScriptedServer, command: Command) -> None:
+    check = {"remaining": 590, "remaining_time_type": "expire_after", "extra": None}
+    server.on("POST", "/session/demo/extend", {"idleChecks": {"network_timeout": check}})
+    done = await command("session", "extend", "demo")
+    assert (done.code, done.err) == (0, "")
+    assert done.out.split() == ["idle", "ends", "in", "9m", "50s", "(network_timeout)"]
+
+
 async def test_what_is_known_is_shown(server: ScriptedServer, command: Command) -> None:
     move = {"at": "2026-11-21T00:00:00+00:00", "kernel_id": "k1", "from": None, "to": "PENDING"}
     both = [{**move, "event": "enqueue"}, {**move, "kernel_id": None, "event": "enqueue"}]

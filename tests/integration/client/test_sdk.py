@@ -14,7 +14,7 @@ from aiohttp import MultipartWriter, web
 from backendai.client import Batch, Client, Config, SyncClient
 from backendai.client.faults import ExecutionBroken, Unreachable, WaitedTooLong
 from backendai.client.plain import PlainTransport
-from backendai.client.results import NewSession, Prompt
+from backendai.client.results import IdleCheck, NewSession, Prompt
 from backendai.client.transport import Transport
 from backendai.client.web import WebTransport
 from backendai.common.faults import (
@@ -234,14 +234,19 @@ async def test_changes_are_asked_for_as_the_protocol_has_them(
         ("POST", "/session/demo/interrupt"),
     ]:
         server.on(method, path, None)
+    check = {"remaining": 600, "remaining_time_type": "expire_after", "extra": None}
+    server.on("POST", "/session/demo/extend", {"idleChecks": {"network_timeout": check}})
     await client.sessions.restart("demo")
     await client.sessions.rename("demo", "trial one")
     await client.sessions.interrupt("demo")
+    extended = await client.sessions.extend("demo")
+    assert extended == {"network_timeout": IdleCheck(remaining=600)}
     await client.sessions.destroy("demo", forced=True, recursive=True)
     assert server.targets() == [
         "PATCH /session/demo",
         "POST /session/demo/rename?name=trial+one",
         "POST /session/demo/interrupt",
+        "POST /session/demo/extend",
         "DELETE /session/demo?forced=true&recursive=true",
     ]
 

@@ -29,14 +29,29 @@ class ClusterFacts:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._config: Mapping[str, str] = {}
+        self._is_known = False
 
     def learn(self, config: Mapping[str, str]) -> None:
         """Take over a new snapshot of the configuration."""
-        self._config = config
+        self._config, self._is_known = config, True
 
     def find(self, key: str) -> str | None:
         """The value of `key` below config/, where it is set."""
         return self._config.get(CONFIG_PREFIX + key)
+
+    def find_below(self, path: str) -> dict[str, str] | None:
+        """What is set below config/ and `path`, which ends in a slash, by the rest of its key.
+
+        None while nothing has been learned yet.
+        """
+        if not self._is_known:
+            return None
+        prefix = CONFIG_PREFIX + path
+        return {
+            key.removeprefix(prefix): value
+            for key, value in self._config.items()
+            if key.startswith(prefix)
+        }
 
     async def slot_types(self, group: str | None = None) -> dict[str, str]:
         """Slot name -> count, bytes or unique: built in, configured, and offered by any node.

@@ -9,7 +9,7 @@ from sqlalchemy import text
 
 from .engine import Database
 
-REVISION: Final = "0007"
+REVISION: Final = "0008"
 
 
 async def current_revision(database: Database) -> str | None:

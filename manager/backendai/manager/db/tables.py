@@ -548,6 +548,19 @@ usage_records: Final = sa.Table(
     sa.Index("ix_usage_records_user", "user_id", "freed_at"),
 )
 
+# When a session was last used, and what checkers found of it. Without a reference: to note that
+# one is used waits for nobody who moves it. Rows of ended sessions are deleted in time.
+session_idleness: Final = sa.Table(
+    "session_idleness",
+    metadata,
+    sa.Column("session_id", UUID(as_uuid=True), primary_key=True),
+    _time("active_at"),
+    sa.Column("active_by", sa.Text, nullable=False, server_default=""),
+    _object("usage"),
+    _object("warned"),
+    _object("checks"),
+)
+
 # The cluster itself.
 
 # One row at most; none means that it runs. What is placed waits while it is frozen.

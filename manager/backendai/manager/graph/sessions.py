@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -13,6 +13,7 @@ from backendai.common.faults import Forbidden
 from backendai.common.lifecycle import SessionStatus
 from backendai.manager.db import tables as t
 from backendai.manager.gate.actor import Actor, Scope, widest_scope
+from backendai.manager.idle.store import load_idle_checks
 from backendai.manager.sessions import render
 from backendai.manager.sessions.model import Kernel
 from backendai.manager.sessions.store import FINAL_WORDS, scope_conditions
@@ -52,6 +53,7 @@ class SessionView:
     containers: Sequence[KernelView] = ()
     dependencies: Sequence[Mapping[Any, Any]] = ()
     history: Sequence[Mapping[Any, Any]] = ()
+    idle_checks: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def kernels(self) -> list[Kernel]:
@@ -166,6 +168,10 @@ async def _fill(
         dependencies = await _load_dependencies(connection, ids)
         for view in views:
             view.dependencies = dependencies.get(view.row["id"], ())
+    if "idle_checks" in fields:
+        checks = await load_idle_checks(connection, ids)
+        for view in views:
+            view.idle_checks = checks.get(view.row["id"], {})
     if "status_history" in fields or "scheduled_at" in fields:
         histories = await _load_histories(connection, ids)
         for view in views:
@@ -278,7 +284,7 @@ SESSION_FIELDS: Final[Mapping[str, Field]] = {
     "result": lambda v: SessionResult(v.row["result"]).name,
     "commit_status": lambda v: "ready",
     "abusing_reports": lambda v: [],
-    "idle_checks": lambda v: "{}",
+    "idle_checks": lambda v: json_text(v.idle_checks),
     "agent_ids": lambda v: _unique(k.agent_id for k in v.kernels),
     "agents": lambda v: _unique(k.agent_id for k in v.kernels),
     "resource_opts": lambda v: json_text(v.row["resource_opts"]),

@@ -34,6 +34,7 @@ from backendai.common.loops import LoopHealth, Wake, supervise
 from backendai.manager.agents.health import fault_of
 from backendai.manager.agents.link import AgentLink
 from backendai.manager.agents.model import Contact, Patience
+from backendai.manager.idle.usage import measured
 
 from .decide import Absences, Findings, KernelCase, Order, decide
 from .model import Move
@@ -79,6 +80,7 @@ class AgentObserver:
         self._patience = patience
         self._health = health
         self._report: AgentReport | None = None
+        self._reported_at = clock.now()
         self._is_new_report = False
         self._recorded = b""
         self._heard_at = float("-inf")
@@ -149,6 +151,7 @@ class AgentObserver:
             # It was restarted: what was asked of its former life may be forgotten there.
             self._asked.clear()
         self._report = report
+        self._reported_at = self._clock.now()
         self._is_new_report = True
         self.wake.hint()
         # Nobody waits for the note that it was heard; the kernels' news come first.
@@ -258,7 +261,10 @@ class AgentObserver:
             row = rows.get(report.kernel_id)
             if row is None or row.generation != report.generation:
                 continue
-            use = msgspec.to_builtins(report.use) if report.use is not None else {}
+            use = {}
+            if report.use is not None and self._report is not None:
+                use = msgspec.to_builtins(report.use)
+                use |= measured(self._report, report, self._reported_at)
             if report.progress:
                 use["progress"] = report.progress
             if use:

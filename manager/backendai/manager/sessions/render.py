@@ -64,7 +64,6 @@ def info(session: Session, now: datetime) -> dict[str, Any]:
         "terminationTime": iso(session.ended_at),
         "numQueriesExecuted": session.query_count,
         "lastStat": metrics(main.last_use, main.requested_slots),
-        "idleChecks": {},
         "sessionId": str(session.id),
         "sessionName": session.name,
         "result": session.result.value,

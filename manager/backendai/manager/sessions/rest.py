@@ -140,7 +140,8 @@ class _Handlers:
     async def info(self, request: web.Request) -> web.Response:
         scope, reference, _ = await read_scope(request, self._sessions, _OWNER)
         session = await self._sessions.get(scope, reference, ended_too=True)
-        return json_response(render.info(session, self._clock.now()))
+        checks = await self._sessions.idle_checks(session)
+        return json_response({**render.info(session, self._clock.now()), "idleChecks": checks})
 
     async def restart(self, request: web.Request) -> web.Response:
         scope, reference, _ = await read_scope(request, self._sessions, _OWNER)

@@ -15,6 +15,7 @@ from backendai.common.ids import uuid_of
 from backendai.common.lifecycle import SESSION_FINAL, SessionStatus
 from backendai.manager.db.engine import Database
 from backendai.manager.gate.actor import EVERYTHING, Actor, Scope, own_scope, widest_scope
+from backendai.manager.idle.store import load_idle_checks
 from backendai.manager.lifecycle.moves import write_moves
 from backendai.manager.lifecycle.orders import end_moves, restart_moves
 
@@ -81,6 +82,11 @@ class Sessions:
         return await self._database.read(
             lambda connection: store.get_session(connection, scope, reference, ended_too=ended_too)
         )
+
+    async def idle_checks(self, session: Session) -> dict[str, Any]:
+        """When it will be ended for being idle, by checker; empty where that cannot be."""
+        found = await self._database.read(lambda conn: load_idle_checks(conn, [session.id]))
+        return found.get(session.id, {})
 
     async def wait_started(self, session: Session, seconds: float) -> SessionStatus | None:
         """The status once the session runs or never will; None when `seconds` are over."""

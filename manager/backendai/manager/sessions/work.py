@@ -49,6 +49,12 @@ class Agents(Protocol):
     ) -> Rep: ...
 
 
+class Uses(Protocol):
+    """Where it counts that somebody uses a session; `what` is one word."""
+
+    def note(self, session_id: uuid.UUID, what: str) -> None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """Where the main kernel of a session runs."""
@@ -61,10 +67,11 @@ class Place:
 class SessionWork:
     """Runs code, moves files and reads logs, through the agents."""
 
-    def __init__(self, database: Database, agents: Agents, ids: IdSource) -> None:
+    def __init__(self, database: Database, agents: Agents, ids: IdSource, uses: Uses) -> None:
         self._database = database
         self._agents = agents
         self._ids = ids
+        self._uses = uses
         self._asked: dict[uuid.UUID, int] = {}
 
     async def locate(self, scope: Scope, reference: str) -> Place:
@@ -169,6 +176,7 @@ class SessionWork:
     async def _ask(
         self, place: Place, call: Call[Req, Rep], request: Req, seconds: float | None = None
     ) -> Rep:
+        self._uses.note(place.session_id, call.name)
         try:
             return await ask_repeatedly(
                 call,

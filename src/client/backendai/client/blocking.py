@@ -125,6 +125,7 @@ class BlockingSessions(Blocking[Sessions]):
     destroy = Waits(Sessions.destroy)
     restart = Waits(Sessions.restart)
     rename = Waits(Sessions.rename)
+    extend = Waits(Sessions.extend)
     interrupt = Waits(Sessions.interrupt)
     complete = Waits(Sessions.complete)
     logs = Waits(Sessions.logs)

@@ -130,6 +130,17 @@ class SessionInfo(msgspec.Struct, frozen=True, rename="camel"):
     facts: dict[str, Any] = {}
 
 
+class IdleCheck(msgspec.Struct, frozen=True):
+    """When a checker ends a session that is idle: in `remaining` seconds, None while it does not.
+
+    `remaining_time_type` is `expire_after`, or `grace_period` where it only begins to look then.
+    """
+
+    remaining: float | None = None
+    remaining_time_type: str = "expire_after"
+    extra: dict[str, Any] | None = None
+
+
 class Why(msgspec.Struct, frozen=True):
     """Why a session is in its status: `text` in one sentence, `waiting` for programs.
 

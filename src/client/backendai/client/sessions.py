@@ -19,6 +19,7 @@ from backendai.client.results import (
     Batch,
     Created,
     FileEntry,
+    IdleCheck,
     Move,
     NewSession,
     Page,
@@ -116,6 +117,14 @@ class Sessions:
 
     async def rename(self, session: str, name: str) -> None:
         await self._channel.ask(_post(session, "rename", query={"name": name}))
+
+    async def extend(self, session: str) -> dict[str, IdleCheck]:
+        """Let the time anew begin after which the session would be ended for being idle.
+
+        What checkers say of it then, by their names; its lifetime stays as it is.
+        """
+        answer = await self._channel.ask_for(dict[str, Any], _post(session, "extend"))
+        return convert(dict[str, IdleCheck], answer.get("idleChecks", {}))
 
     async def interrupt(self, session: str) -> None:
         """Stop the code that runs now, as Ctrl-C does; the session and its state stay."""

@@ -142,3 +142,6 @@ class Reason(enum.StrEnum):
     SIBLING_FAILED = "sibling-failed"
     AGENT_LOST = "agent-lost"
     AGENT_RESTARTED_NODE = "node-restarted"
+    IDLE_TIMEOUT = "idle-timeout"
+    IDLE_SESSION_LIFETIME = "idle-session-lifetime"
+    IDLE_UTILIZATION = "idle-utilization"

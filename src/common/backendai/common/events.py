@@ -20,6 +20,7 @@ class EventName(enum.StrEnum):
     SESSION_TERMINATED = "session_terminated"
     SESSION_SUCCESS = "session_success"
     SESSION_FAILURE = "session_failure"
+    SESSION_IDLE_WARNING = "session_idle_warning"
     KERNEL_PREPARING = "kernel_preparing"
     KERNEL_PULLING = "kernel_pulling"
     KERNEL_CREATING = "kernel_creating"

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from backendai.client.cli.summary import (
+    idle_lines,
     info_lines,
     move_rows,
     read_mapping,
@@ -175,3 +176,32 @@ def test_a_short_reason_fits_a_column() -> None:
 )
 def test_maps_are_read_from_each_form_of_the_wire(value: object, mapping: object) -> None:
     assert read_mapping(value) == mapping
+
+
+def test_idleness_is_told_with_what_last_counted() -> None:
+    last = {"at": NOW.isoformat(), "by": "execute"}
+    levels = {"cpu_util": [1.25, 30.0], "mem": [None, 20.0]}
+    lines = idle_lines(
+        {
+            "utilization": {
+                "remaining": None,
+                "remaining_time_type": "expire_after",
+                "extra": {"resources": levels},
+            },
+            "network_timeout": {
+                "remaining": 590,
+                "remaining_time_type": "expire_after",
+                "extra": {"last_activity": last},
+            },
+            "session_lifetime": {
+                "remaining": 60,
+                "remaining_time_type": "grace_period",
+                "extra": None,
+            },
+        }
+    )
+    assert list(lines) == [
+        ("idle", "ends in 9m 50s (network_timeout: last execute)"),
+        ("", "looked at in 1m (session_lifetime)"),
+        ("", "in use (utilization: cpu_util 1.25 % of 30 %, mem ? % of 20 %)"),
+    ]

@@ -1,4 +1,4 @@
-"""`session rename`, `restart`, `terminate`."""
+"""`session rename`, `restart`, `extend`, `terminate`."""
 
 from typing import TYPE_CHECKING
 
@@ -40,6 +40,25 @@ def restart(session: str) -> None:
             await client.sessions.restart(session)
 
     with_client(work)
+
+
+@click.command()
+@click.argument("session")
+def extend(session: str) -> None:
+    """Count SESSION as used now, so that it is not ended for being idle, and show what remains.
+
+    How long a session may live at most is its policy's and not extended.
+
+    Example: backendai session extend demo
+    """
+    from msgspec import structs
+
+    from backendai.client.cli.connect import with_client
+    from backendai.client.cli.render import show_lines
+    from backendai.client.cli.summary import idle_lines
+
+    found = with_client(lambda client: client.sessions.extend(session))
+    show_lines(idle_lines({name: structs.asdict(check) for name, check in found.items()}))
 
 
 @click.command()

@@ -21,6 +21,10 @@ session = LazyGroup(
         "download": ("backendai.client.cli.files:download", "Copy files out of a session."),
         "rename": ("backendai.client.cli.change:rename", "Give a session another name."),
         "restart": ("backendai.client.cli.change:restart", "Start a session's containers again."),
+        "extend": (
+            "backendai.client.cli.change:extend",
+            "Keep sessions that would end for being idle.",
+        ),
         "terminate": ("backendai.client.cli.change:terminate", "End sessions."),
     },
     help="""Start, look at, use and end sessions.

@@ -1,7 +1,7 @@
 """A session told to people: what it is, why it is so, and how it came there. PURE."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +9,7 @@ from backendai.client.cli.units import (
     read_moment,
     show_age,
     show_amount,
+    show_duration,
     show_moment,
     show_past,
     show_size,
@@ -36,7 +37,29 @@ def info_lines(facts: Mapping[str, Any], moves: Sequence["Move"], now: datetime)
     yield "created", show_past(facts.get("creationTime"), now)
     if facts.get("terminationTime"):
         yield "ended", show_past(facts["terminationTime"], now)
+    yield from idle_lines(facts.get("idleChecks") or {})
     yield from _rest_lines(facts)
+
+
+def idle_lines(checks: Mapping[str, Mapping[str, Any]]) -> Iterator[Line]:
+    """What would end it for being idle: `idle  ends in 9m 50s (network_timeout: last execute)`."""
+    for position, (name, check) in enumerate(sorted(checks.items())):
+        words = {"grace_period": "looked at in", "expire_after": "ends in"}
+        remaining = check.get("remaining")
+        text = "in use"
+        if remaining is not None:
+            kind = str(check.get("remaining_time_type"))
+            text = f"{words.get(kind, kind)} {show_duration(timedelta(seconds=remaining))}"
+        extra = _joined(*_idle_parts(check.get("extra") or {}))
+        yield "" if position else "idle", f"{text} ({name}{': ' if extra else ''}{extra})"
+
+
+def _idle_parts(extra: Mapping[str, Any]) -> Iterator[str]:
+    last = extra.get("last_activity") or {}
+    if last.get("by"):
+        yield f"last {last['by']}"
+    for resource, (level, threshold) in (extra.get("resources") or {}).items():
+        yield f"{resource} {'?' if level is None else f'{level:g}'} % of {threshold:g} %"
 
 
 def why_lines(answer: "Why", moves: Sequence["Move"], now: datetime) -> tuple[str, Iterable[Line]]:

@@ -1,0 +1,1 @@
+"""Ends sessions that nobody uses, or that have had their time, and warns before."""
