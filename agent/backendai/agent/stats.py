@@ -86,7 +86,8 @@ class Meter:
             work = self._node.scratch.work_dir(kernel_id)
             watched.scratch_bytes = await self._node.threads.run(size_of, work)
             watched.scratch_sized_at = now
-        self._ledger.note_use(kernel_id, _use(watched, sample, now))
+        at = self._node.clock.now().timestamp()
+        self._ledger.note_use(kernel_id, _use(watched, sample, now, at))
         watched.sample, watched.sampled_at = sample, now
 
     async def _begin(self, container_id: str, now: float) -> _Watched | None:
@@ -101,13 +102,15 @@ class Meter:
         return watched
 
 
-def _use(watched: _Watched, sample: Sample, now: float) -> ResourceUse:
+def _use(watched: _Watched, sample: Sample, now: float, at: float) -> ResourceUse:
+    """`now` is monotonic, `at` the time of day."""
     elapsed = (now - watched.sampled_at) * 1e9
     spent = sample.cpu_nanoseconds - watched.sample.cpu_nanoseconds
     has_rate = elapsed > 0 and watched.sample.cpu_nanoseconds > 0
     peak = max(watched.memory_bytes_max, sample.memory_bytes_max, sample.memory_bytes)
     watched.memory_bytes_max = peak
     return ResourceUse(
+        sampled_at=round(at, 3),
         cpu_used_milliseconds=sample.cpu_nanoseconds / _NANO_PER_MILLI,
         cpu_percent=round(100 * spent / elapsed, 2) if has_rate else 0.0,
         memory_bytes=sample.memory_bytes,

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import time
 import uuid
 from pathlib import Path
 
@@ -281,6 +282,7 @@ async def test_usage_is_measured_without_the_engine(node: Node, image: str) -> N
     use = report.kernels[0].use
     assert use is not None
     assert 1 <= use.processes < 40
+    assert abs(time.time() - use.sampled_at) < 60
     assert report.memory_used_bytes > 0
 
 

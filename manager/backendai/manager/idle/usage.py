@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from backendai.common.contracts.agent import AgentReport, KernelReport
@@ -20,7 +20,7 @@ SAMPLE_SECONDS: Final = 30.0
 # Of the parts of a window so many must be known, and in each so many of its samples.
 KNOWN_SHARE_MIN: Final = 0.9
 KNOWN_OF_PART_MIN: Final = 0.25
-# What a node said longer ago than this tells nothing of now.
+# What was measured longer ago than this tells nothing of now.
 FRESH_SECONDS: Final = 60.0
 
 
@@ -32,12 +32,12 @@ class Held:
     use: Mapping[str, Any]
 
 
-def measured(report: AgentReport, kernel: KernelReport, at: datetime) -> dict[str, Any]:
-    """What the note of a kernel's use says besides: when, and how busy its accelerators are.
+def busy_accelerators(report: AgentReport, kernel: KernelReport) -> dict[str, Any]:
+    """What the note of a kernel's use says of its accelerators: the mean of its devices, percents.
 
-    A device whose driver does not tell leaves its kind out.
+    A device that is sick, or whose driver does not tell, leaves its kind out.
     """
-    devices = {(one.slot, one.device_id): one for one in report.devices}
+    devices = {(one.slot, one.device_id): one for one in report.devices if not one.problem}
     busy: dict[str, list[float | None]] = {}
     for slot, names in kernel.devices.items():
         family = family_of(slot)
@@ -54,7 +54,7 @@ def measured(report: AgentReport, kernel: KernelReport, at: datetime) -> dict[st
         for key, values in busy.items()
         if len(known := [value for value in values if value is not None]) == len(values)
     }
-    return {"at": at.isoformat(), **({"accelerators": told} if told else {})}
+    return {"accelerators": told} if told else {}
 
 
 def family_of(slot: str) -> str:
@@ -73,23 +73,28 @@ def families_of(held: Sequence[Held]) -> frozenset[str]:
 
 
 def sample_of(held: Sequence[Held], now: datetime) -> Sample | None:
-    """None where the use of any container is not known, or was said too long ago."""
+    """None where the use of any container is not known, or was measured too long ago.
+
+    Nothing runs without some CPU time and memory: a 0 says that they could not be read.
+    """
     uses = [one.use for one in held]
-    if not held or not all("at" in use and "cpu_used_milliseconds" in use for use in uses):
+    if not uses or not all(use.get("cpu_used_milliseconds", 0) > 0 for use in uses):
         return None
-    at = min(datetime.fromisoformat(use["at"]) for use in uses)
-    if now - at > timedelta(seconds=FRESH_SECONDS):
+    times = [datetime.fromtimestamp(use.get("sampled_at", 0), UTC) for use in uses]
+    if any(abs(now - at) > timedelta(seconds=FRESH_SECONDS) for at in times):
         return None
     levels: dict[str, float] = {}
     memory = sum(float(one.slots.get(MEM, 0)) for one in held)
-    if memory > 0:
+    if memory > 0 and all(use.get("memory_bytes", 0) > 0 for use in uses):
         levels[MEM_USE] = 100 * sum(use.get("memory_bytes", 0) for use in uses) / memory
     for family in families_of(held):
         for kind in ("util", "mem"):
             level = _level(held, family, f"{family}_{kind}")
             levels |= {} if level is None else {f"{family}_{kind}": level}
     milliseconds = float(sum(use["cpu_used_milliseconds"] for use in uses))
-    return Sample(at, milliseconds, sum(float(one.slots.get(CPU, 0)) for one in held), levels)
+    return Sample(
+        min(times), milliseconds, sum(float(one.slots.get(CPU, 0)) for one in held), levels
+    )
 
 
 def _level(held: Sequence[Held], family: str, key: str) -> float | None:

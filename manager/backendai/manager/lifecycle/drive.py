@@ -34,7 +34,7 @@ from backendai.common.loops import LoopHealth, Wake, supervise
 from backendai.manager.agents.health import fault_of
 from backendai.manager.agents.link import AgentLink
 from backendai.manager.agents.model import Contact, Patience
-from backendai.manager.idle.usage import measured
+from backendai.manager.idle.usage import busy_accelerators
 
 from .decide import Absences, Findings, KernelCase, Order, decide
 from .model import Move
@@ -80,7 +80,6 @@ class AgentObserver:
         self._patience = patience
         self._health = health
         self._report: AgentReport | None = None
-        self._reported_at = clock.now()
         self._is_new_report = False
         self._recorded = b""
         self._heard_at = float("-inf")
@@ -151,7 +150,6 @@ class AgentObserver:
             # It was restarted: what was asked of its former life may be forgotten there.
             self._asked.clear()
         self._report = report
-        self._reported_at = self._clock.now()
         self._is_new_report = True
         self.wake.hint()
         # Nobody waits for the note that it was heard; the kernels' news come first.
@@ -264,7 +262,7 @@ class AgentObserver:
             use = {}
             if report.use is not None and self._report is not None:
                 use = msgspec.to_builtins(report.use)
-                use |= measured(self._report, report, self._reported_at)
+                use |= busy_accelerators(self._report, report)
             if report.progress:
                 use["progress"] = report.progress
             if use:

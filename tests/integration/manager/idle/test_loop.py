@@ -87,8 +87,8 @@ class Floor:
         """What the node said just now; the CPU time since the beginning of the session."""
         elapsed = self.clock.monotonic()
         use = {
-            "at": self.clock.now().isoformat(),
-            "cpu_used_milliseconds": elapsed * 10 * cpu_percent,
+            "sampled_at": self.clock.now().timestamp(),
+            "cpu_used_milliseconds": 1 + elapsed * 10 * cpu_percent,
             "memory_bytes": 1,
         }
         await self.core.note_use({kernel.id: use for kernel in session.kernels})
@@ -144,6 +144,10 @@ async def test_a_lifetime_ends_a_session_once_after_a_warning(floor: Floor) -> N
     assert reason == "idle-session-lifetime"
     assert detail["checker"] == "session_lifetime"
     assert "3600 s" in detail["detail"]
+    gone = Move(kernel_id=session.kernels[0].id, event=KernelEvent.GONE, reason=reason)
+    await floor.core.move([gone], floor.clock.now())
+    ended = "select status, status_info from sessions where id = :id"
+    assert await fetch(floor.database, ended, id=session.id) == [("TERMINATED", reason)]
 
 
 async def test_use_puts_the_end_off_and_is_written_once_a_minute(floor: Floor) -> None:

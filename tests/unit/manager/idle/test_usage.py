@@ -24,9 +24,9 @@ from backendai.manager.idle.usage import (
     Held,
     add_sample,
     average,
+    busy_accelerators,
     families_of,
     is_due,
-    measured,
     sample_of,
     width_of,
 )
@@ -55,7 +55,8 @@ def sampled(
 
 
 def make_use(at: datetime = START, **more: Any) -> dict[str, Any]:
-    return {"at": at.isoformat(), "cpu_used_milliseconds": 10.0, "memory_bytes": 250, **more}
+    use = {"cpu_used_milliseconds": 10.0, "memory_bytes": 250}
+    return {"sampled_at": at.timestamp(), **use, **more}
 
 
 def test_a_window_that_is_known_has_an_average() -> None:
@@ -137,12 +138,26 @@ def test_a_sample_is_of_all_containers() -> None:
 
 @pytest.mark.parametrize(
     "use",
-    [{}, {"progress": "pulling"}, {"cpu_used_milliseconds": 1.0}, make_use(after(-61))],
-    ids=["none", "progress", "no time", "old"],
+    [
+        {},
+        {"progress": "pulling"},
+        {"cpu_used_milliseconds": 1.0},
+        make_use(after(-61)),
+        make_use(after(61)),
+        make_use(cpu_used_milliseconds=0.0),
+    ],
+    ids=["none", "progress", "no time", "old", "ahead", "not read"],
 )
 def test_one_container_of_which_nothing_is_known_makes_all_unknown(use: dict[str, Any]) -> None:
     assert sample_of([Held(SLOTS, make_use()), Held(SLOTS, use)], START) is None
     assert sample_of([], START) is None
+
+
+def test_memory_that_could_not_be_read_is_left_out() -> None:
+    both = [Held(SLOTS, make_use()), Held(SLOTS, make_use(memory_bytes=0))]
+    sample = sample_of(both, START)
+    assert sample is not None
+    assert sample.levels == {}
 
 
 def make_report(**devices: float | None) -> tuple[AgentReport, KernelReport]:
@@ -187,8 +202,8 @@ def make_report(**devices: float | None) -> tuple[AgentReport, KernelReport]:
 
 def test_accelerators_are_measured_where_their_driver_tells() -> None:
     report, kernel = make_report(a=20.0, b=60.0)
-    told = measured(report, kernel, START)
-    assert told == {"at": START.isoformat(), "accelerators": {"cuda_util": 40.0, "cuda_mem": 10.0}}
+    told = busy_accelerators(report, kernel)
+    assert told == {"accelerators": {"cuda_util": 40.0, "cuda_mem": 10.0}}
     slots = {**SLOTS, "cuda.device": "2"}
     sample = sample_of([Held(slots, {**make_use(), **told})], START)
     assert sample is not None
@@ -197,9 +212,11 @@ def test_accelerators_are_measured_where_their_driver_tells() -> None:
 
 def test_a_device_that_tells_nothing_leaves_its_kind_out() -> None:
     report, kernel = make_report(a=20.0, b=None)
-    assert measured(report, kernel, START)["accelerators"] == {"cuda_mem": 10.0}
-    nothing = msgspec.structs.replace(report, devices=[])
-    assert "accelerators" not in measured(nothing, kernel, START)
+    assert busy_accelerators(report, kernel)["accelerators"] == {"cuda_mem": 10.0}
+    sick = [msgspec.structs.replace(one, problem="hot") for one in report.devices]
+    for devices in ([], sick):
+        nothing = msgspec.structs.replace(report, devices=devices)
+        assert busy_accelerators(nothing, kernel) == {}
     slots = {"cpu": "1", "cuda.shares": "0.5", "rocm.device": "0"}
     assert families_of([Held(slots, {})]) == {"cuda"}
     sample = sample_of([Held(slots, make_use())], START)

@@ -84,8 +84,12 @@ class EnsureKernel(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ResourceUse(msgspec.Struct, frozen=True, kw_only=True):
-    """Usage of one kernel, from cgroup files. Times and counts since its start."""
+    """Usage of one kernel, from cgroup files. Times and counts since its start.
 
+    `sampled_at` is when, in Unix seconds; 0 where that is not known.
+    """
+
+    sampled_at: float = 0.0
     cpu_used_milliseconds: float = 0.0
     cpu_percent: float = 0.0
     memory_bytes: int = 0
