@@ -112,7 +112,7 @@ class Templates:
             values: dict[str, Any] = {"name": news[0].name, "template": dict(news[0].content)}
             if news[0].project_id is not None:
                 found = await get_project(change.connection, keeper, str(news[0].project_id))
-                values |= {"project_id": found.id, "domain_name": found.domain}
+                values["project_id"] = found.id
             key = {"id": wanted}
             await update_row(change, t.session_templates, key, values, domain=old.domain)
 
@@ -164,11 +164,10 @@ class Templates:
             "type": kind.value,
             "name": new.name,
             "template": dict(new.content),
-            "domain_name": found.domain,
             "project_id": found.id,
             "user_id": keeper.user_id,
         }
-        row = await insert_row(change, t.session_templates, values)
+        row = await insert_row(change, t.session_templates, values, domain=found.domain)
         return await store.get_template(conn, kind, row["id"], keeper)
 
 

@@ -23,7 +23,7 @@ _SELECT: Final = sa.select(
     _c.type,
     _c.name,
     _c.template,
-    _c.domain_name,
+    t.projects.c.domain_name,
     _c.project_id,
     t.projects.c.name.label("project"),
     _c.user_id,
@@ -41,7 +41,7 @@ async def list_templates(
     if everything is None:
         where.append(_shared_with(viewer))
     elif everything.domain is not None:
-        where.append(_c.domain_name == everything.domain)
+        where.append(t.projects.c.domain_name == everything.domain)
     found = await conn.execute(_SELECT.where(*where).order_by(_c.name, _c.id).limit(LISTED_MAX))
     return [_template(row) for row in found]
 
@@ -52,7 +52,9 @@ async def get_template(
     """Raises TemplateNotFound, the same for what `viewer` may not see."""
     where = [_c.id == template_id, _c.type == kind.value]
     if not viewer.is_superadmin:
-        administered = _c.domain_name == viewer.domain if viewer.is_domain_admin else sa.false()
+        administered = (
+            t.projects.c.domain_name == viewer.domain if viewer.is_domain_admin else sa.false()
+        )
         where.append(sa.or_(_shared_with(viewer), administered))
     row = (await conn.execute(_SELECT.where(*where))).first()
     if row is None:

@@ -95,7 +95,12 @@ class Templates:
         await self._channel.ask(Call(method="DELETE", path=path, query=query))
 
     async def start(
-        self, template_id: str, name: str, *, token: str = "", **changes: Any
+        self,
+        template_id: str,
+        name: str,
+        changes: Mapping[str, Any] | None = None,
+        *,
+        token: str = "",
     ) -> Created:
         """Start a session from a template; waits until it runs unless `enqueueOnly`.
 
@@ -105,7 +110,7 @@ class Templates:
         call = Call(
             method="POST",
             path="/session/_/create-from-template",
-            json={"template_id": template_id, "name": name, **changes},
+            json={"template_id": template_id, "name": name, **(changes or {})},
             headers={TOKEN_HEADER: token or self._channel.new_token()},
             repeatable=True,
             timeout_seconds=None,

@@ -37,7 +37,7 @@ async def test_the_sdk_keeps_templates(manager: Manager, agent: ScriptedAgent, n
         await alice.templates.update(template_id, text.replace("name: demo", "name: other"))
         [row] = await alice.templates.list()
         assert (row.name, row.id, row.is_owner) == ("other", template_id, True)
-        started = await alice.templates.start(template_id, name, tag="changed")
+        started = await alice.templates.start(template_id, name, {"tag": "changed"})
         assert (started.status, started.created) == ("RUNNING", True)
         assert (await alice.sessions.info(name)).facts["tag"] == "changed"
         await alice.sessions.destroy(name, forced=True)

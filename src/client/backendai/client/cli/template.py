@@ -149,7 +149,7 @@ def start(template_id: str, **options: Any) -> None:
 
     async def work(client: "Client") -> int:
         name = options["name"] or new_name()
-        creation = client.templates.start(template_id, name, **changes)
+        creation = client.templates.start(template_id, name, changes)
         created = await watch(client, name, creation)
         return await tell_created(client, created, options["output"])
 

@@ -16,15 +16,12 @@ CREATE TABLE session_templates (
   type text NOT NULL,
   name text NOT NULL,
   template jsonb DEFAULT '{}'::jsonb NOT NULL,
-  domain_name text NOT NULL,
   project_id uuid NOT NULL,
   user_id uuid NOT NULL,
   created_at timestamptz DEFAULT now() NOT NULL,
   modified_at timestamptz,
   CONSTRAINT pk_session_templates PRIMARY KEY (id),
   CONSTRAINT ck_session_templates_type_known CHECK (type IN ('task', 'cluster')),
-  CONSTRAINT fk_session_templates_domain_name FOREIGN KEY (domain_name)
-    REFERENCES domains (name) ON UPDATE CASCADE,
   CONSTRAINT fk_session_templates_project_id FOREIGN KEY (project_id) REFERENCES projects (id),
   CONSTRAINT fk_session_templates_user_id FOREIGN KEY (user_id) REFERENCES users (id)
 )
