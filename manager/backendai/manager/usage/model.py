@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, Final
 
 from backendai.common.enums import SlotType
@@ -109,6 +110,7 @@ def memory_of(amounts: Mapping[str, int]) -> int:
     return amounts.get(MEM, 0) // MILLIONTHS
 
 
+@lru_cache(maxsize=256)
 def is_accelerator(slot: str) -> bool:
     return slot != CPU and slot_type(SlotName(slot)) is not SlotType.BYTES
 

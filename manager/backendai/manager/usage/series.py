@@ -54,6 +54,8 @@ class _Curve:
 
     def add(self, begun: int, ended: int, rate: int) -> None:
         """`rate` for each microsecond from `begun` to `ended`, counted from the first window."""
+        if not rate:
+            return
         first, last = begun // _WINDOW, (ended - 1) // _WINDOW
         if first == last:
             self._edges[first] += rate * (ended - begun)
@@ -69,6 +71,8 @@ class _Curve:
 
     def spread(self, begun: int, ended: int, total: int, whole: int) -> None:
         """The part of `total` that is due: the whole of it lasted `whole` microseconds."""
+        if not total:
+            return
         first, last = begun // _WINDOW, (ended - 1) // _WINDOW
         for window in {first, last}:
             low, high = max(begun, window * _WINDOW), min(ended, (window + 1) * _WINDOW)
