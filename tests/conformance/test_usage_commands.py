@@ -34,7 +34,7 @@ def file(tmp_path: Path) -> Path:
 
 
 def write(file: Path, text: str) -> None:
-    await asyncio.to_thread(file.write_text, text)
+    file.write_text(text)
 
 
 def id_in(text: str) -> str:

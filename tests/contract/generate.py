@@ -18,7 +18,10 @@ from backendai.halfstack.daemons import Core, Node, render_agent_config, render_
 from backendai.halfstack.engine import Engine
 from backendai.halfstack.places import Layout
 from backendai.halfstack.stores import StoreAddresses
+from backendai.manager.config.rest import API_VERSION
+from backendai.manager.gate.openapi import make_document
 from backendai.manager.settings import ManagerSettings
+from tests.contract.declared import declared_routes
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 
@@ -59,6 +62,11 @@ def render_lifecycle() -> str:
 def render_agent_contract() -> str:
     schema = contract_schema(agent_contract.CONTRACT)
     return json.dumps(schema, indent=2, sort_keys=True) + "\n"
+
+
+def render_openapi() -> str:
+    document = make_document(declared_routes(), "Backend.AI API", API_VERSION)
+    return json.dumps(document, indent=1) + "\n"
 
 
 def render_manager_halfstack() -> str:
@@ -131,6 +139,7 @@ GENERATED: Final[Mapping[str, Callable[[], str]]] = {
     "docs/lifecycle.md": render_lifecycle,
     "docs/reference/agent-rpc.json": render_agent_contract,
     "docs/reference/agent-settings.md": lambda: render_reference(AgentSettings, "agent"),
+    "docs/reference/openapi.json": render_openapi,
     "docs/reference/manager-settings.md": lambda: render_reference(ManagerSettings, "manager"),
     "configs/agent/sample.toml": lambda: render_sample(AgentSettings, "agent"),
     "configs/agent/halfstack.toml": render_agent_halfstack,

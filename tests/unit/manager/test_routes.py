@@ -1,15 +1,12 @@
 """Every route declares what it does, and the matrix of who may follows from the declarations."""
 
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
-from backendai.common.clock import FakeClock
-from backendai.common.loops import LoopHealth
-from backendai.manager.app import Services, Stores, list_routes
 from backendai.manager.gate.actor import Access
 from backendai.manager.gate.routes import Route
-from backendai.manager.settings import ServiceSettings
+from tests.contract.declared import declared_routes
 
 OPEN = {
     "/",
@@ -32,17 +29,9 @@ OWN = {
 }
 
 
-class _Anything:
-    """Stands for services that are not used while routes are listed."""
-
-    def __getattr__(self, name: str) -> "_Anything":
-        return _Anything()
-
-
 @pytest.fixture(scope="module")
 def routes() -> list[Route]:
-    services, stores = cast(Services, _Anything()), cast(Stores, _Anything())
-    return list_routes(services, LoopHealth(FakeClock()), stores, ServiceSettings())
+    return declared_routes()
 
 
 def test_every_route_names_its_action(routes: list[Route]) -> None:

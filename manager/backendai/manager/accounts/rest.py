@@ -69,15 +69,15 @@ _SSH: Final = t.Dict(t.Key("pubkey", trafaret=_TEXT), t.Key("privkey", trafaret=
 def routes(database: Database, changes: Changes, logins: Logins, accounts: Accounts) -> list[Route]:
     handlers = _Handlers(database, changes, logins, accounts)
     return [
-        Route("POST", "/auth/authorize", handlers.authorize, AUTHORIZE),
-        Route("POST", "/auth/signup", handlers.sign_up, SIGN_UP),
-        Route("POST", "/auth/signout", handlers.sign_out, SIGN_OUT),
-        Route("POST", "/auth/update-password", handlers.update_password, PASSWORD),
-        Route("POST", "/auth/update-password-no-auth", handlers.renew_password, RENEW),
-        Route("POST", "/auth/update-full-name", handlers.update_full_name, FULL_NAME),
+        Route("POST", "/auth/authorize", handlers.authorize, AUTHORIZE, _AUTHORIZE),
+        Route("POST", "/auth/signup", handlers.sign_up, SIGN_UP, _SIGN_UP),
+        Route("POST", "/auth/signout", handlers.sign_out, SIGN_OUT, _SIGN_OUT),
+        Route("POST", "/auth/update-password", handlers.update_password, PASSWORD, _UPDATE),
+        Route("POST", "/auth/update-password-no-auth", handlers.renew_password, RENEW, _RENEW),
+        Route("POST", "/auth/update-full-name", handlers.update_full_name, FULL_NAME, _FULL_NAME),
         Route("GET", "/auth/ssh-keypair", handlers.get_ssh, SSH_READ),
         Route("PATCH", "/auth/ssh-keypair", handlers.renew_ssh, SSH_WRITE),
-        Route("POST", "/auth/ssh-keypair", handlers.put_ssh, SSH_WRITE),
+        Route("POST", "/auth/ssh-keypair", handlers.put_ssh, SSH_WRITE, _SSH),
     ]
 
 

@@ -48,7 +48,7 @@ _LIST: Final = t.Dict(
 
 def routes(database: Database) -> list[Route]:
     handlers = _Handlers(database)
-    return [Route("GET", "/audit", handlers.list_entries, READ)]
+    return [Route("GET", "/audit", handlers.list_entries, READ, _LIST)]
 
 
 class _Handlers:

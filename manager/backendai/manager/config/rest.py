@@ -50,17 +50,18 @@ def routes(cluster: Cluster, pairs: ConfigPairs) -> list[Route]:
     handlers = _Handlers(cluster, pairs)
     return [
         Route("GET", "/", handlers.hello, Action("hello", Access.OPEN)),
-        Route("GET", "/auth", handlers.echo, Action("auth.test")),
-        Route("POST", "/auth", handlers.echo, Action("auth.test")),
-        Route("GET", "/auth/test", handlers.echo, Action("auth.test")),
-        Route("POST", "/auth/test", handlers.echo, Action("auth.test")),
-        Route("GET", "/auth/role", handlers.role, Action("auth.role")),
+        Route("GET", "/auth", handlers.echo, Action("auth.test"), _ECHO),
+        Route("POST", "/auth", handlers.echo, Action("auth.test"), _ECHO),
+        Route("GET", "/auth/test", handlers.echo, Action("auth.test"), _ECHO),
+        Route("POST", "/auth/test", handlers.echo, Action("auth.test"), _ECHO),
+        Route("GET", "/auth/role", handlers.role, Action("auth.role"), _ROLE),
         Route("GET", "/config/resource-slots", handlers.slots, Action("config.slots", Access.OPEN)),
         Route(
             "GET",
             "/config/resource-slots/details",
             handlers.slot_details,
             Action("config.slots", Access.OPEN),
+            _GROUP,
         ),
         Route(
             "GET",
@@ -70,9 +71,9 @@ def routes(cluster: Cluster, pairs: ConfigPairs) -> list[Route]:
         ),
         Route("GET", "/config/docker-registries", handlers.registries, REGISTRIES),
         Route("GET", "/resource/container-registries", handlers.registries, REGISTRIES),
-        Route("POST", "/config/get", handlers.get, READ),
-        Route("POST", "/config/set", handlers.set, WRITE),
-        Route("POST", "/config/delete", handlers.delete, WRITE),
+        Route("POST", "/config/get", handlers.get, READ, _KEY),
+        Route("POST", "/config/set", handlers.set, WRITE, _PAIR),
+        Route("POST", "/config/delete", handlers.delete, WRITE, _KEY),
         Route("GET", "/acl", handlers.permissions, Action("config.permissions")),
     ]
 

@@ -57,17 +57,17 @@ def routes(dotfiles: Dotfiles) -> list[Route]:
         *_routes_of("/domain-config", _Handlers(dotfiles, _OF_DOMAIN), WRITE_DOMAIN),
         *_routes_of("/group-config", _Handlers(dotfiles, _OF_PROJECT), WRITE_PROJECT),
         Route("GET", "/user-config/bootstrap-script", scripts.get, READ_SCRIPT),
-        Route("POST", "/user-config/bootstrap-script", scripts.set, WRITE_SCRIPT),
+        Route("POST", "/user-config/bootstrap-script", scripts.set, WRITE_SCRIPT, _SCRIPT),
     ]
 
 
 def _routes_of(prefix: str, handlers: "_Handlers", write: Action) -> list[Route]:
     path = f"{prefix}/dotfiles"
     return [
-        Route("GET", path, handlers.read, READ),
-        Route("POST", path, handlers.add, write),
-        Route("PATCH", path, handlers.replace, write),
-        Route("DELETE", path, handlers.delete, write),
+        Route("GET", path, handlers.read, READ, handlers.maybe_one),
+        Route("POST", path, handlers.add, write, handlers.file),
+        Route("PATCH", path, handlers.replace, write, handlers.file),
+        Route("DELETE", path, handlers.delete, write, handlers.one),
     ]
 
 
@@ -76,12 +76,12 @@ class _Handlers:
 
     def __init__(self, dotfiles: Dotfiles, owner_keys: tuple[t.Key, ...]) -> None:
         self._dotfiles = dotfiles
-        self._maybe_one = t.Dict(*owner_keys, *_MAYBE_ONE)
-        self._one = t.Dict(*owner_keys, *_ONE)
-        self._file = t.Dict(*owner_keys, *_FILE)
+        self.maybe_one = t.Dict(*owner_keys, *_MAYBE_ONE)
+        self.one = t.Dict(*owner_keys, *_ONE)
+        self.file = t.Dict(*owner_keys, *_FILE)
 
     async def read(self, request: web.Request) -> web.Response:
-        whose, params = await _read(request, self._maybe_one)
+        whose, params = await _read(request, self.maybe_one)
         if "path" in params:
             file = await self._dotfiles.get(request[ACTOR], whose, params["path"])
             shown = {"path": file.path, "perm": file.permission, "data": file.data}
@@ -90,17 +90,17 @@ class _Handlers:
         return json_response([_shown(file) for file in files])
 
     async def add(self, request: web.Request) -> web.Response:
-        whose, params = await _read(request, self._file)
+        whose, params = await _read(request, self.file)
         await self._dotfiles.add(request[ACTOR], whose, _file(params))
         return json_response({})
 
     async def replace(self, request: web.Request) -> web.Response:
-        whose, params = await _read(request, self._file)
+        whose, params = await _read(request, self.file)
         await self._dotfiles.replace(request[ACTOR], whose, _file(params))
         return json_response({})
 
     async def delete(self, request: web.Request) -> web.Response:
-        whose, params = await _read(request, self._one)
+        whose, params = await _read(request, self.one)
         await self._dotfiles.delete(request[ACTOR], whose, params["path"])
         return json_response({"success": True})
 

@@ -48,8 +48,8 @@ _NEW: Final = t.Dict(
 def routes(error_logs: ErrorLogs) -> list[Route]:
     handlers = _Handlers(error_logs)
     return [
-        Route("GET", "/logs/error", handlers.page, READ),
-        Route("POST", "/logs/error", handlers.add, WRITE),
+        Route("GET", "/logs/error", handlers.page, READ, _PAGE),
+        Route("POST", "/logs/error", handlers.add, WRITE, _NEW),
         Route("POST", "/logs/error/{log_id}/clear", handlers.clear, WRITE),
     ]
 

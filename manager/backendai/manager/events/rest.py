@@ -39,7 +39,7 @@ _CLOSE: Final = b"event: server_close\ndata: {}\n\n"
 
 def routes(sessions: Sessions, feed: EventFeed) -> list[Route]:
     handlers = _Handlers(sessions, feed)
-    return [Route("GET", "/events/session", handlers.session_events, actions.WATCH)]
+    return [Route("GET", "/events/session", handlers.session_events, actions.WATCH, _PARAMS)]
 
 
 class _Handlers:

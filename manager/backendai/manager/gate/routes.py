@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 
+import trafaret as t
 from aiohttp import web
 
 from backendai.common.faults import UnknownVersion
@@ -20,12 +21,21 @@ _ALLOWANCE: Final = web.RequestKey("allowance", Allowance)
 _VERSION: Final = re.compile(r"v\d{1,4}\.\d{8}")
 
 
+JSON: Final = "application/json"
+
+
 @dataclass(frozen=True, slots=True)
 class Route:
+    """`params` is what the handler checks parameters with; None where it reads none. `media` is the
+    type of the body; where that is not JSON, the parameters come in the query."""
+
     method: str
     path: str
     handler: Handler
     action: Action
+    # Quoted: trafarets take `|` themselves.
+    params: "t.Trafaret | None" = None
+    media: str = JSON
 
 
 def add_routes(

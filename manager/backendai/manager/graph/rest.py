@@ -63,8 +63,8 @@ def routes(
 
     handlers = _Handlers(make)
     return [
-        Route("POST", "/admin/gql", handlers.present, QUERY),
-        Route("POST", "/admin/graphql", handlers.legacy, QUERY),
+        Route("POST", "/admin/gql", handlers.present, QUERY, _BODY),
+        Route("POST", "/admin/graphql", handlers.legacy, QUERY, _BODY),
     ]
 
 

@@ -18,7 +18,7 @@ _OWNER: Final = owner_keys()
 
 def routes(sessions: Sessions, idleness: Idleness) -> list[Route]:
     handlers = _Handlers(sessions, idleness)
-    return [Route("POST", "/session/{session}/extend", handlers.extend, EXTEND)]
+    return [Route("POST", "/session/{session}/extend", handlers.extend, EXTEND, _OWNER)]
 
 
 class _Handlers:

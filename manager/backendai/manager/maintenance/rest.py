@@ -53,11 +53,11 @@ def routes(maintenance: Maintenance, health: LoopHealth, node: dict[str, Any]) -
     handlers = _Handlers(maintenance, health, node)
     return [
         Route("GET", "/manager/status", handlers.status, SEE),
-        Route("PUT", "/manager/status", handlers.set_status, FREEZE),
+        Route("PUT", "/manager/status", handlers.set_status, FREEZE, _STATUS),
         Route("GET", "/manager/announcement", handlers.announcement, READ_NOTICE),
-        Route("POST", "/manager/announcement", handlers.announce, ANNOUNCE),
-        Route("POST", "/manager/scheduler/operation", handlers.operate, STEER),
-        Route("POST", "/manager/scheduler/trigger", handlers.trigger, STEER),
+        Route("POST", "/manager/announcement", handlers.announce, ANNOUNCE, _NOTICE),
+        Route("POST", "/manager/scheduler/operation", handlers.operate, STEER, _OPERATION),
+        Route("POST", "/manager/scheduler/trigger", handlers.trigger, STEER, _TRIGGER),
         Route("GET", "/manager/scheduler/status", handlers.scheduler_status, SEE_SCHEDULER),
     ]
 

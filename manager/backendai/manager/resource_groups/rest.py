@@ -27,8 +27,10 @@ DEFAULT_PROJECT: Final = "default"
 def routes(groups: ResourceGroups) -> list[Route]:
     handlers = _Handlers(groups)
     return [
-        Route("GET", "/scaling-groups", handlers.usable, READ),
-        Route("GET", "/scaling-groups/{name}/wsproxy-version", handlers.proxy_version, READ),
+        Route("GET", "/scaling-groups", handlers.usable, READ, _PROJECT),
+        Route(
+            "GET", "/scaling-groups/{name}/wsproxy-version", handlers.proxy_version, READ, _PROJECT
+        ),
     ]
 
 

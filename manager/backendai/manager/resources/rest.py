@@ -27,7 +27,7 @@ def routes(resources: Resources) -> list[Route]:
     handlers = _Handlers(resources)
     return [
         Route("GET", "/resource/presets", handlers.presets, READ),
-        Route("POST", "/resource/check-presets", handlers.check, CHECK),
+        Route("POST", "/resource/check-presets", handlers.check, CHECK, _CHECK),
         Route("POST", "/resource/recalculate-usage", handlers.check_use, CHECK_USE),
     ]
 

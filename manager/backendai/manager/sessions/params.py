@@ -84,7 +84,7 @@ _CONFIG: Final = t.Dict(
     _optional("preopen_ports", t.List(t.Any) & _checked(names.check_ports)),
     _optional("agentList", t.List(_text(), max_length=CLUSTER_SIZE_MAX)),
 )
-_CREATE: Final = t.Dict(
+CREATE: Final = t.Dict(
     t.Key("name", trafaret=t.String & _checked(names.check_name)),
     t.Key("image", trafaret=t.String & _checked(names.check_image_name)),
     _optional("architecture", t.Regexp(r"[A-Za-z0-9_]{1,32}\Z")),
@@ -134,7 +134,7 @@ _CONFIG_FIELDS: Final[Mapping[str, str]] = {
 
 def read_session_request(body: Mapping[str, Any], now: datetime) -> SessionRequest:
     """The request that a body of `POST /session` makes. Raises InvalidParams."""
-    given = check_params(canonical_body(body), _CREATE)
+    given = check_params(canonical_body(body), CREATE)
     config = given.pop("config", {})
     fields = {ours: given[wire] for wire, ours in _FIELDS.items() if wire in given}
     fields |= {ours: config[wire] for wire, ours in _CONFIG_FIELDS.items() if wire in config}

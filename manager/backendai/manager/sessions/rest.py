@@ -13,14 +13,14 @@ from backendai.common.faults import InvalidParams
 from backendai.common.http import json_response
 from backendai.common.lifecycle import SESSION_FINAL, SessionStatus
 from backendai.common.logs import get_logger
-from backendai.common.params import read_given_params, read_raw_params
+from backendai.common.params import read_given_params, read_params, read_raw_params
 from backendai.manager.gate.actor import Actor, Scope
 from backendai.manager.gate.routes import ACTOR, Route
 
 from . import actions, names, render
 from .creation import Created, SessionCreation, read_token
 from .model import SessionRequest
-from .params import read_session_request
+from .params import CREATE, read_session_request
 from .service import Ended, Sessions
 
 log = get_logger(__name__)
@@ -61,6 +61,10 @@ _RENAME: Final = owner_keys(
     t.Key("session_name", optional=True, to_name="name", trafaret=t.String(max_length=64)),
 )
 _HISTORY: Final = owner_keys(t.Key("full", optional=True, default=False, trafaret=flag_trafaret()))
+# What a create says beside it goes over what the template says.
+_FROM_TEMPLATE: Final = t.Dict(
+    t.Key("template_id", trafaret=t.String(max_length=64)), allow_extra="*"
+)
 _MATCH: Final = owner_keys(t.Key("id", trafaret=t.Regexp(r"[0-9A-Fa-f-]{1,36}\Z")))
 
 
@@ -78,21 +82,32 @@ def routes(
     creation: SessionCreation, sessions: Sessions, templates: Templates, clock: Clock
 ) -> list[Route]:
     handlers = _Handlers(creation, sessions, templates, clock)
-    from_template = handlers.create_from_template
     return [
-        Route("POST", "/session", handlers.create, actions.CREATE),
-        Route("POST", "/session/_/create", handlers.create, actions.CREATE),
-        Route("POST", "/session/_/create-from-template", from_template, actions.CREATE),
-        Route("GET", "/session/_/match", handlers.match, actions.READ),
-        Route("GET", "/session/{session}", handlers.info, actions.READ),
-        Route("PATCH", "/session/{session}", handlers.restart, actions.RESTART),
-        Route("DELETE", "/session/{session}", handlers.end, actions.END),
-        Route("POST", "/session/{session}/rename", handlers.rename, actions.RENAME),
-        Route("GET", "/session/{session}/status-history", handlers.history, actions.READ),
-        Route("GET", "/session/{session}/why", handlers.why, actions.READ),
-        Route("GET", "/session/{session}/abusing-report", handlers.abuse, actions.READ),
-        Route("GET", "/session/{session}/dependency-graph", handlers.graph, actions.READ),
-        Route("GET", "/session/{session}/direct-access-info", handlers.direct_access, actions.READ),
+        Route("POST", "/session", handlers.create, actions.CREATE, CREATE),
+        Route("POST", "/session/_/create", handlers.create, actions.CREATE, CREATE),
+        Route(
+            "POST",
+            "/session/_/create-from-template",
+            handlers.create_from_template,
+            actions.CREATE,
+            _FROM_TEMPLATE,
+        ),
+        Route("GET", "/session/_/match", handlers.match, actions.READ, _MATCH),
+        Route("GET", "/session/{session}", handlers.info, actions.READ, _OWNER),
+        Route("PATCH", "/session/{session}", handlers.restart, actions.RESTART, _OWNER),
+        Route("DELETE", "/session/{session}", handlers.end, actions.END, _END),
+        Route("POST", "/session/{session}/rename", handlers.rename, actions.RENAME, _RENAME),
+        Route("GET", "/session/{session}/status-history", handlers.history, actions.READ, _HISTORY),
+        Route("GET", "/session/{session}/why", handlers.why, actions.READ, _OWNER),
+        Route("GET", "/session/{session}/abusing-report", handlers.abuse, actions.READ, _OWNER),
+        Route("GET", "/session/{session}/dependency-graph", handlers.graph, actions.READ, _OWNER),
+        Route(
+            "GET",
+            "/session/{session}/direct-access-info",
+            handlers.direct_access,
+            actions.READ,
+            _OWNER,
+        ),
     ]
 
 
@@ -110,7 +125,7 @@ class _Handlers:
         return await self._create(request, body, body)
 
     async def create_from_template(self, request: web.Request) -> web.Response:
-        given = await read_raw_params(request)
+        given = await read_params(request, _FROM_TEMPLATE)
         body = await self._templates.expand(request[ACTOR], given)
         return await self._create(request, given, body)
 

@@ -40,12 +40,35 @@ _OWNER: Final = owner_keys()
 def routes(sessions: Sessions, work: SessionWork) -> list[Route]:
     handlers = _Handlers(sessions, work)
     return [
-        Route("POST", "/session/{session}/upload", handlers.upload, actions.WRITE_FILES),
-        Route("GET", "/session/{session}/download", handlers.download, actions.READ_FILES),
-        Route("POST", "/session/{session}/download", handlers.download, actions.READ_FILES),
-        Route("GET", "/session/{session}/download_single", handlers.single, actions.READ_FILES),
-        Route("POST", "/session/{session}/download_single", handlers.single, actions.READ_FILES),
-        Route("GET", "/session/{session}/files", handlers.list, actions.READ_FILES),
+        Route(
+            "POST",
+            "/session/{session}/upload",
+            handlers.upload,
+            actions.WRITE_FILES,
+            _OWNER,
+            "multipart/form-data",
+        ),
+        Route(
+            "GET", "/session/{session}/download", handlers.download, actions.READ_FILES, _DOWNLOAD
+        ),
+        Route(
+            "POST", "/session/{session}/download", handlers.download, actions.READ_FILES, _DOWNLOAD
+        ),
+        Route(
+            "GET",
+            "/session/{session}/download_single",
+            handlers.single,
+            actions.READ_FILES,
+            _SINGLE,
+        ),
+        Route(
+            "POST",
+            "/session/{session}/download_single",
+            handlers.single,
+            actions.READ_FILES,
+            _SINGLE,
+        ),
+        Route("GET", "/session/{session}/files", handlers.list, actions.READ_FILES, _LIST),
     ]
 
 

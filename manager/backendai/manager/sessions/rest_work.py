@@ -52,10 +52,10 @@ _OWNER: Final = owner_keys()
 def routes(sessions: Sessions, work: SessionWork) -> list[Route]:
     handlers = _Handlers(sessions, work)
     return [
-        Route("POST", "/session/{session}", handlers.execute, actions.EXECUTE),
-        Route("POST", "/session/{session}/interrupt", handlers.interrupt, actions.EXECUTE),
-        Route("POST", "/session/{session}/complete", handlers.complete, actions.EXECUTE),
-        Route("GET", "/session/{session}/logs", handlers.logs, actions.READ),
+        Route("POST", "/session/{session}", handlers.execute, actions.EXECUTE, _RUN),
+        Route("POST", "/session/{session}/interrupt", handlers.interrupt, actions.EXECUTE, _OWNER),
+        Route("POST", "/session/{session}/complete", handlers.complete, actions.EXECUTE, _COMPLETE),
+        Route("GET", "/session/{session}/logs", handlers.logs, actions.READ, _LOGS),
     ]
 
 

@@ -37,8 +37,10 @@ _OWNER: Final = owner_keys()
 def routes(sessions: Sessions, work: SessionWork) -> list[Route]:
     handlers = _Handlers(sessions, work)
     return [
-        Route("GET", "/stream/session/{session}/execute", handlers.execute, actions.EXECUTE),
-        Route("GET", "/stream/session/{session}/apps", handlers.apps, actions.READ),
+        Route(
+            "GET", "/stream/session/{session}/execute", handlers.execute, actions.EXECUTE, _OWNER
+        ),
+        Route("GET", "/stream/session/{session}/apps", handlers.apps, actions.READ, _OWNER),
     ]
 
 

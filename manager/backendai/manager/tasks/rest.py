@@ -44,8 +44,8 @@ _PAGE: Final = t.Dict(
 def routes(tasks: Tasks, clock: Clock) -> list[Route]:
     handlers = _Handlers(tasks, clock)
     return [
-        Route("GET", "/events/background-task", handlers.events, WATCH),
-        Route("GET", "/background-tasks", handlers.page, READ),
+        Route("GET", "/events/background-task", handlers.events, WATCH, _PARAMS),
+        Route("GET", "/background-tasks", handlers.page, READ, _PAGE),
         Route("DELETE", "/background-tasks/{task_id}", handlers.cancel, CANCEL),
     ]
 

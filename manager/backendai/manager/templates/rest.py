@@ -48,11 +48,11 @@ def routes(templates: Templates) -> list[Route]:
 def _routes(path: str, templates: Templates, kind: TemplateKind) -> list[Route]:
     handlers = _Handlers(templates, kind)
     return [
-        Route("GET", path, handlers.list_templates, READ),
-        Route("POST", path, handlers.create, CREATE),
-        Route("GET", f"{path}/{{template_id}}", handlers.get, READ),
-        Route("PUT", f"{path}/{{template_id}}", handlers.replace, MODIFY),
-        Route("DELETE", f"{path}/{{template_id}}", handlers.delete, DELETE),
+        Route("GET", path, handlers.list_templates, READ, _LIST),
+        Route("POST", path, handlers.create, CREATE, _CREATE),
+        Route("GET", f"{path}/{{template_id}}", handlers.get, READ, _GET),
+        Route("PUT", f"{path}/{{template_id}}", handlers.replace, MODIFY, _REPLACE),
+        Route("DELETE", f"{path}/{{template_id}}", handlers.delete, DELETE, _DELETE),
     ]
 
 

@@ -137,12 +137,9 @@ class Templates:
 
     async def expand(self, actor: Actor, body: Mapping[str, Any]) -> dict[str, Any]:
         """The body of a create that `body`, with a `template_id`, stands for."""
-        template_id = body.get("template_id")
-        if not isinstance(template_id, str) or not template_id:
-            raise InvalidParams(facts={"template_id": "write the id of a template"})
         key = body.get("owner_access_key")
         owner = key if isinstance(key, str) and key else None
-        template = await self.get(actor, TemplateKind.TASK, template_id, owner)
+        template = await self.get(actor, TemplateKind.TASK, body["template_id"], owner)
         return creation_body(template, body)
 
     async def _insert(

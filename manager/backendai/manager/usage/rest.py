@@ -86,8 +86,8 @@ _PERIOD: Final = t.Dict(
 def routes(usage: Usage) -> list[Route]:
     handlers = _Handlers(usage)
     return [
-        Route("GET", "/resource/usage/month", handlers.month, READ),
-        Route("GET", "/resource/usage/period", handlers.period, READ),
+        Route("GET", "/resource/usage/month", handlers.month, READ, _MONTHLY),
+        Route("GET", "/resource/usage/period", handlers.period, READ, _PERIOD),
         Route("GET", "/resource/stats/user/month", handlers.own_curves, READ_OWN),
         Route("GET", "/resource/stats/admin/month", handlers.all_curves, READ),
     ]
