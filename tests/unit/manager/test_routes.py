@@ -1,12 +1,15 @@
 """Every route declares what it does, and the matrix of who may follows from the declarations."""
 
+import inspect
+import re
 from typing import Any
 
 import pytest
 
 from backendai.manager.gate.actor import Access
 from backendai.manager.gate.routes import Route
-from tests.contract.declared import declared_routes
+from tests.contract.declared import declared_app, declared_roots, declared_routes
+from tests.contract.test_graph import OURS
 
 OPEN = {
     "/",
@@ -82,3 +85,30 @@ def test_only_what_begins_something_is_refused_while_the_cluster_is_frozen(
 def test_literal_paths_come_before_names(routes: list[Route]) -> None:
     paths: list[Any] = [route.path for route in routes]
     assert paths.index("/session/_/match") < paths.index("/session/{session}")
+
+
+def test_the_application_serves_what_is_declared_and_nothing_else(routes: list[Route]) -> None:
+    served = {
+        (route.method, route.resource.canonical if route.resource else "")
+        for route in declared_app().router.routes()
+    }
+    assert served == {(route.method, route.path) for route in routes}
+
+
+def test_every_root_of_the_schema_is_declared() -> None:
+    roots = declared_roots()
+    assert OURS.query_type is not None
+    assert OURS.mutation_type is not None
+    assert set(OURS.query_type.fields) == set(roots["Query"])
+    assert set(OURS.mutation_type.fields) == set(roots["Mutation"])
+
+
+def test_a_handler_that_reads_parameters_declares_them(routes: list[Route]) -> None:
+    """So that the OpenAPI document tells of them."""
+    readers = re.compile(r"\b(read_params|check_params|read_scope|read_raw_params|_read)\(")
+    silent = [
+        f"{route.method} {route.path}"
+        for route in routes
+        if route.params is None and readers.search(inspect.getsource(route.handler))
+    ]
+    assert not silent, f"name what these check as Route(…, params=…): {silent}"

@@ -113,7 +113,7 @@ def _path_parameters(route: Route) -> list[Schema]:
 
 
 def _query_parameters(route: Route) -> list[Schema]:
-    if not _is_query(route):
+    if not in_query(route):
         return []
     return [
         {
@@ -126,14 +126,18 @@ def _query_parameters(route: Route) -> list[Schema]:
     ]
 
 
-def _is_query(route: Route) -> bool:
-    return route.method in _WITHOUT_BODY or route.media != JSON
+def in_query(route: Route) -> bool:
+    """Whether the parameters of `route` are described as a query. Lists fit into a body only."""
+    if route.media != JSON:
+        return True
+    lists = any(describe_key(key).get("type") == "array" for key in keys_of(route.params))
+    return route.method in _WITHOUT_BODY and not lists
 
 
 def _body(route: Route) -> Schema | None:
     if route.media != JSON:
         return {"required": True, "content": {route.media: {"schema": {"type": "object"}}}}
-    if _is_query(route) or route.params is None:
+    if in_query(route) or route.params is None:
         return None
     needed = any(is_required(key) for key in keys_of(route.params))
     return {"required": needed, "content": {JSON: {"schema": schema_of(route.params)}}}

@@ -16,6 +16,7 @@ from aiohttp.base_protocol import BaseProtocol
 from backendai.common.contracts.agent import FILE_CHUNK_BYTES
 from backendai.common.faults import BadRequest, InvalidParams
 from backendai.common.http import json_response
+from backendai.common.params import check_params, read_query
 from backendai.manager.gate.routes import ACTOR, Route
 
 from . import actions
@@ -78,7 +79,7 @@ class _Handlers:
         self._work = work
 
     async def upload(self, request: web.Request) -> web.Response:
-        owner = request.query.get("owner_access_key") or None
+        owner = check_params(read_query(request), _OWNER).get("owner_access_key") or None
         reference = request.match_info["session"]
         actor_scope = await self._sessions.scope_of(request[ACTOR], owner, reference)
         place = await self._work.locate(actor_scope, reference)

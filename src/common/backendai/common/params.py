@@ -34,7 +34,7 @@ async def read_raw_params(request: web.Request) -> dict[str, Any]:
     """The unchecked parameters: the body's object, or the query without a body."""
     body = await request.read()
     if not body:
-        return _query_of(request)
+        return read_query(request)
     value = parse_json(body)
     if not isinstance(value, dict):
         raise InvalidParams("The body must be a JSON object")
@@ -74,7 +74,8 @@ def parse_json(body: bytes) -> Any:
     return value
 
 
-def _query_of(request: web.Request) -> dict[str, Any]:
+def read_query(request: web.Request) -> dict[str, Any]:
+    """The unchecked parameters of the query alone. Raises InvalidParams, BadRequest."""
     doubled = [key for key in set(request.query) if len(request.query.getall(key)) > 1]
     if doubled:
         raise InvalidParams("", dict.fromkeys(sorted(doubled), "is given more than once"))

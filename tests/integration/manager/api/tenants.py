@@ -1,0 +1,238 @@
+"""A second tenant of which nobody else may learn or change anything, and how that is noticed."""
+
+import asyncio
+import json
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+import sqlalchemy as sa
+
+from backendai.manager.accounts.fixture import check_fixture, load_fixture
+from backendai.manager.accounts.secretbox import SecretBox, load_secret_key
+from backendai.manager.app import Manager
+from backendai.manager.db.engine import Database, open_database
+from backendai.manager.settings import ManagerSettings
+from tests.integration.manager.api.caller import Caller
+from tests.integration.manager.api.conftest import body_of, make_settings, prepare
+
+# In every word of the tenant that no request has a reason to hold.
+MARK: Final = "7qzx9w"
+DOMAIN: Final = f"vault{MARK}"
+PROJECT: Final = f"crown{MARK}"
+PEOPLE: Final = (("zoe", "user"), ("yuri", "admin"))
+
+_EXTRA: Final[Mapping[str, Any]] = {
+    "domains": [{"name": DOMAIN, "description": f"jewels-{MARK}"}],
+    "projects": [
+        {
+            "name": PROJECT,
+            "domain_name": DOMAIN,
+            "resource_policy": "default",
+            "description": f"sceptre-{MARK}",
+        }
+    ],
+    "users": [
+        {
+            "email": f"{name}{MARK}@example.com",
+            "username": f"{name}{MARK}",
+            "full_name": f"Full Name of {name}-{MARK}",
+            "description": f"about {name}-{MARK}",
+            "domain_name": DOMAIN,
+            "role": role,
+            "resource_policy": "default",
+            "main_access_key": f"AK{name.upper()}{MARK}",
+            "projects": [PROJECT],
+        }
+        for name, role in PEOPLE
+    ],
+    "keypairs": [
+        {
+            "access_key": f"AK{name.upper()}{MARK}",
+            "secret_key": f"secret-of-{name}",
+            "user": f"{name}{MARK}@example.com",
+            "resource_policy": "default",
+            "rate_limit": 100000,
+            "bootstrap_script": f"echo {name}-{MARK}",
+        }
+        for name, _ in PEOPLE
+    ],
+    "resource_groups": [
+        {"name": f"strongroom{MARK}", "domains": [DOMAIN]},
+        {"name": "default", "domains": [DOMAIN]},
+    ],
+}
+
+# What the tenant has, without what changes by itself.
+_KEPT: Final[Mapping[str, str]] = {
+    "domains": "select to_jsonb(x) from domains x where name = :domain",
+    "projects": "select to_jsonb(x) from projects x where domain_name = :domain",
+    "users": "select to_jsonb(x) from users x where domain_name = :domain",
+    "members": (
+        "select to_jsonb(x) from project_members x where user_id in"
+        " (select id from users where domain_name = :domain) or project_id in"
+        " (select id from projects where domain_name = :domain)"
+    ),
+    "keypairs": (
+        "select to_jsonb(x) - 'last_used' from keypairs x join users u on u.id = x.user_id"
+        " where u.domain_name = :domain"
+    ),
+    "dotfiles": (
+        "select to_jsonb(x) from dotfiles x where domain_name = :domain"
+        " or access_key in (select access_key from keypairs k join users u on u.id = k.user_id"
+        " where u.domain_name = :domain)"
+        " or project_id in (select id from projects where domain_name = :domain)"
+    ),
+    "error_logs": (
+        "select to_jsonb(x) from error_logs x join users u on u.id = x.user_id"
+        " where u.domain_name = :domain"
+    ),
+    "sessions": (
+        "select jsonb_build_array(id, name, status, tag, priority, access_key, user_id, project_id,"
+        " resource_group) from sessions where domain_name = :domain"
+    ),
+    "kernels": (
+        "select jsonb_build_array(k.id, k.status, k.image) from kernels k"
+        " join sessions s on s.id = k.session_id where s.domain_name = :domain"
+    ),
+    "audit": "select to_jsonb(x) from audit_log x where domain_name = :domain",
+}
+
+
+@dataclass(frozen=True)
+class Target:
+    """What requests name: the objects of one person."""
+
+    domain: str
+    project: str
+    email: str
+    access_key: str
+    user: str
+    session: str
+    kernel: str
+    session_name: str
+    log: str
+    path: str = ".target"
+
+
+@pytest.fixture(scope="module")
+def settings(
+    module_dir: Path, postgres_dsn: str, redis_url: str, etcd_addr: str
+) -> ManagerSettings:
+    """As everywhere here, with the closed tenant beside the others."""
+    made = make_settings(module_dir, postgres_dsn, redis_url, etcd_addr)
+    with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
+        runner.run(prepare(made))
+        runner.run(_prepare_tenant(made))
+    return made
+
+
+async def _prepare_tenant(settings: ManagerSettings) -> None:
+    database = open_database(settings.db, "test")
+    box = SecretBox(load_secret_key(settings.manager.secret_key_file))
+    rows = check_fixture(json.loads(json.dumps(_EXTRA)))
+    try:
+        await database.transact(lambda connection: load_fixture(connection, rows, box))
+        async with database.begin() as connection:
+            # The group is there already, so the fixture left it alone.
+            await connection.execute(
+                sa.text("insert into resource_group_domains values ('default', :domain)"),
+                {"domain": DOMAIN},
+            )
+    finally:
+        await database.close()
+
+
+def tenants_key(caller: Caller, name: str) -> Caller:
+    return caller.but(access_key=f"AK{name.upper()}{MARK}", secret_key=f"secret-of-{name}")
+
+
+async def furnish(manager: Manager, caller: Caller, name: str, *, session: str) -> Target:
+    """A waiting session, dotfiles and an error log of `caller`, and all that names them."""
+    asked = body_of(session, enqueueOnly=True, tag=f"tag-{session}")
+    asked["config"]["environ"] = {"SECRET": f"environ-{session}"}
+    if caller.access_key and MARK in caller.access_key:
+        asked |= {"group": PROJECT, "domain": DOMAIN}
+    made = await caller.ask("POST", "/session", asked)
+    assert made.status == 201, made.body
+    log = {"severity": "error", "source": "test", "message": f"oops-{session}"}
+    told = await caller.ask(
+        "POST", "/logs/error", {**log, "context_lang": "en", "context_env": "{}"}
+    )
+    assert told.status == 200, told.body
+    file = {"path": ".target", "permission": "644", "data": f"dotfile-{session}"}
+    await _write(caller, "user", file)
+    return await _read_target(manager.stores.database, name, made.json["sessionId"])
+
+
+async def _read_target(database: Database, name: str, session_id: str) -> Target:
+    statement = sa.text(
+        "select s.domain_name, s.project_id, s.access_key, s.user_id, s.name, u.email, k.id, l.id"
+        " from sessions s join users u on u.id = s.user_id"
+        " join kernels k on k.session_id = s.id join error_logs l on l.user_id = u.id"
+        " where s.id = :id and u.username = :name order by l.created_at desc limit 1"
+    )
+    async with database.begin() as connection:
+        found = await connection.execute(statement, {"id": uuid.UUID(session_id), "name": name})
+        domain, project, key, user, session_name, email, kernel, log = found.one()
+    return Target(
+        domain=domain,
+        project=str(project),
+        email=email,
+        access_key=key,
+        user=str(user),
+        session=session_id,
+        kernel=str(kernel),
+        session_name=session_name,
+        log=str(log),
+    )
+
+
+async def furnish_administration(caller: Caller, target: Target) -> None:
+    """Dotfiles of the tenant's domain and project, written by its administrator."""
+    file = {"path": ".target", "permission": "644", "data": f"shared-dotfile-{MARK}"}
+    for prefix, more in (
+        ("domain", {"domain": target.domain}),
+        ("group", {"group": target.project}),
+    ):
+        await _write(caller, prefix, {**file, **more})
+
+
+async def _write(caller: Caller, prefix: str, file: dict[str, str]) -> None:
+    written = await caller.ask("POST", f"/{prefix}-config/dotfiles", file)
+    assert written.status == 200 or written.json["code"] == "dotfile.exists", written.body
+
+
+async def snapshot(database: Database) -> dict[str, list[str]]:
+    """All that belongs to the closed tenant, to be compared before and after."""
+    kept = {}
+    async with database.begin() as connection:
+        for name, statement in _KEPT.items():
+            rows = await connection.execute(sa.text(statement), {"domain": DOMAIN})
+            kept[name] = sorted(json.dumps(row[0], sort_keys=True) for row in rows)
+    return kept
+
+
+def words_of(target: Target) -> set[str]:
+    """What names the tenant's things, and can only be learnt from it."""
+    ids = {target.project, target.user, target.session, target.kernel, target.log}
+    return {*ids, MARK, f"environ-{target.session_name}"}
+
+
+def leaks(answer: bytes, asked: str, words: set[str]) -> list[str]:
+    """The words of the tenant in an answer beyond those that the question had."""
+    text = answer.decode("utf-8", "replace")
+    for known in sorted({part for part in _parts(asked) if MARK in part}, key=len, reverse=True):
+        text = text.replace(known, "")
+    return [word for word in words if word in text and word not in asked] + (
+        [MARK] if MARK in text and MARK in asked else []
+    )
+
+
+def _parts(text: str) -> list[str]:
+    """The words of a request, as an answer may repeat them."""
+    separators = str.maketrans(dict.fromkeys("\"'{}[]()&=?/,:; \\\n%<>|", " "))
+    return text.translate(separators).split()

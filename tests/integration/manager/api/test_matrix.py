@@ -1,0 +1,275 @@
+"""Who may do what to whom: every declared route and GraphQL root × roles × tenants.
+
+The expectation is the declaration alone; a route or root that is added is covered by itself.
+"""
+
+import json
+import uuid
+from collections.abc import Callable, Iterator
+from typing import Final
+
+import pytest
+
+from backendai.manager.app import Manager
+from backendai.manager.gate.actor import Access, Action
+from backendai.manager.gate.routes import Route
+from tests.contract.declared import declared_roots, declared_routes
+from tests.contract.test_graph import OURS
+from tests.integration.manager.api.asks import (
+    PATH_KEYS,
+    TENANT_KEYS,
+    Ask,
+    argument_sets,
+    ask_of,
+    document_of,
+    path_keys,
+    send,
+    tenant_keys,
+)
+from tests.integration.manager.api.caller import Answer, Caller
+from tests.integration.manager.api.tenants import (
+    MARK,
+    Target,
+    furnish,
+    furnish_administration,
+    leaks,
+    settings,
+    snapshot,
+    tenants_key,
+    words_of,
+)
+
+__all__ = ["settings"]
+
+ANONYMOUS: Final = "anonymous"
+# In this order: who may do everything comes last.
+CALLERS: Final = {
+    ANONYMOUS: None,
+    "eve": "monitor",
+    "alice": "user",
+    "carol": "admin",
+    "root": "superadmin",
+}
+_RANKS: Final = {"monitor": 1, "user": 1, "admin": 2, "superadmin": 3}
+_NO_ID: Final = str(uuid.UUID(int=0))
+# Names nothing that exists.
+NOBODY: Final = Target(
+    domain="nowhere",
+    project=_NO_ID,
+    email="nobody@example.com",
+    access_key="AKNOBODY",
+    user=_NO_ID,
+    session=_NO_ID,
+    kernel=_NO_ID,
+    session_name="nothing",
+    log=_NO_ID,
+)
+ROUTES: Final = declared_routes()
+ROOTS: Final = declared_roots()
+
+
+def is_let_in(role: str | None, action: Action) -> bool:
+    """What the declaration says of a role, written once more."""
+    if action.access is Access.OPEN:
+        return True
+    if role is None or (role == "monitor" and action.writes):
+        return False
+    return _RANKS[role] >= action.access
+
+
+@pytest.fixture
+async def tenants(
+    manager: Manager, as_user: Callable[[str], Caller], name: str
+) -> tuple[Target, Target]:
+    """What alice has, and what a user of the closed tenant has."""
+    alice = as_user("alice")
+    zoe = tenants_key(alice, "zoe")
+    theirs = await furnish(manager, zoe, f"zoe{MARK}", session=f"crown{MARK}-{name}")
+    await furnish_administration(tenants_key(alice, "yuri"), theirs)
+    return await furnish(manager, alice, "alice", session=f"own-{name}"), theirs
+
+
+def callers(as_user: Callable[[str], Caller]) -> list[tuple[str, str | None, Caller]]:
+    alice = as_user("alice")
+    return [
+        (name, role, as_user(name) if role else alice.but(access_key=None))
+        for name, role in CALLERS.items()
+    ]
+
+
+def reaches(name: str, role: str | None, target: Target, key: str) -> bool:
+    """Whether a caller of the default domain may reach what `key` names of a target."""
+    if role == "superadmin":
+        return True
+    if target.domain != "default":
+        return False
+    is_shared = TENANT_KEYS.get(key) in ("domain", "project")
+    return is_shared or role == "admin" or target.access_key == f"AK{name.upper()}"
+
+
+def asks_about(route: Route, target: Target) -> list[Ask]:
+    """The object in the path alone, and with each key that says whose it is."""
+    in_path = [key for key in path_keys(route) if key in PATH_KEYS]
+    keys = tenant_keys(route)
+    made = [] if keys and not in_path else [ask_of(route, target, *in_path)]
+    return made + [ask_of(route, target, *in_path, key) for key in keys]
+
+
+def judge_refused(answer: Answer) -> str | None:
+    is_refused = answer.status == 401 and b"Unauthorized access" in answer.body
+    return None if is_refused else f"expected 401, not {answer.status}"
+
+
+def judge_reached(answer: Answer, ask: Ask) -> str | None:
+    """Let in by the role, and by the tenant where one is named. The rest is the handler's."""
+    is_refused = answer.status == 401 and b"Unauthorized access" in answer.body
+    if is_refused or (answer.status == 403 and ask.named):
+        return f"refused with {answer.status}"
+    return None
+
+
+def judge_unreached(answer: Answer, ask: Ask) -> str | None:
+    """A borrowed key is forbidden, the same for unknown ones; what is not one's own is not there.
+
+    Lists that are narrowed to nothing are an answer too; what they hold is looked at elsewhere.
+    """
+    if any(TENANT_KEYS.get(key) == "access_key" for key in ask.named):
+        return None if answer.status == 403 else f"expected 403, not {answer.status}"
+    if ask.named & PATH_KEYS.keys():
+        return None if answer.status == 404 else f"expected 404, not {answer.status}"
+    return None if answer.status in (200, 403, 404) else f"expected 404, not {answer.status}"
+
+
+def judge(
+    caller: tuple[str, str | None], route: Route, target: Target, ask: Ask, answer: Answer
+) -> str | None:
+    name, role = caller
+    if answer.status >= 500:
+        return f"answered {answer.status}"
+    if not is_let_in(role, route.action):
+        return judge_refused(answer)
+    if route.action.access is Access.OPEN:
+        return None
+    if all(reaches(name, role, target, key) for key in ask.named):
+        return judge_reached(answer, ask)
+    return judge_unreached(answer, ask)
+
+
+async def test_every_route_lets_in_whom_it_declares(
+    manager: Manager, as_user: Callable[[str], Caller], tenants: tuple[Target, Target]
+) -> None:
+    wrong, cells, answered = [], 0, set()
+    before = await snapshot(manager.stores.database)
+    for name, role, caller in callers(as_user):
+        if role == "superadmin":
+            assert await snapshot(manager.stores.database) == before
+        for route, target, ask in cells_of(role, tenants):
+            answer = await send(caller, ask)
+            cells += 1
+            if answer.status < 300:
+                answered.add((route.method, route.path))
+            problem = judge((name, role), route, target, ask, answer)
+            told = (
+                [] if role == "superadmin" else leaks(answer.body, ask.text, words_of(tenants[1]))
+            )
+            if problem or told:
+                wrong.append((name, ask, problem, told, answer.body[:200]))
+    print(f"{cells} cells of {len(ROUTES)} routes, of which {len(answered)} gave an answer")
+    assert not wrong, "\n".join(map(str, wrong))
+    assert len(answered) > len(ROUTES) / 2
+
+
+def cells_of(
+    role: str | None, tenants: tuple[Target, Target]
+) -> Iterator[tuple[Route, Target, Ask]]:
+    """What ends something comes last, so that there is something to look at before.
+
+    Who is not let in is refused before anything is read, so there one request says it all.
+    """
+    for route in sorted(ROUTES, key=lambda route: route.method in ("DELETE", "PATCH")):
+        if not is_let_in(role, route.action):
+            yield route, tenants[1], asks_about(route, tenants[1])[-1]
+            continue
+        for target in tenants:
+            # Spellings of one key are one check, so one caller tries them all.
+            for ask in asks_about(route, target)[: None if role == "user" else 2]:
+                # What names nobody's things is asked once.
+                if ask.named or target is tenants[0]:
+                    yield route, target, ask
+
+
+async def test_every_query_shows_only_what_is_the_callers(
+    as_user: Callable[[str], Caller], tenants: tuple[Target, Target]
+) -> None:
+    wrong, seen = [], set()
+    for name, role, caller in callers(as_user):
+        for root, action in ROOTS["Query"].items():
+            for target in tenants if role else tenants[1:]:
+                for values in argument_sets(root, OURS.query_type.fields[root], target):
+                    ask = Ask("POST", "/admin/gql", document_of(OURS, "Query", root, values))
+                    answer = await send(caller, ask)
+                    if role is None:
+                        problem = judge_refused(answer)
+                    else:
+                        problem = judge_query(role, root, action, answer)
+                    told = leaks(answer.body, ask.text, words_of(tenants[1]))
+                    if role == "superadmin":
+                        seen |= {root} if told or target.session in ask.text else set()
+                        told = []
+                    if problem or told:
+                        wrong.append((name, ask, problem, told, answer.body[:300]))
+    assert not wrong, "\n".join(map(str, wrong))
+    # Who may see everything does, so that the others' empty answers mean something.
+    assert seen >= {"users", "keypairs", "domains", "groups", "compute_session_list"}
+
+
+def judge_query(role: str, root: str, action: Action, answer: Answer) -> str | None:
+    if answer.status != 200:
+        return f"answered {answer.status}"
+    told = json.dumps(answer.json.get("errors", ()))
+    is_refused = f"no permission to read {root}" in told
+    return None if is_refused is not is_let_in(role, action) else f"refused is {is_refused}"
+
+
+async def test_every_mutation_is_for_whom_it_declares(
+    manager: Manager, as_user: Callable[[str], Caller], tenants: tuple[Target, Target]
+) -> None:
+    """Superadmins are asked about nobody's things only: they may do all of it."""
+    wrong = []
+    before = await snapshot(manager.stores.database)
+    for name, role, caller in callers(as_user):
+        for root, action in ROOTS["Mutation"].items():
+            for target in (NOBODY,) if role == "superadmin" else (NOBODY, tenants[1]):
+                values = next(argument_sets(root, OURS.mutation_type.fields[root], target))
+                ask = Ask("POST", "/admin/gql", document_of(OURS, "Mutation", root, values))
+                answer = await send(caller, ask)
+                problem = (
+                    judge_refused(answer)
+                    if role is None
+                    else judge_mutation(role, root, action, target, answer)
+                )
+                told = (
+                    []
+                    if role == "superadmin"
+                    else leaks(answer.body, ask.text, words_of(tenants[1]))
+                )
+                if problem or told:
+                    wrong.append((name, ask, problem, told, answer.body[:300]))
+    assert not wrong, "\n".join(map(str, wrong))
+    assert await snapshot(manager.stores.database) == before
+
+
+def judge_mutation(
+    role: str, root: str, action: Action, target: Target, answer: Answer
+) -> str | None:
+    if answer.status != 200:
+        return f"answered {answer.status}"
+    found = (answer.json["data"] or {}).get(root)
+    if found is None:
+        return "no answer"
+    is_refused = found["msg"] == f"no permission to execute {root}"
+    if is_refused is is_let_in(role, action):
+        return f"refused is {is_refused}"
+    if found["ok"] and target is not NOBODY:
+        return "done to somebody else's"
+    return None
