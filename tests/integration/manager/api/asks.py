@@ -184,7 +184,7 @@ def argument_sets(name: str, root: GraphQLField, target: Target) -> Iterator[dic
     }
     yield needed
     for word in root.args:
-        found = _naming(name, word, target)
+        found = naming_of(name, word, target)
         if found is not None and word not in needed:
             yield {**needed, word: found}
 
@@ -226,7 +226,7 @@ def _operation(kind: str) -> Any:
     return OperationType(kind.lower())
 
 
-def _naming(name: str, word: str, target: Target) -> str | None:
+def naming_of(name: str, word: str, target: Target) -> str | None:
     """What of a target an argument names; None where it names nothing of anybody."""
     if word in ARGUMENTS:
         return str(getattr(target, ARGUMENTS[word]))
@@ -238,7 +238,7 @@ def _naming(name: str, word: str, target: Target) -> str | None:
 
 
 def _argument(name: str, word: str, kind: GraphQLInputType, target: Target) -> Any:
-    naming = _naming(name, word, target)
+    naming = naming_of(name, word, target)
     return input_of(kind) if naming is None else naming
 
 

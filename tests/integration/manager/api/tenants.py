@@ -19,28 +19,30 @@ from backendai.manager.settings import ManagerSettings
 from tests.integration.manager.api.caller import Caller
 from tests.integration.manager.api.conftest import body_of, make_settings, prepare
 
-# In every word of the tenant that no request has a reason to hold.
+# In every name of the tenant; a request that names its things holds it too.
 MARK: Final = "7qzx9w"
+# In every text of the tenant, which no request holds.
+HIDDEN: Final = "h5kvt2"
 DOMAIN: Final = f"vault{MARK}"
 PROJECT: Final = f"crown{MARK}"
 PEOPLE: Final = (("zoe", "user"), ("yuri", "admin"))
 
 _EXTRA: Final[Mapping[str, Any]] = {
-    "domains": [{"name": DOMAIN, "description": f"jewels-{MARK}"}],
+    "domains": [{"name": DOMAIN, "description": f"jewels-{HIDDEN}"}],
     "projects": [
         {
             "name": PROJECT,
             "domain_name": DOMAIN,
             "resource_policy": "default",
-            "description": f"sceptre-{MARK}",
+            "description": f"sceptre-{HIDDEN}",
         }
     ],
     "users": [
         {
             "email": f"{name}{MARK}@example.com",
             "username": f"{name}{MARK}",
-            "full_name": f"Full Name of {name}-{MARK}",
-            "description": f"about {name}-{MARK}",
+            "full_name": f"Full Name of {name}-{HIDDEN}",
+            "description": f"about {name}-{HIDDEN}",
             "domain_name": DOMAIN,
             "role": role,
             "resource_policy": "default",
@@ -56,7 +58,7 @@ _EXTRA: Final[Mapping[str, Any]] = {
             "user": f"{name}{MARK}@example.com",
             "resource_policy": "default",
             "rate_limit": 100000,
-            "bootstrap_script": f"echo {name}-{MARK}",
+            "bootstrap_script": f"echo {name}-{HIDDEN}",
         }
         for name, _ in PEOPLE
     ],
@@ -152,18 +154,20 @@ def tenants_key(caller: Caller, name: str) -> Caller:
 
 async def furnish(manager: Manager, caller: Caller, name: str, *, session: str) -> Target:
     """A waiting session, dotfiles and an error log of `caller`, and all that names them."""
-    asked = body_of(session, enqueueOnly=True, tag=f"tag-{session}")
-    asked["config"]["environ"] = {"SECRET": f"environ-{session}"}
-    if caller.access_key and MARK in caller.access_key:
+    is_closed = caller.access_key is not None and MARK in caller.access_key
+    text = f"text-{HIDDEN if is_closed else 'of-nobody'}"
+    asked = body_of(session, enqueueOnly=True, tag=text)
+    asked["config"]["environ"] = {"SECRET": text}
+    if is_closed:
         asked |= {"group": PROJECT, "domain": DOMAIN}
     made = await caller.ask("POST", "/session", asked)
     assert made.status == 201, made.body
-    log = {"severity": "error", "source": "test", "message": f"oops-{session}"}
+    log = {"severity": "error", "source": "test", "message": text}
     told = await caller.ask(
         "POST", "/logs/error", {**log, "context_lang": "en", "context_env": "{}"}
     )
     assert told.status == 200, told.body
-    file = {"path": ".target", "permission": "644", "data": f"dotfile-{session}"}
+    file = {"path": ".target", "permission": "644", "data": text}
     await _write(caller, "user", file)
     return await _read_target(manager.stores.database, name, made.json["sessionId"])
 
@@ -193,7 +197,7 @@ async def _read_target(database: Database, name: str, session_id: str) -> Target
 
 async def furnish_administration(caller: Caller, target: Target) -> None:
     """Dotfiles of the tenant's domain and project, written by its administrator."""
-    file = {"path": ".target", "permission": "644", "data": f"shared-dotfile-{MARK}"}
+    file = {"path": ".target", "permission": "644", "data": f"shared-{HIDDEN}"}
     for prefix, more in (
         ("domain", {"domain": target.domain}),
         ("group", {"group": target.project}),
@@ -219,7 +223,7 @@ async def snapshot(database: Database) -> dict[str, list[str]]:
 def words_of(target: Target) -> set[str]:
     """What names the tenant's things, and can only be learnt from it."""
     ids = {target.project, target.user, target.session, target.kernel, target.log}
-    return {*ids, MARK, f"environ-{target.session_name}"}
+    return {*ids, MARK, HIDDEN}
 
 
 def leaks(answer: bytes, asked: str, words: set[str]) -> list[str]:
