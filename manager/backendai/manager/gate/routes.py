@@ -10,6 +10,7 @@ from aiohttp import web
 
 from backendai.common.faults import UnknownVersion
 from backendai.common.http import Handler
+from backendai.common.params import refuse_odd_text
 from backendai.common.signing import VERSION_HEADERS
 
 from .actor import Access, Action, Actor, authorize
@@ -65,6 +66,8 @@ def _guard(route: Route, gatekeeper: Gatekeeper, refuse_frozen: Callable[[], Non
             actor, request[_ALLOWANCE] = await gatekeeper.identify(request)
             authorize(actor, action)
             request[ACTOR] = actor
+        for text in request.match_info.values():
+            refuse_odd_text(text)
         if action.begins:
             refuse_frozen()
         return await handler(request)

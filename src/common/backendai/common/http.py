@@ -102,6 +102,9 @@ async def _answer(
     except unavailable as error:
         log.warning("http.store_unavailable", path=request.path, cause=repr(error))
         return problem_response(Unavailable("A service behind this one did not answer."))
+    except web.RequestPayloadError:
+        # Its encoding is not what its headers say.
+        return problem_response(BadRequest("The body cannot be read as it is encoded."))
     except (ConnectionResetError, asyncio.CancelledError):
         raise
     except Exception as error:
@@ -180,11 +183,12 @@ class _BriefRefusals(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         error = record.exc_info[1] if record.exc_info else None
-        if isinstance(error, HttpProcessingError):
+        if isinstance(error, HttpProcessingError | web.RequestPayloadError):
             record.msg, record.args = "http.not_understood", ()
             record.levelno, record.levelname = logging.INFO, "INFO"
             record.exc_info = None
-            record.fields = {"why": str(error.message).splitlines()[0][:100]}
+            message = error.message if isinstance(error, HttpProcessingError) else "encoded wrongly"
+            record.fields = {"why": message.splitlines()[0][:100]}
         return True
 
 

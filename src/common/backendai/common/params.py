@@ -118,16 +118,17 @@ def _refuse_odd(value: Any) -> None:
 
 def _inner(value: Any) -> Iterator[Any]:
     if isinstance(value, str):
-        _refuse_odd_text(value)
+        refuse_odd_text(value)
     elif isinstance(value, list):
         yield from value
     elif isinstance(value, dict):
         for key, inner in value.items():
-            _refuse_odd_text(key)
+            refuse_odd_text(key)
             yield inner
 
 
-def _refuse_odd_text(text: str) -> None:
+def refuse_odd_text(text: str) -> None:
+    """Raises BadRequest for what no store takes."""
     if "\0" in text:
         raise BadRequest("Text must not contain NUL")
     if not text.isascii():

@@ -1,5 +1,6 @@
 """What cannot be asked for: each gets one clear refusal, never a 500, and makes nothing."""
 
+import gzip
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -53,6 +54,27 @@ async def test_bodies_that_make_no_sense(alice: Caller, raw: bytes) -> None:
     answer = await alice.ask("POST", "/session", raw=raw)
     assert answer.status == 400
     assert answer.slug in ("generic-bad-request", "invalid-api-params")
+
+
+@pytest.mark.parametrize("path", ["", "/why", "/dependency-graph", "/files"])
+async def test_no_path_holds_nul(alice: Caller, path: str) -> None:
+    answer = await alice.ask("GET", f"/session/%00{path}")
+    assert (answer.status, answer.slug) == (400, "generic-bad-request")
+
+
+async def test_a_body_that_is_not_encoded_as_it_says(alice: Caller) -> None:
+    for raw, status in ((gzip.compress(b'{"echo": "x"}'), 200), (b"\x1f\x8b no gzip", 400)):
+        answer = await alice.ask("POST", "/auth", raw=raw, headers={"Content-Encoding": "gzip"})
+        assert answer.status == status, answer.body
+    assert answer.slug == "generic-bad-request"
+
+
+async def test_uploads_read_both_spellings_of_the_owner(alice: Caller, name: str) -> None:
+    for query in ("owner_access_key=AKBOB", "ownerAccessKey=AKBOB"):
+        answer = await alice.ask("POST", f"/session/{name}/upload?{query}")
+        assert answer.status == 403
+    answer = await alice.ask("POST", f"/session/{name}/upload?owner_access_key=%00")
+    assert answer.status == 400
 
 
 @pytest.mark.parametrize(
