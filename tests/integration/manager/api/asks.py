@@ -18,6 +18,7 @@ from graphql import (
     GraphQLObjectType,
     GraphQLOutputType,
     GraphQLSchema,
+    OperationType,
     get_named_type,
     get_nullable_type,
     is_leaf_type,
@@ -39,7 +40,9 @@ TENANT_KEYS: Final[Mapping[str, str]] = {
     "ownerAccessKey": "access_key",
     "onwer_access_key": "access_key",
     "domain": "domain",
+    "domain_name": "domain",
     "group": "project",
+    "group_id": "project",
 }
 PATH_KEYS: Final[Mapping[str, str]] = {"session": "session", "log_id": "log"}
 # Sound values where the check is more than a schema tells; nothing here does lasting harm.
@@ -193,7 +196,7 @@ def document_of(
     schema: GraphQLSchema, kind: str, name: str, values: Mapping[str, Any]
 ) -> dict[str, Any]:
     """The body of a request for one root with everything plain below it selected."""
-    root = schema.get_root_type(_operation(kind))
+    root = schema.get_root_type(OperationType(kind.lower()))
     assert root is not None
     made = root.fields[name]
     declared = ", ".join(f"${word}: {made.args[word].type}" for word in values)
@@ -218,12 +221,6 @@ def selection_of(output: GraphQLOutputType, depth: int = 3) -> str:
             inner = selection_of(one.type, depth - 1)
             parts += [f"{name} {inner}"] if inner else []
     return "{ " + " ".join(parts) + " }" if parts else ""
-
-
-def _operation(kind: str) -> Any:
-    from graphql import OperationType
-
-    return OperationType(kind.lower())
 
 
 def naming_of(name: str, word: str, target: Target) -> str | None:
