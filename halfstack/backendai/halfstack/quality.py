@@ -20,7 +20,7 @@ SMOKE_VERSION = "3.13"
 # These wait for real processes with a limit, which a crowded machine may exceed; a failure that
 # does not come back is told as unsteady, and is a defect of the test or of the system all the same.
 TIMED_KINDS = ("integration", "conformance", "e2e")
-# Each folder in a process of its own: hundreds of event loops in one wear out what drives gRPC.
+# Each folder in a process of its own: what breaks in one takes no other with it.
 SPLIT_KINDS = ("integration",)
 _SOME_FAILED = 1
 _NO_TESTS = 5
