@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from backendai.common.enums import SessionType
 
-from .model import Case, Check, Checker, Notice, TimeType, Verdict, Warned
+from .model import LIMIT_SECONDS_MAX, Case, Check, Checker, Notice, TimeType, Verdict, Warned
 from .rules import Rules, UtilizationRules
 from .usage import CPU_UTIL, MEM_USE, add_sample, average, is_due
 
@@ -77,7 +77,7 @@ def _stage(check: Check, now: datetime) -> float | None:
 
 def _lifetime(case: Case) -> Check | None:
     limit = case.max_session_lifetime
-    if limit <= 0:
+    if not 0 < limit <= LIMIT_SECONDS_MAX:
         return None
     return Check(
         checker=Checker.LIFETIME,
@@ -93,7 +93,7 @@ def _network(case: Case, rules: Rules) -> Check | None:
     Only who works with an interactive session asks this API; others are at work by themselves.
     """
     limit = rules.network_seconds if case.idle_timeout < 0 else case.idle_timeout
-    if not limit or case.type is not SessionType.INTERACTIVE:
+    if not limit or limit > LIMIT_SECONDS_MAX or case.type is not SessionType.INTERACTIVE:
         return None
     at, what = last_activity(case)
     return Check(

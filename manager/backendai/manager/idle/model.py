@@ -11,6 +11,8 @@ from backendai.common.enums import Reason, SessionType
 
 WARNING_SECONDS: Final = (1800.0, 300.0)
 NOTICE_SECONDS_MAX: Final = 300.0
+# A hundred years; what is longer is no limit, and no date can be reckoned with it.
+LIMIT_SECONDS_MAX: Final = 100 * 366 * 86400
 
 
 class Checker(enum.StrEnum):

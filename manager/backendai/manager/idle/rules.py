@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from .model import Checker
+from .model import LIMIT_SECONDS_MAX, Checker
 
 RULES_PATH: Final = "idle/"
 WINDOW_DEFAULT: Final = "12h"
@@ -69,7 +69,10 @@ def read_duration(key: str, text: str) -> float:
     found = _DURATION.fullmatch(text.strip())
     if found is None:
         raise ValueError(f"{key} = {text[:40]!r}: write a time such as 90s, 10m, 12h or 7d")
-    return float(found[1]) * _UNIT_SECONDS[found[2]]
+    seconds = float(found[1]) * _UNIT_SECONDS[found[2]]
+    if seconds > LIMIT_SECONDS_MAX:
+        raise ValueError(f"{key} = {text[:40]!r}: at most a hundred years")
+    return seconds
 
 
 def _enabled(text: str | None, problems: list[str]) -> frozenset[Checker]:

@@ -124,7 +124,12 @@ class RegistryReader:
                     await self._manifest(repository, each) for each in m.children_of(manifest)
                 ]
             ]
-        return [image for image in found if image is not None]
+        # Of the variants of an architecture, which agents do not tell apart, the first.
+        first: dict[str, m.FoundImage] = {}
+        for image in found:
+            if image is not None:
+                first.setdefault(image.architecture, image)
+        return list(first.values())
 
     async def _read(
         self, repository: str, tag: str, digest: str, manifest: m.Manifest
@@ -188,7 +193,7 @@ class RegistryReader:
             answer = await self._ask(str(page), subject, "application/json")
             try:
                 yield msgspec.json.decode(answer.body, type=kind)
-            except msgspec.MsgspecError as error:
+            except (msgspec.MsgspecError, RecursionError) as error:
                 raise RegistryFault(f"{page.path} cannot be read: {error}.") from error
             page = answer.next_page
         raise RegistryFault(f"{target} has more than {PAGES_MAX} pages.")
@@ -215,7 +220,10 @@ class RegistryReader:
             return basic
         if challenge.scheme != "bearer" or "realm" not in challenge.params:
             raise RegistryFault("It wants a login; give it a username and a password.")
-        realm = URL(challenge.params["realm"])
+        try:
+            realm = URL(challenge.params["realm"])
+        except ValueError as error:
+            raise RegistryFault(f"It sends its clients to no address: {error}.") from error
         if basic and URL(self._url).scheme == "https" and realm.scheme != "https":
             raise RegistryFault(f"It sends the password to {realm.host} without TLS.")
         asked = {
@@ -248,7 +256,7 @@ class RegistryReader:
             if answer.status not in _AGAIN or attempt == ATTEMPTS_MAX:
                 return answer
             told = answer.headers.get("Retry-After", "")
-            pause = float(told) if told.isdigit() else PAUSE_SECONDS * attempt
+            pause = float(told) if told.isascii() and told.isdigit() else PAUSE_SECONDS * attempt
             await self._clock.sleep(min(pause, PAUSE_SECONDS_MAX))
         raise AssertionError("unreachable")
 

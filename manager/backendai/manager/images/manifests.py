@@ -22,6 +22,8 @@ _PLATFORM: Final = "linux"
 _REPOSITORY: Final = re.compile(r"[a-z0-9]+([._-]+[a-z0-9]+)*(/[a-z0-9]+([._-]+[a-z0-9]+)*)*")
 _TAG: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 Digest = Annotated[str, msgspec.Meta(pattern=r"\A(sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})\Z")]
+# Of what a person could store; the sum over the layers stays within the database's integers.
+Size = Annotated[int, msgspec.Meta(ge=0, le=1 << 50)]
 _CHALLENGE: Final = re.compile(r'(\w+)\s*=\s*"([^"]*)"')
 
 
@@ -48,7 +50,7 @@ class Part(msgspec.Struct, frozen=True):
     """What a manifest refers to: a layer, a configuration, or another manifest."""
 
     digest: Digest
-    size: int = 0
+    size: Size = 0
     platform: Platform | None = None
 
 
@@ -102,7 +104,7 @@ def read_manifest(body: bytes) -> Manifest:
     """Raises RegistryFault for what is neither an image nor a list."""
     try:
         manifest = msgspec.json.decode(body, type=Manifest)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, RecursionError) as error:
         raise RegistryFault(f"Its manifest cannot be read: {error}.") from error
     if manifest.manifests is None and manifest.config is None:
         raise RegistryFault("Its manifest is of a kind that is not known here.")
@@ -110,10 +112,15 @@ def read_manifest(body: bytes) -> Manifest:
 
 
 def read_configuration(body: bytes) -> Configuration:
+    """Raises RegistryFault, also for texts that no database keeps."""
     try:
-        return msgspec.json.decode(body, type=Configuration)
-    except msgspec.MsgspecError as error:
+        configuration = msgspec.json.decode(body, type=Configuration)
+    except (msgspec.MsgspecError, RecursionError) as error:
         raise RegistryFault(f"Its configuration cannot be read: {error}.") from error
+    told = [configuration.architecture, *configuration.labels(), *configuration.labels().values()]
+    if any("\0" in text for text in told):
+        raise RegistryFault("Its configuration has NUL in a text.")
+    return configuration
 
 
 def children_of(manifest: Manifest) -> list[str]:

@@ -19,6 +19,7 @@ from backendai.manager.audit.rows import (
     update_row,
 )
 from backendai.manager.db import tables as t
+from backendai.manager.idle.model import LIMIT_SECONDS_MAX
 
 _count: Final = fields.whole(0)
 
@@ -57,7 +58,8 @@ KEYPAIR: Final = PolicyKind(
         "max_pending_session_resource_slots": _pending_slots,
         "max_concurrent_sftp_sessions": _count,
         "max_containers_per_session": fields.whole(1),
-        "idle_timeout": fields.whole(0, fields.INT8_MAX),
+        # Below zero: the cluster's.
+        "idle_timeout": fields.whole(-1, LIMIT_SECONDS_MAX),
         "allowed_vfolder_hosts": fields.hosts,
     },
     "keypairs",

@@ -69,10 +69,16 @@ def bootstrap_of(kernel: Mapping[str, Any]) -> str | None:
     head, _, rest = (script or "").partition("\n")
     if not head.startswith("#!"):
         head, rest = "#!/bin/sh", script or ""
-    elif head.split("/")[-1].split()[-1] not in _SHELLS:
+    elif not _is_of_shell(head):
         problem = f"with git it must be a shell script, not one for {head[2:].strip()[:80]}"
         raise InvalidParams(facts={"template.spec.kernel.run.bootstrap": problem})
     return "\n".join([head, *_clone(git), rest]) if rest else "\n".join([head, *_clone(git), ""])
+
+
+def _is_of_shell(head: str) -> bool:
+    """Whether a first line such as `#!/bin/bash -e` or `#!/usr/bin/env bash` names a shell."""
+    names = [word.rsplit("/", 1)[-1] for word in head[2:].split() if not word.startswith("-")]
+    return next((name for name in names if name != "env"), "") in _SHELLS
 
 
 def _clone(git: Mapping[str, str]) -> list[str]:

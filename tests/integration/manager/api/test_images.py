@@ -78,18 +78,26 @@ async def add(root: Caller, registry: FakeRegistry, **more: Any) -> None:
     assert "errors" not in answer, answer
 
 
-async def rescanned(root: Caller, registry: str | None) -> list[tuple[str, Any]]:
+async def rescanned(
+    root: Caller, registry: str | None, begun: asyncio.Event | None = None
+) -> list[tuple[str, Any]]:
     """The events of a rescan, to its end."""
     task_id = (await done(root, RESCAN, registry=registry))["task_id"]
-    return await events_of(root, task_id)
+    return await events_of(root, task_id, begun)
 
 
-async def events_of(caller: Caller, task_id: str) -> list[tuple[str, Any]]:
+async def events_of(
+    caller: Caller, task_id: str, begun: asyncio.Event | None = None
+) -> list[tuple[str, Any]]:
+    """To the end of the stream; `begun` is set with the first event."""
     found = []
     async with caller.stream(f"/events/background-task?task_id={task_id}") as response:
         assert response.status == 200, await response.text()
         assert response.content_type == "text/event-stream"
-        text = await response.text()
+        text = (await response.content.readuntil(b"\n\n")).decode()
+        if begun is not None:
+            begun.set()
+        text += await response.text()
     for block in text.split("\n\n"):
         lines = dict(line.split(": ", 1) for line in block.splitlines() if not line.startswith(":"))
         if lines:
@@ -138,22 +146,24 @@ async def test_a_registry_is_rescanned_with_progress(root: Caller, registry: Fak
     digest = registry.put("stable/python", "3.11", "amd64", labels=labels)
     both = registry.put("stable/python", "3.12", "amd64", "arm64")
     registry.put("stable/windows", "1", "amd64", os="windows")
-    registry.put("lab/shell", "1.0", "amd64")
+    registry.put("lab/shell", "1.0", "amd64", "arm", "arm")
     registry.put_document("lab/chart", "1", {"schemaVersion": 1})
     registry.tags["lab/empty"] = {}
     registry.busy = 1
+    registry.released = asyncio.Event()
     await add(root, registry)
 
-    events = await rescanned(root, registry.host)
+    events = await rescanned(root, registry.host, registry.released)
     *updates, (name, last), (closing, _) = events
     assert (name, closing) == ("bgtask_done", "server_close")
-    assert last["message"].startswith("4 images found, 4 of them new. 1 failed: lab/chart:1:")
+    assert last["message"].startswith("5 images found, 5 of them new. 1 failed: lab/chart:1:")
     assert updates
     assert {name for name, _ in updates} == {"bgtask_updated"}
     assert (updates[-1][1]["current_progress"], updates[-1][1]["total_progress"]) == (5, 5)
 
     found = await images_of(root, registry.host)
     assert sorted(found) == [
+        "lab/shell:1.0:arm",
         "lab/shell:1.0:x86_64",
         "stable/python:3.11:x86_64",
         "stable/python:3.12:aarch64",

@@ -107,6 +107,10 @@ def test_a_lifetime_is_that_of_every_kind_of_session_and_not_prolonged_by_use() 
         assert Life(case, Rules()).run(1000).ended is not None
 
 
+def test_a_lifetime_beyond_all_dates_is_none() -> None:
+    assert find_checks(make_case(max_session_lifetime=2**63 - 1), Rules(), START) == ()
+
+
 @pytest.mark.parametrize("kind", [SessionType.BATCH, SessionType.INFERENCE])
 def test_only_interactive_sessions_have_a_network_timeout(kind: SessionType) -> None:
     case = make_case(type=kind, idle_timeout=60)
@@ -115,7 +119,14 @@ def test_only_interactive_sessions_have_a_network_timeout(kind: SessionType) -> 
 
 @pytest.mark.parametrize(
     ("policy", "cluster", "limit"),
-    [(600, None, 600), (600, 60.0, 600), (0, 60.0, None), (-1, 60.0, 60), (-1, None, None)],
+    [
+        (600, None, 600),
+        (600, 60.0, 600),
+        (0, 60.0, None),
+        (-1, 60.0, 60),
+        (-1, None, None),
+        (2**63 - 1, 60.0, None),
+    ],
 )
 def test_whose_network_timeout_counts(
     policy: int, cluster: float | None, limit: float | None

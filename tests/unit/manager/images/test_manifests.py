@@ -52,6 +52,9 @@ def test_a_list_has_images_and_attestations_beside_them() -> None:
         encoded({"config": {"digest": DIGEST + "\n"}}),
         encoded({"manifests": [{"digest": "x"}]}),
         encoded({"config": {"digest": DIGEST, "size": "much"}}),
+        encoded({"config": {"digest": DIGEST, "size": 1 << 62}}),
+        encoded({"config": {"digest": DIGEST, "size": -1}}),
+        b'{"config": ' + b"[" * 100_000,
     ],
 )
 def test_senseless_manifests_are_refused(body: bytes) -> None:
@@ -77,9 +80,19 @@ def test_a_configuration_tells_architecture_and_labels(
     assert configuration.labels() == labels
 
 
-def test_a_senseless_configuration_is_refused() -> None:
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"config": {"Labels": {"a": 1}}}',
+        rb'{"config": {"Labels": {"a": "\u0000"}}}',
+        rb'{"config": {"Labels": {"\u0000": "a"}}}',
+        rb'{"architecture": "arm\u0000"}',
+        b'{"x": ' + b"[" * 100_000,
+    ],
+)
+def test_a_senseless_configuration_is_refused(body: bytes) -> None:
     with pytest.raises(RegistryFault):
-        m.read_configuration(b'{"config": {"Labels": {"a": 1}}}')
+        m.read_configuration(body)
 
 
 def test_what_has_another_digest_is_something_else() -> None:

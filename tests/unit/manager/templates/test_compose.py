@@ -117,7 +117,15 @@ def test_what_is_cloned_comes_first(kernel: dict[str, Any], script: str | None) 
     assert bootstrap_of(kernel) == script
 
 
-def test_nothing_is_put_before_a_script_that_is_no_shells() -> None:
+@pytest.mark.parametrize("head", ["#!/bin/sh -e", "#! /bin/bash", "#!/usr/bin/env -S bash -e"])
+def test_a_shell_may_have_options(head: str) -> None:
+    script = bootstrap_of({"git": GIT, "run": {"bootstrap": f"{head}\necho hi\n"}})
+    assert script is not None
+    assert script.startswith(f"{head}\ngit clone ")
+
+
+@pytest.mark.parametrize("head", ["#!/usr/bin/python3", "#!", "#!/", "#! /bin/", "#!/usr/bin/env"])
+def test_nothing_is_put_before_a_script_that_is_no_shells(head: str) -> None:
     with pytest.raises(InvalidParams) as caught:
-        bootstrap_of({"git": GIT, "run": {"bootstrap": "#!/usr/bin/python3\nprint()"}})
-    assert "python3" in str(caught.value.facts)
+        bootstrap_of({"git": GIT, "run": {"bootstrap": f"{head}\nprint()"}})
+    assert "must be a shell script" in str(caught.value.facts)
