@@ -64,7 +64,8 @@ class ServiceSettings:
     )
     hide_agents: bool = setting(
         flag(),
-        "Whether only superadmins see the nodes, and on which of them sessions run",
+        "Whether GraphQL shows only superadmins the nodes, and on which of them sessions run; what "
+        "tells users why their own session waits or ended may name a node all the same",
         default=False,
     )
     trusted_proxies: tuple[str, ...] = setting(

@@ -6,7 +6,7 @@ import trafaret as t
 from aiohttp import web
 
 from backendai.common.http import json_response
-from backendai.common.params import check_params, read_raw_params
+from backendai.common.params import read_given_params
 from backendai.manager.gate.actor import Action
 from backendai.manager.gate.routes import ACTOR, Route
 
@@ -62,13 +62,13 @@ class _Handlers:
         self._kind = kind
 
     async def list_templates(self, request: web.Request) -> web.Response:
-        params = await _read(request, _LIST)
+        params = await read_given_params(request, _LIST)
         actor = request[ACTOR]
         found = await self._templates.list_templates(actor, self._kind, is_all=params["all"])
         return json_response([_row(one, is_owner=one.user_id == actor.user_id) for one in found])
 
     async def create(self, request: web.Request) -> web.Response:
-        params = await _read(request, _CREATE)
+        params = await read_given_params(request, _CREATE)
         made = await self._templates.create(
             request[ACTOR],
             CREATE,
@@ -81,7 +81,7 @@ class _Handlers:
         return json_response([{"id": str(one.id), "user": str(one.user_id)} for one in made])
 
     async def get(self, request: web.Request) -> web.Response:
-        params = await _read(request, _GET)
+        params = await read_given_params(request, _GET)
         template_id = request.match_info["template_id"]
         found = await self._templates.get(
             request[ACTOR], self._kind, template_id, params.get("owner_access_key")
@@ -93,7 +93,7 @@ class _Handlers:
         return web.Response(text=write_document(_entry(found)), content_type="application/yaml")
 
     async def replace(self, request: web.Request) -> web.Response:
-        params = await _read(request, _REPLACE)
+        params = await read_given_params(request, _REPLACE)
         await self._templates.replace(
             request[ACTOR],
             MODIFY,
@@ -105,7 +105,7 @@ class _Handlers:
         return json_response({"success": True})
 
     async def delete(self, request: web.Request) -> web.Response:
-        params = await _read(request, _DELETE)
+        params = await read_given_params(request, _DELETE)
         await self._templates.delete(
             request[ACTOR],
             DELETE,
@@ -114,11 +114,6 @@ class _Handlers:
             params.get("owner_access_key"),
         )
         return json_response({"success": True})
-
-
-async def _read(request: web.Request, trafaret: t.Dict) -> dict[str, Any]:
-    raw = await read_raw_params(request)
-    return check_params({key: value for key, value in raw.items() if value is not None}, trafaret)
 
 
 def _entry(template: Template) -> dict[str, Any]:

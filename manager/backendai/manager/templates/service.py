@@ -1,5 +1,6 @@
 """Keeping templates of sessions, and making requests for sessions out of them."""
 
+import asyncio
 import uuid
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Protocol
@@ -83,7 +84,7 @@ class Templates:
         cluster of unknown ones, and Conflict when there are too many.
         """
         keeper = await self._owners.owner_of(actor, owner)
-        news = _read(payload, kind)
+        news = await asyncio.to_thread(_read, payload, kind)
 
         async def work(change: Change) -> list[Template]:
             await _refuse_crowd(change, keeper, len(news))
@@ -102,7 +103,8 @@ class Templates:
     ) -> None:
         """Let a template say what the one of `payload` says."""
         keeper = await self._owners.owner_of(actor, owner)
-        news, wanted = _read(payload, kind), _id_of(template_id)
+        wanted = _id_of(template_id)
+        news = await asyncio.to_thread(_read, payload, kind)
         if len(news) != 1:
             raise InvalidParams(facts={"payload": f"holds {len(news)} templates; write one"})
 

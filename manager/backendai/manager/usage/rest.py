@@ -1,5 +1,6 @@
 """REST of usage. Months and days are those of UTC."""
 
+import asyncio
 import re
 import uuid
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from aiohttp import web
 
 from backendai.common.faults import InvalidParams
 from backendai.common.http import json_response
-from backendai.common.params import check_params, read_raw_params
+from backendai.common.params import read_given_params
 from backendai.manager.gate.actor import Access, Action
 from backendai.manager.gate.routes import ACTOR, Route
 
@@ -98,17 +99,18 @@ class _Handlers:
         self._usage = usage
 
     async def month(self, request: web.Request) -> web.Response:
-        params = await _read(request, _MONTHLY)
+        params = await read_given_params(request, _MONTHLY)
         ids = params.get("group_ids") or None
         found = await self._usage.list_projects(params["month"], ids)
-        return json_response(project_objects(found))
+        return json_response(await asyncio.to_thread(project_objects, found))
 
     async def period(self, request: web.Request) -> web.Response:
         """A list of projects; of one that is named the object alone, empty without any use."""
-        params = await _read(request, _PERIOD)
+        params = await read_given_params(request, _PERIOD)
         span = read_period(params["start_date"], params["end_date"])
         if "group_id" not in params:
-            return json_response(project_objects(await self._usage.list_projects(span, None)))
+            every = await self._usage.list_projects(span, None)
+            return json_response(await asyncio.to_thread(project_objects, every))
         found = await self._usage.find_project(span, params["group_id"])
         return json_response({} if found is None else project_object(found))
 
@@ -119,8 +121,3 @@ class _Handlers:
     async def all_curves(self, _request: web.Request) -> web.Response:
         points = await self._usage.draw_all()
         return json_response([point_object(point) for point in points])
-
-
-async def _read(request: web.Request, trafaret: t.Dict) -> dict[str, Any]:
-    raw = await read_raw_params(request)
-    return check_params({key: value for key, value in raw.items() if value is not None}, trafaret)
