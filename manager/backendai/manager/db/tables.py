@@ -555,7 +555,7 @@ session_idleness: Final = sa.Table(
     sa.Column("session_id", UUID(as_uuid=True), primary_key=True),
     _time("active_at"),
     sa.Column("active_by", sa.Text, nullable=False, server_default=""),
-    _object("usage"),
+    _object("utilization"),
     _object("warned"),
     _object("checks"),
 )

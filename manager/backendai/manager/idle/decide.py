@@ -12,7 +12,7 @@ from backendai.common.enums import SessionType
 
 from .model import LIMIT_SECONDS_MAX, Case, Check, Checker, Notice, TimeType, Verdict, Warned
 from .rules import Rules, UtilizationRules
-from .usage import CPU_UTIL, MEM_USE, add_sample, average, is_due
+from .utilization import CPU_UTIL, MEM_USE, add_sample, average, is_due
 
 # Activity is written at most once a minute, and a moment later: a check waits for it so long.
 NOTED_EVERY_SECONDS: Final = 60.0
@@ -27,9 +27,11 @@ def take_sample(case: Case, rules: Rules) -> Case:
         return case
     if case.sample.at < _grace_ends_at(case, utilization):
         return case
-    if not is_due(case.usage, case.sample):
+    if not is_due(case.utilization, case.sample):
         return case
-    return replace(case, usage=add_sample(case.usage, case.sample, utilization.window_seconds))
+    return replace(
+        case, utilization=add_sample(case.utilization, case.sample, utilization.window_seconds)
+    )
 
 
 def find_checks(case: Case, rules: Rules, now: datetime) -> tuple[Check, ...]:
@@ -119,7 +121,7 @@ def _utilization(case: Case, rules: UtilizationRules | None, now: datetime) -> C
     if now < _grace_ends_at(case, rules):
         return check
     levels = {
-        resource: average(case.usage, resource, now, rules.window_seconds)
+        resource: average(case.utilization, resource, now, rules.window_seconds)
         for resource in thresholds
     }
     check = replace(
@@ -147,7 +149,7 @@ def _thresholds(case: Case, rules: UtilizationRules) -> dict[str, float]:
 
 
 def _grace_ends_at(case: Case, rules: UtilizationRules) -> datetime:
-    begun = max(case.settled_at, case.usage.begun_at or case.settled_at)
+    begun = max(case.settled_at, case.utilization.begun_at or case.settled_at)
     return begun + timedelta(seconds=rules.grace_seconds)
 
 

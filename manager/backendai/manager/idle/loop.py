@@ -100,8 +100,8 @@ class IdleWatch:
 
 
 def _is_news(finding: store.Finding, before: Case) -> bool:
-    known = (before.usage, before.warned, before.checks)
-    return known != (finding.case.usage, finding.warned, finding.checks)
+    known = (before.utilization, before.warned, before.checks)
+    return known != (finding.case.utilization, finding.warned, finding.checks)
 
 
 def _detail(check: Check) -> dict[str, Any]:

@@ -46,7 +46,7 @@ class Bucket:
 
 
 @dataclass(frozen=True, slots=True)
-class Usage:
+class Utilization:
     """How busy a session was, in parts of `width_seconds` that are numbered from the epoch.
 
     `begun_at` is when its time of grace began anew, where it did. `cpu` is the last reading of the
@@ -98,7 +98,7 @@ class Case:
     max_session_lifetime: int = 0
     accelerators: frozenset[str] = frozenset()
     sample: Sample | None = None
-    usage: Usage = field(default_factory=Usage)
+    utilization: Utilization = field(default_factory=Utilization)
     warned: Mapping[Checker, Warned] = field(default_factory=dict)
     checks: Mapping[str, Any] = field(default_factory=dict)
 

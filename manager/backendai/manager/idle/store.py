@@ -21,10 +21,10 @@ from backendai.manager.db import tables as t
 from backendai.manager.lifecycle.changes import HINT_OUTBOX, session_hint
 from backendai.manager.lifecycle.moves import NOTIFY_CHANNEL, in_order
 
-from .model import Case, Checker, Usage, Warned
+from .model import Case, Checker, Utilization, Warned
 from .render import idle_checks
 from .rules import Rules
-from .usage import Held, families_of, sample_of
+from .utilization import Container, families_of, sample_of
 
 _WARNING: Final = EventName.SESSION_IDLE_WARNING.value
 RUNNING: Final = tuple(sorted((SessionStatus.RUNNING, SessionStatus.RUNNING_DEGRADED)))
@@ -35,7 +35,7 @@ _FINAL_WORDS: Final = ", ".join(f"'{status}'" for status in sorted(SESSION_FINAL
 _LOAD: Final = sa.text(f"""
 SELECT s.id, s.name, s.access_key, s.type, s.started_at, s.status_changed_at,
   p.idle_timeout, p.max_session_lifetime,
-  i.active_at, i.active_by, i.usage, i.warned, i.checks,
+  i.active_at, i.active_by, i.utilization, i.warned, i.checks,
   CASE WHEN :with_use THEN (
     SELECT jsonb_agg(jsonb_build_object('slots', k.requested_slots, 'use', k.last_use))
     FROM kernels AS k WHERE k.session_id = s.id AND k.status = 'RUNNING') END AS held
@@ -48,7 +48,7 @@ WHERE s.status IN ({_RUNNING_WORDS})
     OR i.checks <> '{{}}' OR i.warned <> '{{}}')
   AND (CAST(:session_id AS uuid) IS NULL OR s.id = CAST(:session_id AS uuid))
 ORDER BY s.id
-""").columns(usage=JSONB, warned=JSONB, checks=JSONB, held=JSONB)  # noqa: S608
+""").columns(utilization=JSONB, warned=JSONB, checks=JSONB, held=JSONB)  # noqa: S608
 
 _NOTE: Final = sa.text("""
 INSERT INTO session_idleness AS i (session_id, active_at, active_by)
@@ -60,23 +60,24 @@ SET active_at = EXCLUDED.active_at, active_by = EXCLUDED.active_by
 WHERE i.active_at IS NULL OR i.active_at < EXCLUDED.active_at
 """)
 _EXTEND: Final = sa.text("""
-INSERT INTO session_idleness AS i (session_id, active_at, active_by, usage)
-VALUES (:id, :now, 'extend', CAST(:usage AS jsonb))
+INSERT INTO session_idleness AS i (session_id, active_at, active_by, utilization)
+VALUES (:id, :now, 'extend', CAST(:utilization AS jsonb))
 ON CONFLICT (session_id) DO UPDATE
-SET active_at = EXCLUDED.active_at, active_by = EXCLUDED.active_by, usage = EXCLUDED.usage,
+SET active_at = EXCLUDED.active_at, active_by = EXCLUDED.active_by,
+  utilization = EXCLUDED.utilization,
   warned = i.warned - CAST(:unwarned AS text[])
 """)
 
 # What was found of a session that was used meanwhile is not kept, and nobody is warned by it.
 _WRITE: Final = sa.text("""
 WITH written AS (
-  INSERT INTO session_idleness AS i (session_id, active_at, active_by, usage, warned, checks)
-  SELECT x.id, x.active_at, x.active_by, x.usage, x.warned, x.checks
+  INSERT INTO session_idleness AS i (session_id, active_at, active_by, utilization, warned, checks)
+  SELECT x.id, x.active_at, x.active_by, x.utilization, x.warned, x.checks
   FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS x(id uuid, active_at timestamptz,
-    active_by text, usage jsonb, warned jsonb, checks jsonb)
+    active_by text, utilization jsonb, warned jsonb, checks jsonb)
   ORDER BY x.id
   ON CONFLICT (session_id) DO UPDATE
-  SET usage = EXCLUDED.usage, warned = EXCLUDED.warned, checks = EXCLUDED.checks
+  SET utilization = EXCLUDED.utilization, warned = EXCLUDED.warned, checks = EXCLUDED.checks
   WHERE i.active_at IS NOT DISTINCT FROM EXCLUDED.active_at
   RETURNING i.session_id
 ), announced AS (
@@ -136,7 +137,7 @@ async def extend(conn: AsyncConnection, session_id: uuid.UUID, now: datetime) ->
     values = {
         "id": session_id,
         "now": now,
-        "usage": _text(Usage(begun_at=now)),
+        "utilization": _text(Utilization(begun_at=now)),
         "unwarned": [Checker.NETWORK.value, Checker.UTILIZATION.value],
     }
     await conn.execute(_EXTEND, values)
@@ -179,7 +180,7 @@ async def load_idle_checks(
 
 
 def _case(row: Any, now: datetime) -> Case:
-    held = [Held(one["slots"], one["use"]) for one in row.held or ()]
+    held = [Container(one["slots"], one["use"]) for one in row.held or ()]
     return Case(
         session_id=row.id,
         name=row.name,
@@ -193,7 +194,7 @@ def _case(row: Any, now: datetime) -> Case:
         max_session_lifetime=row.max_session_lifetime,
         accelerators=families_of(held),
         sample=sample_of(held, now),
-        usage=msgspec.convert(row.usage or {}, Usage),
+        utilization=msgspec.convert(row.utilization or {}, Utilization),
         warned=msgspec.convert(row.warned or {}, dict[Checker, Warned]),
         checks=row.checks or {},
     )
@@ -205,7 +206,7 @@ def _row(finding: Finding) -> dict[str, Any]:
         "id": case.session_id,
         "active_at": case.active_at,
         "active_by": case.active_by,
-        "usage": case.usage,
+        "utilization": case.utilization,
         "warned": finding.warned,
         "checks": finding.checks,
     }

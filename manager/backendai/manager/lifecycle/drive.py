@@ -34,7 +34,7 @@ from backendai.common.loops import LoopHealth, Wake, supervise
 from backendai.manager.agents.health import fault_of
 from backendai.manager.agents.link import AgentLink
 from backendai.manager.agents.model import Contact, Patience
-from backendai.manager.idle.usage import busy_accelerators
+from backendai.manager.idle.utilization import busy_accelerators
 
 from .decide import Absences, Findings, KernelCase, Order, decide
 from .model import Move

@@ -28,7 +28,7 @@ from backendai.manager.idle.model import (
     TimeType,
 )
 from backendai.manager.idle.rules import Rules, UtilizationRules
-from backendai.manager.idle.usage import PARTS
+from backendai.manager.idle.utilization import PARTS
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 STEP = 10.0
@@ -287,8 +287,8 @@ def test_a_time_of_grace_and_an_extension_begin_anew() -> None:
     check = only(make_case(), BUSY, after(100))
     assert (check.time_type, check.due_at) == (TimeType.GRACE_PERIOD, after(300))
     life = Life(make_case(), BUSY).run(3000, feed(5.0))
-    usage = replace(life.case.usage, begun_at=after(3000), buckets=())
-    life.case = replace(life.case, usage=usage, warned={})
+    utilization = replace(life.case.utilization, begun_at=after(3000), buckets=())
+    life.case = replace(life.case, utilization=utilization, warned={})
     assert only(life.case, BUSY, after(3010)).time_type is TimeType.GRACE_PERIOD
     life.run(20_000, feed(5.0), since=3010)
     assert life.ended is not None

@@ -13,7 +13,7 @@ CREATE TABLE session_idleness (
   session_id uuid NOT NULL,
   active_at timestamptz,
   active_by text DEFAULT '' NOT NULL,
-  usage jsonb DEFAULT '{}'::jsonb NOT NULL,
+  utilization jsonb DEFAULT '{}'::jsonb NOT NULL,
   warned jsonb DEFAULT '{}'::jsonb NOT NULL,
   checks jsonb DEFAULT '{}'::jsonb NOT NULL,
   CONSTRAINT pk_session_idleness PRIMARY KEY (session_id)

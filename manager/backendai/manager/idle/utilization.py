@@ -9,7 +9,7 @@ from typing import Any, Final
 from backendai.common.contracts.agent import AgentReport, KernelReport
 from backendai.common.slots import CPU, MEM
 
-from .model import Bucket, Sample, Usage
+from .model import Bucket, Sample, Utilization
 
 CPU_UTIL: Final = "cpu_util"
 MEM_USE: Final = "mem"
@@ -25,7 +25,7 @@ FRESH_SECONDS: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class Container:
     """A container: what it holds, and what was last said of its use."""
 
     slots: Mapping[str, str]
@@ -62,7 +62,7 @@ def family_of(slot: str) -> str:
     return slot.partition(".")[0]
 
 
-def families_of(held: Sequence[Held]) -> frozenset[str]:
+def families_of(held: Sequence[Container]) -> frozenset[str]:
     """The families of accelerators that are held."""
     return frozenset(
         family_of(slot)
@@ -72,7 +72,7 @@ def families_of(held: Sequence[Held]) -> frozenset[str]:
     )
 
 
-def sample_of(held: Sequence[Held], now: datetime) -> Sample | None:
+def sample_of(held: Sequence[Container], now: datetime) -> Sample | None:
     """None where the use of any container is not known, or was measured too long ago.
 
     Nothing runs without some CPU time and memory: a 0 says that they could not be read.
@@ -97,7 +97,7 @@ def sample_of(held: Sequence[Held], now: datetime) -> Sample | None:
     )
 
 
-def _level(held: Sequence[Held], family: str, key: str) -> float | None:
+def _level(held: Sequence[Container], family: str, key: str) -> float | None:
     """The mean over the containers that hold devices of `family`; None where one is not known."""
     holders = [one for one in held if family in families_of([one])]
     known = [one.use.get("accelerators", {}).get(key) for one in holders]
@@ -108,25 +108,25 @@ def width_of(window_seconds: float) -> float:
     return max(WIDTH_SECONDS_MIN, window_seconds / PARTS)
 
 
-def is_due(usage: Usage, sample: Sample) -> bool:
+def is_due(utilization: Utilization, sample: Sample) -> bool:
     """Whether a sample is far enough from the last one to be taken."""
-    last = usage.sampled_at
+    last = utilization.sampled_at
     return last is None or sample.at - last >= timedelta(seconds=SAMPLE_SECONDS)
 
 
-def add_sample(usage: Usage, sample: Sample, window_seconds: float) -> Usage:
+def add_sample(utilization: Utilization, sample: Sample, window_seconds: float) -> Utilization:
     """With what the sample tells, and without what has left the window.
 
     CPU use is the time that was spent since the last sample, so no burst between them is missed.
     """
     width = width_of(window_seconds)
-    if usage.width_seconds != width:
+    if utilization.width_seconds != width:
         # Parts of another width do not add up with those to come.
-        usage = replace(usage, width_seconds=width, cpu=None, buckets=())
-    found = {**sample.levels, **_cpu_level(usage, sample)}
+        utilization = replace(utilization, width_seconds=width, cpu=None, buckets=())
+    found = {**sample.levels, **_cpu_level(utilization, sample)}
     number = math.floor(sample.at.timestamp() / width)
     oldest = math.floor((sample.at.timestamp() - window_seconds) / width)
-    parts = {one.number: one for one in usage.buckets if oldest <= one.number <= number}
+    parts = {one.number: one for one in utilization.buckets if oldest <= one.number <= number}
     sums = dict(parts[number].sums) if number in parts else {}
     for key, value in found.items():
         count, total = sums.get(key, (0, 0.0))
@@ -134,18 +134,18 @@ def add_sample(usage: Usage, sample: Sample, window_seconds: float) -> Usage:
     if sums:
         parts[number] = Bucket(number, sums)
     return replace(
-        usage,
+        utilization,
         cpu=(sample.at, sample.cpu_milliseconds),
         sampled_at=sample.at,
         buckets=tuple(parts[key] for key in sorted(parts)),
     )
 
 
-def _cpu_level(usage: Usage, sample: Sample) -> dict[str, float]:
+def _cpu_level(utilization: Utilization, sample: Sample) -> dict[str, float]:
     """Nothing where a container was replaced in between, which begins to count anew."""
-    if usage.cpu is None or sample.cores <= 0:
+    if utilization.cpu is None or sample.cores <= 0:
         return {}
-    since, before = usage.cpu
+    since, before = utilization.cpu
     elapsed = (sample.at - since).total_seconds()
     spent = sample.cpu_milliseconds - before
     if elapsed <= 0 or spent < 0:
@@ -153,22 +153,24 @@ def _cpu_level(usage: Usage, sample: Sample) -> dict[str, float]:
     return {CPU_UTIL: spent / 10 / elapsed / sample.cores}
 
 
-def average(usage: Usage, resource: str, now: datetime, window_seconds: float) -> float | None:
+def average(
+    utilization: Utilization, resource: str, now: datetime, window_seconds: float
+) -> float | None:
     """Percents over the window that ends `now`; None where too little of it is known.
 
     The window's last part is always known, so that who has just begun to work is seen.
     """
     width = width_of(window_seconds)
-    if usage.width_seconds != width or usage.sampled_at is None:
+    if utilization.width_seconds != width or utilization.sampled_at is None:
         return None
-    if now - usage.sampled_at > timedelta(seconds=FRESH_SECONDS + 2 * SAMPLE_SECONDS):
+    if now - utilization.sampled_at > timedelta(seconds=FRESH_SECONDS + 2 * SAMPLE_SECONDS):
         return None
     last = math.floor(now.timestamp() / width)
     whole = max(1, math.floor(window_seconds / width))
     enough = max(1.0, KNOWN_OF_PART_MIN * width / SAMPLE_SECONDS)
     known = [
         one.sums[resource]
-        for one in usage.buckets
+        for one in utilization.buckets
         if last - whole <= one.number < last and resource in one.sums
     ]
     if sum(1 for count, _ in known if count >= enough) < KNOWN_SHARE_MIN * whole:

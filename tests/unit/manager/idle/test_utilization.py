@@ -16,12 +16,12 @@ from backendai.common.contracts.agent import (
     KernelState,
     ResourceUse,
 )
-from backendai.manager.idle.model import Sample, Usage
-from backendai.manager.idle.usage import (
+from backendai.manager.idle.model import Sample, Utilization
+from backendai.manager.idle.utilization import (
     CPU_UTIL,
     KNOWN_SHARE_MIN,
     PARTS,
-    Held,
+    Container,
     add_sample,
     average,
     busy_accelerators,
@@ -42,16 +42,16 @@ def after(seconds: float) -> datetime:
 
 def sampled(
     levels: list[float | None], window: float = HOUR, *, cores: float = 2
-) -> tuple[Usage, datetime]:
-    """A usage with a sample each minute, None where none came; CPU use is the level, too."""
-    usage, spent, at = Usage(), 0.0, START
+) -> tuple[Utilization, datetime]:
+    """A utilization with a sample each minute, None where none came; CPU use is the level, too."""
+    utilization, spent, at = Utilization(), 0.0, START
     for number, level in enumerate(levels):
         at = after(60.0 * number)
         if level is None:
             continue
         spent += level * 10 * 60 * cores
-        usage = add_sample(usage, Sample(at, spent, cores, {"mem": level}), window)
-    return usage, at + timedelta(seconds=60)
+        utilization = add_sample(utilization, Sample(at, spent, cores, {"mem": level}), window)
+    return utilization, at + timedelta(seconds=60)
 
 
 def make_use(at: datetime = START, **more: Any) -> dict[str, Any]:
@@ -60,48 +60,48 @@ def make_use(at: datetime = START, **more: Any) -> dict[str, Any]:
 
 
 def test_a_window_that_is_known_has_an_average() -> None:
-    usage, now = sampled([10.0] * 30 + [50.0] * 40)
-    assert average(usage, "mem", now, HOUR) == pytest.approx(10 / 3 + 50 * 2 / 3)
-    assert average(usage, CPU_UTIL, now, HOUR) == pytest.approx(10 / 3 + 50 * 2 / 3)
+    utilization, now = sampled([10.0] * 30 + [50.0] * 40)
+    assert average(utilization, "mem", now, HOUR) == pytest.approx(10 / 3 + 50 * 2 / 3)
+    assert average(utilization, CPU_UTIL, now, HOUR) == pytest.approx(10 / 3 + 50 * 2 / 3)
 
 
 def test_nothing_is_said_without_samples() -> None:
-    assert average(Usage(), "mem", START, HOUR) is None
-    usage, now = sampled([10.0] * 70)
-    assert average(usage, "cuda_util", now, HOUR) is None
+    assert average(Utilization(), "mem", START, HOUR) is None
+    utilization, now = sampled([10.0] * 70)
+    assert average(utilization, "cuda_util", now, HOUR) is None
 
 
 @pytest.mark.parametrize("missing", range(0, 60, 9))
 def test_a_gap_in_the_window_says_nothing(missing: int) -> None:
     levels: list[float | None] = [0.0] * 61
     levels[missing : missing + 10] = [None] * 10
-    usage, now = sampled(levels)
-    assert average(usage, "mem", now, HOUR) is None
+    utilization, now = sampled(levels)
+    assert average(utilization, "mem", now, HOUR) is None
 
 
 def test_what_was_known_long_ago_says_nothing_of_now() -> None:
-    usage, now = sampled([0.0] * 90)
-    assert average(usage, "mem", now, HOUR) == 0
-    assert average(usage, "mem", now + timedelta(minutes=10), HOUR) is None
+    utilization, now = sampled([0.0] * 90)
+    assert average(utilization, "mem", now, HOUR) == 0
+    assert average(utilization, "mem", now + timedelta(minutes=10), HOUR) is None
 
 
 def test_another_window_begins_anew() -> None:
-    usage, now = sampled([0.0] * 90)
-    assert average(usage, "mem", now, 4 * HOUR) is None
-    later = add_sample(usage, Sample(now, 1e9, 2, {"mem": 1.0}), 4 * HOUR)
+    utilization, now = sampled([0.0] * 90)
+    assert average(utilization, "mem", now, 4 * HOUR) is None
+    later = add_sample(utilization, Sample(now, 1e9, 2, {"mem": 1.0}), 4 * HOUR)
     assert len(later.buckets) == 1
     assert CPU_UTIL not in later.buckets[0].sums
 
 
 def test_a_burst_between_two_samples_counts() -> None:
-    usage = add_sample(Usage(), Sample(START, 0.0, 1, {}), HOUR)
-    usage = add_sample(usage, Sample(after(60), 30_000.0, 1, {}), HOUR)
-    assert usage.buckets[-1].sums[CPU_UTIL] == (1, 50.0)
+    utilization = add_sample(Utilization(), Sample(START, 0.0, 1, {}), HOUR)
+    utilization = add_sample(utilization, Sample(after(60), 30_000.0, 1, {}), HOUR)
+    assert utilization.buckets[-1].sums[CPU_UTIL] == (1, 50.0)
 
 
 def test_a_container_that_counts_anew_gives_no_negative_use() -> None:
-    usage = add_sample(Usage(), Sample(START, 1000.0, 1, {}), HOUR)
-    assert add_sample(usage, Sample(after(60), 10.0, 1, {}), HOUR).buckets == ()
+    utilization = add_sample(Utilization(), Sample(START, 1000.0, 1, {}), HOUR)
+    assert add_sample(utilization, Sample(after(60), 10.0, 1, {}), HOUR).buckets == ()
 
 
 @given(
@@ -110,9 +110,9 @@ def test_a_container_that_counts_anew_gives_no_negative_use() -> None:
 def test_an_average_lies_between_its_samples_and_memory_is_bounded(
     levels: list[float | None], window: float
 ) -> None:
-    usage, now = sampled(levels, window)
-    assert len(usage.buckets) <= PARTS + 1
-    found = average(usage, "mem", now, window)
+    utilization, now = sampled(levels, window)
+    assert len(utilization.buckets) <= PARTS + 1
+    found = average(utilization, "mem", now, window)
     known = [level for level in levels if level is not None]
     if found is not None:
         assert min(known) - 1e-6 <= found <= max(known) + 1e-6
@@ -121,18 +121,21 @@ def test_an_average_lies_between_its_samples_and_memory_is_bounded(
 
 @given(st.lists(st.none() | st.floats(0, 100), max_size=20))
 def test_a_usage_is_kept_as_json(levels: list[float | None]) -> None:
-    usage, _ = sampled(levels)
-    assert msgspec.convert(msgspec.json.decode(msgspec.json.encode(usage)), Usage) == usage
+    utilization, _ = sampled(levels)
+    assert (
+        msgspec.convert(msgspec.json.decode(msgspec.json.encode(utilization)), Utilization)
+        == utilization
+    )
 
 
 def test_samples_are_a_while_apart() -> None:
-    usage = add_sample(Usage(), Sample(START, 0.0, 1, {}), HOUR)
-    assert not is_due(usage, Sample(after(29), 0.0, 1, {}))
-    assert is_due(usage, Sample(after(30), 0.0, 1, {}))
+    utilization = add_sample(Utilization(), Sample(START, 0.0, 1, {}), HOUR)
+    assert not is_due(utilization, Sample(after(29), 0.0, 1, {}))
+    assert is_due(utilization, Sample(after(30), 0.0, 1, {}))
 
 
 def test_a_sample_is_of_all_containers() -> None:
-    both = [Held(SLOTS, make_use()), Held(SLOTS, make_use(after(5), memory_bytes=750))]
+    both = [Container(SLOTS, make_use()), Container(SLOTS, make_use(after(5), memory_bytes=750))]
     assert sample_of(both, after(10)) == Sample(START, 20.0, 4.0, {"mem": 50.0})
 
 
@@ -149,12 +152,12 @@ def test_a_sample_is_of_all_containers() -> None:
     ids=["none", "progress", "no time", "old", "ahead", "not read"],
 )
 def test_one_container_of_which_nothing_is_known_makes_all_unknown(use: dict[str, Any]) -> None:
-    assert sample_of([Held(SLOTS, make_use()), Held(SLOTS, use)], START) is None
+    assert sample_of([Container(SLOTS, make_use()), Container(SLOTS, use)], START) is None
     assert sample_of([], START) is None
 
 
 def test_memory_that_could_not_be_read_is_left_out() -> None:
-    both = [Held(SLOTS, make_use()), Held(SLOTS, make_use(memory_bytes=0))]
+    both = [Container(SLOTS, make_use()), Container(SLOTS, make_use(memory_bytes=0))]
     sample = sample_of(both, START)
     assert sample is not None
     assert sample.levels == {}
@@ -205,7 +208,7 @@ def test_accelerators_are_measured_where_their_driver_tells() -> None:
     told = busy_accelerators(report, kernel)
     assert told == {"accelerators": {"cuda_util": 40.0, "cuda_mem": 10.0}}
     slots = {**SLOTS, "cuda.device": "2"}
-    sample = sample_of([Held(slots, {**make_use(), **told})], START)
+    sample = sample_of([Container(slots, {**make_use(), **told})], START)
     assert sample is not None
     assert sample.levels == {"mem": 25.0, "cuda_util": 40.0, "cuda_mem": 10.0}
 
@@ -218,7 +221,7 @@ def test_a_device_that_tells_nothing_leaves_its_kind_out() -> None:
         nothing = msgspec.structs.replace(report, devices=devices)
         assert busy_accelerators(nothing, kernel) == {}
     slots = {"cpu": "1", "cuda.shares": "0.5", "rocm.device": "0"}
-    assert families_of([Held(slots, {})]) == {"cuda"}
-    sample = sample_of([Held(slots, make_use())], START)
+    assert families_of([Container(slots, {})]) == {"cuda"}
+    sample = sample_of([Container(slots, make_use())], START)
     assert sample is not None
     assert sample.levels == {}
