@@ -45,7 +45,7 @@ from tests.integration.manager.api.tenants import (
 
 __all__ = ["settings"]
 
-ATTACKS: Final = int(os.environ.get("BAI_TEST_ATTACKS", "1500"))
+ATTACKS: Final = int(os.environ.get("BAI_TEST_ATTACKS", "1200"))
 SEED: Final = int(os.environ.get("BAI_TEST_SEED", "20231"))
 AT_ONCE: Final = 8
 # A user, a monitor and an administrator of another domain, and the administrator of a third.
