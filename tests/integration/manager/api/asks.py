@@ -99,15 +99,18 @@ class Ask:
 
 
 async def send(caller: Caller, ask: Ask) -> Answer:
-    """The answer; of a stream that goes on, its head alone."""
+    """The answer; of a stream that goes on, its head alone. None in time is an AssertionError."""
     data = b"" if ask.body is None else json.dumps(ask.body).encode()
     kind = JSON if data else "text/plain"
     sent = {**caller.headers(ask.verb, ask.target, kind, data), "Content-Type": kind}
     url = URL(f"http://{caller.address}{ask.target}", encoded=True)
-    async with caller.http.request(ask.verb, url, data=data, headers=sent) as response:
-        goes_on = response.content_type == "text/event-stream"
-        body = b"" if goes_on else await response.read()
-        return Answer(response.status, response.headers.copy(), body)
+    try:
+        async with caller.http.request(ask.verb, url, data=data, headers=sent) as response:
+            goes_on = response.content_type == "text/event-stream"
+            body = b"" if goes_on else await response.read()
+            return Answer(response.status, response.headers.copy(), body)
+    except TimeoutError:
+        raise AssertionError(f"no answer in time to {ask}") from None
 
 
 def path_keys(route: Route) -> list[str]:

@@ -20,6 +20,7 @@ from backendai.manager.gate.shapes import is_required, keys_of
 from tests.contract.declared import declared_roots, declared_routes
 from tests.contract.test_graph import OURS
 from tests.integration.manager.api.asks import (
+    ALWAYS,
     IN_PATH,
     PATH_KEYS,
     TENANT_KEYS,
@@ -86,7 +87,7 @@ class Attacker:
         params = {
             key.name: self._value(key.name, example_of(key))
             for key in keys_of(route.params)
-            if is_required(key) or self._dice.random() < 0.3
+            if is_required(key) or key.name in ALWAYS or self._dice.random() < 0.3
         }
         return make_ask(route, path, params)
 
