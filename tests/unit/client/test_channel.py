@@ -1,7 +1,5 @@
 """The channel: targets and signatures, repetition after broken connections, faults."""
 
-from collections.abc import Sequence
-from datetime import datetime
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import msgspec
@@ -9,12 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backendai.client.channel import Call, Channel, decode, path_of
-from backendai.client.config import Config
+from backendai.client.channel import Call, decode, path_of
 from backendai.client.faults import BadUsage, ConnectionLost, UnexpectedAnswer, Unreachable
 from backendai.client.sessions import Sessions
 from backendai.client.transport import Answer, Request
-from backendai.common.clock import EPOCH
 from backendai.common.faults import (
     AuthFailed,
     Fault,
@@ -23,61 +19,9 @@ from backendai.common.faults import (
     Kind,
     QuotaExceeded,
     SessionNotFound,
-    to_problem,
 )
-from backendai.common.ids import SeededIds
 from backendai.common.signing import SignedRequest, SignMethod, parse_authorization, verify
-
-SECRET = "secret of the test"
-
-
-class HurryingClock:
-    """Sleeping takes no real time."""
-
-    def __init__(self) -> None:
-        self.elapsed = 0.0
-
-    def now(self) -> datetime:
-        return EPOCH
-
-    def monotonic(self) -> float:
-        return self.elapsed
-
-    async def sleep(self, seconds: float) -> None:
-        self.elapsed += seconds
-
-
-class ScriptedTransport:
-    """Answers in order; the last one again and again."""
-
-    def __init__(self, outcomes: Sequence[Answer | Fault]) -> None:
-        self.outcomes = list(outcomes)
-        self.sent: list[Request] = []
-
-    async def send(self, request: Request) -> Answer:
-        self.sent.append(request)
-        outcome = self.outcomes.pop(0) if len(self.outcomes) > 1 else self.outcomes[0]
-        if isinstance(outcome, Fault):
-            raise outcome
-        return outcome
-
-    async def close(self) -> None:
-        self.outcomes = []
-
-
-def open_channel(
-    *outcomes: Answer | Fault,
-    endpoints: tuple[str, ...] = ("http://h:8081",),
-    signs_body: bool = False,
-) -> tuple[Channel, ScriptedTransport]:
-    transport = ScriptedTransport(outcomes or [Answer(200, body=b"{}")])
-    config = Config(endpoints, "AKIA", SECRET, domain="lab", signs_body=signs_body)
-    channel = Channel(config, transport, clock=HurryingClock(), ids=SeededIds(1))
-    return channel, transport
-
-
-def refuse(fault: Fault) -> Answer:
-    return Answer(fault.http_status, body=msgspec.json.encode(to_problem(fault)))
+from tests.unit.client.scripted import SECRET, open_channel, refuse
 
 
 def check_signature(request: Request, content_type: str) -> None:

@@ -129,10 +129,10 @@ class Channel:
         return decode(kind, (await self.ask(call)).body)
 
     async def query(
-        self, document: str, variables: Mapping[str, Any], *, repeatable: bool = True
+        self, document: str, variables: Mapping[str, Any], *, repeatable: bool = False
     ) -> dict[str, Any]:
-        """The `data` of a GraphQL answer. Raises the fault that its only error tells of, else
-        GraphQLFault with the messages of its errors."""
+        """The `data` of a GraphQL answer; reads are repeatable. Raises the fault that its only
+        error tells of, else GraphQLFault with the messages of its errors."""
         call = Call(
             method="POST",
             path="/admin/gql",

@@ -7,6 +7,7 @@ import msgspec
 
 from backendai.client.channel import Channel, convert, decode
 from backendai.client.refusals import refusal
+from backendai.common.faults import GraphQLFault
 
 S = TypeVar("S", bound=msgspec.Struct)
 # Argument -> its type in the schema, such as `String!`.
@@ -42,6 +43,15 @@ class Graph:
         if not (answer or {}).get("ok"):
             raise refusal(str((answer or {}).get("msg") or "It was refused without a word."))
         return dict(answer)
+
+    async def change_shown(
+        self, root: str, types: Types, args: Mapping[str, Any], fields: str
+    ) -> Mapping[str, Any]:
+        """As `change`, of a mutation whose answer has no `ok`: it refuses by an error."""
+        try:
+            return dict(await self._ask("mutation", root, types, args, fields) or {})
+        except GraphQLFault as fault:
+            raise refusal(str(fault.detail or fault)) from fault
 
     async def _ask(
         self, operation: str, root: str, types: Types, args: Mapping[str, Any], fields: str
@@ -83,7 +93,7 @@ def read_row(kind: type[S], row: Mapping[str, Any]) -> S:
 
 
 def _field_of(field: msgspec.structs.FieldInfo) -> str:
-    inner = [kind for kind in get_args(field.type) if _is_struct(kind)]
+    inner = [kind for kind in (field.type, *get_args(field.type)) if _is_struct(kind)]
     if inner:
         return f"{field.encode_name} {{ {fields_of(inner[0])} }}"
     return field.encode_name

@@ -3,15 +3,14 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from backendai.client.channel import Channel, convert
+from backendai.client.channel import Channel
+from backendai.client.graph import NO_FIELDS, Graph, Types
 from backendai.client.results import ImageRow
-from backendai.common.faults import InvalidParams
 
-LIST_QUERY: Final = "query { images { name registry tag architecture digest size_bytes aliases } }"
 PREFERRED: Final = "python"
 
 # Mutation -> the types of its arguments.
-_CHANGES: Final[Mapping[str, Mapping[str, str]]] = {
+_CHANGES: Final[Mapping[str, Types]] = {
     "rescan_images": {"registry": "String", "project": "String"},
     "alias_image": {"alias": "String!", "target": "String!", "architecture": "String"},
     "dealias_image": {"alias": "String!"},
@@ -23,14 +22,17 @@ _ARCHITECTURE: Final = "x86_64"
 
 
 class Images:
-    """`reference` is a canonical name, an alias or an id. Refusals raise InvalidParams."""
+    """`reference` is a canonical name, an alias or an id. Changes are a superadmin's.
+
+    They raise ImageNotFound, InsufficientPrivilege and BadUsage, and are never asked twice: of one
+    whose answer was lost (ConnectionLost) nobody knows whether it was done.
+    """
 
     def __init__(self, channel: Channel) -> None:
-        self._channel = channel
+        self._graph = Graph(channel)
 
     async def list(self) -> tuple[ImageRow, ...]:
-        data = await self._channel.query(LIST_QUERY, {})
-        return convert(tuple[ImageRow, ...], data.get("images") or ())
+        return await self._graph.list(ImageRow, "images", {}, {})
 
     async def find_default(self) -> ImageRow | None:
         """What runs when nobody names an image: the first with Python, else the first of all."""
@@ -85,12 +87,7 @@ class Images:
         given = {"target": reference, "architecture": architecture, "props": dict(props)}
         await self._change("modify_image", given)
 
-    async def _change(self, root: str, given: Mapping[str, Any], more: str = "") -> dict[str, Any]:
-        types = _CHANGES[root]
-        declared = ", ".join(f"${name}: {kind}" for name, kind in types.items())
-        passed = ", ".join(f"{name}: ${name}" for name in types)
-        document = f"mutation({declared}) {{ {root}({passed}) {{ ok msg {more} }} }}"
-        answer = dict((await self._channel.query(document, given))[root])
-        if not answer.get("ok"):
-            raise InvalidParams(str(answer.get("msg", "")))
-        return answer
+    async def _change(
+        self, root: str, given: Mapping[str, Any], more: str = NO_FIELDS
+    ) -> Mapping[str, Any]:
+        return await self._graph.change(root, _CHANGES[root], given, more)

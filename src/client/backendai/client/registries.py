@@ -5,24 +5,8 @@ from typing import Any, Final
 
 import msgspec
 
-from backendai.client.channel import Channel, convert
-
-_FIELDS: Final = "hostname config { url type project username password ssl_verify }"
-_LIST: Final = f"query {{ container_registries {{ {_FIELDS} }} }}"
-_CREATE: Final = (
-    "mutation($hostname: String!, $props: CreateContainerRegistryInput!)"
-    " { create_container_registry(hostname: $hostname, props: $props)"
-    f" {{ container_registry {{ {_FIELDS} }} }} }}"
-)
-_MODIFY: Final = (
-    "mutation($hostname: String!, $props: ModifyContainerRegistryInput!)"
-    " { modify_container_registry(hostname: $hostname, props: $props)"
-    f" {{ container_registry {{ {_FIELDS} }} }} }}"
-)
-_DELETE: Final = (
-    "mutation($hostname: String!)"
-    " { delete_container_registry(hostname: $hostname) { container_registry { hostname } } }"
-)
+from backendai.client.channel import Channel
+from backendai.client.graph import Graph, Types, fields_of, read_row
 
 
 class RegistryConfig(msgspec.Struct, frozen=True):
@@ -44,13 +28,22 @@ class Registry(msgspec.Struct, frozen=True):
     config: RegistryConfig
 
 
+_SHOWN: Final = f"container_registry {{ {fields_of(Registry)} }}"
+_NAMED: Final = {"hostname": "String!"}
+
+
 class Registries:
+    """A superadmin's.
+
+    Changes raise Conflict, RegistryNotFound, InsufficientPrivilege and BadUsage, and are never
+    asked twice.
+    """
+
     def __init__(self, channel: Channel) -> None:
-        self._channel = channel
+        self._graph = Graph(channel)
 
     async def list(self) -> tuple[Registry, ...]:
-        data = await self._channel.query(_LIST, {})
-        return convert(tuple[Registry, ...], data.get("container_registries") or ())
+        return await self._graph.list(Registry, "container_registries", {}, {})
 
     async def add(
         self,
@@ -71,18 +64,27 @@ class Registries:
             "password": password,
             "ssl_verify": ssl_verify,
         }
-        return await self._change("create_container_registry", _CREATE, hostname, props)
+        return await self._change(
+            "create_container_registry", "CreateContainerRegistryInput!", hostname, props
+        )
 
     async def modify(self, hostname: str, props: Mapping[str, Any]) -> Registry:
         """`props` are fields of RegistryConfig; what is not named stays, an empty text removes."""
-        return await self._change("modify_container_registry", _MODIFY, hostname, props)
+        return await self._change(
+            "modify_container_registry", "ModifyContainerRegistryInput!", hostname, props
+        )
 
     async def delete(self, hostname: str) -> None:
         """Its images stay known until they are forgotten."""
-        await self._channel.query(_DELETE, {"hostname": hostname})
+        shown = "container_registry { hostname }"
+        await self._graph.change_shown(
+            "delete_container_registry", _NAMED, {"hostname": hostname}, shown
+        )
 
     async def _change(
-        self, root: str, document: str, hostname: str, props: Mapping[str, Any]
+        self, root: str, kind: str, hostname: str, props: Mapping[str, Any]
     ) -> Registry:
-        data = await self._channel.query(document, {"hostname": hostname, "props": dict(props)})
-        return convert(Registry, data[root]["container_registry"])
+        types: Types = {**_NAMED, "props": kind}
+        args = {"hostname": hostname, "props": dict(props)}
+        answer = await self._graph.change_shown(root, types, args, _SHOWN)
+        return read_row(Registry, answer["container_registry"])

@@ -91,7 +91,7 @@ class Sessions:
             "filter": filter,
             "order": order,
         }
-        data = await self._channel.query(LIST_QUERY, variables)
+        data = await self._channel.query(LIST_QUERY, variables, repeatable=True)
         return convert(Page, data["compute_session_list"])
 
     async def destroy(self, session: str, *, forced: bool = False, recursive: bool = False) -> None:

@@ -7,7 +7,13 @@ from collections.abc import AsyncIterator
 import pytest
 
 from backendai.client import Client, Config
-from backendai.common.faults import Fault, GraphQLFault, InvalidParams, TaskNotFound
+from backendai.common.faults import (
+    Conflict,
+    Forbidden,
+    ImageAliasNotFound,
+    InsufficientPrivilege,
+    TaskNotFound,
+)
 from backendai.manager.app import Manager
 from tests.integration.manager.api.registry import FakeRegistry, serving
 from tests.integration.manager.api.test_client import environ_of, run
@@ -30,15 +36,16 @@ async def root(manager: Manager) -> AsyncIterator[Client]:
 async def test_who_is_no_superadmin_changes_nothing(manager: Manager) -> None:
     async with Client(Config.from_environment(environ_of(manager, "alice"))) as alice:
         for change in (alice.images.rescan(), alice.images.forget("python:3.11")):
-            with pytest.raises(InvalidParams, match="no permission"):
+            with pytest.raises(InsufficientPrivilege, match="no permission"):
                 await change
-        for read in (alice.registries.list(), alice.registries.delete("x.example.com")):
-            with pytest.raises(GraphQLFault, match="no permission"):
-                await read
+        with pytest.raises(InsufficientPrivilege, match="no permission"):
+            await alice.registries.delete("x.example.com")
+        with pytest.raises(Forbidden, match="no permission"):
+            await alice.registries.list()
         with pytest.raises(TaskNotFound):
             await alice.tasks.cancel(str(uuid.uuid4()))
     refused = await run(manager, "admin", "image", "rescan", name="alice")
-    assert refused.returncode == 4
+    assert refused.returncode == 5
     assert "no permission" in refused.stderr
 
 
@@ -57,9 +64,9 @@ async def test_the_sdk_rescans_and_follows(root: Client, registry: FakeRegistry)
     found = [image for image in await root.images.list() if image.registry == registry.host]
     assert [image.reference for image in found] == [f"{registry.host}/stable/python:3.11"]
     await root.images.modify(found[0].reference, {"supported_accelerators": ["cuda"]})
-    with pytest.raises(InvalidParams, match="No such image alias"):
+    with pytest.raises(ImageAliasNotFound, match="No such image alias"):
         await root.images.dealias("nobody")
-    with pytest.raises(Fault, match="already exists"):
+    with pytest.raises(Conflict, match="already exists"):
         await root.registries.add(registry.host, "http://x")
 
 

@@ -38,7 +38,7 @@ class Account:
 
     async def whoami(self) -> Identity:
         document = f"query {{ user {{ {fields_of(User)} }} keypair {{ {fields_of(Keypair)} }} }}"
-        data = await self._channel.query(document, {})
+        data = await self._channel.query(document, {}, repeatable=True)
         return Identity(
             user=read_row(User, data.get("user") or {}),
             keypair=read_row(Keypair, data.get("keypair") or {}),
