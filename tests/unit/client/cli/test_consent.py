@@ -6,8 +6,8 @@ import sys
 import click
 import pytest
 
-from backendai.client.cli.accounts.secrecy import make_password, read_password
 from backendai.client.cli.consent import ask_consent
+from backendai.client.cli.secrecy import make_password, read_password
 
 
 class Typed(io.StringIO):

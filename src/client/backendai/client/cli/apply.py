@@ -90,7 +90,7 @@ def read_data(name: str, content: bytes) -> Any:
 def take_passwords(plan: "Plan", environ: Mapping[str, str]) -> "dict[Ref, str]":
     """Of each user that the plan creates. Raises BadDocument with all variables that are missing,
     before anything is changed."""
-    from backendai.client.cli.accounts.secrecy import make_password
+    from backendai.client.cli.secrecy import make_password
     from backendai.client.faults import BadDocument
 
     asked = {step.ref: step.password for step in plan.steps if step.password is not None}

@@ -42,8 +42,8 @@ def password() -> None:
 
     Example: backendai account password
     """
-    from backendai.client.cli.accounts.secrecy import read_password
     from backendai.client.cli.connect import with_client
+    from backendai.client.cli.secrecy import read_password
 
     old = read_password(None, "Present password")
     new = read_password(None, "New password", is_new=True)
@@ -112,8 +112,8 @@ def sign_out(is_sure: bool) -> None:
 
     Example: backendai account sign-out
     """
-    from backendai.client.cli.accounts.secrecy import read_password
     from backendai.client.cli.connect import with_client
+    from backendai.client.cli.secrecy import read_password
 
     async def work(client: "Client") -> None:
         await client.account.sign_out(secret)

@@ -110,8 +110,8 @@ def add(
       backendai admin user add ann@example.com --domain lab --project vision
       backendai admin user add bob@example.com --generate-password --role admin
     """
-    from backendai.client.cli.accounts.secrecy import make_password
     from backendai.client.cli.connect import with_client
+    from backendai.client.cli.secrecy import make_password
 
     given = None if is_generated else _read_new(password_env)
     secret = given or make_password()
@@ -152,8 +152,8 @@ def update(
       backendai admin user update ann@example.com --role admin --status active
       backendai admin user update ann@example.com --generate-password
     """
-    from backendai.client.cli.accounts.secrecy import make_password
     from backendai.client.cli.connect import with_client
+    from backendai.client.cli.secrecy import make_password
 
     is_read = is_asked or password_env is not None
     secret = make_password() if is_generated else _read_new(password_env) if is_read else None
@@ -199,6 +199,6 @@ async def find_projects(client: "Client", domain: str, names: Sequence[str]) -> 
 
 
 def _read_new(variable: str | None) -> str:
-    from backendai.client.cli.accounts.secrecy import read_password
+    from backendai.client.cli.secrecy import read_password
 
     return read_password(variable, "New password", is_new=True)

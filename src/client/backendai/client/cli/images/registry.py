@@ -1,6 +1,5 @@
-"""`admin registry`: where images come from. A password is typed, or comes from stdin."""
+"""`admin registry`: where images come from. A password is typed, or in a variable or stdin."""
 
-import sys
 from typing import Any
 
 import click
@@ -10,6 +9,9 @@ from backendai.client.cli.render import Output, show_rows
 
 COLUMNS = ("hostname", "url", "type", "project", "username", "password", "ssl_verify")
 TYPES = click.Choice(["docker", "harbor2"])
+_password_env = click.option(
+    "--password-env", metavar="NAME", help="Environment variable with the password."
+)
 
 
 @click.command("list")
@@ -33,6 +35,7 @@ def list_registries(output: Output) -> None:
 @click.option("--type", "kind", type=TYPES, default="docker", show_default=True)
 @click.option("--project", "projects", multiple=True, help="Only this project; repeat it.")
 @click.option("--username", help="Who logs in; the password is asked for, or read from stdin.")
+@_password_env
 @click.option("--no-ssl-verify", "is_lax", is_flag=True, help="Trust any certificate.")
 def add(
     hostname: str,
@@ -40,6 +43,7 @@ def add(
     kind: str,
     projects: tuple[str, ...],
     username: str | None,
+    password_env: str | None,
     is_lax: bool,
 ) -> None:
     """Add a registry whose images are named HOSTNAME/….
@@ -48,10 +52,15 @@ def add(
     Examples:
       backendai admin registry add cr.example.com https://cr.example.com
       backendai admin registry add cr.example.com https://cr.example.com --username robot < secret
+      backendai admin registry add cr.example.com https://cr.example.com --username robot \
+        --password-env ROBOT_PASSWORD
     """
     from backendai.client.cli.connect import with_client
+    from backendai.client.cli.secrecy import read_password
 
-    password = _read_password() if username else ""
+    if password_env and not username:
+        raise click.UsageError("--password-env needs --username.")
+    password = read_password(password_env, "Password") if username else ""
     with_client(
         lambda client: client.registries.add(
             hostname,
@@ -71,8 +80,9 @@ def add(
 @click.option("--type", "kind", type=TYPES)
 @click.option("--project", "projects", multiple=True, help="Only this project; repeat it.")
 @click.option("--all-projects", "is_all", is_flag=True, help="All projects again.")
-@click.option("--username", help="Empty: nobody logs in any more.")
-@click.option("--password", "with_password", is_flag=True, help="Ask for it, or read stdin.")
+@click.option("--username", help="Empty: nobody logs in any more, and the password is gone.")
+@click.option("--password", "is_asked", is_flag=True, help="Ask for a new one, or read stdin.")
+@_password_env
 @click.option(
     "--ssl-verify/--no-ssl-verify", default=None, help="Check certificates, or trust any."
 )
@@ -83,7 +93,8 @@ def modify(
     projects: tuple[str, ...],
     is_all: bool,
     username: str | None,
-    with_password: bool,
+    is_asked: bool,
+    password_env: str | None,
     ssl_verify: bool | None,
 ) -> None:
     """Change a registry; what is not named stays.
@@ -92,12 +103,14 @@ def modify(
     """
     from backendai.client.cli.connect import with_client
 
+    if username == "" and (is_asked or password_env):
+        raise click.UsageError("Without a username there is no password.")
     given: dict[str, Any] = {
         "url": url,
         "type": kind,
         "project": list(projects) if projects or is_all else None,
         "username": username,
-        "password": _read_password() if with_password else "" if username == "" else None,
+        "password": "" if username == "" else _read_new(password_env, is_asked=is_asked),
         "ssl_verify": ssl_verify,
     }
     props = {name: value for name, value in given.items() if value is not None}
@@ -115,7 +128,10 @@ def delete(hostname: str) -> None:
     with_client(lambda client: client.registries.delete(hostname))
 
 
-def _read_password() -> str:
-    if sys.stdin.isatty():
-        return str(click.prompt("Password", hide_input=True, err=True))
-    return sys.stdin.readline().rstrip("\n")
+def _read_new(variable: str | None, *, is_asked: bool) -> str | None:
+    """A new password where one is told of. Raises UsageError when it is empty."""
+    from backendai.client.cli.secrecy import read_password
+
+    if not (is_asked or variable):
+        return None
+    return read_password(variable, "New password", is_new=True)
