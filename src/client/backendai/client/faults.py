@@ -64,3 +64,11 @@ class UnexpectedAnswer(Fault):
 
     code = "client.unexpected_answer"
     slug, title = "client-unexpected-answer", "The answer is not one of this API."
+
+
+def may_be_done(error: BaseException) -> bool:
+    """Whether what was asked for may have been done though it ended in this: the answer was lost,
+    or nobody waited for it. A refusal says that nothing was done."""
+    if isinstance(error, Fault):
+        return error.http_status >= 500 and not isinstance(error, Unreachable)
+    return True

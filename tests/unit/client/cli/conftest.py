@@ -1,5 +1,6 @@
 """Commands in this process, with answers of GraphQL by their roots."""
 
+import io
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -42,6 +43,12 @@ class GraphTransport:
         self.closed += 1
 
 
+class Typed(io.BytesIO):
+    """What stdin has."""
+
+    name = "<stdin>"
+
+
 @dataclass
 class Commands:
     """Runs `backendai …`; nobody sits at its terminal."""
@@ -49,7 +56,8 @@ class Commands:
     transport: GraphTransport = field(default_factory=GraphTransport)
 
     def run(self, *words: str, typed: str = "") -> Result:
-        return CliRunner().invoke(root, [*words], input=typed, prog_name="backendai")
+        stdin = Typed(typed.encode())
+        return CliRunner().invoke(root, [*words], input=stdin, prog_name="backendai")
 
 
 @pytest.fixture

@@ -60,18 +60,17 @@ def apply(file: BinaryIO, dry_run: bool, is_sure: bool, output: Output) -> None:
     if output == "table" or not (dry_run or is_sure):
         _show_plan(plan, err=output != "table")
     if dry_run or not plan.steps:
-        _show_steps(plan, [], {}, output)
+        _show_steps(plan, {}, {}, output)
         return
     passwords = take_passwords(plan, os.environ)
     ask_consent("Change this?", is_sure=is_sure)
-    done: list[Step] = []
+    ended: dict[Ref, bool | None] = {}
     try:
-        with_client(lambda client: _carry_out(client, plan, present, passwords, done))
+        with_client(lambda client: _carry_out(client, plan, present, passwords, ended))
     finally:
-        # Also when a step was refused: nobody else knows the passwords of those before.
-        _show_steps(plan, done, passwords, output)
-        left = "" if len(done) == len(plan.steps) else " Apply the file again to go on."
-        click.echo(f"{len(done)} of {len(plan.steps)} steps are done.{left}", err=True)
+        # Also when a step went wrong: nobody else knows the passwords of those before.
+        _show_steps(plan, ended, passwords, output)
+        _tell_end(plan, ended)
 
 
 def read_data(name: str, content: bytes) -> Any:
@@ -126,25 +125,40 @@ def _show_plan(plan: "Plan", *, err: bool) -> None:
 
 
 def _show_steps(
-    plan: "Plan", done: "Sequence[Step]", passwords: "Mapping[Ref, str]", output: Output
+    plan: "Plan",
+    ended: "Mapping[Ref, bool | None]",
+    passwords: "Mapping[Ref, str]",
+    output: Output,
 ) -> None:
     """All steps for programs; for people the passwords that were made."""
     from backendai.client.apply.diff import step_row
 
     made = {
         step.ref: passwords[step.ref]
-        for step in done
-        if step.password is not None and step.password.variable is None
+        for step in plan.steps
+        if step.ref in ended and step.password is not None and step.password.variable is None
     }
     if output == "table":
         for ref, password in made.items():
             click.echo(f"password of {ref}: {password}")
         return
     rows = [
-        {**step_row(step), "is_done": step in done, "password": made.get(step.ref)}
+        {
+            **step_row(step),
+            "is_done": ended.get(step.ref, False),
+            "password": made.get(step.ref),
+        }
         for step in plan.steps
     ]
     show_rows(rows, COLUMNS, output)
+
+
+def _tell_end(plan: "Plan", ended: "Mapping[Ref, bool | None]") -> None:
+    count = sum(is_done is True for is_done in ended.values())
+    for ref in (ref for ref, is_done in ended.items() if is_done is None):
+        click.echo(f"Nobody knows whether {ref.kind} {ref} was written: no answer came.", err=True)
+    left = "" if count == len(plan.steps) else " Apply the file again to go on."
+    click.echo(f"{count} of {len(plan.steps)} steps are done.{left}", err=True)
 
 
 async def _carry_out(
@@ -152,8 +166,18 @@ async def _carry_out(
     plan: "Plan",
     present: "Present",
     passwords: "Mapping[Ref, str]",
-    done: "list[Step]",
+    ended: "dict[Ref, bool | None]",
 ) -> None:
+    """Steps that are done are True in `ended`; None is one of which nobody knows."""
     from backendai.client.apply.execution import carry_out
+    from backendai.client.faults import may_be_done
 
-    await carry_out(client, plan, present, passwords, done.append)
+    def tell(step: "Step") -> None:
+        ended[step.ref] = True
+
+    try:
+        await carry_out(client, plan, present, passwords, tell)
+    except BaseException as error:
+        if may_be_done(error):
+            ended[plan.steps[len(ended)].ref] = None
+        raise

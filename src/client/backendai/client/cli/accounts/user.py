@@ -1,6 +1,7 @@
 """`admin user`. A user is named by the email."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -120,7 +121,8 @@ def add(
     async def work(client: "Client") -> dict[str, Any]:
         if names := props.pop("projects", None):
             props["project_ids"] = await find_projects(client, domain, names)
-        made = await client.users.create(email, secret, domain=domain, **props)
+        with _show_if_lost(email, secret if given is None else None, output):
+            made = await client.users.create(email, secret, domain=domain, **props)
         return {"email": made.email, "access_key": made.main_access_key}
 
     facts = with_client(work)
@@ -164,7 +166,8 @@ def update(
         if names := changes.pop("projects", None):
             domain = move_to or (await client.users.get(email)).domain or ""
             changes["project_ids"] = await find_projects(client, domain, names)
-        await client.users.modify(email, **changes)
+        with _show_if_lost(email, secret if is_generated else None, output):
+            await client.users.modify(email, **changes)
 
     with_client(work)
     if is_generated:
@@ -196,6 +199,22 @@ def purge(emails: tuple[str, ...], is_sure: bool) -> None:
 async def find_projects(client: "Client", domain: str, names: Sequence[str]) -> list[str]:
     """Their ids. Raises ProjectNotFound."""
     return [(await client.projects.get(name, domain=domain)).id for name in names]
+
+
+@contextmanager
+def _show_if_lost(email: str, made: str | None, output: Output) -> Iterator[None]:
+    """Shows a password that was made here when nobody knows whether the server took it: it may be
+    the only way in."""
+    from backendai.client.faults import may_be_done
+
+    try:
+        yield
+    except BaseException as error:
+        if made is not None and may_be_done(error):
+            show_object({"email": email, "password": made}, output)
+            click.echo(f"Nobody knows whether {email} was written: no answer came.", err=True)
+            click.echo(f"  See: backendai admin user info {email}", err=True)
+        raise
 
 
 def _read_new(variable: str | None) -> str:

@@ -1,0 +1,44 @@
+"""`admin user`: passwords that are made here are never lost."""
+
+import json
+
+import pytest
+
+from backendai.client.faults import ConnectionLost, Unreachable
+from backendai.common.faults import Fault, Forbidden
+from tests.unit.client.cli.conftest import Commands
+
+ADD = ("admin", "user", "add", "ann@x.org", "--generate-password", "--output", "json")
+CHANGE = ("admin", "user", "update", "ann@x.org", "--generate-password", "--output", "json")
+
+
+@pytest.mark.parametrize(("words", "root"), [(ADD, "create_user"), (CHANGE, "modify_user")])
+def test_a_password_is_shown_when_the_answer_is_lost(
+    commands: Commands, words: tuple[str, ...], root: str
+) -> None:
+    commands.transport.replies[root] = ConnectionLost("cut")
+    done = commands.run(*words)
+    ((_, variables),) = commands.transport.asked
+    assert json.loads(done.stdout) == {
+        "email": "ann@x.org",
+        "password": variables["props"]["password"],
+    }
+    assert "Nobody knows whether ann@x.org was written" in done.stderr
+    assert isinstance(done.exception, ConnectionLost)
+
+
+@pytest.mark.parametrize("fault", [Forbidden("no"), Unreachable("refused")])
+def test_a_password_of_nobody_is_not_shown(commands: Commands, fault: Fault) -> None:
+    commands.transport.replies["create_user"] = fault
+    done = commands.run(*ADD)
+    assert done.stdout == ""
+    assert isinstance(done.exception, type(fault))
+
+
+def test_a_password_from_elsewhere_is_not_shown(
+    commands: Commands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ANN", "secret of ann")
+    commands.transport.replies["create_user"] = ConnectionLost("cut")
+    done = commands.run("admin", "user", "add", "ann@x.org", "--password-env", "ANN")
+    assert "secret of ann" not in done.output
