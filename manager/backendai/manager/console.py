@@ -1,8 +1,10 @@
-"""What the commands share: the settings to read, and a store to work with for a moment."""
+"""What the commands share: settings to read, a question before something is gone, and a store to
+work with for a moment."""
 
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -24,6 +26,18 @@ config_option = click.option(
     type=click.Path(path_type=Path, dir_okay=False),
     help="manager.toml to use.",
 )
+
+yes_option = click.option("--yes", "-y", "is_sure", is_flag=True, help="Do not ask.")
+
+
+def ask_consent(question: str, *, is_sure: bool) -> None:
+    """Ends the command with 1 on a no. Without a terminal to ask on only `--yes` will do."""
+    if is_sure:
+        return
+    if not sys.stdin.isatty():
+        raise click.UsageError(f"{question} Nobody can be asked here: give --yes.")
+    if not click.confirm(question, err=True):
+        raise click.ClickException("Nothing was changed.")
 
 
 def read_settings(ctx: click.Context, config_path: Path | None = None) -> ManagerSettings:

@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-from backendai.manager.console import config_option, read_settings, with_database
+from backendai.manager.console import (
+    ask_consent,
+    config_option,
+    read_settings,
+    with_database,
+    yes_option,
+)
 
 if TYPE_CHECKING:
     from backendai.common.ids import AgentId
@@ -62,7 +68,7 @@ def agent_list(ctx: click.Context, output: str, config_path: Path | None) -> Non
 @agent.command("fence")
 @_id_argument
 @click.option("--force", "is_forced", is_flag=True, help="Also a node that has just been heard.")
-@click.option("--yes", "is_sure", is_flag=True, help="Do not ask.")
+@yes_option
 @_output_option
 @config_option
 @click.pass_context
@@ -87,7 +93,7 @@ def agent_fence(
             settings, lambda agents: agents.preview_fence(agent_id, is_forced=is_forced)
         )
         click.echo("\n".join(fence_lines(foreseen, "would end")), err=True)
-        click.confirm(f"Is {agent_id} dead for sure?", abort=True, err=True)
+    ask_consent(f"Is {agent_id} dead for sure?", is_sure=is_sure)
     done = _with_agents(settings, lambda agents: agents.fence(agent_id, is_forced=is_forced))
     if output == "json":
         click.echo(json.dumps(fence_object(done), indent=2))

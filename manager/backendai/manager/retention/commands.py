@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from backendai.manager.console import config_option, read_settings, with_database
+from backendai.manager.console import (
+    ask_consent,
+    config_option,
+    read_settings,
+    with_database,
+    yes_option,
+)
 
 if TYPE_CHECKING:
     from .model import Retention
@@ -32,7 +38,7 @@ def _read_retention(_ctx: click.Context, _param: click.Parameter, text: str) -> 
     help="How long ended sessions are kept, such as 30d, 2mo or 1yr.",
 )
 @click.option("--dry-run", is_flag=True, help="Only say what would be deleted.")
-@click.option("--yes", "is_sure", is_flag=True, help="Do not ask.")
+@yes_option
 @config_option
 @click.pass_context
 def clear_history(
@@ -71,8 +77,7 @@ def clear_history(
     click.echo(f"{told}; the first one ended {old.oldest:%Y-%m-%d %H:%M}", err=True)
     if dry_run:
         return
-    if not is_sure:
-        click.confirm("Delete them?", abort=True, err=True)
+    ask_consent("Delete them?", is_sure=is_sure)
     counts = with_database(settings, lambda database: clear(database, before))
     for table, count in sorted(counts.items()):
         click.echo(f"{table}: {count} deleted")

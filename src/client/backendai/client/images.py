@@ -62,8 +62,8 @@ class Images:
         """Nobody may use it any more, until a rescan finds it."""
         await self._change("forget_image", {"reference": reference, "architecture": architecture})
 
-    async def clear(self, registry: str | None = None) -> None:
-        """Forget all images of a registry, or all of all."""
+    async def clear(self, registry: str | None) -> None:
+        """Forget all images of a registry, `local` those without one; None: all images."""
         await self._change("clear_images", {"registry": registry})
 
     async def limit(

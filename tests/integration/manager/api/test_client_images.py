@@ -99,7 +99,7 @@ async def test_the_command_from_registry_to_limits(
     listed = json.loads((await run(manager, "admin", "image", "list", "--output", "json")).stdout)
     (image,) = [each for each in listed if each["image"] == reference]
     assert (image["aliases"], image["size"]) == ([word], 1100)
-    for words in (("dealias", word), ("forget", reference), ("clear", host)):
+    for words in (("dealias", word), ("forget", reference), ("clear", host, "--yes")):
         assert (await run(manager, "admin", "image", *words)).returncode == 0
     assert reference not in (await run(manager, "admin", "image", "list")).stdout
     assert "image.rescan" in (await run(manager, "admin", "task", "list")).stdout
@@ -107,5 +107,5 @@ async def test_the_command_from_registry_to_limits(
     watched = await run(manager, "admin", "task", "watch", detached.stdout.strip())
     assert (watched.returncode, watched.stdout) == (0, "1 images found, 1 of them new.\n")
     assert (await run(manager, "admin", "task", "cancel", detached.stdout.strip())).returncode == 0
-    assert (await run(manager, "admin", "registry", "delete", host)).returncode == 0
+    assert (await run(manager, "admin", "registry", "delete", host, "--yes")).returncode == 0
     assert (await run(manager, "admin", "registry", "modify", host)).returncode == 2

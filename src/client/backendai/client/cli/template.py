@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final, Literal, cast
 
 import click
 
+from backendai.client.cli.consent import ask_consent, yes_option
 from backendai.client.cli.options import output_option, read_amount, read_pair, read_script
 from backendai.client.cli.render import Output, show_rows
 
@@ -110,15 +111,14 @@ def update(template_id: str, file: BinaryIO, owner: str | None, kind: str | None
 
 @template.command()
 @click.argument("template_id", metavar="ID")
-@click.option("--yes", "is_sure", is_flag=True, help="Do not ask.")
+@yes_option
 @_owner
 @_cluster
 def delete(template_id: str, is_sure: bool, owner: str | None, kind: str | None) -> None:
     """Delete a template; sessions that were started from it stay."""
     from backendai.client.cli.connect import with_client
 
-    if not is_sure:
-        click.confirm(f"Delete template {template_id}?", abort=True, err=True)
+    ask_consent(f"Delete template {template_id}?", is_sure=is_sure)
     with_client(
         lambda client: client.templates.delete(
             template_id, kind=_kind(kind), owner_access_key=owner

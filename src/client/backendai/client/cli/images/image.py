@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from backendai.client.cli.consent import ask_consent, yes_option
 from backendai.client.cli.options import output_option, read_amount
 from backendai.client.cli.render import Output, show_rows
 
@@ -138,8 +139,15 @@ def forget(image: str, architecture: str) -> None:
 
 @click.command()
 @click.argument("registry")
-def clear(registry: str) -> None:
-    """Forget all images of REGISTRY; `local` are those without one."""
+@yes_option
+def clear(registry: str, is_sure: bool) -> None:
+    """Forget all images of REGISTRY; `local` are those without one.
+
+    What runs stays; a rescan that finds an image brings it back.
+
+    Example: backendai admin image clear cr.example.com
+    """
     from backendai.client.cli.connect import with_client
 
+    ask_consent(f"Forget all images of {registry}?", is_sure=is_sure)
     with_client(lambda client: client.images.clear(registry))

@@ -4,6 +4,7 @@ from typing import Any
 
 import click
 
+from backendai.client.cli.consent import ask_consent, yes_option
 from backendai.client.cli.options import output_option
 from backendai.client.cli.render import Output, show_rows
 
@@ -121,10 +122,15 @@ def modify(
 
 @click.command()
 @click.argument("hostname")
-def delete(hostname: str) -> None:
-    """Delete a registry. Its images stay known until they are forgotten."""
+@yes_option
+def delete(hostname: str, is_sure: bool) -> None:
+    """Delete a registry. Its images stay known until they are forgotten.
+
+    Example: backendai admin registry delete cr.example.com
+    """
     from backendai.client.cli.connect import with_client
 
+    ask_consent(f"Delete the registry {hostname} and its password?", is_sure=is_sure)
     with_client(lambda client: client.registries.delete(hostname))
 
 
