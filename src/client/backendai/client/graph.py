@@ -14,6 +14,13 @@ S = TypeVar("S", bound=msgspec.Struct)
 Types = Mapping[str, str]
 
 NO_FIELDS: Final = ""
+# The server gives no more at once.
+PAGE_SIZE: Final = 100
+
+
+class _Page(msgspec.Struct, frozen=True):
+    items: tuple[dict[str, Any], ...]
+    total_count: int
 
 
 class Graph:
@@ -27,6 +34,28 @@ class Graph:
     ) -> tuple[S, ...]:
         found = await self._ask("query", root, types, args, fields_of(kind))
         return tuple(read_row(kind, row) for row in found or ())
+
+    async def list_pages(
+        self,
+        kind: type[S],
+        root: str,
+        types: Types,
+        args: Mapping[str, Any],
+        *,
+        rows_max: int | None = None,
+    ) -> tuple[S, ...]:
+        """All rows of a root that has pages, or the first `rows_max`, a page at a time."""
+        fields = f"items {{ {fields_of(kind)} }} total_count"
+        types = {"limit": "Int!", "offset": "Int!", **types}
+        rows: list[S] = []
+        while rows_max is None or len(rows) < rows_max:
+            size = PAGE_SIZE if rows_max is None else min(PAGE_SIZE, rows_max - len(rows))
+            part = {"limit": size, "offset": len(rows)}
+            page = convert(_Page, await self._ask("query", root, types, {**part, **args}, fields))
+            rows += [read_row(kind, row) for row in page.items]
+            if not page.items or len(rows) >= page.total_count:
+                break
+        return tuple(rows)
 
     async def find(
         self, kind: type[S], root: str, types: Types, args: Mapping[str, Any]

@@ -2,7 +2,14 @@
 
 from typing import Final, Unpack
 
-from backendai.client.accounts.rows import Keypair, KeypairProps, NewKeypair, wire_props
+from backendai.client.accounts.rows import (
+    LIST_TYPES,
+    MADE_ORDER,
+    Keypair,
+    KeypairProps,
+    NewKeypair,
+    wire_props,
+)
 from backendai.client.channel import Channel
 from backendai.client.graph import Graph, fields_of, read_row
 from backendai.common.faults import KeypairNotFound
@@ -27,11 +34,21 @@ class Keypairs:
         email: str | None = None,
         domain: str | None = None,
         is_active: bool | None = None,
+        filter: str | None = None,  # noqa: A002 - the word of the API
+        order: str = MADE_ORDER,
+        limit: int | None = None,
     ) -> tuple[Keypair, ...]:
-        """In order of making, the first 1000."""
-        types = {"email": "String", "domain_name": "String", "is_active": "Boolean"}
-        args = {"email": email, "domain_name": domain, "is_active": is_active}
-        return await self._graph.list(Keypair, "keypairs", types, args)
+        """All, or the first `limit`, `filter`ed (`is_admin == true`) and in `order`
+        (`-last_used`)."""
+        types = {"email": "String", "domain_name": "String", "is_active": "Boolean", **LIST_TYPES}
+        args = {
+            "email": email,
+            "domain_name": domain,
+            "is_active": is_active,
+            "filter": filter,
+            "order": order,
+        }
+        return await self._graph.list_pages(Keypair, "keypair_list", types, args, rows_max=limit)
 
     async def find(self, access_key: str) -> Keypair | None:
         types = {"access_key": "String"}

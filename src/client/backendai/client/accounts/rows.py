@@ -11,6 +11,9 @@ import msgspec
 Slots = Mapping[str, str | int | float]
 Hosts = Mapping[str, Sequence[str]]
 
+# How lists that have pages are narrowed and sorted, and their order when nothing is asked.
+LIST_TYPES: Final = {"filter": "String", "order": "String"}
+MADE_ORDER: Final = "created_at"
 # Our words -> those of the wire.
 _WIRE_NAMES: Final = {"domain": "domain_name", "project_ids": "group_ids"}
 _JSON_TEXTS: Final = ("total_resource_slots", "allowed_vfolder_hosts")

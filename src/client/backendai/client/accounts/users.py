@@ -2,7 +2,14 @@
 
 from typing import Final, Unpack
 
-from backendai.client.accounts.rows import User, UserChanges, UserProps, wire_props
+from backendai.client.accounts.rows import (
+    LIST_TYPES,
+    MADE_ORDER,
+    User,
+    UserChanges,
+    UserProps,
+    wire_props,
+)
 from backendai.client.channel import Channel
 from backendai.client.graph import Graph, fields_of, read_row
 from backendai.common.faults import UserNotFound
@@ -27,11 +34,20 @@ class Users:
         domain: str | None = None,
         project_id: str | None = None,
         status: str | None = None,
+        filter: str | None = None,  # noqa: A002 - the word of the API
+        order: str = MADE_ORDER,
+        limit: int | None = None,
     ) -> tuple[User, ...]:
-        """In order of making, the first 1000."""
-        types = {"domain_name": "String", "group_id": "UUID", "status": "String"}
-        args = {"domain_name": domain, "group_id": project_id, "status": status}
-        return await self._graph.list(User, "users", types, args)
+        """All, or the first `limit`, `filter`ed (`role == "admin"`) and in `order` (`-email`)."""
+        types = {"domain_name": "String", "group_id": "UUID", "status": "String", **LIST_TYPES}
+        args = {
+            "domain_name": domain,
+            "group_id": project_id,
+            "status": status,
+            "filter": filter,
+            "order": order,
+        }
+        return await self._graph.list_pages(User, "user_list", types, args, rows_max=limit)
 
     async def find(self, email: str) -> User | None:
         return await self._graph.find(User, "user", {"email": "String"}, {"email": email})

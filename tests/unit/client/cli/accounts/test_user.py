@@ -42,3 +42,20 @@ def test_a_password_from_elsewhere_is_not_shown(
     commands.transport.replies["create_user"] = ConnectionLost("cut")
     done = commands.run("admin", "user", "add", "ann@x.org", "--password-env", "ANN")
     assert "secret of ann" not in done.output
+
+
+def test_a_project_is_of_the_domain_of_the_environment(
+    commands: Commands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project = {"id": "7", "name": "vision", "domain_name": "lab"}
+    page = {"items": [{"id": "1", "email": "ann@x.org", "domain_name": "lab"}], "total_count": 1}
+    commands.transport.replies |= {"groups_by_name": [project], "user_list": page}
+    monkeypatch.setenv("BACKEND_DOMAIN", "lab")
+    words = ("--project", "vision", "--filter", 'role == "user"', "--limit", "1")
+    done = commands.run("admin", "user", "list", *words)
+    assert done.exit_code == 0, done.output
+    (_, named), (_, listed) = commands.transport.asked
+    assert named == {"name": "vision", "domain_name": "lab"}
+    wanted = {"group_id": "7", "filter": 'role == "user"', "order": "created_at"}
+    assert listed == {"limit": 1, "offset": 0, **wanted}
+    assert "These are the first 1; there may be more." in done.stderr

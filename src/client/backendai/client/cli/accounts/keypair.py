@@ -8,6 +8,7 @@ from backendai.client.cli.accounts.options import (
     active_option,
     add_options,
     columns_option,
+    page_options,
     policy_option,
     show_listing,
     show_one,
@@ -32,26 +33,40 @@ _props = add_options(
 @click.option("--user", "email", metavar="EMAIL", help="Only those of this user.")
 @click.option("--domain", help="Only those of this domain.")
 @click.option("--active/--inactive", "is_active", default=None, help="Only such ones.")
+@page_options("is_admin == true")
 @columns_option
 @output_option
 def list_all(
     email: str | None,
     domain: str | None,
     is_active: bool | None,
+    condition: str | None,
+    order: str,
+    limit: int,
     columns: str | None,
     output: Output,
 ) -> None:
     """List keypairs, without their secret keys.
 
-    Example: backendai admin keypair list --user ann@example.com
+    \b
+    Examples:
+      backendai admin keypair list --user ann@example.com
+      backendai admin keypair list --order -last_used --limit 20
     """
     from backendai.client.accounts.rows import Keypair
     from backendai.client.cli.connect import with_client
 
     rows = with_client(
-        lambda client: client.keypairs.list(email=email, domain=domain, is_active=is_active)
+        lambda client: client.keypairs.list(
+            email=email,
+            domain=domain,
+            is_active=is_active,
+            filter=condition,
+            order=order,
+            limit=limit,
+        )
     )
-    show_listing(rows, Keypair, SEEN, columns, output)
+    show_listing(rows, Keypair, SEEN, columns, output, limit)
 
 
 @click.command()

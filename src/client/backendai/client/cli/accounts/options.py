@@ -17,7 +17,7 @@ ROLES: Final = ("user", "admin", "superadmin", "monitor")
 STATUSES: Final = ("active", "inactive", "deleted", "before-verification")
 # Options that say where and how, not what.
 NO_CHANGES: Final = ("domain", "output")
-# The server lists no more at once.
+# More than people read; the server lists no more domains and projects at once.
 ROWS_MAX: Final = 1000
 
 domain_option = click.option(
@@ -67,6 +67,26 @@ def add_options(*options: Callable[[F], F]) -> Callable[[F], F]:
     return add
 
 
+def page_options(example: str) -> Callable[[F], F]:
+    """Of a list that has pages; `example` is a condition."""
+    return add_options(
+        click.option("--filter", "condition", help=f"Condition, such as '{example}'."),
+        click.option(
+            "--order",
+            default="created_at",
+            show_default=True,
+            help="Column to sort by; with a minus before it the other way round.",
+        ),
+        click.option(
+            "--limit",
+            type=click.IntRange(min=1),
+            default=ROWS_MAX,
+            show_default=True,
+            help="Show at most so many.",
+        ),
+    )
+
+
 def take_given(options: Mapping[str, Any]) -> dict[str, Any]:
     """Those that were written; repeated pairs as an object."""
     pairs = ("total_resource_slots", "allowed_vfolder_hosts")
@@ -98,16 +118,18 @@ def show_listing(
     seen: Sequence[str],
     columns: str | None,
     output: Output,
+    limit: int = ROWS_MAX,
 ) -> None:
-    """Tables have the columns `seen`, programs get all; `columns` says which for both."""
+    """Tables have the columns `seen`, programs get all; `columns` says which for both. `limit` is
+    the number of rows that were asked for."""
     known = kind.__struct_fields__
     chosen = _read_columns(columns, known) or (seen if output == "table" else known)
     if not rows and output == "table":
         click.echo(f"No {kind.__name__.lower()}s.", err=True)
         return
     show_rows([_for(facts_of(row), output) for row in rows], chosen, output)
-    if len(rows) >= ROWS_MAX:
-        click.echo(f"These are the first {ROWS_MAX}; narrow them by options.", err=True)
+    if len(rows) >= limit:
+        click.echo(f"These are the first {limit}; there may be more.", err=True)
 
 
 def show_one(row: "msgspec.Struct", output: Output) -> None:

@@ -1,5 +1,6 @@
 """`admin user`. A user is named by the email."""
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
@@ -13,6 +14,7 @@ from backendai.client.cli.accounts.options import (
     columns_option,
     description_option,
     domain_option,
+    page_options,
     policy_option,
     show_listing,
     show_one,
@@ -52,16 +54,29 @@ _password_options = add_options(
 
 @click.command("list")
 @click.option("--domain", help="Only those of this domain.")
-@click.option("--project", help="Only those in this project of the domain.")
+@click.option(
+    "--project", help="Only those in this project of the domain, or of that of BACKEND_DOMAIN."
+)
 @click.option("--status", type=click.Choice(STATUSES), help="Only those of this status.")
+@page_options('role == "admin"')
 @columns_option
 @output_option
 def list_all(
-    domain: str | None, project: str | None, status: str | None, columns: str | None, output: Output
+    domain: str | None,
+    project: str | None,
+    status: str | None,
+    condition: str | None,
+    order: str,
+    limit: int,
+    columns: str | None,
+    output: Output,
 ) -> None:
     """List users.
 
-    Example: backendai admin user list --domain lab --status active --output json
+    \b
+    Examples:
+      backendai admin user list --domain lab --status active --output json
+      backendai admin user list --filter 'email like "%@example.com"' --order -created_at
     """
     from backendai.client.accounts.rows import User
     from backendai.client.cli.connect import with_client
@@ -69,10 +84,18 @@ def list_all(
     async def work(client: "Client") -> Sequence[User]:
         project_id = None
         if project is not None:
-            project_id = (await client.projects.get(project, domain=domain or "default")).id
-        return await client.users.list(domain=domain, project_id=project_id, status=status)
+            home = domain or os.environ.get("BACKEND_DOMAIN") or "default"
+            project_id = (await client.projects.get(project, domain=home)).id
+        return await client.users.list(
+            domain=domain,
+            project_id=project_id,
+            status=status,
+            filter=condition,
+            order=order,
+            limit=limit,
+        )
 
-    show_listing(with_client(work), User, SEEN, columns, output)
+    show_listing(with_client(work), User, SEEN, columns, output, limit)
 
 
 @click.command()
