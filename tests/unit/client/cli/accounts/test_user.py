@@ -1,6 +1,7 @@
 """`admin user`: passwords that are made here are never lost."""
 
 import json
+from typing import Any
 
 import pytest
 
@@ -59,3 +60,55 @@ def test_a_project_is_of_the_domain_of_the_environment(
     wanted = {"group_id": "7", "filter": 'role == "user"', "order": "created_at"}
     assert listed == {"limit": 1, "offset": 0, **wanted}
     assert "These are the first 1; there may be more." in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "props"),
+    [
+        (("--allowed-ip", ""), {"allowed_client_ip": []}),
+        (("--allowed-ip", "10.0.0.0/8"), {"allowed_client_ip": ["10.0.0.0/8"]}),
+        (("--description", ""), {"description": ""}),
+        (("--project", ""), {"group_ids": []}),
+    ],
+)
+def test_lists_of_users_are_emptied(
+    commands: Commands, words: tuple[str, ...], props: dict[str, Any]
+) -> None:
+    row = {"id": "1", "email": "ann@x.org", "domain_name": "lab"}
+    commands.transport.replies |= {"modify_user": {"ok": True, "user": row}, "user": row}
+    done = commands.run("admin", "user", "update", "ann@x.org", *words)
+    assert done.exit_code == 0, done.output
+    assert commands.transport.asked[-1][1] == {"email": "ann@x.org", "props": props}
+
+
+@pytest.mark.parametrize(
+    ("words", "props"),
+    [
+        (("-r", ""), {"total_resource_slots": "{}"}),
+        (("-r", "cpu=1"), {"total_resource_slots": '{"cpu":"1"}'}),
+        (("--vfolder-host", ""), {"allowed_vfolder_hosts": "{}"}),
+        (("--registry", ""), {"allowed_docker_registries": []}),
+    ],
+)
+def test_limits_of_domains_are_emptied(
+    commands: Commands, words: tuple[str, ...], props: dict[str, Any]
+) -> None:
+    commands.transport.replies["modify_domain"] = {"ok": True, "domain": {"name": "lab"}}
+    done = commands.run("admin", "domain", "update", "lab", *words)
+    assert done.exit_code == 0, done.output
+    assert commands.transport.asked == [("modify_domain", {"name": "lab", "props": props})]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("domain", "update", "lab", "-r", "", "-r", "cpu=1"),
+        ("user", "update", "a@x.org", "--allowed-ip", "", "--allowed-ip", "::1"),
+        ("project", "update", "p", "--add-user", ""),
+    ],
+)
+def test_an_empty_value_among_others_is_wrong_usage(
+    commands: Commands, words: tuple[str, ...]
+) -> None:
+    assert commands.run("admin", *words).exit_code == 2
+    assert commands.transport.asked == []

@@ -5,6 +5,7 @@ from typing import Any, Final
 import click
 
 from backendai.client.cli.accounts.options import (
+    NONE_LEFT,
     active_option,
     add_options,
     columns_option,
@@ -28,7 +29,10 @@ _props = add_options(
     resources_option,
     hosts_option,
     click.option(
-        "--registry", "allowed_docker_registries", multiple=True, help="Its image registries."
+        "--registry",
+        "allowed_docker_registries",
+        multiple=True,
+        help=f"Registry that its images may come from; repeat it. {NONE_LEFT}",
     ),
     click.option("--integration-id", help="Its id in another system."),
 )

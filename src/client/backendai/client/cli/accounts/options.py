@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import msgspec
 
 F = TypeVar("F", bound=Callable[..., Any])
+T = TypeVar("T")
 
 ROLES: Final = ("user", "admin", "superadmin", "monitor")
 STATUSES: Final = ("active", "inactive", "deleted", "before-verification")
@@ -19,6 +20,21 @@ STATUSES: Final = ("active", "inactive", "deleted", "before-verification")
 NO_CHANGES: Final = ("domain", "output")
 # More than people read; the server lists no more domains and projects at once.
 ROWS_MAX: Final = 1000
+
+PAIRS: Final = ("total_resource_slots", "allowed_vfolder_hosts")
+LISTS: Final = ("allowed_client_ip", "allowed_docker_registries", "projects")
+# Of each of them; the part of a help that says how none are left.
+NONE_LEFT: Final = 'One empty value ("") leaves none.'
+
+
+def or_empty(read: Callable[[str], tuple[str, T]]) -> Callable[[str], tuple[str, T] | None]:
+    """A pair, or None for an empty text."""
+
+    def read_or_empty(text: str) -> tuple[str, T] | None:
+        return read(text) if text else None
+
+    return read_or_empty
+
 
 domain_option = click.option(
     "--domain", envvar="BACKEND_DOMAIN", default="default", show_default=True, help="Its domain."
@@ -31,10 +47,11 @@ resources_option = click.option(
     "--resource",
     "-r",
     "total_resource_slots",
-    type=read_amount,
+    type=or_empty(read_amount),
     metavar="SLOT=AMOUNT",
     multiple=True,
-    help="Limit of all together, such as cpu=64 or mem=256g; repeat it. Those before are gone.",
+    help="Limit of all together, such as cpu=64 or mem=256g; repeat it. Those before are gone."
+    f" {NONE_LEFT}",
 )
 
 
@@ -49,10 +66,10 @@ def read_host(text: str) -> tuple[str, list[str]]:
 hosts_option = click.option(
     "--vfolder-host",
     "allowed_vfolder_hosts",
-    type=read_host,
+    type=or_empty(read_host),
     metavar="HOST=PERMISSION,…",
     multiple=True,
-    help="What is allowed on a storage host; repeat it. Those before are gone.",
+    help=f"What is allowed on a storage host; repeat it. Those before are gone. {NONE_LEFT}",
 )
 
 
@@ -88,14 +105,22 @@ def page_options(example: str) -> Callable[[F], F]:
 
 
 def take_given(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Those that were written; repeated pairs as an object."""
-    pairs = ("total_resource_slots", "allowed_vfolder_hosts")
-    given = {
-        name: dict(value) if name in pairs else value
-        for name, value in options.items()
-        if value is not None and value != ()
+    """Those that were written: repeated ones as a list, pairs as an object; one empty value makes
+    an empty one. Raises UsageError for one among others."""
+    given = {name: value for name, value in options.items() if value is not None and value != ()}
+    return {
+        name: _collect(name, value) if isinstance(value, tuple) else value
+        for name, value in given.items()
     }
-    return {name: [*value] if isinstance(value, tuple) else value for name, value in given.items()}
+
+
+def _collect(name: str, values: tuple[Any, ...]) -> Any:
+    filled = [value for value in values if value]
+    if len(filled) < len(values) and (len(values) > 1 or name not in (*PAIRS, *LISTS)):
+        params = click.get_current_context().command.params
+        option = next(param.opts[0] for param in params if param.name == name)
+        raise click.UsageError(f"{option}: no empty value here, or not among others.")
+    return dict(filled) if name in PAIRS else filled
 
 
 def take_changes(options: Mapping[str, Any]) -> dict[str, Any]:

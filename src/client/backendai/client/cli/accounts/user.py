@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from backendai.client.cli.accounts.options import (
+    NONE_LEFT,
     ROLES,
     STATUSES,
     add_options,
@@ -37,11 +38,17 @@ _props = add_options(
     click.option("--role", type=click.Choice(ROLES), help="What the user may do."),
     click.option("--status", type=click.Choice(STATUSES), help="Only active users are let in."),
     click.option(
-        "--project", "projects", multiple=True, help="All the projects, by name; repeat it."
+        "--project",
+        "projects",
+        multiple=True,
+        help=f"All the projects, by name; repeat it. {NONE_LEFT}",
     ),
     policy_option,
     click.option(
-        "--allowed-ip", "allowed_client_ip", multiple=True, help="Address or network; repeat it."
+        "--allowed-ip",
+        "allowed_client_ip",
+        multiple=True,
+        help=f"Address or network that requests may come from; repeat it. {NONE_LEFT}",
     ),
     click.option("--need-password-change", type=bool, help="Whether the password must be changed."),
     click.option("--sudo-session", "sudo_session_enabled", type=bool, help="Whether sudo works."),
@@ -142,7 +149,7 @@ def add(
     props = take_given(options)
 
     async def work(client: "Client") -> dict[str, Any]:
-        if names := props.pop("projects", None):
+        if (names := props.pop("projects", None)) is not None:
             props["project_ids"] = await find_projects(client, domain, names)
         with _show_if_lost(email, secret if given is None else None, output):
             made = await client.users.create(email, secret, domain=domain, **props)
@@ -176,6 +183,7 @@ def update(
     Examples:
       backendai admin user update ann@example.com --role admin --status active
       backendai admin user update ann@example.com --generate-password
+      backendai admin user update ann@example.com --allowed-ip ""
     """
     from backendai.client.cli.connect import with_client
     from backendai.client.cli.secrecy import make_password
@@ -186,7 +194,7 @@ def update(
     changes = take_changes({**named, **options})
 
     async def work(client: "Client") -> None:
-        if names := changes.pop("projects", None):
+        if (names := changes.pop("projects", None)) is not None:
             domain = move_to or (await client.users.get(email)).domain or ""
             changes["project_ids"] = await find_projects(client, domain, names)
         with _show_if_lost(email, secret if is_generated else None, output):
