@@ -109,3 +109,10 @@ def test_present_properties_are_in_the_form_of_files() -> None:
     assert (found["description"], found["is-active"]) == ("", True)
     odd = canonical(Kind.DOMAIN, {"allowed_vfolder_hosts": {"local": ["of the future"]}})
     assert odd["allowed-vfolder-hosts"] == {"local": ["of the future"]}
+
+
+def test_a_password_comes_from_one_place() -> None:
+    row = {"email": "a@b.c", "password-env": "X", "generate-password": True}
+    assert "not both" in problems_of({"user": [row]})["user[1]"]
+    [user] = read_document({"user": [{**row, "generate-password": False}]})
+    assert user.password == Password("X")

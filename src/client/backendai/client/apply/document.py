@@ -90,6 +90,8 @@ def _read_kind(kind: Kind, rows: Any, problems: dict[str, str]) -> Iterator[Want
         known = {**_NAMES[kind], **FIELDS[kind], **_SECRETS.get(kind, {})}
         found = len(problems)
         values = dict(_read_values(row, known, place, problems))
+        if values.get("password-env") and values.get("generate-password"):
+            problems[place] = "give password-env or generate-password, not both"
         if len(problems) == found and (ref := _read_ref(kind, values, place, problems)):
             yield _wanted(ref, place, values)
 

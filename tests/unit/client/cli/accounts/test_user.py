@@ -112,3 +112,22 @@ def test_an_empty_value_among_others_is_wrong_usage(
 ) -> None:
     assert commands.run("admin", *words).exit_code == 2
     assert commands.transport.asked == []
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("add", "a@x.org", "--password-env", "ANN", "--generate-password"),
+        ("update", "a@x.org", "--password-env", "ANN", "--generate-password"),
+        ("update", "a@x.org", "--password", "--generate-password"),
+        ("update", "a@x.org", "--password", "--password-env", "ANN"),
+    ],
+)
+def test_a_password_comes_from_one_place(
+    commands: Commands, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]
+) -> None:
+    monkeypatch.setenv("ANN", "secret of ann")
+    done = commands.run("admin", "user", *words, typed="other\n")
+    assert done.exit_code == 2
+    assert "in one way" in done.output
+    assert commands.transport.asked == []

@@ -144,6 +144,7 @@ def add(
     from backendai.client.cli.connect import with_client
     from backendai.client.cli.secrecy import make_password
 
+    _refuse_several(password_env, is_generated)
     given = None if is_generated else _read_new(password_env)
     secret = given or make_password()
     props = take_given(options)
@@ -188,6 +189,7 @@ def update(
     from backendai.client.cli.connect import with_client
     from backendai.client.cli.secrecy import make_password
 
+    _refuse_several(password_env, is_generated, is_asked)
     is_read = is_asked or password_env is not None
     secret = make_password() if is_generated else _read_new(password_env) if is_read else None
     named = {"domain": move_to, "main_access_key": main_access_key, "password": secret}
@@ -230,6 +232,11 @@ def purge(emails: tuple[str, ...], is_sure: bool) -> None:
 async def find_projects(client: "Client", domain: str, names: Sequence[str]) -> list[str]:
     """Their ids. Raises ProjectNotFound."""
     return [(await client.projects.get(name, domain=domain)).id for name in names]
+
+
+def _refuse_several(password_env: str | None, *flags: bool) -> None:
+    if sum([password_env is not None, *flags]) > 1:
+        raise click.UsageError("Say in one way where the password comes from.")
 
 
 @contextmanager
