@@ -82,7 +82,7 @@ async def test_the_command_from_registry_to_limits(
     failed = await run(manager, "admin", "image", "rescan", host)
     assert (failed.returncode, failed.stdout) == (1, "")
     assert "It refuses the login" in failed.stderr
-    words = ("admin", "registry", "modify", host, "--password", "--project", "stable")
+    words = ("admin", "registry", "update", host, "--password", "--project", "stable")
     assert (await run(manager, *words, typed="swordfish\n")).returncode == 0
     done = await run(manager, "admin", "image", "rescan", host)
     assert (done.returncode, done.stdout) == (0, "1 images found, 1 of them new.\n")
@@ -108,4 +108,4 @@ async def test_the_command_from_registry_to_limits(
     assert (watched.returncode, watched.stdout) == (0, "1 images found, 1 of them new.\n")
     assert (await run(manager, "admin", "task", "cancel", detached.stdout.strip())).returncode == 0
     assert (await run(manager, "admin", "registry", "delete", host, "--yes")).returncode == 0
-    assert (await run(manager, "admin", "registry", "modify", host)).returncode == 2
+    assert (await run(manager, "admin", "registry", "update", host)).returncode == 2

@@ -1,4 +1,4 @@
-"""Commands in this process, with answers of GraphQL by their roots."""
+"""Commands in this process, with answers by what they ask."""
 
 import io
 import re
@@ -19,28 +19,34 @@ Reply = Mapping[str, Any] | Fault | Callable[[Mapping[str, Any]], Any] | list[An
 
 
 @dataclass
-class GraphTransport:
-    """`replies` are by the root of the document; functions get its variables. `asked` are pairs of
-    a root and its variables."""
+class ScriptedTransport:
+    """`replies` are by the root of a document, or by `METHOD target`; functions get the variables
+    or the body. `asked` are pairs of both."""
 
     replies: dict[str, Reply] = field(default_factory=dict)
     asked: list[tuple[str, Mapping[str, Any]]] = field(default_factory=list)
     closed: int = 0
 
     async def send(self, request: Request) -> Answer:
-        body = msgspec.json.decode(request.body)
-        found = re.search(r"{ (\w+)", body["query"])
-        assert found is not None
-        name, variables = found[1], body["variables"]
-        self.asked.append((name, variables))
+        body = msgspec.json.decode(request.body) if request.body else {}
+        is_graph = request.target == "/admin/gql"
+        name = _root_of(body["query"]) if is_graph else f"{request.method} {request.target}"
+        given = body["variables"] if is_graph else body
+        self.asked.append((name, given))
         reply = self.replies[name]
-        value = reply(variables) if callable(reply) else reply
+        value = reply(given) if callable(reply) else reply
         if isinstance(value, Fault):
             raise value
-        return Answer(200, body=msgspec.json.encode({"data": {name: value}}))
+        return Answer(200, body=msgspec.json.encode({"data": {name: value}} if is_graph else value))
 
     async def close(self) -> None:
         self.closed += 1
+
+
+def _root_of(document: str) -> str:
+    found = re.search(r"{ (\w+)", document)
+    assert found is not None
+    return found[1]
 
 
 class Typed(io.BytesIO):
@@ -53,7 +59,7 @@ class Typed(io.BytesIO):
 class Commands:
     """Runs `backendai …`; nobody sits at its terminal."""
 
-    transport: GraphTransport = field(default_factory=GraphTransport)
+    transport: ScriptedTransport = field(default_factory=ScriptedTransport)
 
     def run(self, *words: str, typed: str = "") -> Result:
         stdin = Typed(typed.encode())

@@ -1,5 +1,6 @@
 """The command line costs nothing but what is called."""
 
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -7,12 +8,9 @@ from collections.abc import Iterator
 import click
 import pytest
 
-from backendai.client.cli.accounts.groups import account, domain, keypair, project, user
 from backendai.client.cli.dashes import CommandAfterDashes
-from backendai.client.cli.dotfile import dotfile
 from backendai.client.cli.lazy import KNOWN_PLUGINS, LazyGroup
 from backendai.client.cli.root import OWN, root
-from backendai.client.cli.session import session
 
 DEAR = {"aiohttp", "rich", "sqlalchemy", "docker", "numpy", "msgspec", "asyncio", "ssl"}
 
@@ -41,13 +39,36 @@ def test_plain_commands_never_import_the_web_client() -> None:
     assert not imported_by(code) & {"aiohttp", "rich", "tarfile", "shutil", "lzma"}
 
 
-@pytest.mark.parametrize("group", [root, session], ids=lambda group: str(group.name))
-def test_each_own_command_loads_and_has_help_with_an_example(group: LazyGroup) -> None:
+def leaves(group: LazyGroup, path: str) -> Iterator[tuple[str, click.Command]]:
+    """Each command of this distribution by its path, those of inner groups too."""
     context = click.Context(group, info_name="backendai")
     for name in group.table:
-        command = group.get_command(context, name)
+        command = LazyGroup.get_command(group, context, name)
         assert command is not None
-        assert "Example" in (command.help or ""), name
+        if isinstance(command, LazyGroup):
+            yield from leaves(command, f"{path} {name}")
+        else:
+            yield f"{path} {name}", command
+
+
+LEAVES = dict(leaves(root, "backendai"))
+
+
+@pytest.mark.parametrize("path", LEAVES)
+def test_help_of_every_command_names_it_in_an_example(path: str) -> None:
+    command = LEAVES[path]
+    names = [name for name, other in LEAVES.items() if other is command]
+    text = command.help or ""
+    assert "Example" in text
+    assert re.search(rf"({'|'.join(names)})(?![\w-])", text)
+
+
+def test_modules_of_commands_import_nothing_dear() -> None:
+    modules = {
+        command.callback.__module__ for command in LEAVES.values() if command.callback is not None
+    }
+    assert "backendai.client.cli.images.task" in modules
+    assert not imported_by(f"import {', '.join(sorted(modules))}") & DEAR
 
 
 def test_installed_plugins_are_listed_with_short_help() -> None:
@@ -59,36 +80,6 @@ def test_installed_plugins_are_listed_with_short_help() -> None:
 
 def test_an_unknown_command_is_no_command() -> None:
     assert root.get_command(click.Context(root), "nosuch") is None
-
-
-def leaves(group: click.Group, path: str) -> Iterator[tuple[str, click.Command]]:
-    context = click.Context(group, info_name="backendai")
-    for name in group.list_commands(context):
-        command = group.get_command(context, name)
-        assert command is not None
-        yield f"{path} {name}", command
-
-
-@pytest.mark.parametrize(
-    ("group", "path"),
-    [
-        *((group, f"backendai admin {group.name}") for group in (domain, project, user, keypair)),
-        (account, "backendai account"),
-        (dotfile, "backendai dotfile"),
-    ],
-    ids=lambda value: str(getattr(value, "name", "")),
-)
-def test_help_of_every_account_command_names_itself_in_an_example(
-    group: LazyGroup, path: str
-) -> None:
-    for inner, command in leaves(group, path):
-        assert f"{inner}" in (command.help or ""), inner
-
-
-def test_help_of_every_session_command_names_itself_in_an_example() -> None:
-    for path, command in leaves(session, "backendai session"):
-        shown = "backendai ps" if path.endswith("list") else path
-        assert f"{shown} " in (command.help or "") + " ", path
 
 
 @pytest.mark.parametrize(

@@ -38,7 +38,12 @@ dotfile = LazyGroup(
 )
 
 _owner = add_options(
-    click.option("--access-key", help="Those of another of your keypairs, or of a user's."),
+    click.option(
+        "--owner",
+        "access_key",
+        metavar="ACCESS_KEY",
+        help="Those of another of your keypairs, or of a user's.",
+    ),
     click.option("--domain", help="Those of a domain."),
     click.option("--project", help="Those of a project, by id, or by name with --domain."),
 )

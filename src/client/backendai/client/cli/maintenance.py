@@ -1,6 +1,5 @@
 """`admin manager` and `admin announcement`."""
 
-import asyncio
 import sys
 from typing import TYPE_CHECKING, Final
 
@@ -18,7 +17,10 @@ LOOK_SECONDS: Final = 1.0
 @click.command()
 @output_option
 def status(output: Output) -> None:
-    """Show whether the cluster runs or is frozen, and how many sessions hold room."""
+    """Show whether the cluster runs or is frozen, and how many sessions hold room.
+
+    Example: backendai admin manager status --output json
+    """
     from backendai.client.cli.connect import with_client
 
     standing = with_client(lambda client: client.cluster.standing())
@@ -40,6 +42,8 @@ def freeze(is_waiting: bool, max_wait: int | None, force_kill: bool) -> None:
 
     Example: backendai admin manager freeze --wait --max-wait 10m
     """
+    import asyncio
+
     from backendai.client.cli.connect import with_client
     from backendai.client.faults import WaitedTooLong
 
@@ -63,7 +67,10 @@ async def _is_busy(client: "Client") -> bool:
 
 @click.command()
 def unfreeze() -> None:
-    """Let sessions begin again; those that wait are placed at once."""
+    """Let sessions begin again; those that wait are placed at once.
+
+    Example: backendai admin manager unfreeze
+    """
     from backendai.client.cli.connect import with_client
 
     with_client(lambda client: client.cluster.thaw())
@@ -71,7 +78,10 @@ def unfreeze() -> None:
 
 @click.command()
 def announcement() -> None:
-    """Print what is announced, in Markdown; nothing when nothing is."""
+    """Print what is announced, in Markdown; nothing when nothing is.
+
+    Example: backendai admin announcement get
+    """
     from backendai.client.cli.connect import with_client
 
     found = with_client(lambda client: client.cluster.announcement())
@@ -95,7 +105,10 @@ def announce(message: str | None) -> None:
 
 @click.command()
 def unannounce() -> None:
-    """Take the announcement back."""
+    """Take the announcement back.
+
+    Example: backendai admin announcement delete
+    """
     from backendai.client.cli.connect import with_client
 
     with_client(lambda client: client.cluster.announce(""))

@@ -14,7 +14,10 @@ _prefix_option = click.option(
 @click.argument("key")
 @_prefix_option
 def get(key: str, is_prefix: bool) -> None:
-    """Print the value of KEY, or what is below it as JSON."""
+    """Print the value of KEY, or what is below it as JSON.
+
+    Example: backendai admin etcd get --prefix config/docker
+    """
     from backendai.client.cli.connect import with_client
     from backendai.client.cli.exits import FAILED
 
@@ -46,7 +49,10 @@ def put(key: str, value: str) -> None:
 @click.argument("key")
 @_prefix_option
 def delete(key: str, is_prefix: bool) -> None:
-    """Delete KEY, with --prefix all below it too."""
+    """Delete KEY, with --prefix all below it too.
+
+    Example: backendai admin etcd delete config/docker/registry --prefix
+    """
     from backendai.client.cli.connect import with_client
 
     with_client(lambda client: client.cluster.delete_config(key, is_prefix=is_prefix))

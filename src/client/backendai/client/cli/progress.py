@@ -8,12 +8,11 @@ from contextlib import asynccontextmanager
 from typing import Final
 
 from backendai.client.cli.beside import run_beside
-from backendai.client.cli.render import cell, count_columns, cut, is_terminal
+from backendai.client.cli.render import CLEAR_LINE, cell, count_columns, cut, is_terminal
 
 FRAMES: Final = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 FRAME_SECONDS: Final = 0.1
 FRAMES_PER_LOOK: Final = 10
-CLEAR_LINE: Final = "\r\x1b[K"
 QUIET_SECONDS: Final = 2.0
 
 Look = Callable[[], Awaitable[str]]

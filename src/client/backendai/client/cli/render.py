@@ -10,6 +10,7 @@ Row = Mapping[str, Any]
 
 GAP: Final = "  "
 COLUMN_LETTERS_MIN: Final = 4
+CLEAR_LINE: Final = "\r\x1b[K"
 BOLD: Final = "\x1b[1m{}\x1b[0m"
 COLOURED: Final = "\x1b[{}m{}\x1b[0m"
 STATUS_COLOURS: Final = {

@@ -7,12 +7,17 @@ from backendai.client.cli.lazy import PluggedGroup
 OWN = {
     "run": ("backendai.client.cli.run:run", "Run code in a new session and give it back."),
     "ps": ("backendai.client.cli.listing:ps", "List sessions."),
+    "images": (
+        "backendai.client.cli.images.image:list_images",
+        "List images that sessions may use.",
+    ),
     "presets": ("backendai.client.cli.presets:presets", "List presets that could start now."),
     "session": ("backendai.client.cli.session:session", "Start, look at, use and end sessions."),
     "template": (
         "backendai.client.cli.template:template",
         "Keep what sessions are started from.",
     ),
+    "task": ("backendai.client.cli.images.groups:task", "Look at long work of the server."),
     "usage": ("backendai.client.cli.usage:curves", "Show what your sessions held over time."),
     "account": ("backendai.client.cli.accounts.groups:account", "Your own account."),
     "dotfile": ("backendai.client.cli.dotfile:dotfile", "Small files for the homes of sessions."),

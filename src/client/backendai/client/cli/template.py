@@ -5,11 +5,34 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final, Literal, cast
 import click
 
 from backendai.client.cli.consent import ask_consent, yes_option
+from backendai.client.cli.lazy import LazyGroup
 from backendai.client.cli.options import output_option, read_amount, read_pair, read_script
 from backendai.client.cli.render import Output, show_rows
 
 if TYPE_CHECKING:
     from backendai.client.client import Client
+
+_HERE: Final = "backendai.client.cli.template"
+
+template = LazyGroup(
+    "template",
+    {
+        "list": (f"{_HERE}:list_all", "List templates."),
+        "info": (f"{_HERE}:info", "Print a template."),
+        "add": (f"{_HERE}:add", "Keep templates."),
+        "update": (f"{_HERE}:update", "Let a template say something else."),
+        "delete": (f"{_HERE}:delete", "Delete a template."),
+        "start": (f"{_HERE}:start", "Start a session from a template."),
+    },
+    help="""Templates in YAML or JSON, shared with the members of a project.
+
+    \b
+    Examples:
+      backendai template add training.yaml
+      backendai template list
+      backendai template start ID --name run-1 -r cpu=4
+    """,
+)
 
 Kind = Literal["session", "cluster"]
 COLUMNS: Final = ("name", "id", "owner", "project", "created_at")
@@ -20,28 +43,29 @@ _owner = click.option("--owner", metavar="ACCESS_KEY", help="Act for another key
 _file = click.argument("file", type=click.File("rb"))
 
 
-@click.group()
-def template() -> None:
-    """Templates in YAML or JSON, shared with the members of a project.
-
-    \b
-    Examples:
-      backendai template create training.yaml
-      backendai template list
-      backendai template start ID --name run-1 -r cpu=4
-    """
-
-
-@template.command()
+@click.command()
 @_file
 @click.option("--project", help="Project that it is shared with.")
 @click.option("--domain", help="Domain of the project.")
 @_owner
 @_cluster
-def create(
+def add(
     file: BinaryIO, project: str | None, domain: str | None, owner: str | None, kind: str | None
 ) -> None:
-    """Keep the templates in FILE (`-` is stdin), and print their ids."""
+    """Keep the templates in FILE (`-` is stdin), and print their ids.
+
+    \b
+    Example: backendai template add training.yaml --project vision
+      api_version: "6"
+      kind: task_template
+      metadata:
+        name: training
+      spec:
+        kernel:
+          image: cr.example.com/stable/python:3.11
+          environ: {EPOCHS: "10"}
+        resources: {cpu: "4", mem: 16g}
+    """
     from backendai.client.cli.connect import with_client
 
     payload = read_script(file.name, file.read())
@@ -53,12 +77,15 @@ def create(
     click.echo("\n".join(made))
 
 
-@template.command("list")
+@click.command("list")
 @click.option("--all", "-a", "of_all", is_flag=True, help="Of everybody whom you administer.")
 @_cluster
 @output_option
-def list_templates(of_all: bool, kind: str | None, output: Output) -> None:
-    """List own templates and those of own projects."""
+def list_all(of_all: bool, kind: str | None, output: Output) -> None:
+    """List own templates and those of own projects.
+
+    Example: backendai template list --output json
+    """
     from backendai.client.cli.connect import with_client
 
     found = with_client(lambda client: client.templates.list(kind=_kind(kind), of_all=of_all))
@@ -78,12 +105,15 @@ def list_templates(of_all: bool, kind: str | None, output: Output) -> None:
     show_rows(rows, COLUMNS, output)
 
 
-@template.command()
+@click.command()
 @click.argument("template_id", metavar="ID")
 @_owner
 @_cluster
-def show(template_id: str, owner: str | None, kind: str | None) -> None:
-    """Print a template as YAML, as `update` takes it again."""
+def info(template_id: str, owner: str | None, kind: str | None) -> None:
+    """Print a template as YAML, as `update` takes it again.
+
+    Example: backendai template info 4f1c5c1e-8a3b-4f5e-9d57-0c1b2a3d4e5f > training.yaml
+    """
     from backendai.client.cli.connect import with_client
 
     text = with_client(
@@ -92,13 +122,16 @@ def show(template_id: str, owner: str | None, kind: str | None) -> None:
     click.echo(text, nl=False)
 
 
-@template.command()
+@click.command()
 @click.argument("template_id", metavar="ID")
 @_file
 @_owner
 @_cluster
 def update(template_id: str, file: BinaryIO, owner: str | None, kind: str | None) -> None:
-    """Let a template say what FILE says."""
+    """Let a template say what FILE says.
+
+    Example: backendai template update 4f1c5c1e-8a3b-4f5e-9d57-0c1b2a3d4e5f training.yaml
+    """
     from backendai.client.cli.connect import with_client
 
     payload = read_script(file.name, file.read())
@@ -109,13 +142,16 @@ def update(template_id: str, file: BinaryIO, owner: str | None, kind: str | None
     )
 
 
-@template.command()
+@click.command()
 @click.argument("template_id", metavar="ID")
 @yes_option
 @_owner
 @_cluster
 def delete(template_id: str, is_sure: bool, owner: str | None, kind: str | None) -> None:
-    """Delete a template; sessions that were started from it stay."""
+    """Delete a template; sessions that were started from it stay.
+
+    Example: backendai template delete 4f1c5c1e-8a3b-4f5e-9d57-0c1b2a3d4e5f
+    """
     from backendai.client.cli.connect import with_client
 
     ask_consent(f"Delete template {template_id}?", is_sure=is_sure)
@@ -126,7 +162,7 @@ def delete(template_id: str, is_sure: bool, owner: str | None, kind: str | None)
     )
 
 
-@template.command()
+@click.command()
 @click.argument("template_id", metavar="ID")
 @click.option("--name", "-t", help="Name of the session. Default: a new one.")
 @click.option("--image", "-i", help="Another image than the template's.")
@@ -141,6 +177,8 @@ def start(template_id: str, **options: Any) -> None:
     """Start a session from a template and wait until it runs.
 
     What is given here stands for what the template says, also all of its resources or variables.
+
+    Example: backendai template start 4f1c5c1e-8a3b-4f5e-9d57-0c1b2a3d4e5f --name run-1 -r cpu=4
     """
     from backendai.client.cli.connect import with_client
     from backendai.client.cli.create import new_name, tell_created, watch

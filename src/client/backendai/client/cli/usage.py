@@ -87,7 +87,10 @@ def period(start: str, end: str, project_id: str | None, of_kernels: bool, outpu
 
 @click.command()
 def check() -> None:
-    """Compare what is allocated with what kernels should hold; fails where they differ."""
+    """Compare what is allocated with what kernels should hold; fails where they differ.
+
+    Example: backendai admin usage check
+    """
     from backendai.client.cli.connect import with_client
 
     with_client(lambda client: client.usage.check())

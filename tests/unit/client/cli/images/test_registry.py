@@ -24,7 +24,7 @@ def props(commands: Commands) -> Any:
 def test_an_empty_password_is_wrong_usage_and_changes_nothing(
     commands: Commands, typed: str
 ) -> None:
-    words = ("admin", "registry", "modify", "cr", "--password")
+    words = ("admin", "registry", "update", "cr", "--password")
     done = commands.run(*words, typed=typed)
     assert done.exit_code == 2
     assert "line of stdin" in done.output
@@ -36,7 +36,7 @@ def test_an_empty_password_is_wrong_usage_and_changes_nothing(
 def test_a_password_comes_from_stdin_or_a_variable(
     commands: Commands, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    words = ("admin", "registry", "modify", "cr")
+    words = ("admin", "registry", "update", "cr")
     assert commands.run(*words, "--password", typed="swordfish\n").exit_code == 0
     assert props(commands) == {"password": "swordfish"}
     commands.transport.asked.clear()
@@ -47,7 +47,7 @@ def test_a_password_comes_from_stdin_or_a_variable(
 
 
 def test_who_logs_in_no_more_needs_no_password(commands: Commands) -> None:
-    words = ("admin", "registry", "modify", "cr", "--username", "")
+    words = ("admin", "registry", "update", "cr", "--username", "")
     assert commands.run(*words, "--password", typed="x\n").exit_code == 2
     assert commands.run(*words).exit_code == 0
     assert props(commands) == {"username": "", "password": ""}

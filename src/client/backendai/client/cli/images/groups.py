@@ -1,4 +1,4 @@
-"""The groups `admin image`, `admin registry` and `admin task`."""
+"""The groups `admin image` and `admin registry`, and `task`."""
 
 from backendai.client.cli.lazy import LazyGroup
 
@@ -28,7 +28,7 @@ registry = LazyGroup(
     {
         "list": ("backendai.client.cli.images.registry:list_registries", "List registries."),
         "add": ("backendai.client.cli.images.registry:add", "Add a registry."),
-        "modify": ("backendai.client.cli.images.registry:modify", "Change a registry."),
+        "update": ("backendai.client.cli.images.registry:update", "Change a registry."),
         "delete": ("backendai.client.cli.images.registry:delete", "Delete a registry."),
     },
     help="""Registries that images come from.
@@ -47,11 +47,11 @@ task = LazyGroup(
         "watch": ("backendai.client.cli.images.task:watch", "Show how far a task is."),
         "cancel": ("backendai.client.cli.images.task:cancel", "Cancel a task."),
     },
-    help="""Long work of the server, such as a rescan of images.
+    help="""Long work of the server, such as a rescan of images: yours, for superadmins all.
 
     \b
     Examples:
-      backendai admin task list
-      backendai admin task watch 0f9c8a4e-…
+      backendai task list
+      backendai task watch 0f9c8a4e-…
     """,
 )

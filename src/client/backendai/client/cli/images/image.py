@@ -1,4 +1,4 @@
-"""`admin image`: look for images, name, limit and forget them."""
+"""`images`, and `admin image`: look for images, name, limit and forget them."""
 
 from typing import TYPE_CHECKING, Final
 
@@ -22,7 +22,7 @@ _architecture_option = click.option(
 def list_images(output: Output) -> None:
     """List images that sessions may use.
 
-    Example: backendai admin image list --output json
+    Example: backendai images --output json
     """
     from decimal import Decimal
 
@@ -87,7 +87,10 @@ def alias(name: str, target: str, architecture: str) -> None:
 @click.command()
 @click.argument("name")
 def dealias(name: str) -> None:
-    """Take the other name NAME back."""
+    """Take the other name NAME back.
+
+    Example: backendai admin image dealias py
+    """
     from backendai.client.cli.connect import with_client
 
     with_client(lambda client: client.images.dealias(name))
@@ -131,7 +134,10 @@ def limit(
 @click.argument("image")
 @_architecture_option
 def forget(image: str, architecture: str) -> None:
-    """Let nobody use IMAGE any more. What runs stays; a rescan that finds it brings it back."""
+    """Let nobody use IMAGE any more. What runs stays; a rescan that finds it brings it back.
+
+    Example: backendai admin image forget cr.example.com/stable/python:3.11
+    """
     from backendai.client.cli.connect import with_client
 
     with_client(lambda client: client.images.forget(image, architecture))

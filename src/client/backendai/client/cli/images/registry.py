@@ -18,7 +18,10 @@ _password_env = click.option(
 @click.command("list")
 @output_option
 def list_registries(output: Output) -> None:
-    """List registries; of a password only whether there is one."""
+    """List registries; of a password only whether there is one.
+
+    Example: backendai admin registry list --output json
+    """
     from msgspec import structs
 
     from backendai.client.cli.connect import with_client
@@ -87,7 +90,7 @@ def add(
 @click.option(
     "--ssl-verify/--no-ssl-verify", default=None, help="Check certificates, or trust any."
 )
-def modify(
+def update(
     hostname: str,
     url: str | None,
     kind: str | None,
@@ -100,7 +103,7 @@ def modify(
 ) -> None:
     """Change a registry; what is not named stays.
 
-    Example: backendai admin registry modify cr.example.com --password < secret
+    Example: backendai admin registry update cr.example.com --password < secret
     """
     from backendai.client.cli.connect import with_client
 

@@ -1,19 +1,28 @@
-"""`admin task`: what the server works on, and how far it is."""
+"""`task`: what the server works on, and how far it is."""
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from backendai.client.cli.options import output_option
-from backendai.client.cli.progress import CLEAR_LINE
-from backendai.client.cli.render import Output, cell, count_columns, cut, is_terminal, show_rows
+from backendai.client.cli.render import (
+    CLEAR_LINE,
+    Output,
+    cell,
+    count_columns,
+    cut,
+    is_terminal,
+    show_rows,
+)
 
 if TYPE_CHECKING:
     from backendai.client.client import Client
     from backendai.client.tasks import TaskNews
 
-COLUMNS = ("task_id", "name", "status", "progress", "created_at", "message")
+HEAD: Final = ("task_id", "name", "status")
+STEPS: Final = ("current_progress", "total_progress")
+TAIL: Final = ("created_at", "message")
 
 
 @click.command("list")
@@ -23,7 +32,7 @@ COLUMNS = ("task_id", "name", "status", "progress", "created_at", "message")
 def list_tasks(limit: int, offset: int, output: Output) -> None:
     """List background tasks, the newest first.
 
-    Example: backendai admin task list --limit 5
+    Example: backendai task list --limit 5
     """
     from msgspec import structs
 
@@ -34,7 +43,8 @@ def list_tasks(limit: int, offset: int, output: Output) -> None:
         structs.asdict(task) | {"progress": f"{task.current_progress}/{task.total_progress}"}
         for task in page.items
     ]
-    show_rows(rows, COLUMNS, output)
+    progress = ("progress",) if output == "table" else STEPS
+    show_rows(rows, (*HEAD, *progress, *TAIL), output)
 
 
 @click.command()
@@ -43,6 +53,8 @@ def watch(task_id: str) -> None:
     """Show how far a task is until it is over. Ctrl-C leaves it running.
 
     Exits with 1 when it fails or is cancelled.
+
+    Example: backendai task watch 0f9c8a4e-5a1b-4c3d-8e2f-6a7b8c9d0e1f
     """
     from backendai.client.cli.connect import with_client
 
@@ -52,7 +64,10 @@ def watch(task_id: str) -> None:
 @click.command()
 @click.argument("task_id")
 def cancel(task_id: str) -> None:
-    """Cancel a task; one that is over stays as it is."""
+    """Cancel a task; one that is over stays as it is.
+
+    Example: backendai task cancel 0f9c8a4e-5a1b-4c3d-8e2f-6a7b8c9d0e1f
+    """
     from backendai.client.cli.connect import with_client
 
     with_client(lambda client: client.tasks.cancel(task_id))
