@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from backendai.client.channel import Call, Channel
+from backendai.client.channel import Call, Channel, convert
 
 
 class ProjectUsage(msgspec.Struct, frozen=True):
@@ -53,7 +53,7 @@ class Usage:
         body = {"group_id": project_id, "start_date": start, "end_date": end}
         call = Call(method="GET", path="/resource/usage/period", json=body, repeatable=True)
         found = await self._channel.ask_for(dict[str, Any], call)
-        return msgspec.convert(found, ProjectUsage) if found else None
+        return convert(ProjectUsage, found) if found else None
 
     async def own_curves(self) -> tuple[Point, ...]:
         """Of one's own sessions, the oldest point first."""

@@ -50,7 +50,7 @@ def list_images(output: Output) -> None:
 def rescan(registry: str | None, project: str | None, is_detached: bool) -> None:
     """Look for images in REGISTRY, on the nodes (`local`) or, by default, everywhere.
 
-    Shows the progress until it is over; Ctrl-C leaves it running.
+    Shows its task and the progress until it is over; Ctrl-C leaves it running.
 
     \b
     Examples:
@@ -65,6 +65,8 @@ def rescan(registry: str | None, project: str | None, is_detached: bool) -> None
         if is_detached:
             click.echo(task_id)
             return 0
+        # Who interrupts the command, or loses the connection, goes on with `task watch`.
+        click.echo(f"task {task_id}", err=True)
         return await follow_task(client, task_id)
 
     raise SystemExit(with_client(work))

@@ -80,13 +80,16 @@ async def follow_task(client: "Client", task_id: str) -> int:
 
     is_seen = is_terminal(sys.stderr)
     last: TaskNews | None = None
-    async for news in client.tasks.follow(task_id):
-        last = news
+    try:
+        async for news in client.tasks.follow(task_id):
+            last = news
+            if is_seen:
+                sys.stderr.write(f"{CLEAR_LINE}{cut(_line_of(news), count_columns() - 1)}")
+                sys.stderr.flush()
+    finally:
         if is_seen:
-            sys.stderr.write(f"{CLEAR_LINE}{cut(_line_of(news), count_columns() - 1)}")
+            sys.stderr.write(CLEAR_LINE)
             sys.stderr.flush()
-    if is_seen:
-        sys.stderr.write(CLEAR_LINE)
     is_done = last is not None and last.status == DONE
     click.echo(cell(last.message) if last else "It is gone.", err=not is_done)
     return OK if is_done else FAILED
