@@ -1,6 +1,7 @@
 """`template`: the words of the other groups, and an example that the server takes."""
 
 import textwrap
+from pathlib import Path
 
 import pytest
 import yaml
@@ -10,11 +11,22 @@ from backendai.manager.templates.model import TemplateKind
 from backendai.manager.templates.schema import read_templates
 from tests.unit.client.cli.conftest import Commands
 
+ROOT = Path(__file__).parents[4]
+
 
 def test_the_example_of_the_help_is_a_template() -> None:
     text = (add.help or "").partition("training.yaml --project vision\n")[2]
     (made,) = read_templates([yaml.safe_load(textwrap.dedent(text))], TemplateKind.TASK)
     assert made.name == "training"
+
+
+def test_the_examples_of_the_guide_are_templates() -> None:
+    text = (ROOT / "docs/operating/templates.md").read_text()
+    session, cluster = (part.partition("```")[0] for part in text.split("```yaml\n")[1:])
+    (made,) = read_templates([yaml.safe_load(session)], TemplateKind.TASK)
+    assert made.content["spec"]["kernel"]["git"]["branch"] == "main"
+    (made,) = read_templates([yaml.safe_load(cluster)], TemplateKind.CLUSTER)
+    assert made.name == "pair"
 
 
 def test_templates_are_kept_for_somebody_else(commands: Commands) -> None:
