@@ -35,13 +35,13 @@ def schema() -> GraphQLSchema:
 async def session(
     alice: Caller, agent: ScriptedAgent, create: Create, name: str
 ) -> AsyncIterator[dict[str, Any]]:
-    """A running session of two containers that was measured, with one that it depends on."""
+    """A running session of two containers that was measured, and one that waits for its end."""
     agent.use = USE
-    await create(alice, f"{name}-first")
-    made = await create(alice, name, dependencies=[f"{name}-first"], clusterSize=2)
+    made = await create(alice, name, clusterSize=2)
+    await create(alice, f"{name}-after", dependencies=[name], enqueueOnly=True)
     yield made
+    await alice.ask("DELETE", f"/session/{name}-after")
     await alice.ask("DELETE", f"/session/{name}")
-    await alice.ask("DELETE", f"/session/{name}-first")
 
 
 def everything(schema: GraphQLSchema, type_name: str, depth: int = 3) -> str:

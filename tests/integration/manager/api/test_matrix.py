@@ -276,11 +276,12 @@ def judge_mutation(
     if answer.status != 200:
         return f"answered {answer.status}"
     found = (answer.json["data"] or {}).get(root)
-    if found is None:
-        return "no answer"
-    is_refused = found["msg"] == f"no permission to execute {root}"
+    # An answer without `ok` tells a refusal as an error.
+    errors = answer.json.get("errors") or [{}]
+    told = errors[0].get("message") if found is None else found.get("msg")
+    is_refused = told == f"no permission to execute {root}"
     if is_refused is is_let_in(role, action):
         return f"refused is {is_refused}"
-    if found["ok"] and is_theirs:
+    if is_theirs and found is not None and found.get("ok", True):
         return "done to somebody else's"
     return None
