@@ -16,6 +16,7 @@ from urllib.parse import urlsplit, urlunsplit
 import asyncpg
 import pytest
 import redis
+from hypothesis import HealthCheck, settings
 
 from backendai.halfstack.engine import run_engine
 from backendai.halfstack.images import BUSYBOX, PYTHON, find_cache, import_image
@@ -24,6 +25,12 @@ from tests.running.fixtures import api, shared_stack, stack, started
 
 # A whole system, for the kinds of tests that need one.
 __all__ = ["api", "shared_stack", "stack", "started"]
+
+# How long an example takes says how busy the machine is.
+settings.register_profile(
+    "unhurried", settings.default, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("unhurried")
 
 _numbers = itertools.count(1)
 _VALKEY_DATABASES = 16
