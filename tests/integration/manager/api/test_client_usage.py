@@ -49,13 +49,13 @@ async def test_the_sdk_keeps_templates(manager: Manager, agent: ScriptedAgent, n
 async def test_the_command_keeps_templates(manager: Manager, tmp_path: Path) -> None:
     file = tmp_path / "demo.yaml"
     file.write_text(text_of())
-    made = await run(manager, "template", "create", str(file), name="alice")
+    made = await run(manager, "template", "add", str(file), name="alice")
     assert made.returncode == 0, made.stderr
     template_id = made.stdout.strip()
     listed = await run(manager, "template", "list", name="bob")
     assert template_id in listed.stdout
     assert "alice@example.com" in listed.stdout
-    shown = await run(manager, "template", "show", template_id, name="alice")
+    shown = await run(manager, "template", "info", template_id, name="alice")
     assert "name: demo" in shown.stdout
     refused = await run(manager, "template", "delete", template_id, "--yes", name="bob")
     assert refused.returncode == 5, refused.stderr
