@@ -3,7 +3,6 @@
 import contextlib
 from typing import Final
 
-import msgspec
 import trafaret as t
 from aiohttp import web
 
@@ -15,7 +14,8 @@ from backendai.manager.sessions import actions
 from backendai.manager.sessions.model import Session
 from backendai.manager.sessions.service import Sessions
 
-from .feed import EventFeed, News, is_in_scope
+from .feed import EventFeed, is_in_scope
+from .stream import CLOSE, HEARTBEAT, encode_event, open_stream
 
 log = get_logger(__name__)
 
@@ -32,9 +32,6 @@ _PARAMS: Final = t.Dict(
     t.Key("scope", optional=True, default="*", trafaret=t.String()),
 )
 _SCOPES: Final = ("*", "session", "kernel")
-# Old clients cannot take a comment line without a colon.
-_HEARTBEAT: Final = b": heartbeat\n\n"
-_CLOSE: Final = b"event: server_close\ndata: {}\n\n"
 
 
 def routes(sessions: Sessions, feed: EventFeed) -> list[Route]:
@@ -52,15 +49,8 @@ class _Handlers:
         scope = _scope_of(params["scope"])
         session = await self._session_of(request, params)
         after = await self._start_of(request, session)
-        response = web.StreamResponse(
-            headers={
-                "Content-Type": "text/event-stream",
-                "Cache-Control": "no-cache",
-                "X-Accel-Buffering": "no",
-            }
-        )
-        await response.prepare(request)
-        await response.write(_HEARTBEAT)
+        response = await open_stream(request)
+        await response.write(HEARTBEAT)
         # A client that goes away ends the stream; a store that does, ends it until the client's
         # next try, which begins where this one ended.
         with contextlib.suppress(ConnectionError):
@@ -74,13 +64,13 @@ class _Handlers:
             async with contextlib.aclosing(self._feed.follow(session.id, after)) as feed:
                 async for news in feed:
                     if news is None:
-                        await response.write(_HEARTBEAT)
+                        await response.write(HEARTBEAT)
                     elif is_in_scope(news.name, scope):
-                        await response.write(_encoded(news))
+                        await response.write(encode_event(news.name, news.data, news.id))
         except Fault as fault:
             log.info("events.interrupted", session=str(session.id), code=fault.code)
             return
-        await response.write(_CLOSE)
+        await response.write(CLOSE)
 
     async def _session_of(self, request: web.Request, params: dict[str, str]) -> Session:
         reference = params.get("session")
@@ -103,8 +93,3 @@ def _scope_of(text: str) -> str:
     if not words <= set(_SCOPES):
         raise InvalidParams(facts={"scope": f"write one of {', '.join(_SCOPES)}"})
     return "*" if "*" in words or len(words) > 1 else words.pop()
-
-
-def _encoded(news: News) -> bytes:
-    data = msgspec.json.encode(news.data).decode("utf-8")
-    return f"id: {news.id}\nevent: {news.name}\ndata: {data}\n\n".encode()

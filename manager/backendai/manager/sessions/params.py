@@ -1,6 +1,6 @@
 """Reads the bodies of session requests: every spelling that clients use, every fault at once."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
@@ -8,7 +8,7 @@ import trafaret as t
 
 from backendai.common.enums import ClusterMode, SessionType
 from backendai.common.faults import InvalidParams
-from backendai.common.params import check_params, without_nulls
+from backendai.common.params import check_params, checked, without_nulls
 
 from . import names
 from .model import SessionRequest
@@ -54,16 +54,6 @@ _CONFIG_ALIASES: Final[Mapping[str, str]] = {
 }
 
 
-def _checked(check: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    def run(value: Any) -> Any:
-        try:
-            return check(value)
-        except ValueError as error:
-            raise t.DataError(str(error), value=None) from None
-
-    return run
-
-
 def _text(chars_max: int = _TEXT_CHARS_MAX) -> Any:
     return t.String(allow_blank=True, max_length=chars_max)
 
@@ -77,16 +67,16 @@ _CONFIG: Final = t.Dict(
     _optional("mounts", t.List(_text(), max_length=64)),
     _optional("mount_map", t.Mapping(_text(), _text(1024))),
     _optional("mount_options", t.Mapping(_text(), t.Any)),
-    _optional("environ", t.Mapping(_text(65536), _text(262144)) & _checked(names.check_environ)),
+    _optional("environ", t.Mapping(_text(65536), _text(262144)) & checked(names.check_environ)),
     _optional("resources", t.Mapping(_text(64), t.Any)),
     _optional("resource_opts", t.Mapping(_text(64), t.Any)),
     _optional("scalingGroup", _text(64)),
-    _optional("preopen_ports", t.List(t.Any) & _checked(names.check_ports)),
+    _optional("preopen_ports", t.List(t.Any) & checked(names.check_ports)),
     _optional("agentList", t.List(_text(), max_length=CLUSTER_SIZE_MAX)),
 )
 CREATE: Final = t.Dict(
-    t.Key("name", trafaret=t.String & _checked(names.check_name)),
-    t.Key("image", trafaret=t.String & _checked(names.check_image_name)),
+    t.Key("name", trafaret=t.String & checked(names.check_name)),
+    t.Key("image", trafaret=t.String & checked(names.check_image_name)),
     _optional("architecture", t.Regexp(r"[A-Za-z0-9_]{1,32}\Z")),
     _optional("type", t.Enum(*[word.value for word in SessionType])),
     _optional("group", _text(64)),
@@ -100,9 +90,9 @@ CREATE: Final = t.Dict(
     _optional("starts_at", _text(64)),
     _optional("reuseIfExists", t.Bool()),
     _optional("startupCommand", _text(_COMMAND_CHARS_MAX)),
-    _optional("bootstrap_script", t.String(allow_blank=True) & _checked(names.check_script)),
+    _optional("bootstrap_script", t.String(allow_blank=True) & checked(names.check_script)),
     _optional("dependencies", t.List(_text(64), max_length=64)),
-    _optional("callback_url", t.String & _checked(names.check_callback)),
+    _optional("callback_url", t.String & checked(names.check_callback)),
     _optional("owner_access_key", _text(64)),
     _optional("config", _CONFIG),
 )

@@ -4,7 +4,6 @@ import contextlib
 import uuid
 from typing import Any, Final
 
-import msgspec
 import trafaret as t
 from aiohttp import web
 
@@ -13,6 +12,7 @@ from backendai.common.faults import Fault, InvalidParams
 from backendai.common.http import json_response
 from backendai.common.logs import get_logger
 from backendai.common.params import read_params
+from backendai.manager.events.stream import CLOSE, HEARTBEAT, encode_event, open_stream
 from backendai.manager.gate.actor import Action
 from backendai.manager.gate.routes import ACTOR, Route
 
@@ -28,8 +28,6 @@ CANCEL: Final = Action("task.cancel", writes=True)
 # A client that gets an event in the same moment as the headers has nobody who listens yet.
 FIRST_EVENT_SECONDS: Final = 0.3
 PAGE_MAX: Final = 100
-_HEARTBEAT: Final = b": heartbeat\n\n"
-_CLOSE: Final = b"event: server_close\ndata: {}\n\n"
 
 _PARAMS: Final = t.Dict(
     t.Key("task_id", optional=True, trafaret=t.String(max_length=64)),
@@ -71,19 +69,12 @@ class _Handlers:
     async def events(self, request: web.Request) -> web.StreamResponse:
         task_id = _id_of((await read_params(request, _PARAMS)).get("task_id", ""))
         task = await self._tasks.get(request[ACTOR], task_id)
-        response = web.StreamResponse(
-            headers={
-                "Content-Type": "text/event-stream",
-                "Cache-Control": "no-cache",
-                "X-Accel-Buffering": "no",
-            }
-        )
-        await response.prepare(request)
+        response = await open_stream(request)
         # A client that goes away ends the stream.
         with contextlib.suppress(ConnectionError):
             await self._clock.sleep(FIRST_EVENT_SECONDS)
             if task.status.is_final:
-                await response.write(_encoded(_name_of(task), _level(task)) + _CLOSE)
+                await response.write(encode_event(_name_of(task), _level(task)) + CLOSE)
             else:
                 await self._tell(request, response, task_id)
         return response
@@ -94,12 +85,12 @@ class _Handlers:
         try:
             async with contextlib.aclosing(self._tasks.follow(request[ACTOR], task_id)) as news:
                 async for task in news:
-                    await response.write(_HEARTBEAT if task is None else _news(task))
+                    await response.write(HEARTBEAT if task is None else _news(task))
         except Fault as fault:
             # Without an end mark the client asks again, and is told the level then.
             log.info("events.interrupted", task=str(task_id), code=fault.code)
             return
-        await response.write(_CLOSE)
+        await response.write(CLOSE)
 
 
 def _news(task: Task) -> bytes:
@@ -107,7 +98,7 @@ def _news(task: Task) -> bytes:
     del level["status"]
     if task.status.is_final:
         level = {name: level[name] for name in ("task_id", "message")}
-    return _encoded(_name_of(task), level)
+    return encode_event(_name_of(task), level)
 
 
 def _name_of(task: Task) -> str:
@@ -125,10 +116,6 @@ def _level(task: Task) -> dict[str, Any]:
         "current_progress": task.current,
         "total_progress": task.total,
     }
-
-
-def _encoded(name: str, data: dict[str, Any]) -> bytes:
-    return f"event: {name}\ndata: ".encode() + msgspec.json.encode(data) + b"\n\n"
 
 
 def _id_of(text: str) -> uuid.UUID:

@@ -3,14 +3,14 @@
 import re
 import uuid
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import trafaret as t
 
 from backendai.common.enums import ClusterMode, ClusterRole, SessionType
 from backendai.common.faults import InvalidParams
-from backendai.common.params import check_params
+from backendai.common.params import check_params, checked
 from backendai.common.slots import SlotError, parse_amount, parse_slot_name
 from backendai.manager.sessions import names
 from backendai.manager.sessions.params import CLUSTER_SIZE_MAX
@@ -37,16 +37,6 @@ def _canonical(given: Mapping[str, Any]) -> dict[str, Any]:
     if doubled:
         raise t.DataError(f"{', '.join(doubled)} is given in two spellings")
     return {key: value for key, value in kept if value is not None}
-
-
-def _checked(check: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    def run(value: Any) -> Any:
-        try:
-            return check(value)
-        except ValueError as error:
-            raise t.DataError(str(error)) from None
-
-    return run
 
 
 def _optional(name: str, trafaret: Any, **more: Any) -> t.Key:
@@ -95,23 +85,23 @@ def _refuse_credential(_value: Any) -> Any:
 
 
 _NAME: Final = _text(NAME_CHARS_MAX)
-_ENVIRON: Final = t.Mapping(_text(), t.Any() & _word) & _checked(names.check_environ)
+_ENVIRON: Final = t.Mapping(_text(), t.Any() & _word) & checked(names.check_environ)
 _MOUNTS: Final = t.Mapping(_text(), t.Null() | t.String(allow_blank=True, max_length=1024))
 _GIT: Final = _object(
-    t.Key("repository", trafaret=_text(1024) & _checked(_check_repository)),
+    t.Key("repository", trafaret=_text(1024) & checked(_check_repository)),
     _optional("commit", t.Regexp(_COMMIT)),
     _optional("branch", t.Regexp(_BRANCH)),
     _optional("destination_dir", _text()),
     _optional("credential", t.Call(_refuse_credential)),
 )
 _KERNEL: Final = _object(
-    t.Key("image", trafaret=t.String() & _checked(names.check_image_name)),
+    t.Key("image", trafaret=t.String() & checked(names.check_image_name)),
     _optional("architecture", t.Regexp(r"[A-Za-z0-9_]{1,32}\Z"), default="x86_64"),
     _optional("environ", _ENVIRON),
     _optional(
         "run",
         _object(
-            _optional("bootstrap", t.String(allow_blank=True) & _checked(names.check_script)),
+            _optional("bootstrap", t.String(allow_blank=True) & checked(names.check_script)),
             _optional("startup_command", t.String(allow_blank=True, max_length=_COMMAND_CHARS_MAX)),
         ),
     ),
@@ -138,7 +128,7 @@ _TASK: Final = _object(
 )
 _NODE: Final = _object(
     t.Key("cluster_role", trafaret=t.Enum(*[word.value for word in ClusterRole])),
-    t.Key("session_template", trafaret=t.String() & _checked(lambda text: str(uuid.UUID(text)))),
+    t.Key("session_template", trafaret=t.String() & checked(lambda text: str(uuid.UUID(text)))),
     _optional("replicas", t.Int(gte=1, lte=CLUSTER_SIZE_MAX), default=1),
 )
 _CLUSTER: Final = _object(
@@ -155,7 +145,7 @@ _CLUSTER: Final = _object(
         ),
     ),
 )
-_ID: Final = t.String() & _checked(uuid.UUID)
+_ID: Final = t.String() & checked(uuid.UUID)
 _ENTRY_KEYS: Final = (
     _optional("name", _NAME),
     _optional("group_id", _ID),

@@ -3,16 +3,15 @@
 import asyncio
 import re
 import uuid
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 import trafaret as t
 from aiohttp import web
 
 from backendai.common.faults import InvalidParams
 from backendai.common.http import json_response
-from backendai.common.params import read_given_params
+from backendai.common.params import checked, read_given_params
 from backendai.manager.gate.actor import Access, Action
 from backendai.manager.gate.routes import ACTOR, Route
 
@@ -25,16 +24,6 @@ READ_OWN: Final = Action("usage.read_own")
 DAYS_MAX: Final = 100
 PROJECTS_MAX: Final = 1000
 _MONTH: Final = re.compile(r"(\d{4})(\d{2})", re.ASCII)
-
-
-def _checked(read: Callable[[str], Any]) -> Any:
-    def run(value: Any) -> Any:
-        try:
-            return read(value)
-        except ValueError as error:
-            raise t.DataError(str(error)) from None
-
-    return t.String() & run
 
 
 def read_month(text: str) -> Span:
@@ -66,19 +55,19 @@ def read_period(start: datetime, end: datetime) -> Span:
     return Span(start, end + timedelta(days=1))
 
 
-_ID: Final = _checked(uuid.UUID)
+_ID: Final = t.String() & checked(uuid.UUID)
 _IDS: Final = t.List(_ID, max_length=PROJECTS_MAX) | (
     t.String(allow_blank=True)
     & (lambda text: [one for one in text.split(",") if one])
     & t.List(_ID, max_length=PROJECTS_MAX)
 )
 _MONTHLY: Final = t.Dict(
-    t.Key("month", trafaret=_checked(read_month)),
+    t.Key("month", trafaret=t.String() & checked(read_month)),
     t.Key("group_ids", optional=True, trafaret=_IDS),
 )
 _PERIOD: Final = t.Dict(
-    t.Key("start_date", trafaret=_checked(read_day)),
-    t.Key("end_date", trafaret=_checked(read_day)),
+    t.Key("start_date", trafaret=t.String() & checked(read_day)),
+    t.Key("end_date", trafaret=t.String() & checked(read_day)),
     t.Key("group_id", optional=True, trafaret=_ID),
     t.Key("project_id", optional=True, to_name="group_id", trafaret=_ID),
 )

@@ -7,7 +7,7 @@ make sense of (duplicate keys, NaN, depths, lone surrogates, NUL) is refused bef
 import json
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final, NoReturn
 
 import trafaret as t
@@ -47,6 +47,18 @@ def check_params(values: dict[str, Any], trafaret: t.Trafaret) -> dict[str, Any]
     except t.DataError as error:
         raise InvalidParams("", dict(_messages(error, ()))) from None
     return checked
+
+
+def checked(read: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """A step of a trafaret: what `read` makes of a value, and its ValueError as what is wrong."""
+
+    def run(value: Any) -> Any:
+        try:
+            return read(value)
+        except ValueError as error:
+            raise t.DataError(str(error)) from None
+
+    return run
 
 
 def without_nulls(values: Mapping[str, Any]) -> dict[str, Any]:
