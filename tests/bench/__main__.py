@@ -20,6 +20,7 @@ can not. A figure that was taken at a load average above 6 is inconclusive: take
 | plan     | G7a      | 10,000 asks on 1,000 nodes        | a column-wise scan with numpy  |
 | gate     | G5b      | an authenticated GET              | a hand-written aiohttp handler |
 | graph    | G5c, G5d | a page of 100 sessions, 20 fields | the SELECT; bare graphql-core  |
+| recovery |          | green after kill -9 of a daemon   | ten seconds                    |
 """
 
 import argparse
@@ -31,7 +32,18 @@ from typing import Final
 from tests.bench.harness import Row, print_json, print_table
 from tests.running.stack import find_stack
 
-NAMES: Final = ("start", "execute", "queue", "memory", "commands", "rpc", "plan", "gate", "graph")
+NAMES: Final = (
+    "start",
+    "execute",
+    "queue",
+    "memory",
+    "commands",
+    "rpc",
+    "plan",
+    "gate",
+    "graph",
+    "recovery",
+)
 
 
 def measure(name: str) -> list[Row]:

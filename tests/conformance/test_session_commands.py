@@ -97,12 +97,12 @@ def test_run_in_an_image_without_python(official: Official) -> None:
 
 def test_run_gives_the_session_back(official: Official, api: Api) -> None:
     official.ok("run", *SMALL, "--rm", "-t", "given-back", "-c", "print(1)", PYTHON)
-    until(lambda: not list_live(api), 30, "the session has ended")
+    until(lambda: not list_live(api), "the session has ended")
 
 
 def test_run_gives_the_session_back_with_its_figures(official: Official, api: Api) -> None:
     official.ok("run", *SMALL, "--rm", "-s", "-c", "print(1)", PYTHON)
-    until(lambda: not list_live(api), 30, "the session has ended")
+    until(lambda: not list_live(api), "the session has ended")
 
 
 def test_create_interactive_with_variables_and_bootstrap(official: Official, api: Api) -> None:
@@ -116,7 +116,7 @@ def test_create_interactive_with_variables_and_bootstrap(official: Official, api
     code = "import os; print(os.environ['GREETING'])"
     assert execute(api, "with-env", code) == "hallo\n"
     reading = "print(open('/home/work/boot.txt').read().strip())"
-    until(lambda: execute(api, "with-env", reading) == "booted\n", 10, "the bootstrap script ran")
+    until(lambda: execute(api, "with-env", reading) == "booted\n", "the bootstrap script ran")
 
 
 def test_create_again_reuses_or_refuses(official: Official, session: str) -> None:
@@ -238,9 +238,9 @@ def test_events_are_shown_as_they_happen(
         api.ask("PATCH", f"/session/{session}")
         return any("kernel_started" in line or "session_started" in line for line in watched)
 
-    until(restart_until_seen, 60, "an event is shown")
+    until(restart_until_seen, "an event is shown")
     official.ok("session", "destroy", "conform")
-    until(lambda: any("session_terminated" in line for line in watched), 30, "the end is shown")
+    until(lambda: any("session_terminated" in line for line in watched), "the end is shown")
 
 
 def test_status_history_has_times(official: Official, session: str) -> None:

@@ -13,7 +13,6 @@ from tests.running.sessions import await_status, batch, logs, resources, start
 from tests.running.stack import Stack
 
 SMALL: Final = resources(cpu="0.2", mem="64m")
-SEEN_SECONDS_MAX: Final = 10.0
 
 
 def read_end(stack: Stack, session: str) -> dict[str, Any]:
@@ -83,14 +82,14 @@ def test_killed_by_docker(stack: Stack, api: Api, session: str) -> None:
     name, _ = only_container(stack, session)
     with stack.engine() as client:
         client.api.kill(name)
-    await_status(api, session, "TERMINATED", seconds=SEEN_SECONDS_MAX)
+    await_status(api, session, "TERMINATED")
     assert read_end(stack, session)["status_info"] == "killed-by-event"
 
 
 def test_killed_by_the_host(stack: Stack, api: Api, session: str) -> None:
     _, pid = only_container(stack, session)
     os.kill(pid, signal.SIGKILL)
-    await_status(api, session, "TERMINATED", seconds=SEEN_SECONDS_MAX)
+    await_status(api, session, "TERMINATED")
     assert read_end(stack, session)["status_info"] == "killed-by-event"
 
 
@@ -98,7 +97,7 @@ def test_removed_by_docker(stack: Stack, api: Api, session: str) -> None:
     name, _ = only_container(stack, session)
     with stack.engine() as client:
         client.api.remove_container(name, force=True)
-    await_status(api, session, "TERMINATED", seconds=SEEN_SECONDS_MAX)
+    await_status(api, session, "TERMINATED")
     assert read_end(stack, session)["status_info"] in ("not-found-on-agent", "killed-by-event")
 
 
@@ -109,7 +108,7 @@ def test_removed_by_docker_while_it_is_being_terminated(
     api.ask("DELETE", f"/session/{session}")
     with stack.engine() as client, suppress(docker.errors.NotFound):
         client.api.remove_container(name, force=True)
-    await_status(api, session, "TERMINATED", seconds=SEEN_SECONDS_MAX)
+    await_status(api, session, "TERMINATED")
 
 
 def test_ended_by_its_user(stack: Stack, api: Api, session: str) -> None:

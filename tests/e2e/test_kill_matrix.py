@@ -31,7 +31,6 @@ from tests.running.stack import Stack
 from tests.running.waiting import until
 
 DAEMONS: Final = ("manager", "agent", "postgres", "valkey", "etcd", "dockerd")
-ANSWER_SECONDS_MAX: Final = 10.0
 IMPATIENT_SECONDS: Final = 3.0
 LIVE: Final = 2
 SMALL: Final = resources(cpu="0.2", mem="64m")
@@ -87,24 +86,22 @@ def test_killed_daemon_loses_nothing(stack: Stack, living: Living, name: str) ->
     skip_unless_ours(stack, name)
     newborn = enqueue(living.api, "newborn", kind="busybox", config=SMALL)
     killed = kill(stack, name)
-    at = time.monotonic()
-    until(living.answers, ANSWER_SECONDS_MAX, f"sessions answer after the death of {name}")
-    left = max(0.5, ANSWER_SECONDS_MAX - (time.monotonic() - at))
-    until(stack.is_green, left, f"green after the death of {name}")
+    until(living.answers, f"sessions answer after the death of {name}")
+    until(stack.is_green, f"green after the death of {name}")
     assert stack.daemon(name)["pid"] != killed
     await_status(living.api, newborn, "RUNNING", seconds=60)
     assert execute(living.api, newborn, "print(6 * 7)") == "42\n"
     same_containers(stack, living)
     assert len(stack.containers()) == LIVE + 1
-    until(lambda: not stack.drift(), ANSWER_SECONDS_MAX, "no drift")
+    until(lambda: not stack.drift(), "no drift")
 
 
 def test_killed_containerd_keeps_what_runs(stack: Stack, living: Living) -> None:
     skip_unless_ours(stack, "containerd")
     begun = enqueue(living.api, "begun", kind="busybox", config=SMALL)
     kill(stack, "containerd")
-    until(living.answers, ANSWER_SECONDS_MAX, "sessions answer after the death of containerd")
-    until(stack.is_green, 2 * ANSWER_SECONDS_MAX, "green after the death of containerd")
+    until(living.answers, "sessions answer after the death of containerd")
+    until(stack.is_green, "green after the death of containerd")
     same_containers(stack, living)
     await_status(living.api, begun, "RUNNING", seconds=60)
     newborn = start(living.api, "after-containerd", kind="busybox", config=SMALL)
@@ -124,7 +121,7 @@ def test_session_that_was_being_ended_ends(stack: Stack, living: Living, name: s
 
 def await_status_patiently(api: Api, session: str, wanted: str) -> None:
     """Answers of 503 on the way are no reason to give up."""
-    until(lambda: find(api, session)["status"] == wanted, 60, f"{session} in {wanted}")
+    until(lambda: find(api, session)["status"] == wanted, f"{session} in {wanted}")
 
 
 def test_killed_supervisor_is_back_and_disturbs_nobody(stack: Stack, living: Living) -> None:
@@ -132,8 +129,8 @@ def test_killed_supervisor_is_back_and_disturbs_nobody(stack: Stack, living: Liv
     lock = stack.layout.run / "supervisor.lock"
     killed = int(lock.read_text())
     os.kill(killed, signal.SIGKILL)
-    until(lambda: int(lock.read_text() or 0) not in (0, killed), 10, "another supervisor")
-    until(stack.is_green, ANSWER_SECONDS_MAX, "green again")
+    until(lambda: int(lock.read_text() or 0) not in (0, killed), "another supervisor")
+    until(stack.is_green, "green again")
     assert pids_of_others(stack) == before
     assert living.answers()
 
@@ -147,8 +144,8 @@ def test_all_stores_and_daemons_killed_at_once(stack: Stack, living: Living) -> 
     for row in stack.status()["daemons"]:
         if row["name"] != "containerd":
             os.kill(row["pid"], signal.SIGKILL)
-    until(stack.is_green, 30, "green again")
-    until(living.answers, 30, "sessions answer")
+    until(stack.is_green, "green again")
+    until(living.answers, "sessions answer")
     same_containers(stack, living)
 
 
@@ -165,7 +162,7 @@ def test_lost_postgres_is_told_as_unavailable_and_never_as_a_bug(stack: Stack, a
         assert answer.status in (404, 503), answer
         return answer.status == 404
 
-    until(ask, ANSWER_SECONDS_MAX, "the API answers again")
+    until(ask, "the API answers again")
 
 
 def test_emptied_valkey_loses_no_state(stack: Stack, living: Living) -> None:
@@ -189,7 +186,7 @@ def test_agent_killed_with_many_sessions_adopts_all(stack: Stack, api: Api) -> N
     before = stack.containers()
     kill(stack, "agent")
     all_answer = partial(answer_all, api, sessions)
-    until(all_answer, ANSWER_SECONDS_MAX, "all sessions answer")
+    until(all_answer, "all sessions answer")
     assert stack.containers() == before
     assert {find(api, session)["status"] for session in sessions} == {"RUNNING"}
 
@@ -204,7 +201,7 @@ def test_agent_without_its_state_directory_adopts_all(stack: Stack, living: Livi
     for path in sorted(folder.rglob("*"), reverse=True):
         path.unlink() if not path.is_dir() else path.rmdir()
     kill(stack, "agent")
-    until(living.answers, ANSWER_SECONDS_MAX, "sessions answer")
+    until(living.answers, "sessions answer")
     same_containers(stack, living)
 
 
@@ -216,7 +213,7 @@ def killed_again_and_again(stack: Stack, name: str, times: int) -> Iterator[thre
     def work() -> None:
         for _ in range(times):
             time.sleep(chance.uniform(0.05, 0.6))
-            pid = until(lambda: find_pid(stack, name), 30, f"{name} runs")
+            pid = until(lambda: find_pid(stack, name), f"{name} runs")
             psutil.Process(pid).kill()
 
     thread = threading.Thread(target=work, name=f"killer of {name}")
@@ -246,7 +243,7 @@ def test_killed_at_random_under_load_makes_each_session_once(
     for session in ids.values():
         await_status_patiently(api, session, "RUNNING")
     assert len(stack.containers()) == len(ids)
-    until(lambda: not stack.drift(), 10, "no drift")
+    until(lambda: not stack.drift(), "no drift")
 
 
 def create_once(api: Api, name: str, token: str, config: dict[str, Any]) -> str:
@@ -260,4 +257,4 @@ def create_once(api: Api, name: str, token: str, config: dict[str, Any]) -> str:
         assert answer.status == 201, answer
         return str(answer.json()["sessionId"])
 
-    return until(ask, 60, f"a session called {name}")
+    return until(ask, f"a session called {name}")

@@ -43,10 +43,10 @@ def test_fast_batch_jobs_never_leak_a_slot(stack: Stack, api: Api) -> None:
     jobs = [batch(api, f"fast-{n:02}", "true", kind="busybox", config=SMALL) for n in range(20)]
     results = [await_status(api, job, "TERMINATED", seconds=180)["result"] for job in jobs]
     assert results == ["SUCCESS"] * len(jobs)
-    until(lambda: not stack.drift(), 10, "no drift")
+    until(lambda: not stack.drift(), "no drift")
     assert not stack.query("SELECT 1 FROM allocations WHERE freed_at IS NULL")
     if stack.backend == "docker":
-        until(lambda: not stack.containers(), 10, "no container left")
+        until(lambda: not stack.containers(), "no container left")
 
 
 @pytest.mark.parametrize("status", ["SCHEDULED", "PREPARING"])
@@ -61,8 +61,8 @@ def test_forced_end_of_a_starting_session_leaks_nothing(
         assert time.monotonic() - began < 30
         await_status(api, session, "TERMINATED", "CANCELLED")
     if stack.backend == "docker":
-        until(lambda: not stack.containers(), 20, "no container left")
-    until(lambda: not stack.drift(), 10, "no drift")
+        until(lambda: not stack.containers(), "no container left")
+    until(lambda: not stack.drift(), "no drift")
     end(api, start(api, "still-works", kind="busybox", config=SMALL))
 
 
@@ -91,7 +91,7 @@ def test_a_half_made_runner_bundle_does_not_count_as_done(tmp_path: Path) -> Non
     """A crash in the middle of unpacking leaves something: that it is there must prove nothing."""
     code = f"from backendai.kernel.bundle import *; build_bundle(Path({str(tmp_path)!r}))"
     builder = subprocess.Popen([sys.executable, "-c", code])
-    until(lambda: any(tmp_path.glob("*/lib")), 30, "the builder has begun")
+    until(lambda: any(tmp_path.glob("*/lib")), "the builder has begun")
     builder.kill()
     builder.wait()
     whole = list_files(build_bundle(tmp_path).path)
@@ -122,7 +122,7 @@ def test_why_a_container_could_not_be_made_reaches_the_user(stack: Stack, api: A
     name = "bai/vanishing:latest"
     with stack.engine() as client:
         client.images.get(BUSYBOX.name).tag(name)
-    until(lambda: is_known(api, name), 60, f"{name} can be used")
+    until(lambda: is_known(api, name), f"{name} can be used")
     blocker = start(api, "blocker", config=resources(cpu=f"{stack.cores:g}"))
     body = new_session("vanished", name, config=SMALL, enqueueOnly=True)
     session = api.ask("POST", "/session", body).json()["sessionId"]
@@ -178,9 +178,9 @@ def test_without_an_agent_a_waiting_session_says_why(stack: Stack, api: Api) -> 
     pid = stack.daemon("agent")["pid"]
     os.kill(pid, signal.SIGSTOP)
     try:
-        until(lambda: not alive_agents(stack), 60, "the agent counts as missing")
+        until(lambda: not alive_agents(stack), "the agent counts as missing")
         session = enqueue(api, "lonely", kind="busybox", config=SMALL)
-        told = until(lambda: waiting_reason(stack, session), 20, "a reason is told")
+        told = until(lambda: waiting_reason(stack, session), "a reason is told")
         assert "agent" in told.lower() or "node" in told.lower(), told
     finally:
         os.kill(pid, signal.SIGCONT)

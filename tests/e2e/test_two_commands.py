@@ -74,13 +74,13 @@ def test_status_of_a_sick_stack_says_so_with_its_exit_code(stack: Stack) -> None
     pid = stack.daemon("manager")["pid"]
     os.kill(pid, signal.SIGSTOP)
     try:
-        until(lambda: not stack.daemon("manager")["healthy"], 30, "status tells of the manager")
+        until(lambda: not stack.daemon("manager")["healthy"], "status tells of the manager")
         done = stack.bai("status")
         assert done.code != 0
         assert "manager" in done.both
     finally:
         os.kill(pid, signal.SIGCONT)
-    until(stack.is_green, 30, "green again")
+    until(stack.is_green, "green again")
 
 
 def test_credentials_and_secrets_are_for_their_owner_alone(stack: Stack) -> None:

@@ -56,7 +56,7 @@ class Second:
         with self._log.open("ab") as log:
             process = subprocess.Popen(argv, env=self._stack.environ, stdout=log, stderr=log)
         try:
-            until(lambda: self.api.ask("GET", "/").status == 200, 30, "the second manager answers")
+            until(lambda: self.api.ask("GET", "/").status == 200, "the second manager answers")
         except AssertionError:
             process.kill()
             process.wait()
@@ -85,7 +85,7 @@ def assert_once(stack: Stack, sessions: list[str]) -> None:
     """Exactly one container for each session, and no difference between rows and reports."""
     if stack.backend == "docker":
         assert {len(stack.containers(session)) for session in sessions} == {1}
-    until(lambda: not stack.drift(), 10, "no drift")
+    until(lambda: not stack.drift(), "no drift")
 
 
 def test_a_session_of_one_is_used_and_ended_through_the_other(
@@ -126,7 +126,7 @@ def test_one_that_was_stopped_for_a_while_does_no_harm_afterwards(
         end(second.api, gone)
     finally:
         os.kill(first_pid, signal.SIGCONT)
-    until(stack.is_green, 20, "green again")
+    until(stack.is_green, "green again")
     for session in kept:
         assert execute(api, session, "print(1)") == "1\n"
     assert find(api, gone)["status"] == "TERMINATED"

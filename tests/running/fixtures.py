@@ -57,14 +57,14 @@ def shared_stack(started: tuple[Stack, FirstUp | None]) -> Stack:
 @pytest.fixture
 def stack(shared_stack: Stack) -> Iterator[Stack]:
     """The running system: green before a story, without sessions and drift after it."""
-    until(shared_stack.is_green, 30, "the stack is green before the story")
+    until(shared_stack.is_green, "the stack is green before the story")
     yield shared_stack
-    until(shared_stack.is_green, 30, "the stack is green after the story")
+    until(shared_stack.is_green, "the stack is green after the story")
     for who in ("user", "admin"):
         end_all(shared_stack.api(who))
-    until(lambda: not shared_stack.drift(), 10, "no drift after the story")
+    until(lambda: not shared_stack.drift(), "no drift after the story")
     if shared_stack.backend == "docker":
-        until(lambda: not shared_stack.containers(), 20, "no container after the story")
+        until(lambda: not shared_stack.containers(), "no container after the story")
 
 
 @pytest.fixture

@@ -96,7 +96,7 @@ def await_status(api: Api, session: str, *wanted: str, seconds: float = 60.0) ->
         return seen[0]["status"] in wanted
 
     try:
-        until(look, seconds, f"session {session} in {' or '.join(wanted)}")
+        until(look, f"session {session} in {' or '.join(wanted)}", seconds)
     except AssertionError as error:
         raise AssertionError(f"{error}; it is {seen}") from None
     return seen[0]
@@ -113,7 +113,7 @@ def end_all(api: Api, seconds: float = 120.0) -> None:
     """Terminate whatever the caller has, and wait until it has ended."""
     for session in list_live(api):
         api.ask("DELETE", f"/session/{session}?forced=true")
-    until(lambda: not list_live(api), seconds, "all sessions ended")
+    until(lambda: not list_live(api), "all sessions ended", seconds)
 
 
 def history(api: Api, session: str) -> dict[str, str]:

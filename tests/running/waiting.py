@@ -5,6 +5,8 @@ from collections.abc import Callable
 from typing import Final, TypeVar
 
 POLL_SECONDS: Final = 0.05
+# Says nothing of how soon it has to be: that is measured by the benches, beside the raw thing.
+PATIENCE_SECONDS: Final = 90.0
 
 T = TypeVar("T")
 
@@ -13,7 +15,7 @@ class NotInTime(AssertionError):
     """What was waited for did not happen; the message says what was seen last."""
 
 
-def until(find: Callable[[], T | None], seconds: float, what: str) -> T:
+def until(find: Callable[[], T | None], what: str, seconds: float = PATIENCE_SECONDS) -> T:
     """The first true value of `find()`. Faults of the world (OSError) count as "not yet"."""
     started = time.monotonic()
     last: object = None

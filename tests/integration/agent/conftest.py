@@ -38,7 +38,7 @@ from backendai.common.settings.render import render_toml
 from backendai.halfstack.images import find_cache
 from backendai.kernel.bundle import build_bundle
 
-WAIT_SECONDS = 40.0
+WAIT_SECONDS = 90.0
 ASKED_AGAIN_MAX = 2
 LOST_SECONDS = 5.0
 MIB = 2**20

@@ -113,7 +113,7 @@ async def until_phase(backend: Backend, container_id: str, phase: Phase | None) 
     return await backend.list_containers()
 
 
-async def until(is_so: Callable[[], Awaitable[bool]], seconds: float = 20) -> None:
+async def until(is_so: Callable[[], Awaitable[bool]], seconds: float = 60) -> None:
     """Return when `is_so`; a look every 20 ms."""
     async with asyncio.timeout(seconds):
         while not await is_so():  # noqa: ASYNC110 - the engine has no event for it

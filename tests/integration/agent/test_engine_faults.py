@@ -49,21 +49,21 @@ async def call_engine(node: Node, method: str, *args: object, **options: object)
 async def test_docker_kill_is_told_as_such(docker_node: Node, busybox_image: str) -> None:
     ref = await docker_node.run(make_spec(busybox_image))
     await call_engine(docker_node, "kill", f"bai.{ref.kernel_id}.1")
-    report = await docker_node.kernel(ref.kernel_id, KernelState.EXITED, seconds=5)
+    report = await docker_node.kernel(ref.kernel_id, KernelState.EXITED)
     assert (report.reason, report.exit_code) == (Reason.KILLED_BY_EVENT, 137)
 
 
 async def test_docker_stop_is_told_as_such(docker_node: Node, busybox_image: str) -> None:
     ref = await docker_node.run(make_spec(busybox_image))
     await call_engine(docker_node, "stop", f"bai.{ref.kernel_id}.1")
-    report = await docker_node.kernel(ref.kernel_id, KernelState.EXITED, seconds=15)
+    report = await docker_node.kernel(ref.kernel_id, KernelState.EXITED)
     assert report.reason == Reason.KILLED_BY_EVENT
 
 
 async def test_docker_rm_is_told_as_such(docker_node: Node, busybox_image: str) -> None:
     ref = await docker_node.run(make_spec(busybox_image))
     await call_engine(docker_node, "remove_container", f"bai.{ref.kernel_id}.1", force=True)
-    report = await docker_node.kernel(ref.kernel_id, KernelState.EXITED, seconds=5)
+    report = await docker_node.kernel(ref.kernel_id, KernelState.EXITED)
     assert report.reason in (Reason.NOT_FOUND_ON_AGENT, Reason.KILLED_BY_EVENT)
     await docker_node.remove(ref)
 
@@ -176,12 +176,12 @@ async def test_kernels_live_through_a_death_of_the_engine(
     before = await inspect(node, ref)
     os.kill(await engine_pid(layout), signal.SIGKILL)
     assert await say(node, ref, "print(x + 1)") == "42\n"
-    await node.until(lambda report: not report.engine_reachable, 10)
+    await node.until(lambda report: not report.engine_reachable)
     report = await node.until(lambda report: report.engine_reachable)
     assert [one.state for one in report.kernels] == [KernelState.RUNNING]
     assert (await inspect(node, ref))["Pid"] == before["Pid"]
     await call_engine(node, "kill", f"bai.{ref.kernel_id}.1")
-    await node.kernel(ref.kernel_id, KernelState.EXITED, seconds=5)
+    await node.kernel(ref.kernel_id, KernelState.EXITED)
 
 
 async def test_an_engine_that_hangs_is_not_dead(own_node: tuple[Node, Layout]) -> None:
@@ -190,7 +190,7 @@ async def test_an_engine_that_hangs_is_not_dead(own_node: tuple[Node, Layout]) -
     pid = await engine_pid(layout)
     os.kill(pid, signal.SIGSTOP)
     try:
-        report = await node.until(lambda report: not report.engine_reachable, 30)
+        report = await node.until(lambda report: not report.engine_reachable)
         assert [one.state for one in report.kernels] == [KernelState.RUNNING]
         assert await say(node, ref, "print(42)") == "42\n"
         late = str(uuid.uuid4())

@@ -29,7 +29,7 @@ async def test_an_agent_is_found_in_etcd_and_leaves_with_its_lease(
         "test",
     )
     assert settings.addr == HostPort(host, int(port))
-    async with EtcdStore(settings) as store, asyncio.timeout(20):
+    async with EtcdStore(settings) as store, asyncio.timeout(60):
         key = f"nodes/agents/{node.agent_id}"
         while (text := await store.get(key)) is None:  # noqa: ASYNC110 - a look, not a watch
             await asyncio.sleep(0.05)

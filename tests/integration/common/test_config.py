@@ -27,7 +27,7 @@ from backendai.common.settings.checks import HostPort
 from backendai.common.settings.sections import EtcdSettings
 from backendai.halfstack.stores import StoreAddresses
 
-PATIENCE_SECONDS = 20
+PATIENCE_SECONDS = 60
 _numbers = itertools.count(1)
 
 

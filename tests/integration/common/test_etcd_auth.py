@@ -16,7 +16,7 @@ from backendai.common.settings.checks import HostPort
 from backendai.common.settings.sections import EtcdSettings
 from backendai.halfstack.stores import find_etcd
 
-PATIENCE_SECONDS = 20
+PATIENCE_SECONDS = 60
 PASSWORD = "a-long-password"
 
 

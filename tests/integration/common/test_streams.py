@@ -18,7 +18,7 @@ from backendai.common.settings.sections import RedisSettings
 from backendai.common.streams import GAP, Batch, Hints, MemoryHints, RedisHints
 from backendai.halfstack.stores import StoreAddresses
 
-PATIENCE_SECONDS = 15
+PATIENCE_SECONDS = 60
 
 
 def settings_of(url: str) -> RedisSettings:

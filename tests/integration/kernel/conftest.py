@@ -19,7 +19,7 @@ from backendai.kernel.bundle import Bundle, build_bundle
 from backendai.kernel.peer import RunnerGone, RunnerPeer
 from backendai.kernel.wire import Execute, ExecuteReply, Hello, KernelSetup
 
-ASK_SECONDS = 20.0
+ASK_SECONDS = 60.0
 PLAIN = [sys.executable, "-m", "backendai.kernel.runner.main"]
 HOST_USR = [
     *("--ro-bind", "/usr", "/usr", "--symlink", "usr/bin", "/bin"),

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from backendai.kernel.peer import RunnerError
+from backendai.kernel.runner.console import ABANDONED_SECONDS
 from backendai.kernel.runner.runs import BUFFER_BYTES_MAX
 from backendai.kernel.wire import Complete, Interrupt, Status
 
@@ -217,7 +218,7 @@ async def test_a_flood_that_nobody_fetches_is_interrupted_at_once(kernel: Kernel
     reply = await kernel.begin("kept = 1\nwhile True: print('x' * 100)", flush_seconds=0)
     await wait_until(lambda: is_held_up(log), "the run's buffer and the pipe are full")
     assert (await kernel.ask(Interrupt())).interrupted
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(ABANDONED_SECONDS / 2):
         assert text_of(await kernel.run("kept")) == "1\n"
     replies = await kernel.run("", mode="continue", run_id=reply.run_id)
     assert (replies[-1].status, replies[-1].exit_code) == ("finished", 130)

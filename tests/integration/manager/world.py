@@ -184,7 +184,7 @@ async def fetch(database: Database, statement: str, **values: Any) -> list[Any]:
         return [tuple(row) for row in await conn.execute(sa.text(statement), values)]
 
 
-async def until(look: Callable[[], Any], seconds: float = 20.0) -> Any:
+async def until(look: Callable[[], Any], seconds: float = 60.0) -> Any:
     """What `look` (plain or async) gives, once that is true; TimeoutError when it never is."""
     async with asyncio.timeout(seconds):
         while True:

@@ -75,7 +75,7 @@ async def test_two_who_remove_each_other_leave_one(database: Database, accounts:
 
         await changes.run(actor, MODIFY, work)
 
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         results = await asyncio.gather(
             remove(actors[0], emails[1]), remove(actors[1], emails[0]), return_exceptions=True
         )

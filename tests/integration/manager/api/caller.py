@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 import aiohttp
 from yarl import URL
@@ -16,6 +16,9 @@ from backendai.common.settings.checks import HostPort
 from backendai.common.signing import SignedRequest, SignMethod, body_sha256, signed_headers
 
 VERSION = "v7.20230615"
+# What is promised within a second, on a machine that may stand still for a moment; yet sooner than
+# by giving up on a store or by a slow poll.
+SOON_SECONDS: Final = 3.0
 
 
 @dataclass(frozen=True)
@@ -107,7 +110,7 @@ class Caller:
             yield socket
 
 
-async def until(look: Any, seconds: float = 15.0) -> Any:
+async def until(look: Any, seconds: float = 60.0) -> Any:
     """What the coroutine function gives once that is true; TimeoutError when it never is."""
     async with asyncio.timeout(seconds):
         while True:

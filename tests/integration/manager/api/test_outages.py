@@ -19,12 +19,10 @@ from backendai.common.etcd import EtcdStore
 from backendai.common.settings.checks import HostPort
 from backendai.manager.app import Manager
 from backendai.manager.settings import ManagerSettings
-from tests.integration.manager.api.caller import Answer, Caller, until
+from tests.integration.manager.api.caller import SOON_SECONDS, Answer, Caller, until
 from tests.integration.manager.api.conftest import body_of, started
 
 Relayed = tuple["Relay", ManagerSettings]
-# While a store is cut off, and while it is frozen and that has been found out.
-SOON_SECONDS = 1.5
 
 
 class Relay:
