@@ -28,7 +28,7 @@ T = TypeVar("T")
 Work = Callable[[AsyncConnection], Awaitable[T]]
 
 ATTEMPTS_MAX: Final = 3
-CONNECT_TIMEOUT_SECONDS: Final = 3.0
+CONNECT_TIMEOUT_SECONDS: Final = 5.0
 
 # Nothing of the transaction was kept: doing it again is right.
 _SERIALISATION: Final = frozenset({"40001", "40P01"})

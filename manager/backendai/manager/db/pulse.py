@@ -18,13 +18,16 @@ log = get_logger(__name__)
 
 LOOK_SECONDS: Final = 1.0
 # Longer than any pause of a healthy server that is asked for nothing, even on a busy machine.
-SILENCE_SECONDS: Final = 2.0
+SILENCE_SECONDS: Final = 3.0
+# More than the steps in which a connection is opened and a question answered.
+_TURNS: Final = 30
 
 
 class Pulse:
     """Asks over a connection of its own; `look` is the step of a loop."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine, silence_seconds: float = SILENCE_SECONDS) -> None:
+        self._silence_seconds = silence_seconds
         self._dsn = engine.url.set(drivername="postgresql").render_as_string(False)
         self._open: WeakSet[Any] = WeakSet()
         self._own: asyncpg.Connection | None = None
@@ -35,8 +38,7 @@ class Pulse:
     async def look(self) -> None:
         asked = asyncio.create_task(self._ask(), name="pulse.ask")
         try:
-            # Not a timeout around it: an answer that came while this process was busy counts.
-            await asyncio.wait([asked], timeout=SILENCE_SECONDS)
+            await self._listen(asked)
             self._judge(is_silent=not asked.done())
         finally:
             if not asked.done():
@@ -48,6 +50,15 @@ class Pulse:
 
     async def close(self) -> None:
         self._drop_own()
+
+    async def _listen(self, asked: "asyncio.Task[None]") -> None:
+        """Only time in which this process could hear an answer counts: one that is busy for a
+        minute has waited for one turn.
+        """
+        for _ in range(_TURNS):
+            await asyncio.wait([asked], timeout=self._silence_seconds / _TURNS)
+            if asked.done():
+                return
 
     async def _ask(self) -> None:
         try:
@@ -61,7 +72,7 @@ class Pulse:
 
     def _judge(self, *, is_silent: bool) -> None:
         if is_silent and not self.is_silent:
-            log.error("database.silent", seconds=SILENCE_SECONDS)
+            log.error("database.silent", seconds=self._silence_seconds)
         elif self.is_silent and not is_silent:
             log.info("database.answers")
         self.is_silent = is_silent
