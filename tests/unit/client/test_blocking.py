@@ -1,6 +1,7 @@
 """Every async method of every noun has its sync twin, taken from the same function."""
 
 import inspect
+import re
 from typing import Any
 
 import pytest
@@ -19,14 +20,19 @@ from backendai.client.blocking import (
     BlockingDomains,
     BlockingDotfiles,
     BlockingImages,
+    BlockingKeypairPolicies,
     BlockingKeypairs,
+    BlockingPresets,
+    BlockingProjectPolicies,
     BlockingProjects,
     BlockingRegistries,
+    BlockingResourceGroups,
     BlockingSessions,
     BlockingSystem,
     BlockingTasks,
     BlockingTemplates,
     BlockingUsage,
+    BlockingUserPolicies,
     BlockingUsers,
     Iterates,
     Loop,
@@ -36,6 +42,9 @@ from backendai.client.cluster import Cluster
 from backendai.client.dotfiles import Dotfiles
 from backendai.client.images import Images
 from backendai.client.registries import Registries
+from backendai.client.resources.policies import KeypairPolicies, ProjectPolicies, UserPolicies
+from backendai.client.resources.presets import Presets
+from backendai.client.resources.resource_groups import ResourceGroups
 from backendai.client.sessions import Sessions
 from backendai.client.system import System
 from backendai.client.tasks import Tasks
@@ -56,14 +65,21 @@ TWINS = [
     (Projects, BlockingProjects),
     (Users, BlockingUsers),
     (Keypairs, BlockingKeypairs),
+    (KeypairPolicies, BlockingKeypairPolicies),
+    (UserPolicies, BlockingUserPolicies),
+    (ProjectPolicies, BlockingProjectPolicies),
+    (Presets, BlockingPresets),
+    (ResourceGroups, BlockingResourceGroups),
     (Dotfiles, BlockingDotfiles),
     (Audit, BlockingAudit),
 ]
-NOUNS = {noun.__name__.lower() for noun, _ in TWINS}
+NOUNS = {re.sub("(?<=.)([A-Z])", r"_\1", noun.__name__).lower() for noun, _ in TWINS}
 
 
 def public_methods(noun: type[Any]) -> dict[str, Any]:
-    return {name: value for name, value in vars(noun).items() if not name.startswith("_")}
+    """Its own and the inherited ones."""
+    members = {name: value for each in reversed(noun.__mro__) for name, value in vars(each).items()}
+    return {name: value for name, value in members.items() if not name.startswith("_")}
 
 
 @pytest.mark.parametrize(("noun", "twin"), TWINS)

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from backendai.client.faults import BadUsage, UnexpectedAnswer
-from backendai.client.graph import fields_of, read_row, write_document
+from backendai.client.graph import fields_of, read_row, write_document, write_row
 from backendai.client.refusals import fault_told, refusal
 from backendai.common.faults import (
     Conflict,
@@ -26,10 +26,12 @@ class Outer(msgspec.Struct, frozen=True):
     domain: str | None = msgspec.field(name="domain_name", default=None)
     amounts: dict[str, str] = {}
     inner: tuple[Inner, ...] = msgspec.field(name="inners", default=())
+    first: Inner | None = None
+    more: dict[str, str] | None = None
 
 
 def test_a_selection_has_every_field_by_the_name_of_the_wire() -> None:
-    assert fields_of(Outer) == "name domain_name amounts inners { id }"
+    assert fields_of(Outer) == "name domain_name amounts inners { id } first { id } more"
 
 
 def test_a_document_declares_what_it_passes() -> None:
@@ -44,6 +46,9 @@ def test_objects_that_travel_as_text_are_read() -> None:
     row = {"name": '{"no": "object"}', "amounts": '{"cpu": "1"}', "inners": [{"id": "1"}]}
     assert read_row(Outer, row) == Outer('{"no": "object"}', None, {"cpu": "1"}, (Inner("1"),))
     assert read_row(Outer, {"name": "a", "amounts": {"cpu": "2"}}).amounts == {"cpu": "2"}
+    assert read_row(Outer, {"name": "a", "more": '{"b": "c"}'}).more == {"b": "c"}
+    assert read_row(Outer, {"name": "a", "more": None}).more is None
+    assert write_row({"a": {"b": 1}, "c": ["d"]}) == {"a": '{"b":1}', "c": ["d"]}
     for wrong in ("{", "[]", '{"cpu": 1}'):
         with pytest.raises(UnexpectedAnswer):
             read_row(Outer, {"name": "a", "amounts": wrong})

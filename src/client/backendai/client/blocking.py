@@ -22,6 +22,9 @@ from backendai.client.config import Config
 from backendai.client.dotfiles import Dotfiles
 from backendai.client.images import Images
 from backendai.client.registries import Registries
+from backendai.client.resources.policies import KeypairPolicies, ProjectPolicies, UserPolicies
+from backendai.client.resources.presets import Presets
+from backendai.client.resources.resource_groups import ResourceGroups
 from backendai.client.sessions import Sessions
 from backendai.client.system import System
 from backendai.client.tasks import Tasks
@@ -260,6 +263,60 @@ class BlockingKeypairs(Blocking[Keypairs]):
     delete = Waits(Keypairs.delete)
 
 
+class BlockingKeypairPolicies(Blocking[KeypairPolicies]):
+    list = Waits(KeypairPolicies.list)
+    find = Waits(KeypairPolicies.find)
+    get = Waits(KeypairPolicies.get)
+    create = Waits(KeypairPolicies.create)
+    modify = Waits(KeypairPolicies.modify)
+    delete = Waits(KeypairPolicies.delete)
+
+
+class BlockingUserPolicies(Blocking[UserPolicies]):
+    list = Waits(UserPolicies.list)
+    find = Waits(UserPolicies.find)
+    get = Waits(UserPolicies.get)
+    create = Waits(UserPolicies.create)
+    modify = Waits(UserPolicies.modify)
+    delete = Waits(UserPolicies.delete)
+
+
+class BlockingProjectPolicies(Blocking[ProjectPolicies]):
+    list = Waits(ProjectPolicies.list)
+    find = Waits(ProjectPolicies.find)
+    get = Waits(ProjectPolicies.get)
+    create = Waits(ProjectPolicies.create)
+    modify = Waits(ProjectPolicies.modify)
+    delete = Waits(ProjectPolicies.delete)
+
+
+class BlockingPresets(Blocking[Presets]):
+    list = Waits(Presets.list)
+    find = Waits(Presets.find)
+    get = Waits(Presets.get)
+    create = Waits(Presets.create)
+    modify = Waits(Presets.modify)
+    delete = Waits(Presets.delete)
+
+
+class BlockingResourceGroups(Blocking[ResourceGroups]):
+    list = Waits(ResourceGroups.list)
+    list_of_domain = Waits(ResourceGroups.list_of_domain)
+    list_of_project = Waits(ResourceGroups.list_of_project)
+    list_of_keypair = Waits(ResourceGroups.list_of_keypair)
+    find = Waits(ResourceGroups.find)
+    get = Waits(ResourceGroups.get)
+    create = Waits(ResourceGroups.create)
+    modify = Waits(ResourceGroups.modify)
+    delete = Waits(ResourceGroups.delete)
+    allow_domain = Waits(ResourceGroups.allow_domain)
+    allow_project = Waits(ResourceGroups.allow_project)
+    allow_keypair = Waits(ResourceGroups.allow_keypair)
+    disallow_domain = Waits(ResourceGroups.disallow_domain)
+    disallow_project = Waits(ResourceGroups.disallow_project)
+    disallow_keypair = Waits(ResourceGroups.disallow_keypair)
+
+
 class BlockingDotfiles(Blocking[Dotfiles]):
     list = Waits(Dotfiles.list)
     get = Waits(Dotfiles.get)
@@ -293,6 +350,11 @@ class SyncClient:
         self.projects = BlockingProjects(self._client.projects, self._loop)
         self.users = BlockingUsers(self._client.users, self._loop)
         self.keypairs = BlockingKeypairs(self._client.keypairs, self._loop)
+        self.keypair_policies = BlockingKeypairPolicies(self._client.keypair_policies, self._loop)
+        self.user_policies = BlockingUserPolicies(self._client.user_policies, self._loop)
+        self.project_policies = BlockingProjectPolicies(self._client.project_policies, self._loop)
+        self.presets = BlockingPresets(self._client.presets, self._loop)
+        self.resource_groups = BlockingResourceGroups(self._client.resource_groups, self._loop)
         self.dotfiles = BlockingDotfiles(self._client.dotfiles, self._loop)
         self.audit = BlockingAudit(self._client.audit, self._loop)
 

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from backendai.client.audit import Audit
     from backendai.client.dotfiles import Dotfiles
     from backendai.client.registries import Registries
+    from backendai.client.resources.policies import KeypairPolicies, ProjectPolicies, UserPolicies
+    from backendai.client.resources.presets import Presets
+    from backendai.client.resources.resource_groups import ResourceGroups
     from backendai.client.tasks import Tasks
     from backendai.client.templates import Templates
     from backendai.client.usage import Usage
@@ -99,6 +102,36 @@ class Client:
         from backendai.client.accounts.keypairs import Keypairs
 
         return Keypairs(self._channel)
+
+    @cached_property
+    def keypair_policies(self) -> "KeypairPolicies":
+        from backendai.client.resources.policies import KeypairPolicies
+
+        return KeypairPolicies(self._channel)
+
+    @cached_property
+    def user_policies(self) -> "UserPolicies":
+        from backendai.client.resources.policies import UserPolicies
+
+        return UserPolicies(self._channel)
+
+    @cached_property
+    def project_policies(self) -> "ProjectPolicies":
+        from backendai.client.resources.policies import ProjectPolicies
+
+        return ProjectPolicies(self._channel)
+
+    @cached_property
+    def presets(self) -> "Presets":
+        from backendai.client.resources.presets import Presets
+
+        return Presets(self._channel)
+
+    @cached_property
+    def resource_groups(self) -> "ResourceGroups":
+        from backendai.client.resources.resource_groups import ResourceGroups
+
+        return ResourceGroups(self._channel)
 
     @cached_property
     def dotfiles(self) -> "Dotfiles":

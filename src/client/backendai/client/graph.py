@@ -107,11 +107,7 @@ def fields_of(kind: type[msgspec.Struct]) -> str:
 
 def read_row(kind: type[S], row: Mapping[str, Any]) -> S:
     """A struct of an answer; objects that travel as JSON text are read. Raises UnexpectedAnswer."""
-    texts = {
-        field.encode_name
-        for field in msgspec.structs.fields(kind)
-        if get_origin(field.type) is dict
-    }
+    texts = {field.encode_name for field in msgspec.structs.fields(kind) if _is_object(field.type)}
     read = {
         name: decode(dict[str, Any], value.encode())
         if name in texts and isinstance(value, str)
@@ -119,6 +115,18 @@ def read_row(kind: type[S], row: Mapping[str, Any]) -> S:
         for name, value in row.items()
     }
     return convert(kind, read)
+
+
+def write_row(props: Mapping[str, Any]) -> dict[str, Any]:
+    """Properties in the form of the wire: objects travel as JSON text. Pure."""
+    return {
+        name: msgspec.json.encode(value).decode() if isinstance(value, Mapping) else value
+        for name, value in props.items()
+    }
+
+
+def _is_object(kind: Any) -> bool:
+    return get_origin(kind) is dict or any(get_origin(each) is dict for each in get_args(kind))
 
 
 def _field_of(field: msgspec.structs.FieldInfo) -> str:

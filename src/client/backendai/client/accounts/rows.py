@@ -8,6 +8,8 @@ from typing import Any, Final, TypedDict
 
 import msgspec
 
+from backendai.client.graph import write_row
+
 Slots = Mapping[str, str | int | float]
 Hosts = Mapping[str, Sequence[str]]
 
@@ -16,7 +18,6 @@ LIST_TYPES: Final = {"filter": "String", "order": "String"}
 MADE_ORDER: Final = "created_at"
 # Our words -> those of the wire.
 _WIRE_NAMES: Final = {"domain": "domain_name", "project_ids": "group_ids"}
-_JSON_TEXTS: Final = ("total_resource_slots", "allowed_vfolder_hosts")
 
 
 class Domain(msgspec.Struct, frozen=True):
@@ -167,8 +168,4 @@ class KeypairProps(TypedDict, total=False):
 
 def wire_props(props: Mapping[str, Any]) -> dict[str, Any]:
     """Properties under the names and in the forms of the wire. Pure."""
-    return {_WIRE_NAMES.get(name, name): _wire_value(name, value) for name, value in props.items()}
-
-
-def _wire_value(name: str, value: Any) -> Any:
-    return msgspec.json.encode(value).decode() if name in _JSON_TEXTS else value
+    return {_WIRE_NAMES.get(name, name): value for name, value in write_row(props).items()}

@@ -1,0 +1,1 @@
+"""What resources are shared by: policies, presets and resource groups."""
