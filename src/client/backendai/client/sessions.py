@@ -12,6 +12,7 @@ from backendai.client.channel import TOKEN_HEADER, Call, Channel, convert, decod
 from backendai.client.events import follow_events
 from backendai.client.execution import OnInput, collect, stream_steps
 from backendai.client.faults import NotRunning
+from backendai.client.graph import Graph
 from backendai.client.results import (
     ENDING,
     LIVE,
@@ -33,16 +34,14 @@ from backendai.client.results import (
 from backendai.client.transport import raise_for_status
 from backendai.common.faults import Fault, FileNotFound
 
-ROW_FIELDS: Final = (
-    "name id group_name image type status status_info status_changed result created_at"
-    " terminated_at requested_slots occupying_slots status_data access_key tag"
-)
-LIST_QUERY: Final = (
-    "query($limit: Int!, $offset: Int!, $status: String, $access_key: String, $filter: String,"
-    " $order: String) { compute_session_list(limit: $limit, offset: $offset, status: $status,"
-    " access_key: $access_key, filter: $filter, order: $order)"
-    f" {{ items {{ {ROW_FIELDS} }} total_count }} }}"
-)
+_LIST_TYPES: Final = {
+    "limit": "Int!",
+    "offset": "Int!",
+    "status": "String",
+    "access_key": "String",
+    "filter": "String",
+    "order": "String",
+}
 
 
 class Sessions:
@@ -50,6 +49,7 @@ class Sessions:
 
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
+        self._graph = Graph(channel)
 
     async def create(self, new: NewSession, *, token: str = "") -> Created:
         """Start a session; waits until it runs unless told otherwise.
@@ -83,7 +83,7 @@ class Sessions:
         access_key: str | None = None,
     ) -> Page:
         """One page of at most 100, `filter`ed (`name == "a"`) and in `order` (`-created_at`)."""
-        variables = {
+        args = {
             "limit": limit,
             "offset": offset,
             "status": ",".join(statuses),
@@ -91,8 +91,8 @@ class Sessions:
             "filter": filter,
             "order": order,
         }
-        data = await self._channel.query(LIST_QUERY, variables, repeatable=True)
-        return convert(Page, data["compute_session_list"])
+        found = await self._graph.find(Page, "compute_session_list", _LIST_TYPES, args)
+        return Page([], 0) if found is None else found
 
     async def destroy(self, session: str, *, forced: bool = False, recursive: bool = False) -> None:
         """End a session. Forced also ends what is stuck; recursive also what depends on it.

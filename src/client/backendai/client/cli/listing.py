@@ -66,13 +66,13 @@ def ps(
 
 
 def _read_columns(text: str | None, output: Output, with_why: bool) -> Sequence[str]:
-    from backendai.client.sessions import ROW_FIELDS
+    from backendai.client.results import SessionRow
 
     if text is None:
         if output == "table":
             return WHY_COLUMNS if with_why else SEEN_COLUMNS
         return (*COLUMNS, "why") if with_why else COLUMNS
-    known = (*ROW_FIELDS.split(), "age", "slots", "why")
+    known = (*SessionRow.__struct_fields__, "age", "slots", "why")
     chosen = [name.strip() for name in text.split(",") if name.strip()]
     unknown = [name for name in chosen if name not in known]
     if unknown or not chosen:
