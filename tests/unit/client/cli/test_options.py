@@ -3,7 +3,15 @@
 import click
 import pytest
 
-from backendai.client.cli.options import read_amount, read_duration, read_pair, read_size
+from backendai.client.cli.options import (
+    read_amount,
+    read_duration,
+    read_limit,
+    read_pair,
+    read_size,
+    read_size_limit,
+    read_time_limit,
+)
 
 
 @pytest.mark.parametrize(
@@ -45,3 +53,12 @@ def test_sizes_stay_as_written() -> None:
     assert read_size("64m") == "64m"
     with pytest.raises(click.BadParameter, match="no size"):
         read_size("64x")
+
+
+def test_limits_may_be_none() -> None:
+    assert (read_limit("0"), read_limit("7"), read_limit("none")) == (0, 7, -1)
+    assert (read_size_limit("1k"), read_size_limit("none")) == (1024, -1)
+    assert (read_time_limit("2h"), read_time_limit("none")) == (7200, 0)
+    for wrong in ("-1", "many", "", "1.5"):
+        with pytest.raises(click.BadParameter, match="or none"):
+            read_limit(wrong)

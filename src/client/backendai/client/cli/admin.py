@@ -74,6 +74,12 @@ admin = LazyGroup(
         "project": ("backendai.client.cli.accounts.groups:project", "Projects of domains."),
         "user": ("backendai.client.cli.accounts.groups:user", "Users."),
         "keypair": ("backendai.client.cli.accounts.groups:keypair", "Keypairs of users."),
+        "policy": ("backendai.client.cli.resources.groups:policy", "Limits of accounts."),
+        "preset": ("backendai.client.cli.resources.groups:preset", "Amounts to pick from."),
+        "resource-group": (
+            "backendai.client.cli.resources.groups:resource_group",
+            "Sets of nodes, and who may use them.",
+        ),
         "audit": ("backendai.client.cli.audit:audit", "List who changed what."),
         "manager": ("backendai.client.cli.admin:manager", "Freeze the cluster and let it run."),
         "announcement": ("backendai.client.cli.admin:announcement", "What every user is told."),

@@ -9,6 +9,7 @@ import click
 F = TypeVar("F", bound=Callable[..., Any])
 
 IMAGE_VARIABLE: Final = "BACKENDAI_IMAGE"
+NONE: Final = "none"
 _DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)(s|m|h|d)?")
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -53,6 +54,30 @@ def read_duration(text: str) -> int:
             f"{text!r} must be a time of one second or more, such as 90s, 5m or 1h"
         )
     return round(seconds)
+
+
+def read_limit(text: str) -> int:
+    """A whole number, or `none` for no limit."""
+    from backendai.client.resources.rows import NO_LIMIT
+
+    if text == NONE:
+        return NO_LIMIT
+    if not text.isascii() or not text.isdigit():
+        raise click.BadParameter(f"{text!r} must be a whole number, or {NONE}")
+    return int(text)
+
+
+def read_size_limit(text: str) -> int:
+    """Bytes from a size such as `64m`, or `none` for no limit."""
+    from backendai.client.resources.rows import NO_LIMIT
+    from backendai.common.slots import parse_size
+
+    return NO_LIMIT if text == NONE else int(parse_size(read_size(text)))
+
+
+def read_time_limit(text: str) -> int:
+    """Seconds from a time such as `90s` or `2d`, or `none` for ever, which is 0."""
+    return 0 if text == NONE else read_duration(text)
 
 
 def read_script(name: str, content: bytes) -> str:

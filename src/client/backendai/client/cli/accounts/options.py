@@ -17,12 +17,20 @@ T = TypeVar("T")
 ROLES: Final = ("user", "admin", "superadmin", "monitor")
 STATUSES: Final = ("active", "inactive", "deleted", "before-verification")
 # Options that say where and how, not what.
-NO_CHANGES: Final = ("domain", "output")
-# More than people read; the server lists no more domains and projects at once.
+NO_CHANGES: Final = ("domain", "of", "output")
+# More than people read; the server lists no more domains, projects and resource groups at once.
 ROWS_MAX: Final = 1000
 
-PAIRS: Final = ("total_resource_slots", "allowed_vfolder_hosts")
-LISTS: Final = ("allowed_client_ip", "allowed_docker_registries", "projects")
+# Properties that are amounts by slot, objects at all, lists, and sizes in bytes.
+SLOTS: Final = ("total_resource_slots", "max_pending_session_resource_slots", "resource_slots")
+PAIRS: Final = (*SLOTS, "allowed_vfolder_hosts")
+LISTS: Final = (
+    "allowed_client_ip",
+    "allowed_docker_registries",
+    "allowed_session_types",
+    "projects",
+)
+SIZES: Final = ("max_quota_scope_size", "shared_memory")
 # Of each of them; the part of a help that says how none are left.
 NONE_LEFT: Final = 'One empty value ("") leaves none.'
 
@@ -150,15 +158,16 @@ def show_listing(
     known = kind.__struct_fields__
     chosen = _read_columns(columns, known) or (seen if output == "table" else known)
     if not rows and output == "table":
-        click.echo(f"No {kind.__name__.lower()}s.", err=True)
+        click.echo(f"No {_plural(kind.__name__)}.", err=True)
         return
     show_rows([_for(facts_of(row), output) for row in rows], chosen, output)
     if len(rows) >= limit:
         click.echo(f"These are the first {limit}; there may be more.", err=True)
 
 
-def show_one(row: "msgspec.Struct", output: Output) -> None:
-    show_object(_for(facts_of(row), output), output)
+def show_one(row: "msgspec.Struct", output: Output, **more: Any) -> None:
+    """`more` comes below its own facts."""
+    show_object(_for({**facts_of(row), **more}, output), output)
 
 
 def facts_of(row: "msgspec.Struct") -> dict[str, Any]:
@@ -175,17 +184,30 @@ def _plain(value: Any) -> Any:
 
 
 def _for(facts: dict[str, Any], output: Output) -> dict[str, Any]:
-    """Lists and slots as people write them, where people read."""
+    """Lists and amounts as people write them, where people read."""
     if output != "table":
         return facts
-    from backendai.client.cli.units import show_slots
+    return {name: _seen(name, value) for name, value in facts.items()}
 
-    slots = facts.get("total_resource_slots")
-    shown = facts if slots is None else {**facts, "total_resource_slots": show_slots(slots) or None}
-    return {
-        name: ", ".join(map(str, value)) or None if isinstance(value, list) else value
-        for name, value in shown.items()
-    }
+
+def _seen(name: str, value: Any) -> Any:
+    from decimal import Decimal
+
+    from backendai.client.cli.units import show_size, show_slots
+
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or None
+    if name in SLOTS:
+        return show_slots(value or {}) or None
+    if name in SIZES and value is not None:
+        return show_size(Decimal(value)) if value >= 0 else None
+    return value
+
+
+def _plural(name: str) -> str:
+    """`KeypairPolicy` -> `keypair policies`."""
+    words = "".join(f" {letter.lower()}" if letter.isupper() else letter for letter in name).strip()
+    return f"{words[:-1]}ies" if words.endswith("y") else f"{words}s"
 
 
 def _read_columns(text: str | None, known: Sequence[str]) -> Sequence[str]:

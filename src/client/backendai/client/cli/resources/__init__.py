@@ -1,0 +1,1 @@
+"""Commands on policies, presets and resource groups."""
