@@ -154,22 +154,94 @@ async def test_what_differs_is_changed_and_the_rest_is_left_alone(
 async def test_a_refused_step_keeps_those_before_and_tells_their_passwords(
     apply: Applied, root: Client, word: str
 ) -> None:
+    odd = '["nowhere"]'
     users = "".join(
         f'[[user]]\nemail = "{name}-{word}@example.com"\ngenerate-password = true\n{more}\n'
-        for name, more in (("a", ""), ("b", 'resource-policy = "nosuch"'), ("c", ""))
+        for name, more in (("a", ""), ("b", f"allowed-client-ip = {odd}"), ("c", ""))
     )
     stopped = await apply(users, "--yes", code=4)
     assert f"password of a-{word}@example.com: " in stopped.stdout
     assert "b-" not in stopped.stdout.splitlines()[-1]
     assert "1 of 3 steps are done. Apply the file again to go on." in stopped.stderr
-    again = await apply(users.replace('resource-policy = "nosuch"', ""), "--yes")
+    again = await apply(users.replace(odd, "[]"), "--yes")
     assert "2 of 2 steps are done." in again.stderr
     assert await root.users.find(f"c-{word}@example.com") is not None
 
 
 async def test_what_no_file_may_say_is_refused_before_anything_is_asked(apply: Applied) -> None:
     told = (await apply("[[users]]\n[[domain]]\nname = 1\ncolour = 2\n", code=4)).stderr
-    assert "users: is no kind: there are domain, project, user, keypair" in told
+    assert "users: is no kind: there are keypair-policy, user-policy, project-policy" in told
     assert "domain[1].colour: is not known: there are name, description" in told
     assert "neither TOML nor JSON" in (await apply("a: [yaml]", code=4)).stderr
     assert (await apply("")).stdout == "Nothing to change.\n"
+
+
+LIMITS = """
+[[keypair-policy]]
+name = "{word}"
+total-resource-slots = {{cpu = "8", mem = "16g"}}
+max-pending-session-count = 5
+[[user-policy]]
+name = "{word}"
+max-quota-scope-size = "10g"
+[[project-policy]]
+name = "{word}"
+max-vfolder-count = 7
+[[preset]]
+name = "{word}"
+resource-slots = {{cpu = 1, mem = "1g"}}
+shared-memory = "64m"
+[[domain]]
+name = "{word}"
+[[project]]
+name = "p"
+domain = "{word}"
+resource-policy = "{word}"
+[[resource-group]]
+name = "{word}"
+scheduler-opts = {{placement = "dispersed", pending_timeout_seconds = 60}}
+domains = ["{word}"]
+projects = ["{word}/p", "default"]
+"""
+
+
+async def test_limits_are_made_once_and_then_there_is_nothing_to_change(
+    apply: Applied, root: Client, word: str
+) -> None:
+    text = LIMITS.format(word=word)
+    refused = await apply(text, "--yes", name="carol", code=5)
+    assert "no permission" in refused.stderr
+    assert "7 to create" in (await apply(text, "--dry-run")).stdout
+    assert await root.presets.find(word) is None
+    await apply(text, "--yes")
+    assert (await apply(text, "--yes")).stdout == "Nothing to change.\n"
+    policy = await root.keypair_policies.get(word)
+    assert (policy.max_pending_session_count, policy.max_concurrent_sessions) == (5, 100)
+    assert (await root.user_policies.get(word)).max_quota_scope_size == 10 << 30
+    project = await root.projects.get("p", domain=word)
+    assert (project.resource_policy, project.resource_groups) == (word, (word,))
+    assert word in (await root.projects.get("default", domain="default")).resource_groups
+
+
+async def test_limits_that_differ_are_changed_and_resource_groups_closed(
+    apply: Applied, root: Client, word: str
+) -> None:
+    await apply(LIMITS.format(word=word), "--yes")
+    text = (
+        f'[[keypair-policy]]\nname = "{word}"\nmax-pending-session-count = -1\n'
+        f'[[preset]]\nname = "{word}"\nshared-memory = 0\n'
+        f'[[resource-group]]\nname = "{word}"\nis-active = false\n'
+        'domains = ["default"]\nprojects = ["other/default"]\n'
+    )
+    told = (await apply(text, "--yes")).stdout
+    assert f"domains    {word} -> default" in told
+    assert f"projects   default/default, {word}/p -> other/default" in told
+    assert (await apply(text, "--yes")).stdout == "Nothing to change.\n"
+    assert (await root.keypair_policies.get(word)).max_pending_session_count is None
+    assert (await root.presets.get(word)).shared_memory is None
+    opened = [each.name for each in await root.domains.list() if word in each.resource_groups]
+    assert opened == ["default"]
+    opened = [each.domain for each in await root.projects.list() if word in each.resource_groups]
+    assert opened == ["other"]
+    nosuch = f'[[project]]\nname = "p"\ndomain = "{word}"\nresource-policy = "nosuch"\n'
+    assert "no project-policy nosuch" in (await apply(nosuch, "--yes", code=4)).stderr

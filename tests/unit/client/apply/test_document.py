@@ -4,15 +4,8 @@ from typing import Any
 
 import pytest
 
-from backendai.client.apply.document import (
-    FIELDS,
-    Kind,
-    Password,
-    Ref,
-    Wanted,
-    canonical,
-    read_document,
-)
+from backendai.client.apply.document import Password, Ref, Wanted, read_document
+from backendai.client.apply.fields import FIELDS, Kind, canonical
 from backendai.client.faults import BadDocument
 
 
@@ -54,6 +47,50 @@ def test_values_of_one_meaning_are_equal() -> None:
     assert (user.password, Password()) == (None, Password(None))
 
 
+def test_limits_of_one_meaning_are_equal() -> None:
+    data: dict[str, Any] = {
+        "resource-group": [{"name": "g", "projects": ["lab/b", "a"], "scheduler-opts": {}}],
+        "preset": [{"name": "s", "resource-slots": {"mem": "1g"}, "shared-memory": "64m"}],
+        "project-policy": [{"name": "p", "max-quota-scope-size": "1g", "max-vfolder-count": 0}],
+        "keypair-policy": [{"name": "p", "max-pending-session-count": -1}],
+    }
+    values = {str(each.ref.kind): each.values for each in read_document(data)}
+    assert list(values) == ["keypair-policy", "project-policy", "preset", "resource-group"]
+    assert values["resource-group"]["projects"] == ["default/a", "lab/b"]
+    assert values["preset"]["shared-memory"] == 64 << 20
+    assert values["project-policy"] == {"max-quota-scope-size": 1 << 30, "max-vfolder-count": 0}
+    nothing = canonical(Kind.KEYPAIR_POLICY, {"max_pending_session_count": None})
+    assert nothing["max-pending-session-count"] == -1
+    assert nothing["max-pending-session-resource-slots"] == {}
+
+
+def test_limits_that_are_none_are_refused() -> None:
+    problems = problems_of(
+        {
+            "keypair-policy": [
+                {
+                    "name": "p",
+                    "max-concurrent-sessions": -1,
+                    "max-pending-session-count": -2,
+                    "idle-timeout": True,
+                    "default-for-unspecified": "SOME",
+                }
+            ],
+            "user-policy": [{"name": "p", "max-quota-scope-size": "much"}],
+            "preset": [{"name": "p", "shared-memory": "inf", "resource-slots": "cpu"}],
+            "resource-group": [
+                {"name": "g", "projects": ["a/b/c"], "scheduler-opts": "x", "wsproxy-api-token": ""}
+            ],
+        }
+    )
+    assert (
+        problems["keypair-policy[1].max-concurrent-sessions"] == "write a whole number, 0 or more"
+    )
+    assert problems["resource-group[1].projects"].endswith("each by its domain/name")
+    assert problems["resource-group[1].wsproxy-api-token"].startswith("is not known")
+    assert len(problems) == 10
+
+
 def test_everything_wrong_is_told_at_once_with_what_is_allowed() -> None:
     problems = problems_of(
         {
@@ -69,7 +106,7 @@ def test_everything_wrong_is_told_at_once_with_what_is_allowed() -> None:
             "keypair": [{"user": "a", "access-key": "b"}, {"user": "a", "rate-limit": 0}],
         }
     )
-    assert problems["users"] == "is no kind: there are domain, project, user, keypair"
+    assert problems["users"] == f"is no kind: there are {', '.join(Kind)}"
     assert problems["domain[1].color"].startswith("is not known: there are name, description")
     assert problems["domain[2].is-active"] == "write true or false"
     assert problems["domain[3]"] == "name it by name"

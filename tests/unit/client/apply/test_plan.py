@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backendai.client.apply.diff import NOTHING, plan_lines, step_row
-from backendai.client.apply.document import FIELDS, Kind, Password, Ref, Wanted, canonical
+from backendai.client.apply.document import Password, Ref, Wanted
+from backendai.client.apply.fields import FIELDS, Kind, canonical
 from backendai.client.apply.plan import Difference, Plan, Present, Step, Verb, make_plan
 from backendai.client.faults import BadDocument
 
@@ -105,6 +106,33 @@ def test_what_is_referred_to_must_be_there_or_wanted() -> None:
     assert told == {"keypair[1].user": "ann@example.com has no main keypair"}
 
 
+def test_policies_that_are_referred_to_must_be_there_or_wanted() -> None:
+    students = Ref(Kind.KEYPAIR_POLICY, "students")
+    wanted = [want(ANNS, resource_policy="students"), want(ANN, resource_policy="students")]
+    told = "there is no user-policy students, nor is it wanted"
+    assert problems_of(wanted, have(DEFAULT, ANN, ANNS, students)) == {
+        "user[1].resource-policy": told
+    }
+    plan = make_plan([want(students), *wanted[:1]], have(DEFAULT, ANN, ANNS))
+    assert [str(step.ref) for step in plan.steps] == ["students", "main one of ann@example.com"]
+
+
+def test_a_resource_group_opens_to_what_is_there_or_wanted() -> None:
+    gpu = Ref(Kind.RESOURCE_GROUP, "gpu")
+    opened = want(gpu, domains=["lab"], projects=["default/p", "lab/p"])
+    assert problems_of([opened], have(DEFAULT, project("p"))) == {
+        "resource-group[1].domains": "there is no domain lab, nor is it wanted",
+        "resource-group[1].projects": "there is no project p in lab, nor is it wanted",
+    }
+    present = have(DEFAULT, LAB, project("p"), project("p", "lab"), gpu, domains=["default"])
+    [step] = make_plan([opened], present).steps
+    assert step.differences == (
+        Difference("domains", ["default"], ["lab"]),
+        Difference("projects", [], ["default/p", "lab/p"]),
+    )
+    assert make_plan([want(gpu)], present) == Plan((), kept=1)
+
+
 def test_a_diff_is_read_by_people_and_by_programs() -> None:
     slots = {"cpu": "2", "mem": "1024"}
     wanted = [
@@ -130,22 +158,31 @@ def test_a_diff_is_read_by_people_and_by_programs() -> None:
     assert list(plan_lines(Plan((), kept=3))) == [NOTHING]
 
 
-_VALUES = st.fixed_dictionaries(
-    {}, optional={name: st.sampled_from(["a", "b", ""]) for name in FIELDS[Kind.DOMAIN]}
-)
+# Kinds whose objects are called by a name and refer to nothing.
+_KINDS = st.sampled_from([Kind.DOMAIN, Kind.KEYPAIR_POLICY, Kind.PROJECT_POLICY, Kind.PRESET])
+_REFS = st.builds(Ref, _KINDS, st.sampled_from("abc"))
 
 
-@given(st.dictionaries(st.sampled_from("abc"), _VALUES), st.sets(st.sampled_from("abcd")))
+@st.composite
+def _rows(draw: st.DrawFn) -> dict[Ref, dict[str, str]]:
+    values = st.sampled_from(["a", "b", ""])
+    return {
+        ref: draw(st.fixed_dictionaries({}, optional=dict.fromkeys(FIELDS[ref.kind], values)))
+        for ref in draw(st.sets(_REFS))
+    }
+
+
+@given(_rows(), st.sets(_REFS))
 def test_after_its_steps_a_plan_is_empty_and_nothing_else_was_touched(
-    rows: dict[str, dict[str, str]], there: set[str]
+    rows: dict[Ref, dict[str, str]], there: set[Ref]
 ) -> None:
-    wanted = [Wanted(Ref(Kind.DOMAIN, name), name, values) for name, values in rows.items()]
-    before = have(*(Ref(Kind.DOMAIN, name) for name in there), description="a")
+    wanted = [Wanted(ref, ref.name, values) for ref, values in rows.items()]
+    before = have(*there, description="a", max_vfolder_count=3, resource_slots={"cpu": "1"})
     after = {ref: dict(values) for ref, values in before.properties.items()}
     for step in make_plan(wanted, before).steps:
         after.setdefault(step.ref, {}).update(step.values)
     assert make_plan(wanted, Present(after)) == Plan((), kept=len(wanted))
     for ref, values in before.properties.items():
-        named = rows.get(ref.name, {})
+        named = rows.get(ref, {})
         kept = {name: value for name, value in values.items() if name not in named}
         assert kept.items() <= after[ref].items()

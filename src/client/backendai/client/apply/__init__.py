@@ -1,1 +1,1 @@
-"""Accounts as a file says that they shall be: read, compared with what there is, and made so."""
+"""Accounts and what limits them, as a file says: read, compared with what there is, and made so."""

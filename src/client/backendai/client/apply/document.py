@@ -4,28 +4,20 @@ A file names objects by kind. What it does not name, neither an object nor a pro
 is. Every fault of a file is told at once, by its place.
 """
 
-import enum
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any
 
+from backendai.client.apply.fields import (
+    DEFAULT_DOMAIN,
+    FIELDS,
+    NAMES,
+    POLICIES,
+    SECRETS,
+    Kind,
+    Read,
+)
 from backendai.client.faults import BadDocument
-from backendai.common.enums import UserRole, UserStatus, VFolderHostPermission
-from backendai.common.slots import ResourceSlots
-
-# Gives a value in the one form in which two of the same meaning are equal, or raises ValueError.
-Read = Callable[[Any], Any]
-
-DEFAULT_DOMAIN: Final = "default"
-
-
-class Kind(enum.StrEnum):
-    """In the order in which they need each other."""
-
-    DOMAIN = "domain"
-    PROJECT = "project"
-    USER = "user"
-    KEYPAIR = "keypair"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +53,18 @@ class Wanted:
     password: Password | None = None
 
 
+def project_ref(place: str) -> Ref:
+    """Of `domain/name`, as the projects of a resource group are written."""
+    domain, _, name = place.partition("/")
+    return Ref(Kind.PROJECT, name, domain)
+
+
+def policy_ref(each: Wanted) -> Ref | None:
+    """The policy that an object shall have, where the file says so."""
+    name, kind = each.values.get("resource-policy"), POLICIES.get(each.ref.kind)
+    return None if name is None or kind is None else Ref(kind, name)
+
+
 def read_document(data: Any) -> tuple[Wanted, ...]:
     """All that is wanted, in the order in which it can be made. Raises BadDocument."""
     if not isinstance(data, Mapping):
@@ -87,7 +91,7 @@ def _read_kind(kind: Kind, rows: Any, problems: dict[str, str]) -> Iterator[Want
         return
     for number, row in enumerate(rows, start=1):
         place = f"{kind}[{number}]"
-        known = {**_NAMES[kind], **FIELDS[kind], **_SECRETS.get(kind, {})}
+        known = {**NAMES[kind], **FIELDS[kind], **SECRETS.get(kind, {})}
         found = len(problems)
         values = dict(_read_values(row, known, place, problems))
         if values.get("password-env") and values.get("generate-password"):
@@ -112,9 +116,9 @@ def _read_values(
 def _read_ref(
     kind: Kind, values: Mapping[str, Any], place: str, problems: dict[str, str]
 ) -> Ref | None:
-    given = [name for name in _NAMES[kind] if name in values]
+    given = [name for name in NAMES[kind] if name in values]
     if len(given) != 1:
-        problems[place] = f"name it by {' or '.join(_NAMES[kind])}"
+        problems[place] = f"name it by {' or '.join(NAMES[kind])}"
         return None
     scope = values.get("domain", DEFAULT_DOMAIN) if kind is Kind.PROJECT else ""
     return Ref(kind, values[given[0]], "user" if given == ["user"] else scope)
@@ -128,130 +132,6 @@ def _wanted(ref: Ref, place: str, values: dict[str, Any]) -> Wanted:
     variable, is_generated = values.get("password-env"), values.get("generate-password")
     password = Password(variable) if variable or is_generated else None
     return Wanted(ref, place, told, password)
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise ValueError("write a text")
-    return value
-
-
-def _filled(value: Any) -> str:
-    if not _text(value).strip():
-        raise ValueError("write a text that is not empty")
-    return str(value)
-
-
-def _flag(value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise ValueError("write true or false")
-    return value
-
-
-def _number(value: Any) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise ValueError("write a whole number of one or more")
-    return value
-
-
-def _choice(words: type[enum.StrEnum]) -> Read:
-    def read(value: Any) -> str:
-        if value not in [*words]:
-            raise ValueError(f"{value!r} is none of {', '.join(words)}")
-        return str(value)
-
-    return read
-
-
-def _texts(value: Any) -> list[str]:
-    if not isinstance(value, list | tuple):
-        raise ValueError("write a list of texts")
-    return [_text(each) for each in value]
-
-
-def _set(value: Any) -> list[str]:
-    return sorted(set(_texts(value)))
-
-
-def _slots(value: Any) -> dict[str, str]:
-    if not isinstance(value, Mapping):
-        raise ValueError('write a table of amounts, such as {cpu = "4", mem = "16g"}')
-    return dict(sorted(ResourceSlots.parse(value).to_json().items()))
-
-
-def _hosts(value: Any) -> dict[str, list[str]]:
-    if not isinstance(value, Mapping):
-        raise ValueError("write a table of lists: what is allowed on which storage host")
-    allowed = _choice(VFolderHostPermission)
-    return {host: sorted({allowed(each) for each in _texts(value[host])}) for host in sorted(value)}
-
-
-# What an object is called by, one of them.
-_NAMES: Final[Mapping[Kind, Mapping[str, Read]]] = {
-    Kind.DOMAIN: {"name": _filled},
-    Kind.PROJECT: {"name": _filled},
-    Kind.USER: {"email": _filled},
-    Kind.KEYPAIR: {"access-key": _filled, "user": _filled},
-}
-FIELDS: Final[Mapping[Kind, Mapping[str, Read]]] = {
-    Kind.DOMAIN: {
-        "description": _text,
-        "is-active": _flag,
-        "total-resource-slots": _slots,
-        "allowed-vfolder-hosts": _hosts,
-        "allowed-docker-registries": _texts,
-        "integration-id": _text,
-    },
-    Kind.PROJECT: {
-        "domain": _filled,
-        "description": _text,
-        "is-active": _flag,
-        "resource-policy": _filled,
-        "total-resource-slots": _slots,
-        "allowed-vfolder-hosts": _hosts,
-        "integration-id": _text,
-    },
-    Kind.USER: {
-        "username": _filled,
-        "full-name": _text,
-        "description": _text,
-        "role": _choice(UserRole),
-        "status": _choice(UserStatus),
-        "domain": _filled,
-        "projects": _set,
-        "resource-policy": _filled,
-        "need-password-change": _flag,
-        "sudo-session-enabled": _flag,
-        "allowed-client-ip": _texts,
-    },
-    # Whether it is an administrator's follows the role of its user.
-    Kind.KEYPAIR: {"is-active": _flag, "resource-policy": _filled, "rate-limit": _number},
-}
-_SECRETS: Final[Mapping[Kind, Mapping[str, Read]]] = {
-    Kind.USER: {"password-env": _filled, "generate-password": _flag}
-}
-
-
-def canonical(kind: Kind, facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Present properties, by the names of rows, under the names and in the form of files. What
-    was never set counts as the empty value of its sort."""
-    return {
-        name: _canonical(read, facts.get(name.replace("-", "_")))
-        for name, read in FIELDS[kind].items()
-    }
-
-
-def _canonical(read: Read, value: Any) -> Any:
-    if value is None:
-        return _EMPTY.get(read)
-    try:
-        return read(value)
-    except ValueError:
-        # A server may keep what no file may say; it differs from whatever is wanted.
-        return value
-
-
-_EMPTY: Final[Mapping[Read, Any]] = {_text: "", _texts: [], _set: [], _flag: False}
 
 
 def names_of(wanted: Sequence[Wanted], kind: Kind) -> list[Wanted]:

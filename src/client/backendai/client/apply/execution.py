@@ -4,8 +4,10 @@ next plan begins there."""
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from backendai.client.apply.document import Kind, Ref
-from backendai.client.apply.plan import Plan, Present, Step, Verb
+from backendai.client.apply.document import Ref, project_ref
+from backendai.client.apply.fields import Kind
+from backendai.client.apply.plan import Difference, Plan, Present, Step, Verb
+from backendai.client.apply.present import noun_of
 from backendai.client.client import Client
 
 
@@ -35,20 +37,43 @@ class _Driver:
     async def run(self, step: Step) -> None:
         props = {name.replace("-", "_"): value for name, value in step.values.items()}
         match step.ref.kind:
-            case Kind.DOMAIN:
-                await self._run_domain(step, props)
             case Kind.PROJECT:
                 await self._run_project(step, props)
             case Kind.USER:
                 await self._run_user(step, props)
             case Kind.KEYPAIR:
                 await self._client.keypairs.modify(self._ids[step.ref], **props)
+            case Kind.RESOURCE_GROUP:
+                await self._run_resource_group(step, props)
+            case _:
+                await self._run_named(step, props)
 
-    async def _run_domain(self, step: Step, props: dict[str, Any]) -> None:
+    async def _run_named(self, step: Step, props: dict[str, Any]) -> None:
+        noun = noun_of(self._client, step.ref.kind)
         if step.verb is Verb.CREATE:
-            await self._client.domains.create(step.ref.name, **props)
+            await noun.create(step.ref.name, **props)
         else:
-            await self._client.domains.modify(step.ref.name, **props)
+            await noun.modify(step.ref.name, **props)
+
+    async def _run_resource_group(self, step: Step, props: dict[str, Any]) -> None:
+        openings = [each for each in step.differences if each.name in ("domains", "projects")]
+        for each in openings:
+            del props[each.name]
+        if props or step.verb is Verb.CREATE:
+            await self._run_named(step, props)
+        for each in openings:
+            await self._open(step.ref.name, each)
+
+    async def _open(self, group: str, each: Difference) -> None:
+        """To whom it shall be open, and is not; and close it to the others."""
+        before, after = {*(each.before or ())}, {*each.after}
+        groups, is_domain = self._client.resource_groups, each.name == "domains"
+        allow = groups.allow_domain if is_domain else groups.allow_project
+        disallow = groups.disallow_domain if is_domain else groups.disallow_project
+        for name in sorted(after - before):
+            await allow(group, name if is_domain else self._ids[project_ref(name)])
+        for name in sorted(before - after):
+            await disallow(group, name if is_domain else self._ids[project_ref(name)])
 
     async def _run_project(self, step: Step, props: dict[str, Any]) -> None:
         ref = step.ref

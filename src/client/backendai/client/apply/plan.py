@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from backendai.client.apply.document import DEFAULT_DOMAIN, Kind, Password, Ref, Wanted
+from backendai.client.apply.document import Password, Ref, Wanted, policy_ref, project_ref
+from backendai.client.apply.fields import DEFAULT_DOMAIN, Kind
 from backendai.client.faults import BadDocument
 
 
@@ -78,8 +79,15 @@ def domain_of(user: Wanted, present: Present) -> str:
 
 def _problems(each: Wanted, present: Present, will_be: set[Ref]) -> Iterator[tuple[str, str]]:
     kind, is_new = each.ref.kind, each.ref not in present.properties
+    if (policy := policy_ref(each)) is not None:
+        yield from _missing(each, "resource-policy", [policy], will_be)
     if kind is Kind.PROJECT:
         yield from _missing(each, "domain", [Ref(Kind.DOMAIN, each.ref.scope)], will_be)
+    if kind is Kind.RESOURCE_GROUP:
+        domains = [Ref(Kind.DOMAIN, name) for name in each.values.get("domains", ())]
+        projects = [project_ref(place) for place in each.values.get("projects", ())]
+        yield from _missing(each, "domains", domains, will_be)
+        yield from _missing(each, "projects", projects, will_be)
     if kind is Kind.USER:
         domain = domain_of(each, present)
         projects = [Ref(Kind.PROJECT, name, domain) for name in each.values.get("projects", ())]

@@ -1,4 +1,4 @@
-"""`apply`: make accounts as a file says, after showing what that would change."""
+"""`apply`: make accounts and their limits as a file says, after showing what that would change."""
 
 import json
 import os
@@ -29,7 +29,7 @@ COLUMNS: Final = ("action", "kind", "name", "changes", "is_done", "password")
 @yes_option
 @output_option
 def apply(file: BinaryIO, dry_run: bool, is_sure: bool, output: Output) -> None:
-    """Make domains, projects, users and keypairs as a file says.
+    """Make accounts and what limits them as a file says: all kinds that `backendai admin` has.
 
     What the file does not name stays as it is; nothing is ever removed. Applying it again changes
     nothing. A new user's password comes from the variable `password-env`, or is made and shown
@@ -37,6 +37,9 @@ def apply(file: BinaryIO, dry_run: bool, is_sure: bool, output: Output) -> None:
 
     \b
     Example: backendai apply -f accounts.toml --dry-run
+      [[keypair-policy]]
+      name = "students"
+      max-concurrent-sessions = 3
       [[domain]]
       name = "lab"
       total-resource-slots = {cpu = "64", mem = "256g"}
@@ -50,7 +53,10 @@ def apply(file: BinaryIO, dry_run: bool, is_sure: bool, output: Output) -> None:
       password-env = "ANN_PASSWORD"
       [[keypair]]
       user = "ann@example.com"
-      rate-limit = 5000
+      resource-policy = "students"
+      [[resource-group]]
+      name = "gpu"
+      projects = ["lab/vision"]
     """
     from backendai.client.apply.document import read_document
     from backendai.client.cli.connect import with_client

@@ -21,7 +21,7 @@ OWN = {
     "usage": ("backendai.client.cli.usage:curves", "Show what your sessions held over time."),
     "account": ("backendai.client.cli.accounts.groups:account", "Your own account."),
     "dotfile": ("backendai.client.cli.dotfile:dotfile", "Small files for the homes of sessions."),
-    "apply": ("backendai.client.cli.apply:apply", "Make accounts as a file says."),
+    "apply": ("backendai.client.cli.apply:apply", "Make accounts and limits as a file says."),
     "completion": (
         "backendai.client.cli.completion:completion",
         "Print what makes a shell complete commands.",
