@@ -20,8 +20,8 @@ from backendai.halfstack.places import Layout
 from backendai.halfstack.stores import StoreAddresses
 from backendai.manager.config.rest import API_VERSION
 from backendai.manager.gate.openapi import make_document
+from backendai.manager.inventory import declared_routes
 from backendai.manager.settings import ManagerSettings
-from tests.contract.declared import declared_routes
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 

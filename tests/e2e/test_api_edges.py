@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import pytest
 
-from tests.contract.declared import declared_routes
+from backendai.manager.inventory import declared_routes
 from tests.running.rest import NO_BODY, Answer, Api
 from tests.running.sessions import end_all, find, resources, start
 from tests.running.stack import Stack

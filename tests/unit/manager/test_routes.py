@@ -2,13 +2,18 @@
 
 import inspect
 import re
-from typing import Any
+from typing import Any, cast
 
 import pytest
+from aiohttp import web
 
+from backendai.common.clock import FakeClock
+from backendai.common.loops import LoopHealth
+from backendai.manager.app import Services, Stores, make_manager_app
 from backendai.manager.gate.actor import Access
 from backendai.manager.gate.routes import Route
-from tests.contract.declared import declared_app, declared_roots, declared_routes
+from backendai.manager.inventory import declared_roots, declared_routes
+from backendai.manager.settings import ManagerSettings
 from tests.contract.test_graph import OURS
 
 OPEN = {
@@ -30,6 +35,20 @@ OWN = {
     "/auth/update-full-name",
     "/auth/ssh-keypair",
 }
+
+
+class Anything:
+    """Stands for services, which nobody asks for anything while an application is made."""
+
+    def __getattr__(self, name: str) -> "Anything":
+        return Anything()
+
+
+def declared_app() -> web.Application:
+    """The application as it would serve the declared routes."""
+    services, stores = cast(Services, Anything()), cast(Stores, Anything())
+    settings = cast(ManagerSettings, Anything())
+    return make_manager_app(services, LoopHealth(FakeClock()), stores, settings)
 
 
 @pytest.fixture(scope="module")

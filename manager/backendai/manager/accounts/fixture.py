@@ -157,7 +157,9 @@ class _Loader:
         for domain in row.get("domains", ()):
             await self._insert(t.resource_group_domains, {**group, "domain_name": domain})
         for project in row.get("projects", ()):
-            project_id = await self._id_of(t.projects, name=project)
+            domain, slash, name = project.rpartition("/")
+            where = {"name": name, **({"domain_name": domain} if slash else {})}
+            project_id = await self._id_of(t.projects, **where)
             await self._insert(t.resource_group_projects, {**group, "project_id": project_id})
         for access_key in row.get("keypairs", ()):
             await self._insert(t.resource_group_keypairs, {**group, "access_key": access_key})
@@ -182,7 +184,7 @@ def _problems_of(place: str, shape: _Shape, row: object) -> dict[str, str]:
     known = {column.name for column in shape.table.c} | shape.extra
     problems = {f"{place}.{key}": "unknown field" for key in row if key not in known}
     for key in (*shape.key, *shape.required):
-        if not row.get(key):
+        if row.get(key) in (None, ""):
             problems[f"{place}.{key}"] = "required"
     return problems | {
         f"{place}.{key}": problem

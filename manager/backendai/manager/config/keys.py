@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from backendai.common.faults import Forbidden, InvalidParams
+from backendai.common.faults import BadRequest, Conflict, Forbidden, InvalidParams
 
 KEY_CHARS_MAX: Final = 512
 VALUE_CHARS_MAX: Final = 64 * 1024
@@ -45,12 +45,41 @@ def refuse_protected(key: str) -> None:
 
 def pairs_of(key: str, value: object) -> dict[str, str]:
     """The pairs that storing `value` at `key` means. Raises InvalidParams and Forbidden."""
-    pairs = {check_key(path): text for path, text in _leaves(check_key(key), value)}
+    pairs = {check_key(path): text for path, text in leaves_of(check_key(key), value)}
     if not pairs or len(pairs) > LEAVES_MAX:
         raise InvalidParams(facts={"value": f"an object has 1 to {LEAVES_MAX} values in all"})
     for path in pairs:
         refuse_protected(path)
     return pairs
+
+
+def leaves_of(path: str, value: object) -> Iterator[tuple[str, str]]:
+    """Path and text of each value of nested objects. Raises InvalidParams."""
+    if isinstance(value, dict):
+        for word, inner in value.items():
+            yield from leaves_of(f"{path}/{word}" if word else path, inner)
+    else:
+        yield path, _text_of(path, value)
+
+
+def moved_pairs(
+    pairs: Mapping[str, str], there: Mapping[str, str], source: str, target: str
+) -> dict[str, tuple[str, str]]:
+    """New key -> (old key, value) of what is at and below `source`; `there` is at the target.
+
+    Raises BadRequest where the target is a part of the source or the other way round, and
+    Conflict where something else is there already.
+    """
+    if f"{source}/".startswith(f"{target}/") or f"{target}/".startswith(f"{source}/"):
+        raise BadRequest(f"{target} and {source} are parts of each other.")
+    moved = {
+        target + key.removeprefix(source): (key, value)
+        for key, value in pairs.items()
+        if key == source or key.startswith(source + "/")
+    }
+    if taken := [key for key, (_, value) in moved.items() if there.get(key, value) != value]:
+        raise Conflict(f"There is another value already at {', '.join(taken)}; delete it first.")
+    return moved
 
 
 def nest(pairs: Mapping[str, str], prefix: str) -> dict[str, Any]:
@@ -75,14 +104,6 @@ def _put(nested: dict[str, Any], words: list[str], value: str) -> None:
         nested[last][""] = value
     else:
         nested[last] = value
-
-
-def _leaves(path: str, value: object) -> Iterator[tuple[str, str]]:
-    if isinstance(value, dict):
-        for word, inner in value.items():
-            yield from _leaves(f"{path}/{word}" if word else path, inner)
-    else:
-        yield path, _text_of(path, value)
 
 
 def _text_of(path: str, value: object) -> str:

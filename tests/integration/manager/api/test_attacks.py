@@ -17,7 +17,7 @@ from graphql import GraphQLInputObjectType, get_nullable_type, is_required_argum
 from backendai.manager.app import Manager
 from backendai.manager.gate.actor import Access
 from backendai.manager.gate.shapes import is_required, keys_of
-from tests.contract.declared import declared_roots, declared_routes
+from backendai.manager.inventory import declared_roots, declared_routes
 from tests.contract.test_graph import OURS
 from tests.integration.manager.api.asks import (
     ALWAYS,

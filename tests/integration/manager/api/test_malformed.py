@@ -25,7 +25,7 @@ from yarl import URL
 from backendai.manager.app import Manager
 from backendai.manager.gate.openapi import make_document
 from backendai.manager.gate.routes import JSON
-from tests.contract.declared import declared_routes
+from backendai.manager.inventory import declared_routes
 from tests.integration.manager.api.caller import Caller
 from tests.integration.manager.api.malformed import WIRES, Odd, odd_requests
 

@@ -15,7 +15,7 @@ import pytest
 from backendai.manager.app import Manager
 from backendai.manager.gate.actor import Access, Action
 from backendai.manager.gate.routes import Route
-from tests.contract.declared import declared_roots, declared_routes
+from backendai.manager.inventory import declared_roots, declared_routes
 from tests.contract.test_graph import OURS
 from tests.integration.manager.api.asks import (
     PATH_KEYS,

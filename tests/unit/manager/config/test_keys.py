@@ -6,8 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from backendai.common.faults import Forbidden, InvalidParams
-from backendai.manager.config.keys import LEAVES_MAX, check_key, nest, pairs_of, refuse_protected
+from backendai.common.faults import BadRequest, Conflict, Forbidden, InvalidParams
+from backendai.manager.config.keys import (
+    LEAVES_MAX,
+    check_key,
+    moved_pairs,
+    nest,
+    pairs_of,
+    refuse_protected,
+)
 
 _WORDS = st.text("abc", min_size=1, max_size=2)
 _TREES = st.recursive(
@@ -60,3 +67,18 @@ def test_objects_have_one_to_sixteen_values(value: dict[str, str]) -> None:
     with pytest.raises(InvalidParams, match="validation") as refused:
         pairs_of("a", value)
     assert str(LEAVES_MAX) in refused.value.facts["value"]
+
+
+def test_a_subtree_moves_with_what_is_at_its_root_and_nothing_beside() -> None:
+    pairs = {"a": "1", "a/b/c": "2", "ab": "3"}
+    assert moved_pairs(pairs, {}, "a", "x/y") == {"x/y": ("a", "1"), "x/y/b/c": ("a/b/c", "2")}
+    # As after a move that was interrupted.
+    assert len(moved_pairs(pairs, {"x/y": "1"}, "a", "x/y")) == 2
+    with pytest.raises(Conflict, match="x/y/b/c"):
+        moved_pairs(pairs, {"x/y/b/c": "other"}, "a", "x/y")
+    for target in ("a", "a/b"):
+        with pytest.raises(BadRequest, match="parts of each other"):
+            moved_pairs(pairs, {}, "a", target)
+    with pytest.raises(BadRequest):
+        moved_pairs(pairs, {}, "a/b", "a")
+    assert moved_pairs(pairs, {}, "b", "ba") == {}

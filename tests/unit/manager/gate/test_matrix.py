@@ -19,7 +19,7 @@ from backendai.manager.gate.actor import (
     own_scope,
     widest_scope,
 )
-from tests.contract.declared import declared_roots, declared_routes
+from backendai.manager.inventory import declared_roots, declared_routes
 
 # Who each access lets in; None is a caller without a credential. Monitors never write.
 LET_IN: dict[Access, set[UserRole | None]] = {

@@ -1,0 +1,200 @@
+"""Commands of `backendai mgr` that move data: pairs of etcd, rows of fixtures, the first tables.
+
+They run in this process, since what a new one costs is tested beside this.
+"""
+
+import asyncio
+import json
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import asyncpg
+import pytest
+from click.testing import CliRunner, Result
+
+from backendai.common.settings.render import render_toml
+from backendai.manager.accounts.secretbox import write_secret_key
+from backendai.manager.cli import mgr
+from backendai.manager.db.revision import REVISION
+
+INVENTORY = ("api", "inventory", "--output")
+Configure = Callable[[], str]
+
+
+@pytest.fixture
+def configure(
+    tmp_path: Path, make_database: Callable[[str | None], str], etcd_addr: str
+) -> Configure:
+    """Makes an empty database and gives a manager.toml on it, with a namespace of its own."""
+    write_secret_key(tmp_path / "secret.key")
+
+    def write() -> str:
+        dsn = urlsplit(make_database(None))
+        sections: dict[str, dict[str, object]] = {
+            "etcd": {"namespace": f"test-{uuid.uuid4().hex[:8]}", "addr": etcd_addr},
+            "db": {
+                "addr": f"{dsn.hostname}:{dsn.port}",
+                "name": dsn.path.lstrip("/"),
+                "user": dsn.username,
+                "password": dsn.password or "",
+            },
+            "manager": {"secret-key-file": str(tmp_path / "secret.key")},
+        }
+        file = tmp_path / f"{uuid.uuid4().hex}.toml"
+        file.write_text(render_toml(sections))
+        file.chmod(0o600)
+        return str(file)
+
+    return write
+
+
+def run(*words: str) -> Result:
+    return CliRunner().invoke(mgr, words)
+
+
+def ok(*words: str) -> str:
+    done = run(*words)
+    assert done.exit_code == 0, done.output
+    return done.stdout
+
+
+def refusal(*words: str) -> str:
+    done = run(*words)
+    assert (done.exit_code, done.stdout) == (1, "")
+    return done.stderr
+
+
+def set_revision(file: str, revision: str) -> None:
+    """As an older release left it."""
+    import tomllib
+
+    db = tomllib.loads(Path(file).read_text())["db"]
+
+    async def execute() -> None:
+        host, _, port = db["addr"].rpartition(":")
+        connection = await asyncpg.connect(
+            host=host, port=int(port), user=db["user"], password=db["password"], database=db["name"]
+        )
+        await connection.execute("UPDATE alembic_version SET version_num = $1", revision)
+        await connection.close()
+
+    asyncio.run(execute())
+
+
+def test_json_is_put_and_subtrees_are_moved(configure: Configure, tmp_path: Path) -> None:
+    file, source = configure(), tmp_path / "pairs.json"
+    source.write_text('{"a": {"": "root", "b": 1, "c": true}, "d": "text"}')
+    assert ok("etcd", "put-json", "-f", file, "config/x", str(source)) == "4 put\n"
+    listed = ok("-f", file, "etcd", "ls", "--values").splitlines()
+    assert [line.removeprefix("config/x/") for line in listed] == [
+        "a = root",
+        "a/b = 1",
+        "a/c = true",
+        "d = text",
+    ]
+    assert ok("etcd", "move-subtree", "-f", file, "config/x/a", "config/y") == "3 moved\n"
+    moved = ["config/x/d", "config/y", "config/y/b", "config/y/c"]
+    assert ok("-f", file, "etcd", "ls").split() == moved
+    move = ("-f", file, "etcd", "move-subtree")
+    assert "there is no config/x/a" in refusal(*move, "config/x/a", "config/z")
+    assert "parts of each other" in refusal(*move, "config/y", "config/y/b")
+    ok("-f", file, "etcd", "put", "config/z/b", "other")
+    assert "config/z/b; delete it first" in refusal(*move, "config/y", "config/z")
+    for wrong in ("[1]", "{", '{"a": null}'):
+        source.write_text(wrong)
+        assert refusal("-f", file, "etcd", "put-json", "config/x", str(source))
+    assert len(ok("-f", file, "etcd", "ls").split()) == 5
+
+
+def test_a_database_is_made_at_one_go_but_not_upgraded(configure: Configure) -> None:
+    file = configure()
+    assert ok("schema", "oneshot", "-f", file) == f"made {REVISION}\n"
+    assert ok("schema", "oneshot", "-f", file) == "up to date\n"
+    set_revision(file, "0001")
+    told = refusal("schema", "oneshot", "-f", file)
+    assert f"of release 0001, not of {REVISION}" in told
+    assert "backendai mgr schema upgrade" in told
+
+
+FIXTURE = {
+    "keypair_policies": [
+        {"name": "none", "max_concurrent_sessions": 0, "total_resource_slots": {"cpu": "1"}}
+    ],
+    "user_policies": [{"name": "default"}],
+    "project_policies": [{"name": "default"}],
+    "resource_presets": [{"name": "s", "resource_slots": {"mem": "1g"}, "shared_memory": "64m"}],
+    "domains": [{"name": "a"}, {"name": "b"}],
+    "projects": [{"name": "p", "domain_name": each, "resource_policy": "default"} for each in "ab"],
+    "users": [
+        {
+            "email": "ann@example.com",
+            "username": "ann",
+            "domain_name": "b",
+            "resource_policy": "default",
+            "password": "a long secret",
+            "main_access_key": "AKANN",
+            "projects": ["p"],
+            "allowed_client_ip": ["10.0.0.0/8"],
+        }
+    ],
+    "keypairs": [
+        {
+            "access_key": "AKANN",
+            "secret_key": "the secret key",
+            "user": "ann@example.com",
+            "resource_policy": "none",
+        }
+    ],
+    "resource_groups": [
+        {
+            "name": "g",
+            "wsproxy_api_token": "the token",
+            "domains": ["a"],
+            "projects": ["b/p"],
+            "keypairs": ["AKANN"],
+        }
+    ],
+    "images": [{"name": "i:1", "architecture": "x86_64", "aliases": ["one", "two"]}],
+}
+
+
+def test_a_dump_fills_another_database_with_the_same_rows(
+    configure: Configure, tmp_path: Path
+) -> None:
+    first, second = configure(), configure()
+    for file in (first, second):
+        ok("schema", "oneshot", "-f", file)
+    rows, whole = tmp_path / "rows.json", tmp_path / "whole.json"
+    rows.write_text(json.dumps(FIXTURE))
+    ok("fixture", "populate", "-f", first, str(rows))
+
+    plain = ok("fixture", "dump", "-f", first)
+    for secret in ("the secret key", "the token", "password_hash", "AKANN"):
+        assert secret not in plain
+    assert json.loads(plain)["resource_groups"][0]["projects"] == ["b/p"]
+    assert "--out" in run("fixture", "dump", "-f", first, "--with-secrets").stderr
+
+    ok("fixture", "dump", "-f", first, "--with-secrets", "--out", str(whole))
+    assert whole.stat().st_mode & 0o777 == 0o600
+    made = json.loads(whole.read_text())
+    assert made["keypairs"][0]["secret_key"] == "the secret key"
+    assert made["resource_groups"][0]["keypairs"] == ["AKANN"]
+    assert "File exists" in refusal("fixture", "dump", "-f", first, "--out", str(whole))
+    assert "keypairs: 1 added" in ok("fixture", "populate", "-f", second, str(whole))
+    again = tmp_path / "again.json"
+    ok("fixture", "dump", "-f", second, "--with-secrets", "--out", str(again))
+    assert again.read_text() == whole.read_text()
+
+
+def test_keys_and_the_inventory_need_nothing_that_runs() -> None:
+    access, secret = ok("generate-keypair").splitlines()
+    assert access.startswith("access key: AK")
+    assert len(secret) > len("secret key: ") + 30
+    rows = {(row["kind"], row["name"]): row for row in json.loads(ok(*INVENTORY, "json"))}
+    assert rows["POST", "/session"]["begins"]
+    assert rows["Mutation", "purge_user"]["access"] == "superadmin"
+    assert rows["Query", "user"]["action"] == "user.read"
+    (line,) = [line for line in ok(*INVENTORY[:2]).splitlines() if "purge_user" in line]
+    assert line.split() == ["Mutation", "purge_user", "user.purge", "superadmin", "writes"]
