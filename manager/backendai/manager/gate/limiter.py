@@ -26,7 +26,7 @@ REMEMBERED_MAX: Final = 200_000
 PAUSE_SECONDS: Final = 1.0
 # Requests dated before the memory of signatures began cannot be told from repeated ones; those
 # that were under way when it began are let through.
-MEMORY_GRACE: Final = timedelta(seconds=2)
+MEMORY_GRACE: Final = timedelta(seconds=15)
 _SINCE_KEY: Final = "gate:since"
 
 
