@@ -1,5 +1,5 @@
-"""What the commands share: settings to read, a question before something is gone, and a store to
-work with for a moment."""
+"""What the commands share: settings to read, a question before something is gone, a store to work
+with for a moment, and a log that tells who did it."""
 
 from __future__ import annotations
 
@@ -81,3 +81,26 @@ def with_database(settings: ManagerSettings, work: Callable[[Database], Awaitabl
     except StoreUnavailable as fault:
         line = tell_outage(settings.db, fault.__cause__ or fault)
         raise click.ClickException(line) from fault
+
+
+def log_as_manager(settings: ManagerSettings) -> None:
+    """Log where the manager logs; the manager alone rotates it."""
+    from dataclasses import replace
+
+    from backendai.common import logs
+
+    try:
+        logs.configure(replace(settings.logging, file_bytes_max=0))
+    except OSError as error:
+        raise click.ClickException(f"the manager's log cannot be written: {error}") from error
+
+
+def find_operator() -> str:
+    """The person at the prompt, also behind sudo; the number of a user who has no name."""
+    import getpass
+    import os
+
+    try:
+        return os.environ.get("SUDO_USER") or getpass.getuser()
+    except (KeyError, OSError):
+        return str(os.getuid())

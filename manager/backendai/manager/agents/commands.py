@@ -12,6 +12,8 @@ import click
 from backendai.manager.console import (
     ask_consent,
     config_option,
+    find_operator,
+    log_as_manager,
     read_settings,
     with_database,
     yes_option,
@@ -128,33 +130,15 @@ def agent_resume(ctx: click.Context, agent_id: AgentId, config_path: Path | None
 
 
 def _with_agents(settings: ManagerSettings, work: Callable[[Agents], Awaitable[T]]) -> T:
-    """Whoever acts is named in the log, which goes where the manager's goes; the manager alone
-    rotates it."""
-    from dataclasses import replace
-
-    from backendai.common import logs
+    """Whoever acts is named in the log."""
     from backendai.common.clock import SystemClock
 
     from .model import Patience
     from .service import Agents
 
-    try:
-        logs.configure(replace(settings.logging, file_bytes_max=0))
-    except OSError as error:
-        raise click.ClickException(f"the manager's log cannot be written: {error}") from error
+    log_as_manager(settings)
     own = settings.manager
     patience = Patience.of_timeouts(own.heartbeat_timeout, own.agent_lost_after)
     return with_database(
-        settings, lambda database: work(Agents(database, SystemClock(), patience, _operator()))
+        settings, lambda database: work(Agents(database, SystemClock(), patience, find_operator()))
     )
-
-
-def _operator() -> str:
-    """The person at the prompt, also behind sudo; the number of a user who has no name."""
-    import getpass
-    import os
-
-    try:
-        return os.environ.get("SUDO_USER") or getpass.getuser()
-    except (KeyError, OSError):
-        return str(os.getuid())
