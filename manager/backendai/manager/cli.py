@@ -13,6 +13,7 @@ import click
 from .accounts.commands import fixture, generate_keypair, generate_secret_key
 from .agents.commands import agent
 from .audit.commands import audit
+from .backup.commands import backup, restore
 from .config.commands import etcd
 from .console import config_option, read_settings
 from .db.commands import schema
@@ -67,6 +68,8 @@ for command in (
     etcd,
     agent,
     audit,
+    backup,
+    restore,
     clear_history,
     api,
     generate_keypair,

@@ -312,3 +312,26 @@ def test_changes_are_listed_newest_first(
         ok("audit", "list", "-f", file, "--action", "user.purge", "--output", "json")
     ) == {"items": [], "total_count": 0}
     assert "write a time like" in mgr("audit", "list", "-f", file, "--since", "noon").stderr
+
+
+def test_a_backup_is_written_and_restored(
+    configure: Configure, make_database: Callable[[str | None], str], tmp_path: Path
+) -> None:
+    name = urlsplit(make_database(None)).path.lstrip("/")
+    file, path = str(configure(db={"name": name})), str(tmp_path / "cluster.tar.gz")
+    ok("-f", file, "schema", "upgrade")
+    ok("-f", file, "etcd", "put", "config/announcement", "Back at noon")
+    told = ok("-f", file, "backup", path)
+    assert f"wrote {path} (" in told
+    assert "0 rows in " in told
+    assert "with secret-key" in told
+
+    empty = str(configure(db={"name": name}))
+    assert "Restore it into database" in mgr("-f", empty, "restore", path).stderr, "nobody said yes"
+    told = ok("-f", empty, "restore", path, "--yes")
+    assert told.strip() == "restored 0 rows and 1 keys; start the managers now"
+    assert ok("-f", empty, "etcd", "get", "config/announcement") == "Back at noon\n"
+
+    with Path(path).open("r+b") as archive:
+        archive.truncate(300)
+    assert "is damaged" in refusal("-f", empty, "restore", path, "--replace", "--yes")

@@ -33,11 +33,12 @@ async def open_world(dsn: str, *, pool_size: int = 10) -> Database:
         await conn.run_sync(t.metadata.create_all)
         for statement in (*ddl.CREATE, *ddl.KEEP_USAGE):
             await conn.execute(sa.text(statement))
-        await _seed(conn)
+        await seed(conn)
     return database
 
 
-async def _seed(conn: Any) -> None:
+async def seed(conn: Any) -> None:
+    """One tenant, in tables that are empty."""
     rows: Sequence[tuple[sa.Table, Mapping[str, Any]]] = (
         (t.domains, {"name": "default"}),
         (t.project_policies, {"name": "default"}),

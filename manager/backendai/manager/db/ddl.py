@@ -116,3 +116,7 @@ KEEP_USAGE: Final = (
     "CREATE TRIGGER keep_usage AFTER DELETE ON allocations REFERENCING OLD TABLE AS gone "
     "FOR EACH STATEMENT EXECUTE FUNCTION keep_usage()",
 )
+
+# What stands upon the tables, and what outlives them.
+VIEWS: Final = ("slot_drift", "usage_facts")
+FUNCTIONS: Final = ("guard_kernel_status", "guard_session_status", "keep_usage")

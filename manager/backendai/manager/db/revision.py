@@ -6,6 +6,7 @@ Asked at each start, and so without Alembic, whose import costs as much as the r
 from typing import Final
 
 from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from .engine import Database
 
@@ -15,7 +16,12 @@ REVISION: Final = "0008"
 async def current_revision(database: Database) -> str | None:
     """None when the database has never been upgraded."""
     async with database.begin() as connection:
-        if await connection.scalar(text("select to_regclass('alembic_version')")) is None:
-            return None
-        found = await connection.scalar(text("select version_num from alembic_version"))
-        return None if found is None else str(found)
+        return await read_revision(connection)
+
+
+async def read_revision(connection: AsyncConnection) -> str | None:
+    """As `current_revision`, seen by a transaction."""
+    if await connection.scalar(text("select to_regclass('alembic_version')")) is None:
+        return None
+    found = await connection.scalar(text("select version_num from alembic_version"))
+    return None if found is None else str(found)

@@ -13,7 +13,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from backendai.common.faults import Conflict
 
+from .ddl import FUNCTIONS, VIEWS
 from .engine import Database
+from .tables import metadata
 
 _FOLDER: Final = Path(__file__).parent / "migrations"
 # Any number will do that nobody else takes: the word "schema" as bytes.
@@ -27,17 +29,14 @@ async def upgrade(database: Database) -> list[str]:
     Lock timeout 4 s and statement timeout 5 s, so that a migration never stops a running manager.
     """
     async with database.begin() as connection:
-        await _take_guard(connection)
+        await take_guard(connection)
         await connection.execute(text("set local lock_timeout = '4s'"))
         await connection.execute(text("set local statement_timeout = '5s'"))
         return await connection.run_sync(_upgrade)
 
 
-def head_revision() -> str | None:
-    return ScriptDirectory.from_config(_config()).get_current_head()
-
-
-async def _take_guard(connection: AsyncConnection) -> None:
+async def take_guard(connection: AsyncConnection) -> None:
+    """Let nobody else migrate until the transaction ends. Raises Conflict after a minute."""
     free = text("select pg_try_advisory_xact_lock(:key)")
     try:
         async with asyncio.timeout(GUARD_WAIT_SECONDS):
@@ -47,13 +46,40 @@ async def _take_guard(connection: AsyncConnection) -> None:
         raise Conflict("Another manager has been migrating for a minute; try again.") from error
 
 
-def _upgrade(connection: Connection) -> list[str]:
+async def upgrade_within(connection: AsyncConnection, revision: str = "head") -> list[str]:
+    """As `upgrade`, up to `revision`, in a transaction that has the guard and its own limits."""
+    return await connection.run_sync(_upgrade, revision)
+
+
+async def drop_tables(connection: AsyncConnection) -> None:
+    """Drop all that the migrations made, in the caller's transaction.
+
+    What others have built upon it makes this fail.
+    """
+    tables = ", ".join(f'"{name}"' for name in (*metadata.tables, "alembic_version"))
+    await connection.execute(text(f"DROP VIEW IF EXISTS {', '.join(VIEWS)}"))
+    await connection.execute(text(f"DROP TABLE IF EXISTS {tables}"))
+    for function in FUNCTIONS:
+        await connection.execute(text(f"DROP FUNCTION IF EXISTS {function}()"))
+
+
+def known_revisions() -> list[str]:
+    """Of this release, oldest first."""
+    found = ScriptDirectory.from_config(_config()).walk_revisions()
+    return [revision.revision for revision in reversed(list(found))]
+
+
+def head_revision() -> str | None:
+    return ScriptDirectory.from_config(_config()).get_current_head()
+
+
+def _upgrade(connection: Connection, revision: str = "head") -> list[str]:
     config = _config()
     config.attributes["connection"] = connection
     before = _current(connection)
-    command.upgrade(config, "head")
-    revisions = ScriptDirectory.from_config(config).iterate_revisions("head", before or "base")
-    return [revision.revision for revision in reversed(list(revisions))]
+    command.upgrade(config, revision)
+    revisions = ScriptDirectory.from_config(config).iterate_revisions(revision, before or "base")
+    return [each.revision for each in reversed(list(revisions))]
 
 
 def _current(connection: Connection) -> str | None:

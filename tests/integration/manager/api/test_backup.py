@@ -1,0 +1,165 @@
+"""Backup, loss of everything, restore: the same answers, and what runs is taken over."""
+
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+import sqlalchemy as sa
+
+from backendai.common.contracts.agent import Desired
+from backendai.common.etcd import EtcdStore
+from backendai.manager.app import Manager
+from backendai.manager.backup.archive import verify_archive
+from backendai.manager.backup.service import Consent, back_up, restore
+from backendai.manager.db.engine import Database, open_database
+from backendai.manager.settings import ManagerSettings
+from tests.integration.manager.api.caller import Caller, until
+from tests.integration.manager.api.conftest import started
+from tests.integration.manager.api.scripted import ScriptedAgent
+
+Create = Callable[..., Awaitable[dict[str, Any]]]
+
+USERS = ("alice", "bob", "root", "mallory")
+PATHS = (
+    "/auth/role?group=",
+    "/resource/presets",
+    "/user-config/dotfiles",
+    "/template/session",
+    "/session/stays",
+    "/manager/announcement",
+)
+GRAPH = (
+    "{ user { email username domain_name role groups { name } } }",
+    "{ keypair { access_key is_admin created_at } }",
+    """{ compute_session_list(limit: 9, offset: 0, filter: "name == \\"stays\\"") { total_count
+      items { id name status created_at containers { agent status container_id } } } }""",
+    "{ images { name tag architecture labels { key value } aliases } }",
+)
+TIMED = ("age",)
+
+
+@pytest.fixture(scope="module")
+def other_dsn(make_database: Callable[[str | None], str]) -> str:
+    return make_database(None)
+
+
+@pytest.fixture
+def elsewhere(settings: ManagerSettings, other_dsn: str, tmp_path: Path) -> ManagerSettings:
+    """The same manager on a machine that lost everything: empty stores, no keys."""
+    return replace(
+        settings,
+        etcd=replace(settings.etcd, namespace=f"test-{uuid.uuid4().hex[:8]}"),
+        db=replace(settings.db, name=str(sa.make_url(other_dsn).database)),
+        manager=replace(
+            settings.manager,
+            secret_key_file=tmp_path / "secret.key",
+            config_cache=tmp_path / "config.json",
+        ),
+    )
+
+
+@asynccontextmanager
+async def stores(settings: ManagerSettings) -> AsyncIterator[tuple[Database, EtcdStore]]:
+    database = open_database(settings.db, "test")
+    try:
+        async with EtcdStore(settings.etcd) as etcd:
+            yield database, etcd
+    finally:
+        await database.close()
+
+
+def caller_of(manager: Manager, http: aiohttp.ClientSession, name: str) -> Caller:
+    return Caller(http, manager.address, f"AK{name.upper()}", f"secret-of-{name}")
+
+
+async def all_answers(manager: Manager, http: aiohttp.ClientSession) -> dict[tuple[str, str], Any]:
+    found: dict[tuple[str, str], Any] = {}
+    for user in USERS:
+        caller = caller_of(manager, http, user)
+        for path in PATHS:
+            answer = await caller.ask("GET", path)
+            told = answer.json
+            if isinstance(told, dict):
+                told = {key: value for key, value in told.items() if key not in TIMED}
+            found[user, path] = (answer.status, told)
+        for query in GRAPH:
+            found[user, query] = await caller.graph(query)
+    return found
+
+
+async def is_running(caller: Caller, name: str) -> bool:
+    answer = await caller.ask("GET", f"/session/{name}")
+    return bool(answer.json.get("status") == "RUNNING")
+
+
+@pytest.fixture
+async def agent() -> AsyncIterator[ScriptedAgent]:
+    """A node that goes on whatever becomes of managers."""
+    scripted = ScriptedAgent("i-kept")
+    yield scripted
+    # What is left open would hang whichever later test collects it.
+    await scripted.stop()
+
+
+async def test_everything_answers_as_before_and_what_runs_is_taken_over(
+    settings: ManagerSettings,
+    elsewhere: ManagerSettings,
+    agent: ScriptedAgent,
+    http: aiohttp.ClientSession,
+    create: Create,
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "cluster.tar.gz"
+    async with stores(settings) as (database, etcd):
+        await agent.start(etcd)
+        await etcd.put("config/announcement", "Back at noon")
+        async with started(settings) as manager:
+            alice = caller_of(manager, http, "alice")
+            await create(alice, "stays")
+            agent.holds = True
+            await create(alice, "starting", enqueueOnly=True)
+            await until(lambda: _has_kernels(agent, 2))
+            before = await all_answers(manager, http)
+            await back_up(database, etcd, settings, path, with_secrets=True)
+    # While no manager is there, the second one gets to run.
+    agent.release()
+    agent.asked.clear()
+    containers = {one.container_id for one in agent.kernels.values()}
+
+    async with stores(elsewhere) as (database, etcd):
+        restored = await restore(database, etcd, elsewhere.manager, verify_archive(path), Consent())
+        assert restored.told == [f"wrote {elsewhere.manager.secret_key_file}"]
+        async with started(elsewhere) as manager:
+            alice = caller_of(manager, http, "alice")
+            await until(lambda: is_running(alice, "starting"))
+            after = await all_answers(manager, http)
+            differing = {key: (was, after[key]) for key, was in before.items() if was != after[key]}
+            assert differing == {}
+            # To ask again for what is starting is right; it is there.
+            assert ends_of(agent) == []
+            assert containers == {one.container_id for one in agent.kernels.values()}
+            await use_and_end(alice, agent)
+        async with database.begin() as conn:
+            assert (await conn.execute(sa.text("SELECT 1 FROM slot_drift"))).all() == []
+
+
+async def use_and_end(caller: Caller, agent: ScriptedAgent) -> None:
+    body = {"mode": "query", "code": "1", "runId": "after"}
+    answer = await caller.ask("POST", "/session/stays", body)
+    assert answer.status == 200, answer.body
+    assert (await caller.ask("DELETE", "/session/stays")).status == 200
+    assert len(ends_of(agent)) == 1
+
+
+def ends_of(agent: ScriptedAgent) -> list[str]:
+    orders = agent.asked_of("ensure")
+    return [order.kernel_id for order in orders if order.desired is Desired.GONE]
+
+
+async def _has_kernels(agent: ScriptedAgent, count: int) -> bool:
+    return len(agent.kernels) == count
