@@ -10,7 +10,13 @@ from typing import Any, Final
 
 from msgspec.structs import replace
 
-from backendai.common.contracts.agent import Desired, EnsureKernel, KernelReport, KernelState
+from backendai.common.contracts.agent import (
+    GENERATION_MAX,
+    Desired,
+    EnsureKernel,
+    KernelReport,
+    KernelState,
+)
 from backendai.common.enums import Reason
 from backendai.common.faults import Fault, InternalError
 from backendai.common.logs import get_logger, log_context
@@ -47,7 +53,6 @@ from .node import Node
 log = get_logger(__name__)
 
 PERIOD_SECONDS: Final = 2.0
-GENERATION_MAX: Final = 10**9
 GRACE_SECONDS_MAX: Final = 300.0
 GONE_REPORT_SECONDS: Final = 600.0
 TOMBSTONE_SECONDS: Final = 7 * 24 * 3600.0

@@ -7,7 +7,7 @@ twice as long after each further silence.
 from decimal import Decimal, InvalidOperation
 from typing import Final
 
-from backendai.common.contracts.agent import AgentReport
+from backendai.common.contracts.agent import GENERATION_MAX, AgentReport
 from backendai.common.enums import AgentStatus
 from backendai.common.slots import AMOUNT_MAX, SlotError, parse_slot_name
 
@@ -81,4 +81,7 @@ def fault_of(report: AgentReport, agent_id: str) -> str:
             return f"capacity {slot!r} = {text!r} is no amount"
         if not amount.is_finite() or amount < 0 or amount >= AMOUNT_MAX:
             return f"capacity {slot} = {text} is out of range"
+    for kernel in report.kernels:
+        if not 0 <= kernel.generation <= GENERATION_MAX:
+            return f"kernel {kernel.kernel_id}: generation {kernel.generation} is out of range"
     return ""

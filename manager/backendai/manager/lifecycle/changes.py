@@ -156,6 +156,8 @@ def _check_guards(row: KernelRow, move: Move) -> None:
         raise Stale(f"kernel {row.id} is at revision {row.revision}, not {move.expected_revision}")
     if move.generation is not None and row.generation != move.generation:
         raise Stale(f"kernel {row.id} is at generation {row.generation}, not {move.generation}")
+    if move.seen_generation is not None and row.generation >= move.seen_generation:
+        raise Stale(f"kernel {row.id} is at generation {row.generation} already")
     if move.event is KernelEvent.PLACE and move.agent_id is None:
         raise ValueError("a PLACE move names the agent")
 
@@ -173,7 +175,10 @@ def _moved_row(row: KernelRow, status: KernelStatus, move: Move, now: datetime) 
         exit_code=row.exit_code if move.exit_code is None else move.exit_code,
         ended_at=now if status in FINAL else None,
     )
-    return _SHAPERS.get(move.event, _keep)(after, move, now)
+    shaped = _SHAPERS.get(move.event, _keep)(after, move, now)
+    if move.seen_generation is None:
+        return shaped
+    return replace(shaped, generation=move.seen_generation)
 
 
 def _keep(row: KernelRow, move: Move, now: datetime) -> KernelRow:

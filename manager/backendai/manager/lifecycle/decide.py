@@ -1,7 +1,9 @@
 """PURE: what the rows of the database and the report of an agent, put side by side, demand.
 
-An agent's word is a level. FAILED, EXITED and GONE are proofs for one generation; everything else
-moves a kernel forward at most. What the database does not know is listed and never killed.
+An agent's word is a level. FAILED, EXITED and GONE are proofs for one generation and those before
+it; everything else moves a kernel forward at most. What the database does not know is listed and
+never killed. A node with a newer generation of a kernel than its row proves that the row is old,
+come back with a backup: no order leaves before its generation is written. The row catches up.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -64,8 +66,8 @@ class Order:
 class Findings:
     """What follows from one look at a node.
 
-    `orphans` are kernels that the node has and the database does not know at that generation;
-    `absent` are kernels that should run there and are not reported.
+    `orphans` are kernels that the node has and the database does not know, or does not place there
+    and knows at an older generation; `absent` are those that should run there and are not reported.
     """
 
     moves: tuple[Move, ...] = ()
@@ -122,10 +124,10 @@ def decide(
         if row.agent_id != agent_id or row.status not in HOLDING:
             continue
         report = told.get(str(row.id))
-        if report is not None and report.generation == row.generation:
+        if report is not None and report.generation >= row.generation:
             outcome = judge(case, report)
         else:
-            outcome = _unheard(row, report)
+            outcome = _unheard(row)
             if is_complete and report is None and row.status is KernelStatus.RUNNING:
                 absent.add(row.id)
                 outcome = _not_found(row) if row.id in missing else None
@@ -134,25 +136,30 @@ def decide(
         elif outcome is not None:
             orders.append(outcome)
     strays = [_stray(agent_id, known.get(key), report) for key, report in told.items()]
+    moves.extend(stray for stray in strays if isinstance(stray, Move))
     orders.extend(stray for stray in strays if isinstance(stray, Order))
     orphans = tuple(stray for stray in strays if isinstance(stray, KernelReport))
     return Findings(tuple(moves), tuple(orders), orphans, frozenset(absent))
 
 
 def judge(case: KernelCase, report: KernelReport) -> Move | Order | None:
-    """What the agent's word on the very generation of a kernel means for it."""
+    """What the agent's word on the generation of a kernel, or on a newer one, means for it."""
     row = case.row
     if row.status in _ENDING:
         if report.state in PROOFS:
             return _move(row, KernelEvent.GONE, row.status_info, report)
-        return Order(row.id, row.generation, Desired.GONE, row.status_info)
+        return Order(row.id, Generation(report.generation), Desired.GONE, row.status_info)
     if report.state is KernelState.FAILED and row.status in _ASKED_TO_RUN:
         return _failed(case, report)
     if report.state in PROOFS:
         return _move(row, KernelEvent.EXITED, _exit_reason(case, report), report)
     event = _PROGRESS.get(report.state)
-    if event is not None and accepts(row.status, event):
+    if event is None:
+        return None
+    if accepts(row.status, event):
         return _move(row, event, report.reason, report)
+    if report.generation > row.generation and accepts(row.status, KernelEvent.RESTART):
+        return _move(row, KernelEvent.RESTART, Reason.RESTARTING, report)
     return None
 
 
@@ -166,10 +173,8 @@ def _latest(reports: Iterable[KernelReport]) -> dict[str, KernelReport]:
     return latest
 
 
-def _unheard(row: KernelRow, report: KernelReport | None) -> Order | None:
+def _unheard(row: KernelRow) -> Order | None:
     """The node does not speak of this generation: ask again for what is wanted."""
-    if report is not None and report.generation > row.generation:
-        return None
     if row.status in _ENDING:
         return Order(row.id, row.generation, Desired.GONE, row.status_info)
     if row.status in _ASKED_TO_RUN:
@@ -189,15 +194,29 @@ def _not_found(row: KernelRow) -> Move:
 
 def _stray(
     agent_id: AgentId, case: KernelCase | None, report: KernelReport
-) -> Order | KernelReport | None:
-    """A kernel that the node has and should not: GONE where that is proved, else an orphan."""
+) -> Move | Order | KernelReport | None:
+    """A kernel that the node has and should not: GONE where that is proved, else an orphan; but
+    one that waits is placed where it has begun, so that it does not begin a second time."""
     if report.state is KernelState.GONE:
         return None
-    if case is None or report.generation > case.row.generation:
+    if case is None:
         return report
     row = case.row
     if row.agent_id == agent_id and row.status in HOLDING:
         return None
+    if report.generation > row.generation:
+        # The members of a cluster are placed together or not at all.
+        is_begun = report.state in _PROGRESS or report.state is KernelState.EXITED
+        if is_begun and row.status is KernelStatus.PENDING and case.cluster_size == 1:
+            return Move(
+                kernel_id=row.id,
+                event=KernelEvent.PLACE,
+                expected_revision=row.revision,
+                generation=row.generation,
+                seen_generation=Generation(report.generation),
+                agent_id=agent_id,
+            )
+        return report
     return Order(row.id, Generation(report.generation), Desired.GONE, row.status_info)
 
 
@@ -226,6 +245,7 @@ def _exit_reason(case: KernelCase, report: KernelReport) -> str:
 
 def _move(row: KernelRow, event: KernelEvent, reason: str, report: KernelReport) -> Move:
     is_start = event is KernelEvent.START
+    is_newer = report.generation > row.generation
     detail: dict[str, Any] = {"error": report.detail} if report.detail else {}
     return Move(
         kernel_id=row.id,
@@ -234,6 +254,7 @@ def _move(row: KernelRow, event: KernelEvent, reason: str, report: KernelReport)
         detail=detail,
         expected_revision=row.revision,
         generation=row.generation,
+        seen_generation=Generation(report.generation) if is_newer else None,
         container_id=report.container_id or None,
         service_ports=tuple(msgspec.to_builtins(report.service_ports)) if is_start else None,
         devices=dict(report.devices) if is_start else None,

@@ -248,6 +248,20 @@ class AgentObserver:
             except Stale as stale:
                 log.debug("kernel.move_stale", session=str(session_id), detail=stale.detail)
                 self.wake.hint()
+            else:
+                self._tell_lead(group)
+
+    def _tell_lead(self, moves: Sequence[Move]) -> None:
+        """A node that is ahead of the database tells that rows were lost, or came from a backup."""
+        for move in moves:
+            if move.seen_generation is not None:
+                log.warning(
+                    "agent.ahead",
+                    agent=self.contact.agent_id,
+                    kernel=str(move.kernel_id),
+                    generation=move.generation,
+                    seen=move.seen_generation,
+                )
 
     async def _note_use(self, reports: Sequence[KernelReport], cases: Sequence[KernelCase]) -> None:
         now = self._clock.monotonic()

@@ -70,7 +70,8 @@ class Move:
     """One event of one kernel.
 
     `expected_revision` and `generation` are guards where they are given: the move is refused as
-    Stale when the kernel is at another one. PLACE needs `agent_id`.
+    Stale when the kernel is at another one. PLACE needs `agent_id`. `seen_generation` is the one
+    that its node has, where that is newer than the row's; the row takes it.
     """
 
     kernel_id: KernelId
@@ -79,6 +80,7 @@ class Move:
     detail: Mapping[str, Any] = field(default_factory=dict)
     expected_revision: Revision | None = None
     generation: Generation | None = None
+    seen_generation: Generation | None = None
     agent_id: AgentId | None = None
     container_id: str | None = None
     service_ports: tuple[Mapping[str, Any], ...] | None = None

@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 import sqlalchemy as sa
 
-from backendai.common.contracts.agent import Desired
+from backendai.common.contracts.agent import Desired, EnsureKernel
 from backendai.common.etcd import EtcdStore
 from backendai.manager.app import Manager
 from backendai.manager.backup.archive import verify_archive
@@ -41,6 +41,8 @@ GRAPH = (
     "{ images { name tag architecture labels { key value } aliases } }",
 )
 TIMED = ("age",)
+# More than is left on the node.
+LARGE = {"cpu": "6", "mem": "256m"}
 
 
 @pytest.fixture(scope="module")
@@ -113,6 +115,7 @@ async def test_everything_answers_as_before_and_what_runs_is_taken_over(
     http: aiohttp.ClientSession,
     create: Create,
     tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     path = tmp_path / "cluster.tar.gz"
     async with stores(settings) as (database, etcd):
@@ -121,11 +124,16 @@ async def test_everything_answers_as_before_and_what_runs_is_taken_over(
         async with started(settings) as manager:
             alice = caller_of(manager, http, "alice")
             await create(alice, "stays")
+            await create(alice, "again")
             agent.holds = True
             await create(alice, "starting", enqueueOnly=True)
-            await until(lambda: _has_kernels(agent, 2))
+            await until(lambda: _has_kernels(agent, 3))
+            await create(alice, "waits", enqueueOnly=True, config={"resources": LARGE})
             before = await all_answers(manager, http)
             await back_up(database, etcd, settings, path, with_secrets=True)
+            agent.holds, agent.capacity = False, {**agent.capacity, "cpu": "16"}
+            assert (await alice.ask("PATCH", "/session/again")).status == 204
+            await until(lambda: is_running(alice, "waits"))
     # While no manager is there, the second one gets to run.
     agent.release()
     agent.asked.clear()
@@ -137,28 +145,46 @@ async def test_everything_answers_as_before_and_what_runs_is_taken_over(
         async with started(elsewhere) as manager:
             alice = caller_of(manager, http, "alice")
             await until(lambda: is_running(alice, "starting"))
+            await until(lambda: has_caught_up(database, "again", 2))
+            await until(lambda: has_caught_up(database, "waits", 1))
+            assert [one.message for one in caplog.records].count("agent.ahead") == 2
             after = await all_answers(manager, http)
             differing = {key: (was, after[key]) for key, was in before.items() if was != after[key]}
             assert differing == {}
             # To ask again for what is starting is right; it is there.
             assert ends_of(agent) == []
+            assert {order.spec.session_name for order in agent.asked_of("ensure")} <= {"starting"}
             assert containers == {one.container_id for one in agent.kernels.values()}
-            await use_and_end(alice, agent)
+            assert await use_and_end(alice, agent, "stays") == 1
+            assert await use_and_end(alice, agent, "again") == 2
+            assert await use_and_end(alice, agent, "waits") == 1
         async with database.begin() as conn:
             assert (await conn.execute(sa.text("SELECT 1 FROM slot_drift"))).all() == []
 
 
-async def use_and_end(caller: Caller, agent: ScriptedAgent) -> None:
-    body = {"mode": "query", "code": "1", "runId": "after"}
-    answer = await caller.ask("POST", "/session/stays", body)
+async def use_and_end(caller: Caller, agent: ScriptedAgent, name: str) -> int:
+    """Run code in a session, and end it. Returns the generation that both were asked of."""
+    body = {"mode": "query", "code": "1", "runId": f"after-{name}"}
+    answer = await caller.ask("POST", f"/session/{name}", body)
     assert answer.status == 200, answer.body
-    assert (await caller.ask("DELETE", "/session/stays")).status == 200
-    assert len(ends_of(agent)) == 1
+    generation = int(agent.asked_of("execute")[-1].kernel.generation)
+    assert (await caller.ask("DELETE", f"/session/{name}")).status == 200
+    assert ends_of(agent)[-1].generation == generation
+    return generation
 
 
-def ends_of(agent: ScriptedAgent) -> list[str]:
-    orders = agent.asked_of("ensure")
-    return [order.kernel_id for order in orders if order.desired is Desired.GONE]
+async def has_caught_up(database: Database, name: str, generation: int) -> bool:
+    """Whether the row of a session's kernel is what its node has."""
+    asked = sa.text(
+        "SELECT kernels.status, generation FROM kernels JOIN sessions ON sessions.id = session_id"
+        " WHERE name = :name"
+    )
+    async with database.begin() as conn:
+        return (await conn.execute(asked, {"name": name})).all() == [("RUNNING", generation)]
+
+
+def ends_of(agent: ScriptedAgent) -> list[EnsureKernel]:
+    return [order for order in agent.asked_of("ensure") if order.desired is Desired.GONE]
 
 
 async def _has_kernels(agent: ScriptedAgent, count: int) -> bool:

@@ -2,9 +2,15 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 
-from backendai.common.contracts.agent import AgentReport
+from backendai.common.contracts.agent import (
+    GENERATION_MAX,
+    AgentReport,
+    KernelReport,
+    KernelState,
+)
 from backendai.common.enums import AgentStatus
 from backendai.common.ids import AgentId
 from backendai.manager.agents.directory import choose_contacts, parse_offers
@@ -103,6 +109,25 @@ def test_bad_notices_are_left_out() -> None:
     ],
 )
 def test_hostile_capacities_are_refused(capacity: dict[str, str], word: str) -> None:
+    report = make_report(capacity=capacity)
+    found = fault_of(report, "a1")
+    assert word in found
+    assert bool(found) == bool(word)
+    assert "calls itself" in fault_of(report, "a2")
+
+
+@pytest.mark.parametrize(
+    ("generation", "is_taken"), [(-1, False), (1, True), (GENERATION_MAX, True), (2**63, False)]
+)
+def test_hostile_generations_are_refused(generation: int, is_taken: bool) -> None:
+    kernel = KernelReport(
+        kernel_id="k", session_id="s", generation=generation, state=KernelState.RUNNING
+    )
+    found = fault_of(make_report(kernels=[kernel]), "a1")
+    assert is_taken is not ("out of range" in found)
+
+
+def make_report(**changes: Any) -> AgentReport:
     report = AgentReport(
         agent_id="a1",
         instance="i",
@@ -114,11 +139,8 @@ def test_hostile_capacities_are_refused(capacity: dict[str, str], word: str) -> 
         resource_group="default",
         backend="docker",
         engine_reachable=True,
-        capacity=capacity,
+        capacity={},
         kernels=[],
         images=[],
     )
-    found = fault_of(report, "a1")
-    assert word in found
-    assert bool(found) == bool(word)
-    assert "calls itself" in fault_of(report, "a2")
+    return msgspec.structs.replace(report, **changes)

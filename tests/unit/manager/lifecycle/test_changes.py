@@ -103,6 +103,24 @@ def test_a_restart_moves_the_room_to_the_next_generation() -> None:
     assert done.taken[0].generation == 2
 
 
+@pytest.mark.parametrize(
+    ("status", "event"),
+    [("RUNNING", KernelEvent.RESTART), ("RESTARTING", KernelEvent.START)],
+)
+def test_the_room_moves_to_the_generation_that_the_node_has(
+    status: str, event: KernelEvent
+) -> None:
+    done = run([make_kernel(1, status)], move(1, event, seen_generation=Generation(4)))
+    assert done.freed == ((done.after[0].id, 1),)
+    assert [row.generation for row in done.taken] == [4]
+    assert done.history[0].generation == 4
+
+
+def test_what_the_node_has_is_never_older_than_the_row() -> None:
+    with pytest.raises(Stale):
+        run([make_kernel(1, "RUNNING")], move(1, KernelEvent.EXITED, seen_generation=Generation(1)))
+
+
 def test_a_requeue_remembers_where_it_failed() -> None:
     done = run([make_kernel(1, "PREPARING")], move(1, KernelEvent.REQUEUE))
     (after,) = done.after

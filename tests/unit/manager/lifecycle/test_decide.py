@@ -10,7 +10,15 @@ import pytest
 from backendai.common.contracts.agent import Desired, KernelReport, KernelState
 from backendai.common.enums import ClusterRole, Reason, SessionType
 from backendai.common.ids import AgentId, Generation, KernelId, Revision, SessionId
-from backendai.common.lifecycle import HOLDING, KernelEvent, KernelStatus, accepts
+from backendai.common.lifecycle import (
+    FINAL,
+    HOLDING,
+    KernelEvent,
+    KernelStatus,
+    accepts,
+    session_status,
+)
+from backendai.manager.lifecycle.changes import work_out
 from backendai.manager.lifecycle.decide import (
     ABSENT_REPORTS,
     ABSENT_SECONDS,
@@ -23,7 +31,7 @@ from backendai.manager.lifecycle.decide import (
     decide,
     overdue_moves,
 )
-from backendai.manager.lifecycle.model import KernelRow, Move
+from backendai.manager.lifecycle.model import KernelRow, Move, SessionRow
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 AGENT = AgentId("a1")
@@ -165,11 +173,94 @@ def test_an_older_generation_proves_nothing(status: KernelStatus, state: KernelS
 
 
 @pytest.mark.parametrize("state", sorted(set(KernelState) - {KernelState.GONE}))
-def test_a_newer_generation_than_the_database_knows_is_an_orphan(state: KernelState) -> None:
-    findings = look(case("RUNNING"), told(state, 3))
-    assert [one.generation for one in findings.orphans] == [3]
-    assert not findings.moves
-    assert not findings.orders
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"status": "TERMINATED"},
+        {"status": "CANCELLED"},
+        {"agent_id": AgentId("a2")},
+        {"status": "PENDING", "agent_id": None, "size": 2},
+    ],
+)
+def test_a_newer_generation_of_what_is_over_or_elsewhere_is_an_orphan(
+    changes: dict[str, Any], state: KernelState
+) -> None:
+    there = case(**{"status": "RUNNING", **changes})
+    assert look(there, told(state, 3)) == Findings(orphans=(told(state, 3),))
+
+
+def test_a_row_older_than_its_node_follows_through_a_restart() -> None:
+    move = only_move(look(case("RUNNING"), told("running", 4, container_id="c4")))
+    assert (move.event, move.reason) == (KernelEvent.RESTART, Reason.RESTARTING)
+    assert (move.generation, move.seen_generation) == (2, 4)
+
+
+@pytest.mark.parametrize("state", ["pulling", "preparing", "running", "exited"])
+def test_what_waits_is_placed_where_it_has_begun(state: str) -> None:
+    there = case("PENDING", agent_id=None, generation=Generation(0))
+    move = only_move(look(there, told(state, 1, exit_code=0)))
+    assert (move.event, move.agent_id, move.seen_generation) == (KernelEvent.PLACE, AGENT, 1)
+    row = moved(there.row, move)
+    assert (row.agent_id, row.generation) == (AGENT, 1)
+
+
+@pytest.mark.parametrize("state", ["waiting", "failed", "stopping", "unknown"])
+def test_what_waits_waits_on_where_it_has_not_begun(state: str) -> None:
+    assert not look(case("PENDING", agent_id=None), told(state, 3)).moves
+
+
+@pytest.mark.parametrize("state", ["waiting", "stopping", "unknown"])
+def test_a_running_row_waits_for_a_clear_word_on_a_newer_generation(state: str) -> None:
+    assert look(case("RUNNING"), told(state, 3)) == Findings()
+
+
+@pytest.mark.parametrize("status", ["TERMINATING", "ERROR"])
+@pytest.mark.parametrize("state", sorted(set(KernelState) - PROOFS))
+def test_what_shall_end_ends_at_the_generation_that_is_there(status: str, state: str) -> None:
+    order = only_order(look(case(status), told(state, 3)))
+    assert (order.desired, order.generation) == (Desired.GONE, 3)
+
+
+@pytest.mark.parametrize("status", sorted(HOLDING))
+@pytest.mark.parametrize("state", sorted(KernelState))
+def test_an_old_row_never_undoes_what_its_node_was_told_later(
+    status: KernelStatus, state: KernelState
+) -> None:
+    """Looked at again and again, the row comes to be what the node says, and nothing but an end is
+    ordered, where the row itself demands it or is over."""
+    there, report = case(status), told(state, 4)
+    is_ending = status in (KernelStatus.TERMINATING, KernelStatus.ERROR)
+    for _ in range(5):
+        findings = look(there, report)
+        assert not findings.orphans
+        assert not findings.absent
+        for order in findings.orders:
+            assert is_ending or there.row.status in FINAL
+            assert (order.desired, order.generation) == (Desired.GONE, 4)
+        for move in findings.moves:
+            there = replace(there, row=moved(there.row, move))
+    if state in PROOFS:
+        assert there.row.status in FINAL
+    elif is_ending:
+        assert there.row == case(status).row
+    elif state is KernelState.RUNNING:
+        assert (there.row.status, there.row.generation) == (KernelStatus.RUNNING, 4)
+    assert not look(there, report).moves
+
+
+def moved(row: KernelRow, move: Move) -> KernelRow:
+    session = SessionRow(
+        id=row.session_id,
+        revision=Revision(1),
+        name="s",
+        type=SessionType.INTERACTIVE,
+        access_key="AK",
+        cluster_size=1,
+        status=session_status([row.status]),
+        status_changed_at=NOW,
+    )
+    (after,) = work_out(session, [row], [move], NOW).after
+    return after
 
 
 def test_what_the_database_does_not_know_is_listed_and_left_alone() -> None:

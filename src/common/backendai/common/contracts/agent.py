@@ -14,6 +14,7 @@ from backendai.common.rpc.call import Call
 
 OBSERVE_WAIT_SECONDS_MAX: Final = 30.0
 FILE_CHUNK_BYTES: Final = 4 * 1024 * 1024
+GENERATION_MAX: Final = 10**9
 
 
 class Desired(enum.StrEnum):
