@@ -3,6 +3,7 @@
 One manager at a time does it, by a lease; what is ended is looked at again under its lock.
 """
 
+import uuid
 from typing import Any, Final, Protocol
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -51,11 +52,22 @@ class IdleWatch:
         self._clock = clock
 
     async def step(self) -> None:
-        """One look at all running sessions. Raises StoreUnavailable."""
-        if not await self._turn.is_held():
-            return
+        """One look at all running sessions, a page at a time. Raises StoreUnavailable."""
+        after = None
+        while await self._turn.is_held():
+            page = await self._look(after)
+            if len(page) < store.PAGE_CASES:
+                return
+            after = page[-1].session_id
+
+    async def forget(self) -> None:
+        """Drop what was kept of sessions that have ended."""
+        await self._database.read(store.forget_ended)
+
+    async def _look(self, after: uuid.UUID | None) -> list[Case]:
+        """Judge the page that comes `after`, keep what was found, and end what has to end."""
         rules, now = self._rulebook.read(), self._clock.now()
-        cases = await self._database.read(lambda conn: store.load_cases(conn, rules, now))
+        cases = await self._database.read(lambda conn: store.load_page(conn, rules, now, after))
         looked = [take_sample(case, rules) for case in cases]
         verdicts = [judge(case, rules, now) for case in looked]
         findings = [
@@ -71,10 +83,7 @@ class IdleWatch:
         for case, verdict in zip(looked, verdicts, strict=True):
             if verdict.end is not None:
                 await self._end(case, rules)
-
-    async def forget(self) -> None:
-        """Drop what was kept of sessions that have ended."""
-        await self._database.read(store.forget_ended)
+        return cases
 
     async def _end(self, case: Case, rules: Rules) -> None:
         """Look once more, now that nobody can move it, and end it if that still holds."""
@@ -82,13 +91,11 @@ class IdleWatch:
         async def work(conn: AsyncConnection) -> Check | None:
             now = self._clock.now()
             session, kernels = await load_session(conn, case.session_id, lock=True)
-            for again in await store.load_cases(conn, rules, now, case.session_id):
-                check = judge(again, rules, now).end
-                moves = end_moves(kernels, REASONS[check.checker], _detail(check)) if check else []
-                if moves:
-                    await write_moves(conn, [(session, kernels)], moves, now)
-                    return check
-            return None
+            again = await store.find_case(conn, rules, now, case.session_id)
+            check = None if again is None else judge(again, rules, now).end
+            moves = end_moves(kernels, REASONS[check.checker], _detail(check)) if check else []
+            await write_moves(conn, [(session, kernels)], moves, now)
+            return check if moves else None
 
         try:
             ended = await self._database.transact(work)

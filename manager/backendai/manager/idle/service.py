@@ -68,11 +68,12 @@ class Idleness:
             if session.status not in store.RUNNING:
                 raise Conflict(f"The session is {session.status}; only a running one is extended.")
             await store.extend(conn, session.id, now)
-            cases = await store.load_cases(conn, rules, now, session.id)
-            findings = [finding_of(case, judge(case, rules, now), now) for case in cases]
-            if findings:
-                await store.write_findings(conn, findings, now)
-            return render.idle_checks(findings[0].checks if findings else {}, now)
+            case = await store.find_case(conn, rules, now, session.id)
+            if case is None:
+                return {}
+            finding = finding_of(case, judge(case, rules, now), now)
+            await store.write_findings(conn, [finding], now)
+            return render.idle_checks(finding.checks, now)
 
         return await self._database.transact(work)
 

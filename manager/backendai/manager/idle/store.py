@@ -31,8 +31,12 @@ RUNNING: Final = tuple(sorted((SessionStatus.RUNNING, SessionStatus.RUNNING_DEGR
 _RUNNING_WORDS: Final = ", ".join(f"'{status}'" for status in RUNNING)
 _FINAL_WORDS: Final = ", ".join(f"'{status}'" for status in sorted(SESSION_FINAL))
 
+# What is judged without a pause; thousands at once would keep other requests waiting for seconds.
+PAGE_CASES: Final = 200
+_BEFORE_ALL: Final = uuid.UUID(int=0)
+
 # The interpolated words are statuses of the table, never input.
-_LOAD: Final = sa.text(f"""
+_CASES: Final = f"""
 SELECT s.id, s.name, s.access_key, s.type, s.started_at, s.status_changed_at,
   p.idle_timeout, p.max_session_lifetime,
   i.active_at, i.active_by, i.utilization, i.warned, i.checks,
@@ -46,9 +50,10 @@ LEFT JOIN session_idleness AS i ON i.session_id = s.id
 WHERE s.status IN ({_RUNNING_WORDS})
   AND (:is_limited OR p.idle_timeout > 0 OR p.max_session_lifetime > 0
     OR i.checks <> '{{}}' OR i.warned <> '{{}}')
-  AND (CAST(:session_id AS uuid) IS NULL OR s.id = CAST(:session_id AS uuid))
-ORDER BY s.id
-""").columns(utilization=JSONB, warned=JSONB, checks=JSONB, held=JSONB)  # noqa: S608
+"""  # noqa: S608
+_COLUMNS: Final = {"utilization": JSONB, "warned": JSONB, "checks": JSONB, "held": JSONB}
+_PAGE: Final = sa.text(f"{_CASES} AND s.id > :after ORDER BY s.id LIMIT :limit").columns(**_COLUMNS)
+_ONE: Final = sa.text(f"{_CASES} AND s.id = :session_id").columns(**_COLUMNS)
 
 _NOTE: Final = sa.text("""
 INSERT INTO session_idleness AS i (session_id, active_at, active_by)
@@ -106,19 +111,25 @@ class Finding:
     warnings: Sequence[Mapping[str, Any]] = ()
 
 
-async def load_cases(
-    conn: AsyncConnection, rules: Rules, now: datetime, session_id: uuid.UUID | None = None
+async def load_page(
+    conn: AsyncConnection, rules: Rules, now: datetime, after: uuid.UUID | None = None
 ) -> list[Case]:
-    """The running sessions that have a limit, by their policy or by `rules`; or that one of them.
+    """The next `PAGE_CASES` running sessions that have a limit, by their policy or by `rules`.
 
-    Also those that had one, so that what was found of them can be taken back.
+    Also those that had one, so that what was found of them can be taken back. They are in the
+    order of their ids, so that who comes or goes between two pages moves nobody.
     """
-    values = {
-        "is_limited": rules.has_own_limits,
-        "with_use": rules.utilization is not None,
-        "session_id": session_id,
-    }
-    return [_case(row, now) for row in await conn.execute(_LOAD, values)]
+    values = {**_of_rules(rules), "after": after or _BEFORE_ALL, "limit": PAGE_CASES}
+    return [_case(row, now) for row in await conn.execute(_PAGE, values)]
+
+
+async def find_case(
+    conn: AsyncConnection, rules: Rules, now: datetime, session_id: uuid.UUID
+) -> Case | None:
+    """That session, where a page would have it."""
+    values = {**_of_rules(rules), "session_id": session_id}
+    row = (await conn.execute(_ONE, values)).first()
+    return None if row is None else _case(row, now)
 
 
 async def note_activity(
@@ -177,6 +188,10 @@ async def load_idle_checks(
         .where(c.session_id.in_(list(session_ids)), s.status.in_(RUNNING))
     )
     return {row.session_id: idle_checks(row.checks, row.now) for row in found}
+
+
+def _of_rules(rules: Rules) -> dict[str, bool]:
+    return {"is_limited": rules.has_own_limits, "with_use": rules.utilization is not None}
 
 
 def _case(row: Any, now: datetime) -> Case:

@@ -237,13 +237,72 @@ async def test_what_was_used_between_the_look_and_the_end_lives(floor: Floor) ->
     [before] = await fetch(floor.database, "select warned from session_idleness")
     rules, now = floor.rulebook.read(), floor.clock.now()
     async with floor.database.begin() as conn:
-        [case] = await store.load_cases(conn, rules, now)
+        [case] = await store.load_page(conn, rules, now)
         await store.note_activity(conn, {session.id: (now, "upload")})
         await store.write_findings(conn, [store.Finding(case, {}, {}, [{"sessionId": "x"}])], now)
     assert await fetch(floor.database, "select warned from session_idleness") == [before]
     assert len(await floor.warnings(session)) == 1
     await floor.look(100)
     assert await floor.status(session) == "RUNNING"
+
+
+CROWD = 2 * store.PAGE_CASES + 50
+# Sessions whose ids are the numbers from :first to :last, which run since :since.
+_COME = """
+INSERT INTO sessions (id, name, type, domain_name, project_id, user_id, access_key, created_by,
+  resource_group, cluster_mode, cluster_size, status, status_changed_at, created_at, started_at)
+SELECT CAST(lpad(to_hex(n), 32, '0') AS uuid), 'crowd-' || n, 'interactive', 'default', p.id,
+  k.user_id, k.access_key, k.user_id, 'default', 'single-node', 1, 'RUNNING', :since, :since, :since
+FROM generate_series(CAST(:first AS int), CAST(:last AS int)) AS n, keypairs AS k, projects AS p
+RETURNING id
+"""
+_GO = "update sessions set status = 'TERMINATED' where id = any(:ids) returning id"
+
+
+class Commotion:
+    """A turn that is always held; before the second page, sessions come and go on both sides."""
+
+    def __init__(self, database: Database, since: datetime) -> None:
+        self._database = database
+        self._since = since
+        self.asked = 0
+
+    async def come(self, first: int, last: int) -> None:
+        values = {"first": first, "last": last, "since": self._since}
+        await fetch(self._database, _COME, **values)
+
+    async def is_held(self) -> bool:
+        self.asked += 1
+        if self.asked == 2:
+            await self.come(1, 50)
+            await self.come(9000, 9009)
+            gone = [uuid.UUID(int=number) for number in (1000, 1001, 1000 + CROWD - 1)]
+            await fetch(self._database, _GO, ids=gone)
+        return True
+
+
+async def test_a_look_judges_by_pages_each_once_whoever_comes_and_goes(floor: Floor) -> None:
+    await floor.allow(max_session_lifetime=3600)
+    commotion = Commotion(floor.database, floor.clock.now() - timedelta(seconds=3500))
+    await commotion.come(1000, 1000 + CROWD - 1)
+    statements: list[str] = []
+
+    def note(_conn: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        if "session_idleness" in statement:
+            statements.append(statement.split()[0])
+
+    engine = floor.database.engine.sync_engine
+    sa.event.listen(engine, "before_cursor_execute", note)
+    await IdleWatch(floor.database, floor.rulebook, commotion, floor.clock).step()
+    sa.event.remove(engine, "before_cursor_execute", note)
+    # A page is one statement, and what was found on it another.
+    assert statements == ["SELECT", "WITH"] * 3
+    warned = await fetch(floor.database, "select session_id from outbox order by session_id")
+    numbers = [*range(1000, 1000 + CROWD - 1), *range(9000, 9010)]
+    assert warned == [(uuid.UUID(int=number),) for number in numbers]
+    await floor.manager("first").step()
+    late = await fetch(floor.database, "select session_id from outbox order by session_id limit 51")
+    assert late == [(uuid.UUID(int=number),) for number in (*range(1, 51), 1000)]
 
 
 async def test_ended_sessions_and_unknown_ones_are_forgotten(floor: Floor) -> None:
