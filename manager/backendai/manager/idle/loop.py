@@ -3,7 +3,9 @@
 One manager at a time does it, by a lease; what is ended is looked at again under its lock.
 """
 
+import asyncio
 import uuid
+from datetime import datetime
 from typing import Any, Final, Protocol
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -19,7 +21,7 @@ from backendai.manager.lifecycle.store import CoreStore
 
 from . import store
 from .decide import judge, take_sample
-from .model import REASONS, Case, Check
+from .model import REASONS, Case, Check, Verdict
 from .rules import Rules
 from .service import Rulebook, finding_of
 
@@ -68,21 +70,17 @@ class IdleWatch:
         """Judge the page that comes `after`, keep what was found, and end what has to end."""
         rules, now = self._rulebook.read(), self._clock.now()
         cases = await self._database.read(lambda conn: store.load_page(conn, rules, now, after))
-        looked = [take_sample(case, rules) for case in cases]
-        verdicts = [judge(case, rules, now) for case in looked]
-        findings = [
-            finding_of(case, verdict, now) for case, verdict in zip(looked, verdicts, strict=True)
-        ]
+        judged = await asyncio.to_thread(lambda: [_judge(case, rules, now) for case in cases])
         changed = [
             finding
-            for finding, before in zip(findings, cases, strict=True)
+            for (_, finding), before in zip(judged, cases, strict=True)
             if _is_news(finding, before)
         ]
         if changed:
             await self._database.transact(lambda conn: store.write_findings(conn, changed, now))
-        for case, verdict in zip(looked, verdicts, strict=True):
+        for verdict, finding in judged:
             if verdict.end is not None:
-                await self._end(case, rules)
+                await self._end(finding.case, rules)
         return cases
 
     async def _end(self, case: Case, rules: Rules) -> None:
@@ -104,6 +102,12 @@ class IdleWatch:
             return
         if ended is not None:
             log.info("idle.session_ended", session=str(case.session_id), why=ended.detail)
+
+
+def _judge(case: Case, rules: Rules, now: datetime) -> tuple[Verdict, store.Finding]:
+    looked = take_sample(case, rules)
+    verdict = judge(looked, rules, now)
+    return verdict, finding_of(looked, verdict, now)
 
 
 def _is_news(finding: store.Finding, before: Case) -> bool:

@@ -2,6 +2,7 @@
 that noting it waits for nobody who moves the session.
 """
 
+import asyncio
 import json
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
@@ -31,15 +32,15 @@ RUNNING: Final = tuple(sorted((SessionStatus.RUNNING, SessionStatus.RUNNING_DEGR
 _RUNNING_WORDS: Final = ", ".join(f"'{status}'" for status in RUNNING)
 _FINAL_WORDS: Final = ", ".join(f"'{status}'" for status in sorted(SESSION_FINAL))
 
-# What is judged without a pause; thousands at once would keep other requests waiting for seconds.
-PAGE_CASES: Final = 200
+# Thousands at once would keep other requests waiting for seconds.
+PAGE_CASES: Final = 100
 _BEFORE_ALL: Final = uuid.UUID(int=0)
 
 # The interpolated words are statuses of the table, never input.
 _CASES: Final = f"""
 SELECT s.id, s.name, s.access_key, s.type, s.started_at, s.status_changed_at,
   p.idle_timeout, p.max_session_lifetime,
-  i.active_at, i.active_by, i.utilization, i.warned, i.checks,
+  i.active_at, i.active_by, CAST(i.utilization AS text) AS utilization, i.warned, i.checks,
   CASE WHEN :with_use THEN (
     SELECT jsonb_agg(jsonb_build_object('slots', k.requested_slots, 'use', k.last_use))
     FROM kernels AS k WHERE k.session_id = s.id AND k.status = 'RUNNING') END AS held
@@ -51,9 +52,11 @@ WHERE s.status IN ({_RUNNING_WORDS})
   AND (:is_limited OR p.idle_timeout > 0 OR p.max_session_lifetime > 0
     OR i.checks <> '{{}}' OR i.warned <> '{{}}')
 """  # noqa: S608
-_COLUMNS: Final = {"utilization": JSONB, "warned": JSONB, "checks": JSONB, "held": JSONB}
+_COLUMNS: Final = {"warned": JSONB, "checks": JSONB, "held": JSONB}
 _PAGE: Final = sa.text(f"{_CASES} AND s.id > :after ORDER BY s.id LIMIT :limit").columns(**_COLUMNS)
 _ONE: Final = sa.text(f"{_CASES} AND s.id = :session_id").columns(**_COLUMNS)
+# Its text is long, and is read right into what it means.
+_UTILIZATION: Final = msgspec.json.Decoder(Utilization)
 
 _NOTE: Final = sa.text("""
 INSERT INTO session_idleness AS i (session_id, active_at, active_by)
@@ -120,7 +123,8 @@ async def load_page(
     order of their ids, so that who comes or goes between two pages moves nobody.
     """
     values = {**_of_rules(rules), "after": after or _BEFORE_ALL, "limit": PAGE_CASES}
-    return [_case(row, now) for row in await conn.execute(_PAGE, values)]
+    rows = (await conn.execute(_PAGE, values)).all()
+    return await asyncio.to_thread(lambda: [_case(row, now) for row in rows])
 
 
 async def find_case(
@@ -209,7 +213,7 @@ def _case(row: Any, now: datetime) -> Case:
         max_session_lifetime=row.max_session_lifetime,
         accelerators=families_of(held),
         sample=sample_of(held, now),
-        utilization=msgspec.convert(row.utilization or {}, Utilization),
+        utilization=_UTILIZATION.decode(row.utilization or "{}"),
         warned=msgspec.convert(row.warned or {}, dict[Checker, Warned]),
         checks=row.checks or {},
     )
