@@ -1,6 +1,7 @@
 """Pages of lists: which rows are on it is decided on the list's own table, then they are joined.
 
-A page is one query, its total a part of it; one more where the page lies behind the end.
+A page is one query, its total a part of it; one more where the page lies behind the end. Far pages
+are counted from the end of the list where that is nearer.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,6 +11,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 from graphql import GraphQLError
 from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy.sql.operators import asc_op, desc_op
 
 from backendai.common.faults import BadRequest
 
@@ -26,6 +28,8 @@ from .minilang import (
 
 LIMIT_MAX: Final = 100
 OFFSET_MAX: Final = 2**31 - 1
+# From here on, skipping costs more than planning both ways.
+FAR_OFFSET: Final = 1000
 Row = Mapping[Any, Any]
 
 
@@ -121,22 +125,54 @@ def build_query(
         sa.select(sa.func.count()).select_from(_core(listing, named)).where(*conditions)
     ).correlate(None)
     terms = [*(ordered.terms if ordered else listing.order), listing.key]
-    page = (
+    keys = (
         sa.select(listing.key.label("key"))
         .select_from(_core(listing, [*named, *(ordered.columns if ordered else ())]))
         .where(*conditions)
-        .order_by(*terms)
-        .limit(wanted.limit)
-        .offset(wanted.offset)
-        .subquery("page")
     )
-    total = count.scalar_subquery() if wanted.total else sa.null()
+    if wanted.total and wanted.offset >= FAR_OFFSET:
+        total, page = _far_page(wanted, keys, count, terms)
+    else:
+        total = count.scalar_subquery() if wanted.total else sa.null()
+        page = keys.order_by(*terms).limit(wanted.limit).offset(wanted.offset).subquery("page")
     rows = (
         sa.select(*shown, total.label("total_of_all"))
         .select_from(listing.joined.join(page, page.c.key == listing.key))
         .order_by(*terms)
     )
     return Query(rows, count)
+
+
+def _far_page(
+    wanted: Wanted,
+    keys: sa.Select[Any],
+    count: sa.Select[Any],
+    terms: Sequence[sa.ColumnElement[Any]],
+) -> tuple[sa.ColumnElement[int], sa.Subquery]:
+    """The total, and the keys of a page: skipped to from the end of the list that is nearer.
+
+    The database does one of the two only; which is known when it has counted.
+    """
+    total = sa.select(count.cte("all_rows").c[0]).scalar_subquery()
+    behind = total - wanted.offset
+    near_start = keys.where(behind > wanted.offset).order_by(*terms)
+    near_end = keys.where(behind <= wanted.offset).order_by(*map(_turned, terms))
+    either = sa.union_all(
+        near_start.limit(wanted.limit).offset(wanted.offset).subquery().select(),
+        near_end.limit(sa.func.greatest(sa.func.least(behind, wanted.limit), 0))
+        .offset(sa.func.greatest(behind - wanted.limit, 0))
+        .subquery()
+        .select(),
+    )
+    # Never more anyhow, but so the planner knows how few they are.
+    return total, either.limit(wanted.limit).subquery("page")
+
+
+def _turned(term: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+    """The other way round; so are missing values, which the database takes for the greatest."""
+    if isinstance(term, sa.UnaryExpression) and term.modifier in (asc_op, desc_op):
+        return term.element.desc() if term.modifier is asc_op else term.element.asc()
+    return term.desc()
 
 
 def _core(listing: Listing, columns: Iterable[Column]) -> sa.FromClause:
