@@ -48,7 +48,7 @@ _TOLD: Final[Mapping[type[StoreUnavailable], str]] = {
 
 class Database:
     """The pool of one daemon. `transact` runs a unit of work, `read` statements that stand alone,
-    `begin` opens a plain transaction.
+    `put` one such that writes, `begin` opens a plain transaction.
     """
 
     def __init__(self, engine: AsyncEngine) -> None:
@@ -68,10 +68,14 @@ class Database:
         """`work(connection)` with each statement for itself: the round trips of BEGIN and COMMIT
         are saved, and each statement sees its own moment, as it does in `transact`.
 
-        For reads, and for one statement that may be executed twice. Retried and raises as
-        `transact`.
+        Retried and raises as `transact`.
         """
         return await self._repeat(lambda: self._attempt_single(work))
+
+    async def put(self, statement: Work[T]) -> T:
+        """As `read`, for one statement that writes, and may be executed twice: the connection may
+        break when it was kept."""
+        return await self._repeat(lambda: self._attempt_single(statement))
 
     async def _repeat(self, attempt_once: Callable[[], Awaitable[T]]) -> T:
         for attempt in range(1, ATTEMPTS_MAX + 1):

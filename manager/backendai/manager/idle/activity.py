@@ -32,7 +32,7 @@ class Activities:
         due = {key: one for key, one in self._latest.items() if key not in self._saved_at}
         if not due:
             return
-        await self._database.read(lambda conn: store.note_activity(conn, due))
+        await self._database.put(lambda conn: store.note_activity(conn, due))
         for key, one in due.items():
             self._saved_at[key] = now
             if self._latest.get(key) == one:

@@ -64,7 +64,7 @@ class IdleWatch:
 
     async def forget(self) -> None:
         """Drop what was kept of sessions that have ended."""
-        await self._database.read(store.forget_ended)
+        await self._database.put(store.forget_ended)
 
     async def _look(self, after: uuid.UUID | None) -> list[Case]:
         """Judge the page that comes `after`, keep what was found, and end what has to end."""

@@ -71,10 +71,10 @@ class PostgresStore:
         return placed
 
     async def write_waits(self, waits: Sequence[tuple[Ask, WaitReason]], now: datetime) -> None:
-        await self._database.read(lambda conn: write_waits(conn, waits, now))
+        await self._database.put(lambda conn: write_waits(conn, waits, now))
 
     async def hold_lease(self, name: str, holder: str, seconds: float) -> bool:
-        return await self._database.read(lambda conn: _hold(conn, name, holder, seconds))
+        return await self._database.put(lambda conn: _hold(conn, name, holder, seconds))
 
     async def load_cases(self, agent_id: AgentId, reported: Sequence[str]) -> list[KernelCase]:
         placed = sa.and_(_k.agent_id == agent_id, _k.status.in_(_HOLDING))
@@ -111,7 +111,7 @@ class PostgresStore:
     async def note_use(self, uses: Mapping[KernelId, Mapping[str, Any]]) -> None:
         rows = [{"id": str(key), "use": use} for key, use in sorted(uses.items())]
         text = msgspec.json.encode(rows).decode()
-        await self._database.read(lambda conn: conn.execute(_NOTE_USE, {"rows": text}))
+        await self._database.put(lambda conn: conn.execute(_NOTE_USE, {"rows": text}))
 
     async def hear(
         self,
@@ -120,7 +120,7 @@ class PostgresStore:
         gap_seconds: float,
         use: Mapping[str, float] | None = None,
     ) -> bool:
-        return await self._database.read(
+        return await self._database.put(
             lambda conn: agents.hear(conn, agent_id, gap_seconds, instance, use)
         )
 
@@ -168,7 +168,7 @@ class PostgresStore:
             .where(t.outbox.c.id.in_(ids), t.outbox.c.relayed_at.is_(None))
             .values(relayed_at=sa.func.now())
         )
-        await self._database.read(lambda conn: conn.execute(statement))
+        await self._database.put(lambda conn: conn.execute(statement))
 
     async def prune(self, before: datetime) -> int:
         return await self._database.transact(lambda conn: _prune(conn, before))
