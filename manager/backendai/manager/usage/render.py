@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Any, Final
 
+import msgspec
+
 from backendai.common.slots import CPU
 
 from .model import (
@@ -40,21 +42,37 @@ _SUMMED: Final[Mapping[str, str]] = {
 
 
 def project_object(use: ProjectUse) -> dict[str, Any]:
-    """`g_slot_seconds` and `slot_seconds` are the exact sums, clipped to the asked span."""
-    kernels = [_kernel_object(kernel) for kernel in use.kernels]
-    devices = sorted({device for kernel in kernels for device in kernel["device_type"]})
+    """`g_slot_seconds` and `slot_seconds` are the exact sums, clipped to the asked span.
+
+    Kernels are JSON already: one at a time, so that a hundred thousand take little memory.
+    """
+    sums: dict[str, int | float] = dict.fromkeys(_SUMMED, 0)
+    devices: set[str] = set()
+    kernels = []
+    for one in map(_kernel_object, use.kernels):
+        for field, summed in _SUMMED.items():
+            sums[field] += one[summed]
+        devices.update(one["device_type"])
+        kernels.append(msgspec.Raw(msgspec.json.encode(one)))
     return {
         "domain_name": use.domain,
         "g_id": str(use.project_id),
         "g_name": use.name,
-        **{
-            field: _number(sum(kernel[summed] for kernel in kernels))
-            for field, summed in _SUMMED.items()
-        },
-        "g_device_type": devices,
+        **{field: _number(total) for field, total in sums.items()},
+        "g_device_type": sorted(devices),
         "g_slot_seconds": unit_seconds(use.products),
         "c_infos": kernels,
     }
+
+
+def encode_projects(uses: Iterable[ProjectUse]) -> bytes:
+    """A list of projects as JSON."""
+    return msgspec.json.encode([project_object(use) for use in uses])
+
+
+def encode_project(use: ProjectUse | None) -> bytes:
+    """One project as JSON, empty without any use."""
+    return msgspec.json.encode({} if use is None else project_object(use))
 
 
 def point_object(point: Point) -> dict[str, Any]:
@@ -65,7 +83,7 @@ def point_object(point: Point) -> dict[str, Any]:
 
 
 def _kernel_object(use: KernelUse) -> dict[str, Any]:
-    facts = use.last.facts
+    facts = use.last.read_facts()
     return {
         "id": str(use.last.kernel_id),
         "session_id": str(use.last.session_id),
@@ -133,7 +151,3 @@ def _units(millionths: int) -> int | float:
 def _number(value: float) -> int | float:
     """Whole numbers without a point, others to the millionth."""
     return int(value) if value == int(value) else round(value, 6)
-
-
-def project_objects(uses: Iterable[ProjectUse]) -> list[dict[str, Any]]:
-    return [project_object(use) for use in uses]

@@ -16,7 +16,7 @@ from backendai.manager.gate.actor import Access, Action
 from backendai.manager.gate.routes import ACTOR, Route
 
 from .model import Span
-from .render import point_object, project_object, project_objects
+from .render import encode_project, encode_projects, point_object
 from .service import Usage
 
 READ: Final = Action("usage.read", Access.SUPERADMIN)
@@ -91,7 +91,7 @@ class _Handlers:
         params = await read_given_params(request, _MONTHLY)
         ids = params.get("group_ids") or None
         found = await self._usage.list_projects(params["month"], ids)
-        return json_response(await asyncio.to_thread(project_objects, found))
+        return _json(await asyncio.to_thread(encode_projects, found))
 
     async def period(self, request: web.Request) -> web.Response:
         """A list of projects; of one that is named the object alone, empty without any use."""
@@ -99,9 +99,9 @@ class _Handlers:
         span = read_period(params["start_date"], params["end_date"])
         if "group_id" not in params:
             every = await self._usage.list_projects(span, None)
-            return json_response(await asyncio.to_thread(project_objects, every))
+            return _json(await asyncio.to_thread(encode_projects, every))
         found = await self._usage.find_project(span, params["group_id"])
-        return json_response({} if found is None else project_object(found))
+        return _json(await asyncio.to_thread(encode_project, found))
 
     async def own_curves(self, request: web.Request) -> web.Response:
         points = await self._usage.draw_own(request[ACTOR])
@@ -110,3 +110,7 @@ class _Handlers:
     async def all_curves(self, _request: web.Request) -> web.Response:
         points = await self._usage.draw_all()
         return json_response([point_object(point) for point in points])
+
+
+def _json(body: bytes) -> web.Response:
+    return web.Response(body=body, content_type="application/json")

@@ -115,7 +115,7 @@ def _add(curves: Mapping[str, _Curve], held: Held, low: int, high: int, span: Sp
     curves["mem_allocated"].add(low, high, amounts.get(MEM, 0))
     gpu = sum(amount for slot, amount in amounts.items() if is_accelerator(slot))
     curves["gpu_allocated"].add(low, high, gpu)
-    measured = held.facts.get("last_use") or {}
+    measured = held.read_facts().get("last_use") or {}
     curves["disk_used"].add(low, high, int(measured.get(_DISK, 0)) * MILLIONTHS)
     whole = max(((held.ended or span.until) - held.begun) // MICROSECOND, 1)
     for name, key in _SUMS.items():

@@ -25,9 +25,8 @@ class Usage:
         self, span: Span, project_ids: Sequence[uuid.UUID] | None
     ) -> list[ProjectUse]:
         """The projects, of these or of all, that held something; also those that are gone."""
-        held = await self._database.read(
-            lambda conn: store.load_held(conn, span, project_ids=project_ids)
-        )
+        async with self._database.begin() as conn:
+            held = await store.load_held(conn, span, project_ids=project_ids)
         return await asyncio.to_thread(sum_by_project, held, span, self._clock.now())
 
     async def find_project(self, span: Span, project_id: uuid.UUID) -> ProjectUse | None:
@@ -49,5 +48,6 @@ class Usage:
 
     async def _draw(self, user_id: uuid.UUID | None) -> list[Point]:
         span = span_of_month(self._clock.now())
-        held = await self._database.read(lambda conn: store.load_held(conn, span, user_id=user_id))
+        async with self._database.begin() as conn:
+            held = await store.load_held(conn, span, user_id=user_id)
         return await asyncio.to_thread(draw, held, span)

@@ -1,25 +1,29 @@
 """Intervals of what was held, from live rows and from the records of rows that are gone."""
 
+import asyncio
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
+import msgspec
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB, UUID
+from sqlalchemy.dialects.postgresql import ARRAY, UUID
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from backendai.manager.db import tables as t
 
 from .model import Held, Span, to_millionths
 
+# A history may be long: what is read of it at once is little, and decoded beside the event loop.
+_PAGE_ROWS: Final = 500
+_SLOTS: Final = msgspec.json.Decoder(dict[str, str])
 # One row for what was taken and freed together. Null filters let everything through.
-_HELD: Final = (
-    sa.text("""
+_HELD: Final = sa.text("""
 SELECT held.kernel_id, held.generation, held.allocated_at, held.freed_at, held.slots,
-  told.session_id, told.project_id, told.user_id, told.facts
+  told.session_id, told.project_id, told.user_id, CAST(told.facts AS text) AS facts
 FROM (
   SELECT a.kernel_id, a.generation, a.allocated_at, a.freed_at,
-    jsonb_object_agg(a.slot, CAST(a.amount AS text)) AS slots
+    CAST(jsonb_object_agg(a.slot, CAST(a.amount AS text)) AS text) AS slots
   FROM allocations AS a
   JOIN kernels AS k ON k.id = a.kernel_id
   JOIN sessions AS s ON s.id = k.session_id
@@ -30,20 +34,17 @@ FROM (
 ) AS held JOIN usage_facts AS told ON told.kernel_id = held.kernel_id
 UNION ALL
 SELECT r.kernel_id, r.generation, r.allocated_at, r.freed_at,
-  jsonb_object_agg(r.slot, CAST(r.amount AS text)),
-  r.session_id, r.project_id, r.user_id, r.facts
+  CAST(jsonb_object_agg(r.slot, CAST(r.amount AS text)) AS text),
+  r.session_id, r.project_id, r.user_id, CAST(r.facts AS text)
 FROM usage_records AS r
 WHERE r.allocated_at < :until AND r.freed_at > :since
   AND (:project_ids IS NULL OR r.project_id = ANY (:project_ids))
   AND (:user_id IS NULL OR r.user_id = :user_id)
 GROUP BY r.kernel_id, r.generation, r.allocated_at, r.freed_at, r.session_id, r.project_id,
   r.user_id, r.facts
-""")
-    .bindparams(
-        sa.bindparam("project_ids", type_=ARRAY(UUID(as_uuid=True))),
-        sa.bindparam("user_id", type_=UUID(as_uuid=True)),
-    )
-    .columns(slots=JSONB, facts=JSONB)
+""").bindparams(
+    sa.bindparam("project_ids", type_=ARRAY(UUID(as_uuid=True))),
+    sa.bindparam("user_id", type_=UUID(as_uuid=True)),
 )
 
 
@@ -54,14 +55,22 @@ async def load_held(
     project_ids: Sequence[uuid.UUID] | None = None,
     user_id: uuid.UUID | None = None,
 ) -> list[Held]:
-    """Every interval that touches `span`, of these projects or of this user, None of all."""
+    """Every interval that touches `span`, of these projects or of this user, None of all.
+
+    Needs a transaction, since it reads with a cursor.
+    """
     values = {
         "since": span.since,
         "until": span.until,
         "project_ids": None if project_ids is None else list(project_ids),
         "user_id": user_id,
     }
-    return [_held(row) for row in await conn.execute(_HELD, values)]
+    found: list[Held] = []
+    options = {"yield_per": _PAGE_ROWS}
+    async with conn.stream(_HELD, values, execution_options=options) as rows:
+        async for page in rows.partitions(_PAGE_ROWS):
+            found += await asyncio.to_thread(_decode, page)
+    return found
 
 
 async def is_known(conn: AsyncConnection, project_id: uuid.UUID) -> bool:
@@ -71,13 +80,17 @@ async def is_known(conn: AsyncConnection, project_id: uuid.UUID) -> bool:
     return bool(await conn.scalar(sa.select(sa.or_(live, gone))))
 
 
+def _decode(rows: Iterable[Any]) -> list[Held]:
+    return [_held(row) for row in rows]
+
+
 def _held(row: Any) -> Held:
     return Held(
         kernel_id=row.kernel_id,
         generation=row.generation,
         begun=row.allocated_at,
         ended=row.freed_at,
-        amounts={slot: to_millionths(amount) for slot, amount in row.slots.items()},
+        amounts={slot: to_millionths(amount) for slot, amount in _SLOTS.decode(row.slots).items()},
         session_id=row.session_id,
         project_id=row.project_id,
         user_id=row.user_id,

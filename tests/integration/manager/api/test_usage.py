@@ -216,6 +216,35 @@ async def test_a_month_tells_each_kernel_and_the_exact_sums(world: World, root: 
     assert await month(root, "202403") == []
 
 
+_MANY = """
+WITH made AS (
+  INSERT INTO sessions (id, name, type, domain_name, project_id, user_id, access_key, created_by,
+    resource_group, cluster_mode, cluster_size, status, status_changed_at, created_at, ended_at)
+  SELECT gen_random_uuid(), 'many-' || n, type, domain_name, project_id, user_id, access_key,
+    created_by, resource_group, cluster_mode, 1, status, status_changed_at, created_at, ended_at
+  FROM sessions, generate_series(2, CAST(:count AS int)) AS n RETURNING id
+), filled AS (
+  INSERT INTO kernels (id, session_id, cluster_role, cluster_index, cluster_hostname, image,
+    architecture, shared_memory_bytes, status, status_changed_at, created_at, agent_id)
+  SELECT made.id, made.id, cluster_role, 1, cluster_hostname, image, architecture, 64, status,
+    status_changed_at, created_at, agent_id FROM made, kernels RETURNING id
+)
+INSERT INTO allocations (kernel_id, generation, slot, agent_id, amount, allocated_at, freed_at)
+SELECT filled.id, 1, slot, agent_id, amount, allocated_at, freed_at FROM filled, allocations
+"""
+
+
+async def test_a_long_history_is_counted_whole(world: World, root: Caller) -> None:
+    """It is read page by page."""
+    count = 1203
+    await world.session("AKALICE", NEW_YEAR, 1, amounts={"cpu": "1.5"})
+    await world.run(_MANY, count=count)
+    [project] = await month(root)
+    assert len({kernel["id"] for kernel in project["c_infos"]}) == count
+    assert project["g_slot_seconds"] == {"cpu": str(5400 * count)}
+    assert (project["g_smp"], project["g_shared_memory"]) == (1.5 * count, 64 * count)
+
+
 async def test_a_period_has_its_last_day_and_is_one_object_of_one_project(
     world: World, root: Caller
 ) -> None:

@@ -59,7 +59,8 @@ async def counts(database: Database) -> dict[str, int]:
 
 async def bill(database: Database, now: datetime) -> str:
     span = Span(now - timedelta(days=400), now)
-    held = await database.read(lambda conn: load_held(conn, span))
+    async with database.begin() as conn:
+        held = await load_held(conn, span)
     [project] = sum_by_project(held, span, span.until)
     found = [(str(one.last.kernel_id), one.microseconds, one.products) for one in project.kernels]
     return json.dumps(sorted(found))

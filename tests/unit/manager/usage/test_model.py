@@ -1,5 +1,6 @@
 """Sums of what was held: exact, clipped, and equal however a span is cut."""
 
+import json
 import uuid
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -31,7 +32,7 @@ def held(begun: int, ended: int | None, cpu: str = "1.5", **more: Any) -> Held:
         "session_id": uuid.UUID(int=2),
         "project_id": uuid.UUID(int=3),
         "user_id": uuid.UUID(int=4),
-        "facts": FACTS,
+        "facts": json.dumps(FACTS),
         **more,
     }
     end = None if ended is None else DAY + timedelta(seconds=ended)
@@ -71,7 +72,9 @@ def test_generations_of_a_kernel_are_one_kernel() -> None:
 
 def test_projects_are_apart_and_those_without_use_are_left_out() -> None:
     more = {"project_name": "a-first", "domain_name": "default"}
-    other = held(0, 10, project_id=uuid.UUID(int=9), kernel_id=uuid.UUID(int=8), facts=more)
+    other = held(
+        0, 10, project_id=uuid.UUID(int=9), kernel_id=uuid.UUID(int=8), facts=json.dumps(more)
+    )
     idle = held(5, 5, project_id=uuid.UUID(int=7), kernel_id=uuid.UUID(int=6))
     found = sum_by_project([held(0, 20), other, idle], span(0, 100), NOW)
     assert [one.name for one in found] == ["a-first", "research"]

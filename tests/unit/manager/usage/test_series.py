@@ -1,5 +1,6 @@
 """Curves: every window's mean is what summing by hand gives, and nothing is counted twice."""
 
+import json
 import uuid
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -29,7 +30,7 @@ def held(begun: float, ended: float | None, session: int = 1, **more: Any) -> He
         session_id=uuid.UUID(int=session),
         project_id=uuid.UUID(int=1),
         user_id=uuid.UUID(int=1),
-        facts={"last_use": use},
+        facts=json.dumps({"last_use": use}),
     )
 
 
