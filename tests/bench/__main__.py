@@ -20,6 +20,7 @@ can not. A figure that was taken at a load average above 6 is inconclusive: take
 | plan     | G7a      | 10,000 asks on 1,000 nodes        | a column-wise scan with numpy  |
 | gate     | G5b      | an authenticated GET              | a hand-written aiohttp handler |
 | graph    | G5c, G5d | a page of 100 sessions, 20 fields | the SELECT; bare graphql-core  |
+| lists    |          | any page of 100,000 sessions      | the SELECT                     |
 | recovery |          | green after kill -9 of a daemon   | ten seconds                    |
 """
 
@@ -42,6 +43,7 @@ NAMES: Final = (
     "plan",
     "gate",
     "graph",
+    "lists",
     "recovery",
 )
 

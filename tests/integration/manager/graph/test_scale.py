@@ -124,3 +124,28 @@ async def test_every_page_is_right_and_every_total_too(dsn: str) -> None:
     names = [row["name"] for row in live.rows]
     assert names == sorted(names)
     assert {row["full_name"] for row in live.rows} == {"User 0"}
+
+
+@pytest.mark.parametrize("order", [None, "-terminated_at", "status,-name", "user_email"])
+async def test_a_far_page_is_the_same_from_either_end(dsn: str, order: str | None) -> None:
+    """Also where values are missing, and where the last page is not full."""
+    database = open_database(dsn)
+    actor, text = ACTORS["superadmin"], 'group_name == "project-4"'
+    ordered = pages.compile_order(order, SESSIONS.columns).terms if order else SESSIONS.order
+    everything = (
+        sa.select(SESSIONS.key)
+        .select_from(SESSIONS.joined)
+        .where(SESSIONS.columns["group_name"].expression == "project-4")
+        .order_by(*ordered, SESSIONS.key)
+    )
+    async with database.begin() as connection:
+        expected = list(await connection.scalars(everything))
+        count = len(expected)
+        for offset in (pages.FAR_OFFSET, count // 2, count // 2 + 1, count - 7, count, count + 1):
+            wanted = Wanted(10, offset, text, order)
+            page = await pages.load_page(
+                connection, SESSIONS, wanted, conditions_of(actor, {}), [SESSIONS.key]
+            )
+            assert [row["id"] for row in page.rows] == expected[offset : offset + 10], offset
+            assert page.total == count
+    await database.close()
