@@ -1,16 +1,23 @@
-"""The official client, unmodified, in an environment of its own that is made once and cached."""
+"""The official client, unmodified, in an environment of its own that is made once and cached.
+
+Each test is held to the table of commands: it runs those that it is there for.
+"""
 
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Generator
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
 from backendai.halfstack.images import find_cache
+from tests.conformance.calls import Calls
 from tests.conformance.official import Official
+from tests.conformance.table import EXIT_CODES, RUN_BY
+from tests.conformance.tree import load_tree
 from tests.running.stack import Stack
 
 VERSION: Final = "23.9.10"
@@ -32,12 +39,34 @@ def official_program() -> Path:
     return program
 
 
+@pytest.fixture(scope="session")
+def tree(official_program: Path) -> dict[str, str]:
+    """What may be typed -> the name of the command that it is."""
+    return load_tree(official_program.with_name("python"))
+
+
 @pytest.fixture
-def official(official_program: Path, stack: Stack, tmp_path: Path) -> Official:
+def calls(tree: dict[str, str]) -> Calls:
+    return Calls(tree)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Function) -> Generator[None, Any, Any]:
+    """A test that passed without running what the table says it runs has failed."""
+    result = yield
+    claimed = RUN_BY.get(f"{item.path.name}::{item.originalname}", ())
+    made = item.funcargs["calls"].made if claimed else set()
+    missing = [name for name in claimed if (name, EXIT_CODES.get(name, 0)) not in made]
+    assert not missing, f"{item.name} ran {sorted(made)}, not: {missing}"
+    return result
+
+
+@pytest.fixture
+def official(official_program: Path, stack: Stack, tmp_path: Path, calls: Calls) -> Official:
     kept = {name: os.environ[name] for name in ("PATH", "LANG", "TZ") if name in os.environ}
     home = tmp_path / "home"
     folder = tmp_path / "folder"
     home.mkdir()
     folder.mkdir()
     environ = kept | {"HOME": str(home), "COLUMNS": "200"} | stack.credentials()
-    return Official(official_program, folder, environ)
+    return Official(official_program, folder, environ, calls)

@@ -5,23 +5,26 @@ import json
 import os
 import uuid
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from backendai.manager.app import Manager
+from tests.conformance.calls import Calls
+from tests.conformance.official import Official
 from tests.integration.manager.api.conftest import manager, module_dir, settings
 
 __all__ = ["manager", "module_dir", "settings"]
 
 Command = Callable[..., Awaitable[str]]
-SECONDS = 120.0
+Ask = Callable[..., Awaitable[Any]]
 
 
 @pytest.fixture
-def command(manager: Manager, official_program: Path, tmp_path: Path) -> Command:
-    """Everything that `backend.ai …` prints, run by the superadmin, who is sure of everything."""
+def client(manager: Manager, official_program: Path, tmp_path: Path, calls: Calls) -> Official:
+    """The client of the superadmin. To be called from another thread: the manager lives here."""
     kept = {name: os.environ[name] for name in ("PATH", "LANG", "TZ") if name in os.environ}
     environ = kept | {
         "HOME": str(tmp_path),
@@ -31,22 +34,18 @@ def command(manager: Manager, official_program: Path, tmp_path: Path) -> Command
         "BACKEND_ACCESS_KEY": "AKROOT",
         "BACKEND_SECRET_KEY": "secret-of-root",
     }
+    return Official(official_program, tmp_path, environ, calls)
+
+
+@pytest.fixture
+def command(client: Official) -> Command:
+    """Everything that `backend.ai …` prints, run by the superadmin, who is sure of everything."""
 
     async def run(*words: str, code: int = 0) -> str:
-        process = await asyncio.create_subprocess_exec(
-            str(official_program),
-            *words,
-            env=environ,
-            cwd=tmp_path,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-        )
-        printed, _ = await asyncio.wait_for(process.communicate(b"y\n"), SECONDS)
-        text = printed.decode()
-        assert process.returncode == code, f"backend.ai {' '.join(words)}\n{text}"
-        assert "Traceback" not in text, text
-        return text
+        done = await asyncio.to_thread(partial(client, *words, typed="y\n"))
+        assert done.code == code, f"backend.ai {' '.join(words)}\n{done.both}"
+        assert "Traceback" not in done.both, done.both
+        return done.both
 
     return run
 
@@ -58,6 +57,16 @@ def word() -> str:
 
 async def parsed(command: Command, *words: str) -> Any:
     return json.loads(await command("--output", "json", *words))
+
+
+@pytest.fixture
+def ask(client: Official) -> Ask:
+    """What calls of the SDK give the superadmin; see `Official.sdk`."""
+
+    async def run(**expressions: str) -> Any:
+        return await asyncio.to_thread(partial(client.sdk, **expressions))
+
+    return run
 
 
 @pytest.mark.timeout(300)

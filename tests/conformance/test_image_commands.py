@@ -6,13 +6,13 @@ import aiohttp
 import pytest
 
 from backendai.manager.app import Manager
-from tests.conformance.test_account_commands import Command, command
+from tests.conformance.test_account_commands import Command, client, command
 from tests.integration.manager.api.caller import Caller
 from tests.integration.manager.api.conftest import http, manager, module_dir, settings
 from tests.integration.manager.api.registry import FakeRegistry, serving
 from tests.integration.manager.api.test_images import add
 
-__all__ = ["command", "http", "manager", "module_dir", "settings"]
+__all__ = ["client", "command", "http", "manager", "module_dir", "settings"]
 
 
 @pytest.mark.timeout(300)

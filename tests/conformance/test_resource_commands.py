@@ -4,6 +4,7 @@ import pytest
 
 from tests.conformance.test_account_commands import (
     Command,
+    client,
     command,
     manager,
     module_dir,
@@ -12,7 +13,7 @@ from tests.conformance.test_account_commands import (
     word,
 )
 
-__all__ = ["command", "manager", "module_dir", "settings", "word"]
+__all__ = ["client", "command", "manager", "module_dir", "settings", "word"]
 
 
 @pytest.mark.timeout(300)

@@ -1,10 +1,7 @@
 """Each session command of the official client, with what it prints checked."""
 
 import re
-import subprocess
-import threading
 import uuid
-from collections.abc import Iterator
 
 import pytest
 
@@ -212,35 +209,17 @@ def test_restart_gives_a_fresh_container_and_keeps_files(
     assert execute(api, session, "print(open('kept.txt').read())") == "kept\n"
 
 
-@pytest.fixture
-def watched(official: Official, session: str) -> Iterator[list[str]]:
-    """Lines that `session events` prints, as they come."""
-    lines: list[str] = []
-    argv = [str(official.program), "session", "events", "conform"]
-    process = subprocess.Popen(
-        argv, env=official.environ, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
-    assert process.stdout is not None
-    reader = threading.Thread(target=lines.extend, args=(process.stdout,))
-    reader.start()
-    yield lines
-    process.terminate()
-    reader.join()
-    process.stdout.close()
-    process.wait()
+def test_events_are_shown_as_they_happen(official: Official, session: str, api: Api) -> None:
+    with official.following("session", "events", "conform") as watched:
 
+        def restart_until_seen() -> bool:
+            # The stream has no word for "connected": what happens before that is not shown.
+            api.ask("PATCH", f"/session/{session}")
+            return any("kernel_started" in line or "session_started" in line for line in watched)
 
-def test_events_are_shown_as_they_happen(
-    official: Official, session: str, watched: list[str], api: Api
-) -> None:
-    def restart_until_seen() -> bool:
-        # The stream has no word for "connected": what happens before that is not shown.
-        api.ask("PATCH", f"/session/{session}")
-        return any("kernel_started" in line or "session_started" in line for line in watched)
-
-    until(restart_until_seen, "an event is shown")
-    official.ok("session", "destroy", "conform")
-    until(lambda: any("session_terminated" in line for line in watched), "the end is shown")
+        until(restart_until_seen, "an event is shown")
+        official.ok("session", "destroy", "conform")
+        until(lambda: any("session_terminated" in line for line in watched), "the end is shown")
 
 
 def test_status_history_has_times(official: Official, session: str) -> None:

@@ -1,29 +1,28 @@
 """The template and usage commands of the official client, against a manager of this process."""
 
-import asyncio
 import re
-import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from backendai.manager.app import Manager
-from tests.conformance.test_account_commands import Command, command
+from tests.conformance.test_account_commands import Ask, Command, ask, client, command
 from tests.integration.manager.api.conftest import agent, manager, module_dir, settings
 from tests.integration.manager.api.scripted import IMAGES, ScriptedAgent
 from tests.integration.manager.api.test_templates import no_templates, text_of
 from tests.integration.manager.api.test_usage import World, world
 
-__all__ = ["agent", "command", "manager", "module_dir", "no_templates", "settings", "world"]
-
-# The calls of the SDK that no command makes.
-CURVES = """
-from ai.backend.client.session import Session
-with Session() as session:
-    for ask in (session.Resource.user_monthly_stats, session.Resource.admin_monthly_stats):
-        print(len(ask()))
-"""
+__all__ = [
+    "agent",
+    "ask",
+    "client",
+    "command",
+    "manager",
+    "module_dir",
+    "no_templates",
+    "settings",
+    "world",
+]
 
 
 @pytest.fixture
@@ -94,21 +93,9 @@ async def test_usage(command: Command, world: World) -> None:
 
 
 @pytest.mark.timeout(300)
-async def test_curves_of_the_sdk(manager: Manager, official_program: Path) -> None:
-    environ = {
-        "BACKEND_ENDPOINT": f"http://{manager.address}",
-        "BACKEND_ENDPOINT_TYPE": "api",
-        "BACKEND_ACCESS_KEY": "AKROOT",
-        "BACKEND_SECRET_KEY": "secret-of-root",
-    }
-    done = await asyncio.to_thread(
-        subprocess.run,
-        [official_program.with_name("python"), "-c", CURVES],
-        env=environ,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
+async def test_curves_of_the_sdk(ask: Ask) -> None:
+    found = await ask(
+        user_monthly="len(session.Resource.user_monthly_stats())",
+        admin_monthly="len(session.Resource.admin_monthly_stats())",
     )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.split() == ["2880", "2880"]
+    assert found == {"user monthly": 2880, "admin monthly": 2880}

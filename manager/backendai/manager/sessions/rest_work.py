@@ -1,5 +1,6 @@
 """REST of the work inside sessions: execute, complete, interrupt, logs."""
 
+import uuid
 from typing import Any, Final
 
 import trafaret as t
@@ -9,8 +10,8 @@ from backendai.common.contracts.agent import ExecuteResult
 from backendai.common.enums import ExecutionMode
 from backendai.common.faults import InvalidParams
 from backendai.common.http import json_response
-from backendai.common.params import without_nulls
-from backendai.manager.gate.routes import Route
+from backendai.common.params import checked, read_params, without_nulls
+from backendai.manager.gate.routes import ACTOR, Route
 
 from . import actions
 from .rest import owner_keys, read_scope
@@ -46,6 +47,7 @@ _BATCH: Final = t.Dict(
 _LOGS: Final = owner_keys(
     t.Key("kernel_id", optional=True, trafaret=t.Regexp(r"[0-9A-Fa-f-]{36}\Z"))
 )
+_TASK: Final = t.Dict(t.Key("taskId", trafaret=t.String() & checked(uuid.UUID)))
 _OWNER: Final = owner_keys()
 
 
@@ -55,6 +57,7 @@ def routes(sessions: Sessions, work: SessionWork) -> list[Route]:
         Route("POST", "/session/{session}", handlers.execute, actions.EXECUTE, _RUN),
         Route("POST", "/session/{session}/interrupt", handlers.interrupt, actions.EXECUTE, _OWNER),
         Route("POST", "/session/{session}/complete", handlers.complete, actions.EXECUTE, _COMPLETE),
+        Route("GET", "/session/_/logs", handlers.task_logs, actions.READ, _TASK),
         Route("GET", "/session/{session}/logs", handlers.logs, actions.READ, _LOGS),
     ]
 
@@ -116,6 +119,12 @@ class _Handlers:
         scope, reference, params = await read_scope(request, self._sessions, _LOGS)
         data = await self._work.logs(scope, reference, params.get("kernel_id"))
         return json_response({"result": {"logs": data.decode("utf-8", "replace")}})
+
+    async def task_logs(self, request: web.Request) -> web.Response:
+        task_id = (await read_params(request, _TASK))["taskId"]
+        scope = await self._sessions.scope_of(request[ACTOR], None, str(task_id))
+        data = await self._work.task_logs(scope, task_id)
+        return web.Response(body=data, content_type="text/plain", charset="utf-8")
 
 
 def _mode_of(params: dict[str, Any]) -> ExecutionMode:

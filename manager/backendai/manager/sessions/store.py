@@ -157,6 +157,18 @@ async def find_main(connection: AsyncConnection, scope: Scope, reference: str) -
     return found
 
 
+async def find_session_of(
+    connection: AsyncConnection, scope: Scope, kernel_id: uuid.UUID
+) -> uuid.UUID | None:
+    """The session that a kernel belongs to."""
+    found: uuid.UUID | None = await connection.scalar(
+        sa.select(t.sessions.c.id)
+        .join(t.kernels, t.kernels.c.session_id == t.sessions.c.id)
+        .where(t.kernels.c.id == kernel_id, *scope_conditions(scope))
+    )
+    return found
+
+
 async def list_dependents(connection: AsyncConnection, session_id: uuid.UUID) -> list[uuid.UUID]:
     """Live sessions that directly or indirectly depend on this one, nearest first."""
     edges = t.session_dependencies

@@ -133,6 +133,15 @@ class SessionWork:
         place = Place(session.id, AgentId(kernel.agent_id), ref)
         return (await self._ask(place, contract.LOGS, contract.ReadLogs(kernel=ref))).data
 
+    async def task_logs(self, scope: Scope, task_id: uuid.UUID) -> bytes:
+        """As `logs`, of the kernel or of the main kernel of the session whose id this is."""
+        session_id = await self._database.read(
+            lambda connection: store.find_session_of(connection, scope, task_id)
+        )
+        if session_id is None:
+            return await self.logs(scope, str(task_id))
+        return await self.logs(scope, str(session_id), str(task_id))
+
     async def upload(self, place: Place, path: str, chunks: AsyncIterator[bytes]) -> None:
         """Write one file below /home/work; it appears under its name when it is whole."""
         offset, held = 0, b""

@@ -124,6 +124,24 @@ async def test_failures_of_the_agent_are_told_apart(
     assert failed.json["agent-details"]["exception"] == "the runner is broken"
 
 
+async def test_logs_of_a_task_are_those_of_its_session_or_kernel(
+    alice: Caller, bob: Caller, nobody: Caller, agent: ScriptedAgent, create: Create, name: str
+) -> None:
+    session_id = (await create(alice, name))["sessionId"]
+    query = "query($id: UUID!) { compute_session(id: $id) { main_kernel_id } }"
+    found = await alice.graph(query, id=session_id)
+    for task_id in (session_id, found["data"]["compute_session"]["main_kernel_id"].upper()):
+        target = f"/session/_/logs?taskId={task_id}"
+        assert (await nobody.ask("GET", target)).status == 401
+        assert (await alice.but(secret_key="wrong").ask("GET", target)).status == 401
+        assert (await bob.ask("GET", target)).slug == "object-not-found"
+        answer = await alice.ask("GET", target)
+        assert (answer.status, answer.body) == (200, b"hello from the log\n")
+    for wrong in ("", "?taskId=", "?taskId=some-session"):
+        answer = await alice.ask("GET", f"/session/_/logs{wrong}")
+        assert (answer.status, answer.slug) == (400, "invalid-api-params"), wrong
+
+
 async def test_completions_interrupts_and_logs(
     alice: Caller, agent: ScriptedAgent, create: Create, name: str
 ) -> None:
