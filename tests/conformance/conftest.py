@@ -1,11 +1,9 @@
-"""The official client, unmodified, in an environment of its own that is made once and cached.
+"""The official client, unmodified, as tests ask it.
 
 Each test is held to the table of commands: it runs those that it is there for.
 """
 
 import os
-import shutil
-import subprocess
 import sys
 from collections.abc import Generator
 from pathlib import Path
@@ -13,8 +11,8 @@ from typing import Any, Final
 
 import pytest
 
-from backendai.halfstack.images import find_cache
 from tests.conformance.calls import Calls
+from tests.conformance.environment import make_client
 from tests.conformance.official import Official
 from tests.conformance.table import EXIT_CODES, RUN_BY
 from tests.conformance.tree import load_tree
@@ -27,16 +25,7 @@ YARL: Final = "1.9.4"
 
 @pytest.fixture(scope="session")
 def official_program() -> Path:
-    folder = find_cache() / f"official-client-{VERSION}"
-    program = folder / "bin/backend.ai"
-    mark = folder / ".complete"
-    if not mark.exists():
-        shutil.rmtree(folder, ignore_errors=True)
-        subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-        wanted = [f"backend.ai-client=={VERSION}", f"yarl=={YARL}"]
-        subprocess.run([folder / "bin/python", "-m", "pip", "install", "-q", *wanted], check=True)
-        mark.touch()
-    return program
+    return make_client(VERSION, Path(sys.executable), f"yarl=={YARL}")
 
 
 @pytest.fixture(scope="session")

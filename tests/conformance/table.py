@@ -145,6 +145,7 @@ EXIT_CODES: Final[Mapping[str, int]] = {
     **dict.fromkeys(under("admin watcher", "agent-restart agent-start agent-stop status"), 1),
     # It fails at printing the answer.
     "admin scaling-group dissociate-scaling-group": 1,
+    "sdk: execute complete": 1,
     "sdk: unicode name": 1,
     "sdk: image import form": 1,
     "sdk: bgtask": 1,

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from backendai.common.enums import HostPermission
 from backendai.common.faults import DomainNotFound, ImageNotFound
 from backendai.manager.accounts.service import Accounts
 from backendai.manager.audit.change import Changes
@@ -82,6 +83,7 @@ def list_queries(database: Database, lists: ListRoots) -> dict[str, Root]:
         "user_from_uuid": Root(Action("user.read"), roots.user_from_uuid),
         "resource_preset": Root(Action("preset.read"), roots.preset),
         "resource_presets": Root(Action("preset.read"), roots.presets),
+        "vfolder_host_permissions": Root(Action("config.permissions"), roots.host_permissions),
         "image": Root(Action("image.read"), roots.image),
         "images": Root(Action("image.read"), roots.images),
         "container_registry": Root(
@@ -202,6 +204,9 @@ class _Roots:
             args["group_id"] = sessions.read_id(args["group_id"])
         async with self._database.begin() as connection:
             return await accounts.load_users(connection, _actor(info), args)
+
+    async def host_permissions(self, _: Any, info: Info) -> Any:
+        return {"vfolder_host_permission_list": [*HostPermission]}
 
     async def preset(self, _: Any, info: Info, name: str | None = None) -> Any:
         async with self._database.begin() as connection:
