@@ -85,7 +85,7 @@ def test_asking_a_session(official: Official, session: str) -> None:
     assert found["interrupt"] is None
     assert found["get info"]["status"] == "RUNNING"
     assert found["owner get info"] == found["get info"] | {"age": found["owner get info"]["age"]}
-    assert "No such session" in found["unicode name"]["failed"]
+    assert "404" in found["unicode name"]["failed"]
     assert printed(found["uploaded"]) == "carried\n"
     assert {"sshd"} <= {app["name"] for app in found["app info"]} or found["app info"] == []
     assert "manager" in found["hello"]
