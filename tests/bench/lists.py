@@ -74,6 +74,8 @@ FILTERS: Final = (
 # One of those that mean the same.
 _SAME: Final = frozenset({"agents", "agent_ids"})
 CONTEXT: Final = GraphContext(history.actor_of(0, UserRole.SUPERADMIN))
+# One process for one page: workers would hide what it costs.
+_SETTINGS: Final = {"timezone": "UTC", "jit": "off", "max_parallel_workers_per_gather": "0"}
 _SCHEDULED: Final = """
 INSERT INTO history (session_id, at, event, to_status)
 SELECT s.id, s.created_at + step.number * interval '1 second', step.status, step.status
@@ -148,7 +150,7 @@ async def _measure(folder: Path) -> list[Cost]:
             backend = raw.driver_connection
             assert isinstance(backend, asyncpg.Connection)
             backend_pid = backend.get_server_pid()
-        peer = await asyncpg.connect(stores.postgres, server_settings={"jit": "off"})
+        peer = await asyncpg.connect(stores.postgres, server_settings=_SETTINGS)
         try:
             graph = make_whole(database)
             pids = (backend_pid, peer.get_server_pid())
@@ -212,20 +214,19 @@ def statement_of(ask: Ask) -> str:
 async def _filled(dsn: str) -> AsyncIterator[Database]:
     """A database with a history; to write it takes longer than any request may."""
     address = sa.make_url(dsn).set(drivername="postgresql+asyncpg")
-    settings = {"timezone": "UTC", "jit": "off"}
     engine = create_async_engine(
         address,
         pool_size=1,
         max_overflow=0,
         json_deserializer=msgspec.json.decode,
-        # One process for one page: workers would hide what it costs.
-        connect_args={"server_settings": settings | {"max_parallel_workers_per_gather": "0"}},
+        connect_args={"server_settings": _SETTINGS},
     )
     database = Database(engine)
     try:
         await history.fill(database)
         async with database.begin() as connection:
             await connection.execute(sa.text(_SCHEDULED))
+            await connection.execute(sa.text("ANALYZE history"))
         yield database
     finally:
         await database.close()

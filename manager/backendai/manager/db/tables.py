@@ -402,12 +402,8 @@ sa.Index(
     sessions.c.created_at,
     postgresql_where=sa.text("status not in ('TERMINATED', 'CANCELLED')"),
 )
-# Idle checkers look at those that run page by page.
-sa.Index(
-    "ix_sessions_running",
-    sessions.c.id,
-    postgresql_where=sa.text("status in ('RUNNING', 'RUNNING_DEGRADED')"),
-)
+_IS_RUNNING: Final = sa.text("status in ('RUNNING', 'RUNNING_DEGRADED')")
+sa.Index("ix_sessions_running", sessions.c.id, postgresql_where=_IS_RUNNING)
 sa.Index("ix_sessions_owner", sessions.c.access_key, sessions.c.created_at.desc())
 # Lists: of everybody, of a domain, of a user. The id makes an order of what began together; the
 # status is what every list is narrowed by, so far pages are skipped without reading rows.
@@ -515,12 +511,9 @@ history: Final = sa.Table(
     sa.Column("at", sa.TIMESTAMP(timezone=True), nullable=False, server_default=_NOW),
     sa.Index("ix_history_session", "session_id", "id"),
 )
-# When each session was scheduled, by which lists are filtered and ordered.
+_IS_SCHEDULING: Final = sa.text("kernel_id is null and to_status = 'SCHEDULED'")
 sa.Index(
-    "ix_history_scheduled",
-    history.c.session_id,
-    history.c.at,
-    postgresql_where=sa.text("kernel_id is null and to_status = 'SCHEDULED'"),
+    "ix_history_scheduled", history.c.session_id, history.c.at, postgresql_where=_IS_SCHEDULING
 )
 
 # What sessions are started from again and again. `template` is checked and has canonical keys.

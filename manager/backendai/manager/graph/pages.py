@@ -130,6 +130,7 @@ def build_query(
         .select_from(_core(listing, [*named, *(ordered.columns if ordered else ())]))
         .where(*conditions)
     )
+    total: sa.ColumnElement[Any]
     if wanted.total and wanted.offset >= FAR_OFFSET:
         total, page = _far_page(wanted, keys, count, terms)
     else:
