@@ -33,8 +33,7 @@ _SCHEDULED_AT: Final = (
     .where(
         t.history.c.session_id == _s.c.id,
         t.history.c.kernel_id.is_(None),
-        # Written into the statement, as its index is.
-        t.history.c.to_status == sa.literal(SessionStatus.SCHEDULED.value, literal_execute=True),
+        t.history.c.to_status == SessionStatus.SCHEDULED.value,
     )
     .correlate(_s)
     .scalar_subquery()
