@@ -10,9 +10,10 @@ from backendai.common.faults import KernelNotFound
 from backendai.common.rpc.server import RpcServer
 from backendai.kernel import wire
 
-from .faults import BadOrder, KernelNotRunning, StaleGeneration
+from .commits import Commits
+from .faults import BadOrder, EngineUnreachable, KernelNotRunning, StaleGeneration
 from .labels import LabelError, parse_kernel_id
-from .ledger import Ledger
+from .ledger import LIVE_STATES, Ledger
 from .node import Node
 from .reading import read_tail
 from .supervisor import Supervisor
@@ -41,6 +42,7 @@ class Calls:
         self._supervisor = supervisor
         self._make_report = make_report
         self._sequences: dict[tuple[str, str], int] = {}
+        self._commits = Commits(node.backend, node.images)
 
     def register(self, server: RpcServer) -> None:
         server.on(contract.ENSURE, self._supervisor.ensure)
@@ -52,6 +54,7 @@ class Calls:
         server.on(contract.UPLOAD, self.upload)
         server.on(contract.DOWNLOAD, self.download)
         server.on(contract.LIST_FILES, self.list_files)
+        server.on(contract.COMMIT, self.commit)
 
     async def observe(self, request: contract.Observe) -> contract.AgentReport:
         is_same_life = request.instance == self._node.maker.instance
@@ -114,6 +117,9 @@ class Calls:
         ]
         return contract.FileList(abspath=answer.abspath, files=files, errors=answer.errors)
 
+    async def commit(self, request: contract.CommitKernel) -> contract.Committed:
+        return await self._commits.commit(request, lambda: self._container_of(request.kernel))
+
     async def read_logs(self, request: contract.ReadLogs) -> contract.Logs:
         """The console log, live or kept; empty when the kernel printed nothing."""
         ref = request.kernel
@@ -153,6 +159,20 @@ class Calls:
         return answer
 
     def _require_running(self, ref: contract.KernelRef) -> None:
+        report = self._report_of(ref)
+        if report.state is not contract.KernelState.RUNNING:
+            raise _not_running(report)
+
+    def _container_of(self, ref: contract.KernelRef) -> str:
+        """The id of the container that runs it, with or without a runner that answers."""
+        report = self._report_of(ref)
+        if report.state is contract.KernelState.UNKNOWN:
+            raise EngineUnreachable("which containers run is not known now")
+        if report.state not in LIVE_STATES or not report.container_id:
+            raise _not_running(report)
+        return report.container_id
+
+    def _report_of(self, ref: contract.KernelRef) -> contract.KernelReport:
         _check_kernel_id(ref.kernel_id)
         report = self._ledger.get(ref.kernel_id)
         if report is None:
@@ -162,10 +182,9 @@ class Calls:
                 f"kernel {ref.kernel_id} is at generation {report.generation} by now",
                 {"seen": report.generation},
             )
-        if ref.generation > report.generation or report.state is not contract.KernelState.RUNNING:
-            raise KernelNotRunning(
-                f"generation {report.generation} of the kernel is {report.state.value}"
-            )
+        if ref.generation > report.generation:
+            raise _not_running(report)
+        return report
 
     def _remember(self, key: tuple[str, str], answer: wire.ExecuteReply) -> None:
         """The runner repeats what came after the last reply that arrived, should one be lost."""
@@ -193,6 +212,10 @@ def make_execute(
         return msgspec.convert(document, wire.Execute)
     except msgspec.ValidationError as error:
         raise BadOrder(str(error)) from error
+
+
+def _not_running(report: contract.KernelReport) -> KernelNotRunning:
+    return KernelNotRunning(f"generation {report.generation} of the kernel is {report.state.value}")
 
 
 def _check_kernel_id(text: str) -> None:

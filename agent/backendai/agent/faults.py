@@ -71,6 +71,13 @@ class KernelNotRunning(AgentFault):
     agent_slug, agent_title = "kernel-not-running", "The kernel is not running."
 
 
+class CommitNotOffered(AgentFault):
+    """The backend of this node has no images that could be made."""
+
+    code = "agent.commit_not_offered"
+    agent_slug, agent_title = "commit-not-offered", "Kernels of this node make no images."
+
+
 class BadOrder(AgentInvalidInput):
     code = "agent.bad_order"
 

@@ -1,7 +1,7 @@
 """A small engine in memory, and an agent's node around it, for tests that own the time."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -106,6 +106,11 @@ class FakeBackend:
         if self.pull_gate is not None:
             await self.pull_gate.wait()
         self.images[name] = replace_name(IMAGE, name)
+
+    async def commit(
+        self, container_id: str, image: str, labels: Mapping[str, str], bytes_max: int
+    ) -> None:
+        self.note("commit")
 
     async def read_accounts(self, image: str) -> Accounts:
         return Accounts("work:x:1000:1000::/:/bin/sh", "")

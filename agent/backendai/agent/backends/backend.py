@@ -105,6 +105,17 @@ class Backend(Protocol):
         """Raises ImageMissing or RegistryUnavailable."""
         ...
 
+    async def commit(
+        self, container_id: str, image: str, labels: Mapping[str, str], bytes_max: int
+    ) -> None:
+        """Make the image `image` of what a container has written over its own, while it runs on.
+
+        What mounts hold is not in it. `labels` are put over those of its own image. Returns when it
+        is made. Raises ContainerMissing, QuotaExceeded when more than `bytes_max` was written, and
+        CommitNotOffered.
+        """
+        ...
+
     async def read_accounts(self, image: str) -> Accounts: ...
 
     async def ensure_network(self, name: str) -> None:

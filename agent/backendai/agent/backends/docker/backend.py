@@ -16,9 +16,18 @@ from backendai.agent.profile import Profile
 from backendai.common.clock import Clock
 from backendai.common.contracts.agent import ImageReport
 from backendai.common.failpoints import failpoint
+from backendai.common.faults import QuotaExceeded
 from backendai.common.logs import get_logger
 
-from .bodies import create_body, parse_time, read_exit, read_image, read_listing, split_reference
+from .bodies import (
+    commit_body,
+    create_body,
+    parse_time,
+    read_exit,
+    read_image,
+    read_listing,
+    split_reference,
+)
 from .bridges import Bridges
 from .client import Api, DockerClient, words_of
 from .pulls import follow_pull
@@ -151,6 +160,21 @@ class DockerBackend:
         await follow_pull(name, lines, progress)
         await failpoint("agent.docker.after_pull")
 
+    async def commit(
+        self, container_id: str, image: str, labels: Mapping[str, str], bytes_max: int
+    ) -> None:
+        await self._client.work(lambda api: _check_written(api, container_id, bytes_max))
+        details = await self._client.ask(lambda api: api.inspect_container(container_id))
+        base = await self._client.ask(lambda api: api.inspect_image(details["Image"]))
+        body = commit_body(base["Config"], details["Config"], labels)
+        repository, tag = split_reference(image)
+        await failpoint("agent.docker.before_commit")
+        # Not paused: an agent or engine that dies meanwhile would leave it frozen.
+        await self._client.work_long(
+            lambda api: api.commit(container_id, repository, tag, pause=False, conf=body)
+        )
+        await failpoint("agent.docker.after_commit")
+
     async def read_accounts(self, image: str) -> Accounts:
         """Reads them from a container that is never started: images cannot be read otherwise."""
         async with self._probe_lock:
@@ -195,6 +219,17 @@ def _create(api: Api, body: Mapping[str, Any], profile: Profile) -> str:
         if found.get(labels.SPEC_HASH) != profile.labels[labels.SPEC_HASH]:
             raise EngineRefused(words_of(error), {"status": 409}) from error
         return str(details["Id"])
+
+
+def _check_written(api: Api, container_id: str, bytes_max: int) -> None:
+    """Raises QuotaExceeded when the container has written more than `bytes_max` over its image."""
+    rows = api.containers(all=True, size=True, filters={"id": container_id})
+    written = sum(int(row.get("SizeRw") or 0) for row in rows)
+    if written > bytes_max:
+        raise QuotaExceeded(
+            "The session has written more over its image than a new image may hold.",
+            {"written_bytes": written, "limit_bytes": bytes_max},
+        )
 
 
 def _tolerate(call: Any, container_id: str, **options: Any) -> None:

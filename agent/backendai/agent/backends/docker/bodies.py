@@ -178,6 +178,27 @@ def read_image(name: str, details: Mapping[str, Any]) -> ImageReport:
     )
 
 
+def commit_body(
+    base: Mapping[str, Any], container: Mapping[str, Any], labels: Mapping[str, str]
+) -> dict[str, Any]:
+    """The body of the engine's commit call, from the `Config` of an image and of its container.
+
+    The engine fills what is left empty here from the container. What was set there for one kernel
+    would stay in the image then: its entrypoint, its user, and labels that say whose container it
+    is. A label cannot be left out, so that those become empty.
+    """
+    kept = base.get("Labels") or {}
+    of_kernel = dict.fromkeys((container.get("Labels") or {}).keys() - kept.keys(), "")
+    return {
+        **base,
+        "Entrypoint": base.get("Entrypoint") or [],
+        "Cmd": base.get("Cmd") or [],
+        "User": base.get("User") or "0",
+        "WorkingDir": base.get("WorkingDir") or "/",
+        "Labels": {**of_kernel, **kept, **labels},
+    }
+
+
 def split_reference(image: str) -> tuple[str, str]:
     """`host:5000/name:tag` into repository and tag; `latest` when there is none."""
     repository, at, digest = image.partition("@")

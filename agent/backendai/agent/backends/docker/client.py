@@ -75,6 +75,12 @@ class DockerClient:
         """Something that may take a minute on a busy node."""
         return await self._call(self._working, order)
 
+    async def work_long(self, order: Callable[[Api], object]) -> None:
+        """Something whose end nobody can tell, over a connection of its own. Once begun, the engine
+        goes on with it, whoever waits."""
+        async for _ in self.stream(lambda api: map(order, (api,))):
+            pass
+
     async def _call(self, lane: _Lane, function: Callable[[Api], T]) -> T:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(lane.threads, self._guarded, lane, function)

@@ -5,7 +5,7 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -13,7 +13,13 @@ from typing import Final
 from backendai.agent import labels
 from backendai.agent.backends.backend import Accounts, Change, Listing, Progress, Stray, Whereabouts
 from backendai.agent.exits import ExitFacts
-from backendai.agent.faults import ContainerMissing, EngineRefused, EngineUnreachable, ImageMissing
+from backendai.agent.faults import (
+    CommitNotOffered,
+    ContainerMissing,
+    EngineRefused,
+    EngineUnreachable,
+    ImageMissing,
+)
 from backendai.agent.labels import LabelError, read_labels
 from backendai.agent.machine import Container, Phase
 from backendai.agent.profile import RUN_TARGET, Profile
@@ -162,6 +168,11 @@ class ProcessBackend:
         raise ImageMissing(
             f"{name}: the process backend cannot pull; unpack it into the image directory"
         )
+
+    async def commit(
+        self, container_id: str, image: str, labels: Mapping[str, str], bytes_max: int
+    ) -> None:
+        raise CommitNotOffered("sandboxes write into a folder of their own, not over an image")
 
     async def read_accounts(self, image: str) -> Accounts:
         found = await self._threads.run(rootfs.find_image, self._image_dir, image)

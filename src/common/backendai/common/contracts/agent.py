@@ -15,6 +15,11 @@ from backendai.common.rpc.call import Call
 OBSERVE_WAIT_SECONDS_MAX: Final = 30.0
 FILE_CHUNK_BYTES: Final = 4 * 1024 * 1024
 GENERATION_MAX: Final = 10**9
+COMMIT_WAIT_SECONDS_MAX: Final = 10.0
+# Images that sessions were committed to have these names alone, so that none hides another image.
+CUSTOM_PREFIX: Final = "custom/"
+# The label that tells one commit from all others.
+COMMIT_LABEL: Final = "ai.backend.customized-image.id"
 
 
 class Desired(enum.StrEnum):
@@ -301,6 +306,27 @@ class FileList(msgspec.Struct, frozen=True, kw_only=True):
     errors: str = ""
 
 
+class CommitKernel(msgspec.Struct, frozen=True, kw_only=True):
+    """Make an image of what the container of a kernel has written, while it runs on.
+
+    `image` begins with CUSTOM_PREFIX. `labels` are put over those of the container's own image;
+    COMMIT_LABEL among them says whether an image of that name is this one. `bytes_max` bounds what
+    was written. Answered when it is made, or after `wait_seconds`: ask again then.
+    """
+
+    kernel: KernelRef
+    image: str
+    labels: dict[str, str]
+    bytes_max: int
+    wait_seconds: float = 0.0
+
+
+class Committed(msgspec.Struct, frozen=True, kw_only=True):
+    """`image` is None while the node still works on it."""
+
+    image: ImageReport | None = None
+
+
 class Nothing(msgspec.Struct, frozen=True):
     """An empty request or reply."""
 
@@ -320,6 +346,13 @@ LOGS: Final = Call("logs", ReadLogs, Logs, idempotent=True, deadline_seconds=20.
 UPLOAD: Final = Call("upload", UploadFile, Nothing, idempotent=True, deadline_seconds=30.0)
 DOWNLOAD: Final = Call("download", DownloadFile, FileChunk, idempotent=True, deadline_seconds=60.0)
 LIST_FILES: Final = Call("list_files", ListFiles, FileList, idempotent=True, deadline_seconds=20.0)
+COMMIT: Final = Call(
+    "commit",
+    CommitKernel,
+    Committed,
+    idempotent=True,
+    deadline_seconds=COMMIT_WAIT_SECONDS_MAX + 20.0,
+)
 
 CONTRACT: Final = (
     ENSURE,
@@ -331,4 +364,5 @@ CONTRACT: Final = (
     UPLOAD,
     DOWNLOAD,
     LIST_FILES,
+    COMMIT,
 )
