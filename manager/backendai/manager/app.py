@@ -66,6 +66,8 @@ from .idle.activity import Activities
 from .idle.loop import FORGET_SECONDS, IdleWatch, hold_turn
 from .idle.loop import LOOK_SECONDS as IDLE_LOOK_SECONDS
 from .idle.service import Idleness, Rulebook
+from .images import rest as images_rest
+from .images.commits import COMMIT_SESSION, CommitLimits, Commits, CommitWork
 from .images.rescan import RESCAN, Rescan
 from .lifecycle.core import Core, CoreSettings, Ports
 from .lifecycle.hints import HintBoard, listen
@@ -86,6 +88,7 @@ from .sessions.watch import SessionWatch
 from .sessions.work import SessionWork
 from .settings import ManagerSettings, ServiceSettings
 from .tasks import rest as tasks_rest
+from .tasks.model import TaskWork
 from .tasks.runner import TaskRunner
 from .tasks.service import Tasks
 from .templates import rest as templates_rest
@@ -138,6 +141,7 @@ class Services:
     logins: Logins
     tasks: Tasks
     task_runner: TaskRunner
+    commits: Commits
     activities: Activities
     idleness: Idleness
     idle_watch: IdleWatch
@@ -288,6 +292,7 @@ def list_routes(
         *rest.routes(services.creation, services.sessions, services.templates, clock),
         *rest_work.routes(services.sessions, services.work),
         *rest_files.routes(services.sessions, services.work),
+        *images_rest.routes(services.sessions, services.commits),
         *idle_rest.routes(services.sessions, services.idleness),
         *stream.routes(services.sessions, services.work),
         *events_rest.routes(services.sessions, services.feed),
@@ -327,7 +332,11 @@ def _make_services(
     changes = Changes(database, clock, settled=keyring.forget)
     accounts = make_accounts(ids, box)
     attempts = Attempts(stores.redis)
-    works = {RESCAN: Rescan(database, accounts.registries, ids, clock)}
+    works: dict[str, TaskWork] = {
+        RESCAN: Rescan(database, accounts.registries, ids, clock),
+        COMMIT_SESSION: CommitWork(database, stores.links, ids, clock),
+    }
+    limits = CommitLimits(own.custom_images_max, own.commit_bytes_max)
     rulebook, activities = Rulebook(cluster), Activities(database, clock)
     turn = hold_turn(core_store, clock, f"{own.id}:{ids.uuid()}")
     return Services(
@@ -351,7 +360,8 @@ def _make_services(
         accounts=accounts,
         logins=Logins(database, changes, accounts.users, box, attempts, clock, cluster.find),
         tasks=Tasks(database, board, clock),
-        task_runner=TaskRunner(database, clock, f"{own.id}:{ids.uuid()}", works),
+        task_runner=TaskRunner(database, clock, f"{own.id}:{ids.uuid()}", works, [COMMIT_SESSION]),
+        commits=Commits(database, changes, ids, limits),
         activities=activities,
         idleness=Idleness(database, rulebook, clock),
         idle_watch=IdleWatch(database, rulebook, turn, clock),

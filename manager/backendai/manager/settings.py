@@ -76,6 +76,17 @@ class ServiceSettings:
     body_bytes_max: int = setting(
         integer(4096, 1 << 30), "Longest request body", unit="bytes", default=16 << 20
     )
+    custom_images_max: int = setting(
+        integer(0, 1 << 20),
+        "How many images each user may have sessions committed to; 0 forbids commits",
+        default=20,
+    )
+    commit_bytes_max: int = setting(
+        integer(1 << 20, 1 << 50),
+        "How much a session may have written over its image to be committed",
+        unit="bytes",
+        default=10 << 30,
+    )
     pid_file: Path | None = setting(
         optional(path()),
         "File with the process id, locked while the manager runs and removed at its end",

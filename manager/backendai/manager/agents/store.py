@@ -242,6 +242,21 @@ async def record_images(
     await conn.execute(upsert(t.image_agents).on_conflict_do_nothing(), rows)
 
 
+async def record_image(
+    conn: AsyncConnection, agent_id: AgentId, image: ImageReport, ids: IdSource
+) -> None:
+    """Make one image that a node has just made known, before the node reports it."""
+    values = _image_values(image, ids)
+    statement = upsert(t.images).values(values)
+    told = {name: statement.excluded[name] for name in ("digest", "size_bytes", "labels")}
+    statement = statement.on_conflict_do_update(
+        index_elements=["name", "architecture"], set_={**told, "is_local": True, "is_active": True}
+    )
+    image_id = await conn.scalar(statement.returning(t.images.c.id))
+    on_node = upsert(t.image_agents).values(image_id=image_id, agent_id=agent_id)
+    await conn.execute(on_node.on_conflict_do_nothing())
+
+
 async def set_status(conn: AsyncConnection, row: AgentRow, status: AgentStatus, flaps: int) -> bool:
     """Move a node's status; False when another manager did meanwhile."""
     done = await conn.execute(

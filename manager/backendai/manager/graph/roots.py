@@ -11,7 +11,7 @@ from backendai.manager.db import tables as t
 from backendai.manager.db.engine import Database
 from backendai.manager.gate.actor import Access, Action
 from backendai.manager.images.registries import list_rows as list_registries
-from backendai.manager.images.store import get_image
+from backendai.manager.images.store import get_image, scope_of, visible_to
 
 from . import (
     accounts,
@@ -224,16 +224,17 @@ class _Roots:
         reference: str | None = None,
         architecture: str = "x86_64",
     ) -> Any:
+        scope = scope_of(_actor(info))
         async with self._database.begin() as connection:
             try:
-                found = await get_image(connection, id or reference or "", architecture)
+                found = await get_image(connection, scope, id or reference or "", architecture)
             except ImageNotFound:
                 return None
             return next(iter(await images.load_images(connection, t.images.c.id == found.id)), None)
 
     async def images(self, _: Any, info: Info, **args: Any) -> Any:
         async with self._database.begin() as connection:
-            found = await images.load_images(connection)
+            found = await images.load_images(connection, *visible_to(scope_of(_actor(info))))
         wanted = args.get("is_installed")
         return [row for row in found if wanted is None or bool(row["agents"]) is wanted]
 

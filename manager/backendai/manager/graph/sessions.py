@@ -8,12 +8,13 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from backendai.common.enums import SessionResult, SessionType
+from backendai.common.enums import CommitStatus, SessionResult, SessionType
 from backendai.common.faults import Forbidden
 from backendai.common.lifecycle import SessionStatus
 from backendai.manager.db import tables as t
 from backendai.manager.gate.actor import Actor, Scope, widest_scope
 from backendai.manager.idle.store import load_idle_checks
+from backendai.manager.images.commits import find_committing
 from backendai.manager.sessions import render
 from backendai.manager.sessions.model import Kernel
 from backendai.manager.sessions.store import FINAL_WORDS, scope_conditions
@@ -54,6 +55,7 @@ class SessionView:
     dependencies: Sequence[Mapping[Any, Any]] = ()
     history: Sequence[Mapping[Any, Any]] = ()
     idle_checks: Mapping[str, Any] = field(default_factory=dict)
+    commit_status: CommitStatus = CommitStatus.READY
 
     @property
     def kernels(self) -> list[Kernel]:
@@ -172,6 +174,11 @@ async def _fill(
         checks = await load_idle_checks(connection, ids)
         for view in views:
             view.idle_checks = checks.get(view.row["id"], {})
+    if "commit_status" in fields:
+        committing = await find_committing(connection, ids)
+        for view in views:
+            if view.row["id"] in committing:
+                view.commit_status = CommitStatus.ONGOING
     if "status_history" in fields or "scheduled_at" in fields:
         histories = await _load_histories(connection, ids)
         for view in views:
@@ -282,7 +289,7 @@ SESSION_FIELDS: Final[Mapping[str, Field]] = {
     "scheduled_at": lambda v: render.history_by_status(v.history).get("scheduled"),
     "startup_command": lambda v: v.row["startup_command"],
     "result": lambda v: SessionResult(v.row["result"]).name,
-    "commit_status": lambda v: "ready",
+    "commit_status": lambda v: v.commit_status.value,
     "abusing_reports": lambda v: [],
     "idle_checks": lambda v: json_text(v.idle_checks),
     "agent_ids": lambda v: _unique(k.agent_id for k in v.kernels),

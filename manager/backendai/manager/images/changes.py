@@ -15,6 +15,7 @@ from backendai.manager.accounts import fields
 from backendai.manager.audit.change import Change
 from backendai.manager.audit.rows import delete_row, insert_row, update_row
 from backendai.manager.db import tables as t
+from backendai.manager.gate.actor import EVERYTHING
 from backendai.manager.sessions.names import check_image_name
 from backendai.manager.sessions.render import registry_of
 from backendai.manager.tasks.store import begin_task
@@ -47,7 +48,7 @@ async def rescan(change: Change, registry: str | None, project: str | None = Non
 
 async def forget(change: Change, reference: str, architecture: str) -> None:
     """Raises ImageNotFound."""
-    image = await get_image(change.connection, reference, architecture)
+    image = await get_image(change.connection, EVERYTHING, reference, architecture)
     await _forget(change, image.id)
 
 
@@ -64,7 +65,7 @@ async def clear(change: Change, registry: str | None) -> None:
 async def alias(change: Change, name: str, target: str, architecture: str) -> None:
     """Let `name` mean an image too. Raises ImageNotFound, InvalidParams and Conflict."""
     fields.read_fields({"alias": name}, {"alias": check_image_name})
-    image = await get_image(change.connection, target, architecture)
+    image = await get_image(change.connection, EVERYTHING, target, architecture)
     await insert_row(change, t.image_aliases, {"alias": name, "image_id": image.id})
 
 
@@ -78,7 +79,7 @@ async def modify(
 ) -> None:
     """Null says nothing. Limits replace all that were set; what a registry tells comes back with
     the next rescan, limits stay. Raises ImageNotFound, InvalidParams and Conflict."""
-    image = await get_image(change.connection, reference, architecture)
+    image = await get_image(change.connection, EVERYTHING, reference, architecture)
     given = fields.read_fields(props, _FIELDS)
     values = {name: given[name] for name in _PLAIN if name in given}
     values |= _renamed(image, given)

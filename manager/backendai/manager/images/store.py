@@ -10,10 +10,13 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from backendai.common.contracts.agent import CUSTOM_PREFIX
 from backendai.common.faults import ImageNotFound
 from backendai.common.ids import IdSource
 from backendai.manager.db.tables import image_agents, image_aliases, images
+from backendai.manager.gate.actor import EVERYTHING, Actor, Scope
 
+from .custom import prefix_of
 from .manifests import FoundImage
 from .model import Image
 
@@ -34,15 +37,32 @@ _COLUMNS: Final = [
 ]
 
 
-async def get_image(connection: AsyncConnection, reference: str, architecture: str) -> Image:
-    """The active image that `reference` names: canonical name, alias or id.
+def scope_of(actor: Actor) -> Scope:
+    """Which images somebody may see: of custom ones their own, a superadmin all."""
+    return EVERYTHING if actor.is_superadmin else Scope(user_id=actor.user_id)
+
+
+def visible_to(scope: Scope) -> list[sa.ColumnElement[bool]]:
+    """Custom images are their owner's; all others everybody's."""
+    if scope.user_id is None:
+        return []
+    name = images.c.name
+    own = name.startswith(prefix_of(scope.user_id))
+    return [sa.or_(~name.startswith(CUSTOM_PREFIX), own)]
+
+
+async def get_image(
+    connection: AsyncConnection, scope: Scope, reference: str, architecture: str
+) -> Image:
+    """The active image that `reference` names: canonical name, alias or id, or what its owner calls
+    a custom one.
 
     A name without a tag means `latest`. Raises ImageNotFound with the nearest known names, or, when
     none is near, with some of those that there are.
     """
-    row = (await connection.execute(_select(reference, architecture))).mappings().first()
+    row = (await connection.execute(_select(scope, reference, architecture))).mappings().first()
     if row is None:
-        names = await _list_names(connection, architecture)
+        names = await _list_names(connection, scope, architecture)
         near = find_near(reference, names)
         raise ImageNotFound(
             f"{reference!r} for {architecture} is not known{_hint(near, names)}",
@@ -109,10 +129,19 @@ def _row_of(image: FoundImage, ids: IdSource) -> dict[str, Any]:
     }
 
 
-def _select(reference: str, architecture: str) -> sa.Select[Any]:
+async def list_nodes(connection: AsyncConnection, image_id: uuid.UUID) -> list[str]:
+    """The nodes that have an image."""
+    on_node = image_agents.c
+    statement = sa.select(on_node.agent_id).where(on_node.image_id == image_id)
+    return list(await connection.scalars(statement.order_by(on_node.agent_id)))
+
+
+def _select(scope: Scope, reference: str, architecture: str) -> sa.Select[Any]:
     names = [reference]
     if ":" not in reference.rsplit("/", 1)[-1] and "@" not in reference:
         names.append(f"{reference}:latest")
+    if scope.user_id is not None:
+        names += [prefix_of(scope.user_id) + name for name in names]
     aliased = sa.select(image_aliases.c.image_id).where(image_aliases.c.alias == reference)
     matches: list[sa.ColumnElement[bool]] = [images.c.name.in_(names), images.c.id.in_(aliased)]
     with contextlib.suppress(ValueError):
@@ -121,8 +150,13 @@ def _select(reference: str, architecture: str) -> sa.Select[Any]:
     rank = sa.case((images.c.name == reference, 0), (images.c.name.in_(names), 1), else_=2)
     return (
         sa.select(*_COLUMNS)
-        .where(sa.or_(*matches), images.c.architecture == architecture, images.c.is_active)
-        .order_by(rank)
+        .where(
+            sa.or_(*matches),
+            images.c.architecture == architecture,
+            images.c.is_active,
+            *visible_to(scope),
+        )
+        .order_by(rank, images.c.name)
         .limit(1)
     )
 
@@ -143,10 +177,12 @@ def _hint(near: Sequence[str], names: Sequence[str]) -> str:
     return f"; there are {', '.join(names[:NEAR_MAX])}{more}"
 
 
-async def _list_names(connection: AsyncConnection, architecture: str) -> Sequence[str]:
+async def _list_names(
+    connection: AsyncConnection, scope: Scope, architecture: str
+) -> Sequence[str]:
     known = await connection.scalars(
         sa.select(images.c.name)
-        .where(images.c.is_active, images.c.architecture == architecture)
+        .where(images.c.is_active, images.c.architecture == architecture, *visible_to(scope))
         .order_by(images.c.name)
         .limit(500)
     )

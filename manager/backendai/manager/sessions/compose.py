@@ -44,7 +44,8 @@ _STEP: Final = Decimal(1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """What was looked up. `capacities` are the whole nodes of the group, empty when it has none."""
+    """What was looked up. `capacities` are the whole nodes of the group, empty when it has none;
+    `image_nodes` those that have the image where others cannot get it, empty where all can."""
 
     owner: Actor
     asker: Actor
@@ -55,6 +56,7 @@ class Facts:
     slot_names: frozenset[str]
     capacities: tuple[ResourceSlots, ...]
     depends_on: tuple[SessionId, ...] = ()
+    image_nodes: tuple[str, ...] = ()
 
 
 def compose_session(request: SessionRequest, facts: Facts, ids: IdSource) -> NewSession:
@@ -83,7 +85,7 @@ def compose_session(request: SessionRequest, facts: Facts, ids: IdSource) -> New
         callback_url=request.callback_url,
         environ=request.environ,
         resource_opts={**request.resource_opts, "shmem": format_amount(shared_memory)},
-        designated_agents=request.agents,
+        designated_agents=request.agents or facts.image_nodes,
         preopen_ports=request.preopen_ports,
         starts_at=request.starts_at,
         depends_on=facts.depends_on,

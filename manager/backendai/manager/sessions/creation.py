@@ -12,7 +12,12 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from backendai.common.clock import Clock
-from backendai.common.faults import ClientTokenReused, InvalidParams, SessionAlreadyExists
+from backendai.common.faults import (
+    ClientTokenReused,
+    ImageNotFound,
+    InvalidParams,
+    SessionAlreadyExists,
+)
 from backendai.common.ids import IdSource, SessionId
 from backendai.common.lifecycle import SessionStatus
 from backendai.common.logs import get_logger
@@ -20,8 +25,10 @@ from backendai.common.slots import ResourceSlots
 from backendai.manager.db.engine import Database
 from backendai.manager.db.tables import idempotency
 from backendai.manager.gate.actor import EVERYTHING, Actor
+from backendai.manager.images.custom import is_custom
 from backendai.manager.images.model import Image
-from backendai.manager.images.store import get_image
+from backendai.manager.images.store import get_image, list_nodes
+from backendai.manager.images.store import scope_of as image_scope
 from backendai.manager.lifecycle.enqueue import insert_session
 from backendai.manager.lifecycle.model import Claim, NewSession
 from backendai.manager.policies.model import PendingLimit
@@ -114,7 +121,9 @@ class SessionCreation:
             found = await look_up(connection, actor, owner, request, word)
             if token is not None and found.claimed is not None:
                 return await _claimed(connection, token, *found.claimed, mine)
-            image = await get_image(connection, request.image, request.architecture)
+            image = await get_image(
+                connection, image_scope(owner), request.image, request.architecture
+            )
             if found.namesake is not None:
                 existing = await _get(connection, found.namesake)
                 if existing.id in mine:
@@ -128,7 +137,8 @@ class SessionCreation:
                 connection, owner.access_key, request.dependencies
             )
             place = found.place()
-            facts = _facts_of(place, owner, actor, image, depends_on)
+            nodes = await _nodes_of(connection, image)
+            facts = _facts_of(place, owner, actor, image, nodes, depends_on)
             return Draft(compose_session(request, facts, self._ids), place.limits.pending)
 
         return await self._database.read(work)
@@ -149,12 +159,18 @@ class SessionCreation:
 
 
 def _facts_of(
-    place: Place, owner: Actor, asker: Actor, image: Image, depends_on: tuple[SessionId, ...]
+    place: Place,
+    owner: Actor,
+    asker: Actor,
+    image: Image,
+    nodes: tuple[str, ...],
+    depends_on: tuple[SessionId, ...],
 ) -> Facts:
     return Facts(
         owner=owner,
         asker=asker,
         image=image,
+        image_nodes=nodes,
         project_id=place.project_id,
         resource_group=place.resource_group,
         limits=place.limits,
@@ -162,6 +178,16 @@ def _facts_of(
         capacities=place.capacities,
         depends_on=depends_on,
     )
+
+
+async def _nodes_of(connection: AsyncConnection, image: Image) -> tuple[str, ...]:
+    """Where alone an image is that no registry has; empty for others. Raises ImageNotFound."""
+    if not is_custom(image.name):
+        return ()
+    nodes = await list_nodes(connection, image.id)
+    if not nodes:
+        raise ImageNotFound("No node has it any more.", {"image": image.name})
+    return tuple(nodes)
 
 
 def read_token(text: str | None, body: Mapping[str, Any]) -> ClientToken | None:

@@ -1,11 +1,12 @@
 """Runs background tasks: takes those that wait, and says while it works that it is alive.
 
-A task of a manager that died is failed by the next one that looks; nothing is begun twice.
+A task of a manager that died is failed by the next one that looks, or begun again where its work
+says that this is right.
 """
 
 import asyncio
 import uuid
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 from backendai.common.clock import Clock
@@ -30,20 +31,27 @@ UNEXPECTED: Final = "It failed unexpectedly; the log of the manager says why."
 
 
 class TaskRunner:
-    """`works` says what to do for which name; `holder` names this life of this manager."""
+    """`works` says what to do for which name, those in `resumed` also a second time; `holder` names
+    this life of this manager."""
 
     def __init__(
-        self, database: Database, clock: Clock, holder: str, works: Mapping[str, TaskWork]
+        self,
+        database: Database,
+        clock: Clock,
+        holder: str,
+        works: Mapping[str, TaskWork],
+        resumed: Collection[str] = (),
     ) -> None:
         self._database = database
         self._clock = clock
         self._holder = holder
         self._works = works
+        self._resumed = tuple(resumed)
         self._running: dict[uuid.UUID, asyncio.Task[None]] = {}
         self._unwanted: set[uuid.UUID] = set()
 
     async def run(self, board: HintBoard, health: LoopHealth) -> None:
-        """For ever. What runs when it is cancelled is failed."""
+        """For ever. What runs when it is cancelled is failed, or left to another manager."""
         with board.watch(HINT_TASKS) as wake:
             async with asyncio.TaskGroup() as group:
                 await supervise(
@@ -62,7 +70,7 @@ class TaskRunner:
             log.info("task.started", task=str(task.id), name=task.name)
             name = f"task:{task.id}"
             self._running[task.id] = group.create_task(self._work_on(task), name=name)
-        await self._database.transact(store.sweep_tasks)
+        await self._database.transact(lambda conn: store.sweep_tasks(conn, self._resumed))
 
     async def _claim(self, room: int) -> list[Task]:
         names = sorted(self._works)
@@ -87,7 +95,7 @@ class TaskRunner:
             await self._end(task, status, message)
         except asyncio.CancelledError:
             if task.id not in self._unwanted:
-                await self._end_in_time(task)
+                await self._leave_in_time(task)
                 raise
             await self._end(task, TaskStatus.CANCELLED, CANCELLED)
         finally:
@@ -121,13 +129,20 @@ class TaskRunner:
                 log.info("task.ended", task=str(task.id), name=task.name, status=status.value)
                 return
 
-    async def _end_in_time(self, task: Task) -> None:
+    async def _leave_in_time(self, task: Task) -> None:
         """For a manager that stops; without the time for it, silence tells the same later."""
         try:
             async with asyncio.timeout(STOP_SECONDS):
-                await self._end(task, TaskStatus.FAILED, store.STOPPED)
-        except TimeoutError:
+                if task.name in self._resumed:
+                    await self._release(task)
+                else:
+                    await self._end(task, TaskStatus.FAILED, store.STOPPED)
+        except (TimeoutError, StoreUnavailable):
             log.warning("task.end_not_saved", task=str(task.id), detail="no time left")
+
+    async def _release(self, task: Task) -> None:
+        await self._database.transact(lambda conn: store.release_task(conn, self._holder, task.id))
+        log.info("task.released", task=str(task.id), name=task.name)
 
 
 class _Told:

@@ -1,7 +1,7 @@
 """The rows of background tasks. A manager holds those that it works on, and says so regularly."""
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -23,6 +23,13 @@ MESSAGE_CHARS_MAX: Final = 4000
 
 _t = t.tasks.c
 _NOW: Final = sa.func.now()
+_LIVE: Final = (TaskStatus.PENDING.value, TaskStatus.RUNNING.value)
+_RELEASED: Final = {
+    "status": TaskStatus.PENDING.value,
+    "holder": None,
+    "current": 0,
+    "total": 0,
+}
 _COLUMNS: Final = [
     _t[name]
     for name in (
@@ -64,6 +71,14 @@ async def claim_tasks(
     return [_task_of(row) for row in await conn.execute(statement.returning(*_COLUMNS))]
 
 
+async def list_live(conn: AsyncConnection, name: str, params: Mapping[str, str]) -> list[Task]:
+    """Tasks of one name that wait or run, whose parameters have all of `params`; oldest first."""
+    statement = sa.select(*_COLUMNS).where(
+        _t.name == name, _t.status.in_(_LIVE), _t.params.contains(dict(params))
+    )
+    return [_task_of(row) for row in await conn.execute(statement.order_by(_t.created_at))]
+
+
 async def beat(
     conn: AsyncConnection, holder: str, task_ids: Sequence[uuid.UUID]
 ) -> dict[uuid.UUID, bool]:
@@ -96,12 +111,23 @@ async def end_task(
     await save_progress(conn, holder, task_id, values)
 
 
-async def sweep_tasks(conn: AsyncConnection) -> None:
-    """End the tasks whose manager is gone; forget those that have been over for long."""
+async def release_task(conn: AsyncConnection, holder: str, task_id: uuid.UUID) -> None:
+    """Let another manager go on with it."""
+    await conn.execute(
+        sa.update(t.tasks).where(_t.id == task_id, *_held_by(holder)).values(_RELEASED)
+    )
+    await notify(conn, [HINT_TASKS])
+
+
+async def sweep_tasks(conn: AsyncConnection, resumed: Collection[str]) -> None:
+    """Of the tasks whose manager is gone, let those named in `resumed` begin again and end the
+    others; forget those that have been over for long."""
     silent = sa.func.make_interval(0, 0, 0, 0, 0, 0, BEATS_MISSED_SECONDS)
+    is_left = (_t.status == TaskStatus.RUNNING.value, _t.beat_at < _NOW - silent)
+    await conn.execute(sa.update(t.tasks).where(*is_left, _t.name.in_(resumed)).values(_RELEASED))
     abandoned = await conn.execute(
         sa.update(t.tasks)
-        .where(_t.status == TaskStatus.RUNNING.value, _t.beat_at < _NOW - silent)
+        .where(*is_left, _t.name.not_in(resumed))
         .values(status=TaskStatus.FAILED.value, message=STOPPED, ended_at=_NOW)
         .returning(_t.id)
     )
@@ -145,8 +171,8 @@ async def cancel_task(conn: AsyncConnection, scope: Scope, task_id: uuid.UUID) -
         "message": sa.case((waits, "It was cancelled."), else_=_t.message),
         "ended_at": sa.case((waits, _NOW), else_=_t.ended_at),
     }
-    live = _t.status.in_([TaskStatus.PENDING.value, TaskStatus.RUNNING.value])
-    await conn.execute(sa.update(t.tasks).where(_t.id == task_id, live).values(cancelled))
+    is_it = (_t.id == task_id, _t.status.in_(_LIVE))
+    await conn.execute(sa.update(t.tasks).where(*is_it).values(cancelled))
     await notify(conn, [HINT_TASKS, task_hint(task_id)])
 
 

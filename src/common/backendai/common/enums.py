@@ -28,6 +28,11 @@ class ClusterRole(enum.StrEnum):
     SUB = "sub"
 
 
+class CommitStatus(enum.StrEnum):
+    READY = "ready"
+    ONGOING = "ongoing"
+
+
 class ExecutionMode(enum.StrEnum):
     QUERY = "query"
     BATCH = "batch"
