@@ -126,7 +126,9 @@ class Commits:
         agent_id = await _place_of(conn, session)
         await self._check_room(conn, owner, image, len(live))
         order = self._order_of(session, owner, agent_id, name)
-        task_id = await begin_task(change, COMMIT_SESSION, msgspec.to_builtins(order))
+        params = msgspec.to_builtins(order)
+        domain = session.domain_name
+        task_id = await begin_task(change, COMMIT_SESSION, params, domain=domain)
         return Commit(order.kernel_id, task_id, order.image)
 
     async def _check_room(

@@ -47,10 +47,13 @@ _COLUMNS: Final = [
 ]
 
 
-async def begin_task(change: Change, name: str, params: Mapping[str, Any]) -> uuid.UUID:
-    """A task that some manager begins when this change is committed."""
+async def begin_task(
+    change: Change, name: str, params: Mapping[str, Any], *, domain: str | None = None
+) -> uuid.UUID:
+    """A task that some manager begins when this change is committed; admins of `domain` may read of
+    it in the audit log."""
     values = {"name": name, "params": dict(params), "user_id": change.actor.user_id}
-    row = await insert_row(change, t.tasks, values)
+    row = await insert_row(change, t.tasks, values, domain=domain)
     await notify(change.connection, [HINT_TASKS])
     return uuid.UUID(str(row["id"]))
 

@@ -129,6 +129,8 @@ class BlockingSessions(Blocking[Sessions]):
     restart = Waits(Sessions.restart)
     rename = Waits(Sessions.rename)
     extend = Waits(Sessions.extend)
+    commit = Waits(Sessions.commit)
+    commit_status = Waits(Sessions.commit_status)
     interrupt = Waits(Sessions.interrupt)
     complete = Waits(Sessions.complete)
     logs = Waits(Sessions.logs)

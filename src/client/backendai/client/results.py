@@ -141,6 +141,15 @@ class IdleCheck(msgspec.Struct, frozen=True):
     extra: dict[str, Any] | None = None
 
 
+class Commit(msgspec.Struct, frozen=True):
+    """The image that is being made of a session: `status` is ongoing, or ready without one."""
+
+    status: str
+    kernel: str
+    task_id: str | None = None
+    image: str | None = None
+
+
 class Why(msgspec.Struct, frozen=True):
     """Why a session is in its status: `text` in one sentence, `waiting` for programs.
 

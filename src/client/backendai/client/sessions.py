@@ -18,6 +18,7 @@ from backendai.client.results import (
     LIVE,
     RUNNING,
     Batch,
+    Commit,
     Created,
     FileEntry,
     IdleCheck,
@@ -125,6 +126,20 @@ class Sessions:
         """
         answer = await self._channel.ask_for(dict[str, Any], _post(session, "extend"))
         return convert(dict[str, IdleCheck], answer.get("idleChecks", {}))
+
+    async def commit(self, session: str, name: str | None = None) -> Commit:
+        """Begin to make an image of what the session wrote outside of its mounts; it runs on.
+
+        `name` may have a tag; without one it is the session's with the time. Never asked twice: who
+        asks again while it is being made gets the same task, which `Client.tasks` follows. Faults:
+        Conflict, NotOffered, QuotaExceeded, ….
+        """
+        call = _post(session, "commit", json={"image_name": name} if name else {})
+        return await self._channel.ask_for(Commit, call)
+
+    async def commit_status(self, session: str) -> Commit:
+        """Whether an image is being made of the session now."""
+        return await self._channel.ask_for(Commit, _get(session, "commit"))
 
     async def interrupt(self, session: str) -> None:
         """Stop the code that runs now, as Ctrl-C does; the session and its state stay."""

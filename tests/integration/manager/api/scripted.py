@@ -22,7 +22,7 @@ IMAGES = ("python:3.11", "cr.example.com/stable/shell:1.0")
 class ScriptedAgent:
     """A node of `capacity`. Kernels start at once unless `holds` says that they shall not.
 
-    `execute` answers EXECUTE; what was asked is kept in `asked`.
+    `execute` answers EXECUTE and `commit` COMMIT; what was asked is kept in `asked`.
     """
 
     agent_id: str
@@ -32,6 +32,8 @@ class ScriptedAgent:
     use: c.ResourceUse | None = None
     load: tuple[float, int] = (0.0, 0)
     execute: Callable[[c.Execute], Awaitable[c.ExecuteResult]] | None = None
+    commit: Callable[[c.CommitKernel], Awaitable[c.Committed]] | None = None
+    committed: dict[str, c.ImageReport] = field(default_factory=dict)
     log_text: bytes = b"hello from the log\n"
     files: dict[str, bytes] = field(default_factory=dict)
     asked: list[tuple[str, Any]] = field(default_factory=list)
@@ -53,6 +55,7 @@ class ScriptedAgent:
             (c.UPLOAD, self._upload),
             (c.DOWNLOAD, self._download),
             (c.LIST_FILES, self._list),
+            (c.COMMIT, self._commit),
         ):
             self._server.on(call, handler)
         await self._server.start()
@@ -146,7 +149,8 @@ class ScriptedAgent:
             images=[
                 c.ImageReport(name=name, digest="sha256:0", architecture="x86_64", size_bytes=1)
                 for name in IMAGES
-            ],
+            ]
+            + list(self.committed.values()),
         )
 
     @property
@@ -160,6 +164,23 @@ class ScriptedAgent:
         return c.ExecuteResult(
             run_id=request.run_id, status="finished", exit_code=0, console=[("stdout", "42\n")]
         )
+
+    async def _commit(self, request: c.CommitKernel) -> c.Committed:
+        self.asked.append(("commit", request))
+        return await (self.commit or self.make_image)(request)
+
+    async def make_image(self, request: c.CommitKernel) -> c.Committed:
+        """What a COMMIT asks for, at once."""
+        image = c.ImageReport(
+            name=request.image,
+            digest=f"sha256:{request.labels[c.COMMIT_LABEL]}",
+            architecture="x86_64",
+            size_bytes=12_300_000,
+            labels=request.labels,
+        )
+        self.committed[request.image] = image
+        self._tell()
+        return c.Committed(image=image)
 
     async def _interrupt(self, request: c.KernelRef) -> c.Nothing:
         self.asked.append(("interrupt", request))

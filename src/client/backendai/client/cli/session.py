@@ -25,6 +25,11 @@ session = LazyGroup(
             "backendai.client.cli.change:extend",
             "Keep sessions that would end for being idle.",
         ),
+        "commit": ("backendai.client.cli.commit:commit", "Make an image of a session."),
+        "commit-status": (
+            "backendai.client.cli.commit:commit_status",
+            "Say whether an image is being made of a session.",
+        ),
         "terminate": ("backendai.client.cli.change:terminate", "End sessions."),
     },
     help="""Start, look at, use and end sessions.

@@ -1,0 +1,232 @@
+"""Sessions become images: who may, under which names, and what survives."""
+
+import asyncio
+import json
+import uuid
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import aiohttp
+import pytest
+
+from backendai.agent.faults import EngineRefused, EngineUnreachable
+from backendai.common.contracts.agent import COMMIT_LABEL, CommitKernel, Committed
+from backendai.manager.app import Manager
+from backendai.manager.settings import ManagerSettings
+from tests.integration.manager.api.caller import Caller, until
+from tests.integration.manager.api.conftest import body_of, started
+from tests.integration.manager.api.scripted import ScriptedAgent
+from tests.integration.manager.api.strangers import refuse_strangers
+from tests.integration.manager.api.test_client import run
+from tests.integration.manager.api.test_images import events_of
+
+AsUser = Callable[[str], Caller]
+Create = Callable[..., Awaitable[dict[str, Any]]]
+IMAGES = "{ images { name tag labels { key value } size_bytes installed } }"
+ONE_IMAGE = "query($r: String) { image(reference: $r) { name tag } }"
+ROUTES = [
+    ("POST", "/session/{s}/commit", {"image_name": "tools"}),
+    ("GET", "/session/{s}/commit", None),
+    ("POST", "/session/{s}/imagify?image_name=tools", None),
+]
+
+
+@pytest.fixture
+def image_name() -> str:
+    return f"tools-{uuid.uuid4().hex[:8]}"
+
+
+async def committed(caller: Caller, session: str, name: str) -> str:
+    """A commit to its end; the image's whole name."""
+    answer = await caller.ask("POST", f"/session/{session}/commit", {"image_name": name})
+    assert answer.status == 201, answer.body
+    assert await ending(caller, answer.json["task_id"]) == "bgtask_done"
+    return str(answer.json["image"])
+
+
+async def ending(caller: Caller, task_id: str) -> str:
+    return (await events_of(caller, task_id))[-2][0]
+
+
+async def names_of(caller: Caller) -> list[str]:
+    listed = (await caller.graph(IMAGES))["data"]["images"]
+    return [f"{each['name']}:{each['tag']}" for each in listed]
+
+
+async def hold(_: CommitKernel) -> Committed:
+    await asyncio.sleep(0.05)
+    return Committed()
+
+
+async def test_strangers_are_refused(alice: Caller) -> None:
+    for verb, path, body in ROUTES:
+        await refuse_strangers(alice, (verb, path.format(s="some-session"), body))
+
+
+async def test_others_odd_names_and_waiting_sessions_are_refused(
+    alice: Caller, bob: Caller, as_user: AsUser, agent: ScriptedAgent, create: Create, name: str
+) -> None:
+    made = await create(alice, name)
+    for verb, path, body in ROUTES:
+        for caller in (bob, as_user("mallory")):
+            for reference in (name, made["sessionId"]):
+                answer = await caller.ask(verb, path.format(s=reference), body)
+                assert (answer.status, answer.slug) == (404, "object-not-found"), path
+    for wrong in ("Tools", "../x", "a/b", "a:", "x" * 65, ""):
+        answer = await alice.ask("POST", f"/session/{name}/commit", {"image_name": wrong})
+        assert (answer.status, answer.slug) == (400, "invalid-api-params"), wrong
+    assert agent.asked_of("commit") == []
+    await create(alice, f"{name}-waits", enqueueOnly=True, config={"resources": {"cpu": "7.5"}})
+    answer = await alice.ask("POST", f"/session/{name}-waits/commit")
+    assert answer.status == 409
+    assert answer.json["data"] == {"status": "PENDING"}
+    assert (await alice.ask("DELETE", f"/session/{name}-waits")).status == 200
+
+
+async def test_an_image_is_made_and_its_owner_starts_sessions_of_it(
+    alice: Caller,
+    bob: Caller,
+    as_user: AsUser,
+    agent: ScriptedAgent,
+    create: Create,
+    name: str,
+    image_name: str,
+) -> None:
+    made = await create(alice, name)
+    answer = await alice.ask("POST", f"/session/{name}/imagify?image_name={image_name}")
+    assert answer.status == 201
+    begun = answer.json
+    assert begun["image"].startswith("custom/")
+    assert begun["image"].endswith(f"/{image_name}:latest")
+    events = await events_of(alice, begun["bgtask_id"])
+    assert [each for each, _ in events[-2:]] == ["bgtask_done", "server_close"]
+    assert events[-2][1]["message"] == f"{begun['image']} is made, 12.3 MB in all."
+    (order,) = agent.asked_of("commit")
+    assert order.kernel.kernel_id == begun["kernel"]
+    assert order.labels["ai.backend.customized-image.user.email"] == "alice@example.com"
+    assert order.bytes_max == 10 << 30
+    info = (await alice.ask("GET", f"/session/{name}/commit")).json
+    assert (info["status"], info["kernel"]) == ("ready", begun["kernel"])
+    assert (await alice.ask("GET", f"/session/{made['sessionId']}")).json["status"] == "RUNNING"
+
+    for caller in (as_user("root"), as_user("carol")):
+        noted = (await caller.ask("GET", "/audit?limit=50")).json["items"]
+        (entry,) = [each for each in noted if image_name in json.dumps(each)]
+        assert (entry["action"], entry["email"]) == ("session.commit", "alice@example.com")
+        assert entry["after"]["params"]["session_id"] == made["sessionId"]
+
+    for reference in (image_name, f"{image_name}:latest", begun["image"]):
+        again = f"{name}-{len(reference)}"
+        await create(alice, again, image=reference)
+        spec = agent.asked_of("ensure")[-1].spec
+        assert (spec.image, spec.pull) == (begun["image"], False)
+        refused = await bob.ask("POST", "/session", body_of(again, image=reference))
+        assert (refused.status, refused.slug) == (404, "object-not-found")
+        assert "custom/" not in json.dumps(refused.json["data"]["near"])
+        found = await bob.graph(ONE_IMAGE, r=reference)
+        assert found["data"]["image"] is None
+    assert begun["image"] in await names_of(alice)
+    assert begun["image"] in await names_of(as_user("root"))
+    for other in (bob, as_user("carol"), as_user("mallory"), as_user("eve")):
+        assert begun["image"] not in await names_of(other)
+
+
+async def test_asking_again_is_right_and_a_taken_name_is_not(
+    alice: Caller, agent: ScriptedAgent, create: Create, name: str, image_name: str
+) -> None:
+    made = await create(alice, name)
+    await create(alice, f"{name}-b")
+    agent.commit = hold
+    path, body = f"/session/{name}/commit", {"image_name": image_name}
+    begun = (await alice.ask("POST", path, body)).json
+    assert begun["status"] == "ongoing"
+    for again in (body, None):
+        assert (await alice.ask("POST", path, again)).json["task_id"] == begun["task_id"]
+    assert (await alice.ask("GET", path)).json == begun
+    query = "query($id: UUID!) { compute_session(id: $id) { commit_status } }"
+    shown = await alice.graph(query, id=made["sessionId"])
+    assert shown["data"]["compute_session"]["commit_status"] == "ongoing"
+    for session, wanted in ((name, f"{image_name}-x"), (f"{name}-b", image_name)):
+        refused = await alice.ask("POST", f"/session/{session}/commit", {"image_name": wanted})
+        assert (refused.status, refused.slug) == (409, "conflict")
+    agent.commit = None
+    assert await ending(alice, begun["task_id"]) == "bgtask_done"
+    taken = await alice.ask("POST", path, body)
+    assert taken.status == 409
+    assert "choose another" in taken.json["msg"]
+    root = alice.but(access_key="AKROOT", secret_key="secret-of-root")
+    forgotten = await root.graph(
+        "mutation($r: String!) { forget_image(reference: $r) { ok } }", r=begun["image"]
+    )
+    assert forgotten["data"]["forget_image"]["ok"]
+    assert begun["image"] not in await names_of(alice)
+    assert (await alice.ask("POST", path, body)).status == 409, "the node has it still"
+
+
+async def test_a_commit_survives_its_node_and_its_manager_and_a_refusal_is_told(
+    settings: ManagerSettings,
+    http: aiohttp.ClientSession,
+    alice: Caller,
+    agent: ScriptedAgent,
+    create: Create,
+    name: str,
+    image_name: str,
+) -> None:
+    await create(alice, name)
+    answers = iter((EngineUnreachable("away"), EngineRefused("no space left on device")))
+
+    async def fail(_: CommitKernel) -> Committed:
+        raise next(answers)
+
+    agent.commit = fail
+    body = {"image_name": image_name}
+    begun = (await alice.ask("POST", f"/session/{name}/commit", body)).json
+    last, data = (await events_of(alice, begun["task_id"]))[-2]
+    assert last == "bgtask_failed"
+    assert "no space left on device" in data["message"]
+
+    agent.commit = hold
+    begun = (await alice.ask("POST", f"/session/{name}/commit", body)).json
+    await until(lambda: asked_times(agent, 4))
+    # As a manager that was killed leaves it.
+    lose = (
+        "update tasks set holder = 'gone', beat_at = now() - interval '1 min'"
+        " where name = 'session.commit' and status = 'running'"
+    )
+    async with started(settings) as second:
+        other = Caller(http, second.address, "AKALICE", "secret-of-alice")
+        await second.stores.database.transact(lambda conn: conn.exec_driver_sql(lose))
+        agent.commit = None
+        assert await ending(other, begun["task_id"]) == "bgtask_done"
+    orders = agent.asked_of("commit")[2:]
+    assert len({order.labels[COMMIT_LABEL] for order in orders}) == 1
+
+
+async def asked_times(agent: ScriptedAgent, count: int) -> bool:
+    return len(agent.asked_of("commit")) >= count
+
+
+async def test_the_command_commits_and_starts_it(
+    alice: Caller,
+    agent: ScriptedAgent,
+    manager: Manager,
+    create: Create,
+    name: str,
+    image_name: str,
+) -> None:
+    await create(alice, name)
+    # As the official client asks: the image is called after its session.
+    begun = (await alice.ask("POST", f"/session/{name}/commit")).json
+    assert f"/{name}:2" in begun["path"]
+    assert await ending(alice, begun["bgtask_id"]) == "bgtask_done"
+    words = ("session", "commit", name, "--name", image_name)
+    done = await run(manager, *words, name="alice")
+    assert done.returncode == 0, done.stderr
+    assert f"/{image_name}:latest is made" in done.stdout
+    status = await run(manager, "session", "commit-status", name, name="alice")
+    assert status.stdout == "ready\n"
+    shown = await run(manager, "session", "commit-status", name, "--output", "json", name="alice")
+    assert json.loads(shown.stdout)["status"] == "ready"
+    again = await run(manager, *words, name="alice")
+    assert again.returncode != 0
+    assert "choose another" in again.stderr
