@@ -32,6 +32,7 @@ def compose(
     labels: dict[str, str] | None = None,
     capacities: tuple[ResourceSlots, ...] = (),
     limits: Limits | None = None,
+    image_nodes: tuple[str, ...] = (),
     **fields: Any,
 ) -> NewSession:
     image = Image(
@@ -46,12 +47,18 @@ def compose(
         limits=limits or Limits(10, 4),
         slot_names=frozenset({"cpu", "mem", "cuda.device"}),
         capacities=capacities,
+        image_nodes=image_nodes,
     )
     request = SessionRequest(**{"name": "demo", "image": "x:1", **fields})
     return compose_session(request, facts, SeededIds(1))
 
 
 GIB = 1 << 30
+
+
+def test_a_session_goes_where_alone_its_image_is() -> None:
+    assert compose().designated_agents == ()
+    assert compose(image_nodes=("i-1", "i-2")).designated_agents == ("i-1", "i-2")
 
 
 @pytest.mark.parametrize(
