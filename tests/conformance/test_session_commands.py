@@ -7,7 +7,16 @@ import pytest
 
 from tests.conformance.official import Official
 from tests.running.rest import Api
-from tests.running.sessions import IMAGES, await_status, execute, find, list_live, logs, resources
+from tests.running.sessions import (
+    IMAGES,
+    ask_graph,
+    await_status,
+    execute,
+    find,
+    list_live,
+    logs,
+    resources,
+)
 from tests.running.sessions import start as start_session
 from tests.running.stack import Done
 from tests.running.waiting import until
@@ -197,6 +206,16 @@ def test_listing_what_is_not_there_fails(official: Official, session: str) -> No
 def test_rename_gives_another_name(official: Official, session: str, api: Api) -> None:
     official.ok("session", "rename", "conform", "conform-new")
     assert find(api, session)["name"] == "conform-new"
+
+
+def test_commit_makes_an_image(official: Official, session: str, api: Api) -> None:
+    official.ok("session", "commit", "conform")
+
+    def is_listed() -> bool:
+        images = ask_graph(api, "{ images { name } }", {})["images"]
+        return any(image["name"].endswith("/conform") for image in images)
+
+    until(is_listed, "the image is listed")
 
 
 def test_restart_gives_a_fresh_container_and_keeps_files(

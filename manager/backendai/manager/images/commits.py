@@ -176,13 +176,13 @@ class CommitWork:
     async def __call__(self, params: Mapping[str, Any], progress: Progress) -> str:
         order = msgspec.convert(params, CommitOrder)
         await progress.tell(more=1, message=f"The node makes {order.image}")
-        image = await self._make(order, progress)
+        image = await self._make(order)
         agent_id = AgentId(order.agent_id)
         await self._database.transact(lambda conn: record_image(conn, agent_id, image, self._ids))
         await progress.tell(done=1)
         return f"{order.image} is made, {image.size_bytes / 1e6:.1f} MB in all."
 
-    async def _make(self, order: CommitOrder, progress: Progress) -> ImageReport:
+    async def _make(self, order: CommitOrder) -> ImageReport:
         """Asks until it is made, also through a restart of the agent."""
         request = CommitKernel(
             kernel=KernelRef(kernel_id=order.kernel_id, generation=order.generation),

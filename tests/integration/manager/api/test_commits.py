@@ -4,20 +4,23 @@ import asyncio
 import json
 import uuid
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
 import aiohttp
 import pytest
 
 from backendai.agent.faults import EngineRefused, EngineUnreachable
+from backendai.client import Client, Config
 from backendai.common.contracts.agent import COMMIT_LABEL, CommitKernel, Committed
+from backendai.common.faults import Conflict
 from backendai.manager.app import Manager
 from backendai.manager.settings import ManagerSettings
 from tests.integration.manager.api.caller import Caller, until
 from tests.integration.manager.api.conftest import body_of, started
 from tests.integration.manager.api.scripted import ScriptedAgent
 from tests.integration.manager.api.strangers import refuse_strangers
-from tests.integration.manager.api.test_client import run
+from tests.integration.manager.api.test_client import environ_of, run
 from tests.integration.manager.api.test_images import events_of
 
 AsUser = Callable[[str], Caller]
@@ -63,8 +66,14 @@ async def test_strangers_are_refused(alice: Caller) -> None:
         await refuse_strangers(alice, (verb, path.format(s="some-session"), body))
 
 
-async def test_others_odd_names_and_waiting_sessions_are_refused(
-    alice: Caller, bob: Caller, as_user: AsUser, agent: ScriptedAgent, create: Create, name: str
+async def test_others_odd_names_and_sessions_that_cannot_are_refused(
+    alice: Caller,
+    bob: Caller,
+    as_user: AsUser,
+    agent: ScriptedAgent,
+    manager: Manager,
+    create: Create,
+    name: str,
 ) -> None:
     made = await create(alice, name)
     for verb, path, body in ROUTES:
@@ -81,6 +90,10 @@ async def test_others_odd_names_and_waiting_sessions_are_refused(
     assert answer.status == 409
     assert answer.json["data"] == {"status": "PENDING"}
     assert (await alice.ask("DELETE", f"/session/{name}-waits")).status == 200
+    change = f"update agents set backend = 'process' where id = '{agent.agent_id}'"
+    await manager.stores.database.transact(lambda conn: conn.exec_driver_sql(change))
+    answer = await alice.ask("POST", f"/session/{name}/commit")
+    assert (answer.status, answer.slug) == (503, "not-implemented")
 
 
 async def test_an_image_is_made_and_its_owner_starts_sessions_of_it(
@@ -193,11 +206,15 @@ async def test_a_commit_survives_its_node_and_its_manager_and_a_refusal_is_told(
         "update tasks set holder = 'gone', beat_at = now() - interval '1 min'"
         " where name = 'session.commit' and status = 'running'"
     )
-    async with started(settings) as second:
+    few = replace(settings, manager=replace(settings.manager, custom_images_max=1))
+    async with started(few) as second:
         other = Caller(http, second.address, "AKALICE", "secret-of-alice")
         await second.stores.database.transact(lambda conn: conn.exec_driver_sql(lose))
         agent.commit = None
         assert await ending(other, begun["task_id"]) == "bgtask_done"
+        full = await other.ask("POST", f"/session/{name}/commit", {"image_name": "one-more"})
+        assert (full.status, full.slug) == (412, "quota-exceeded")
+        assert full.json["data"]["limit"] == 1
     orders = agent.asked_of("commit")[2:]
     assert len({order.labels[COMMIT_LABEL] for order in orders}) == 1
 
@@ -225,8 +242,7 @@ async def test_the_command_commits_and_starts_it(
     assert f"/{image_name}:latest is made" in done.stdout
     status = await run(manager, "session", "commit-status", name, name="alice")
     assert status.stdout == "ready\n"
-    shown = await run(manager, "session", "commit-status", name, "--output", "json", name="alice")
-    assert json.loads(shown.stdout)["status"] == "ready"
-    again = await run(manager, *words, name="alice")
-    assert again.returncode != 0
-    assert "choose another" in again.stderr
+    async with Client(Config.from_environment(environ_of(manager, "alice"))) as client:
+        assert (await client.sessions.commit_status(name)).image is None
+        with pytest.raises(Conflict, match="choose another"):
+            await client.sessions.commit(name, image_name)
