@@ -95,6 +95,7 @@ RUN_BY: Final[Mapping[str, tuple[str, ...]]] = {
         *calls("execute query", "execute continue", "execute input", "execute batch"),
     ),
     "test_session_commands.py::test_apps_of_a_session_are_listed": ("apps",),
+    "test_session_commands.py::test_commit_makes_an_image": ("session commit",),
     "test_session_commands.py::test_config_shows_who_asks_whom": ("config",),
     "test_session_commands.py::test_create_interactive_with_variables_and_bootstrap": (
         "session create",
@@ -183,7 +184,6 @@ NOT_RUN: Final[Mapping[str, str]] = {
     "login": "needs the webserver, which keeps the sessions that people log in to",
     "logout": "needs the webserver",
     "update-password": "needs the webserver",
-    "session commit": "sessions are not made into images yet",
 }
 
 SDK_CALLS: Final = frozenset(
