@@ -11,11 +11,11 @@ from typing import Final
 from backendai.common.contracts.agent import (
     COMMIT_LABEL,
     COMMIT_WAIT_SECONDS_MAX,
-    CUSTOM_PREFIX,
     CommitKernel,
     Committed,
     ImageReport,
 )
+from backendai.common.images import CUSTOM_PREFIX, is_custom
 from backendai.common.logs import get_logger
 
 from .backends.backend import Backend
@@ -25,6 +25,8 @@ from .images import Images
 log = get_logger(__name__)
 
 UNASKED_MAX: Final = 100
+# Each writes a whole layer to the disk of the node.
+AT_ONCE_MAX: Final = 2
 
 Key = tuple[str, str]
 
@@ -36,6 +38,7 @@ class Commits:
         self._backend = backend
         self._images = images
         self._works: dict[Key, asyncio.Task[None]] = {}
+        self._places = asyncio.Semaphore(AT_ONCE_MAX)
 
     async def commit(self, order: CommitKernel, find_container: Callable[[], str]) -> Committed:
         """`find_container` gives the container's id; it is asked when a commit has to begin.
@@ -71,8 +74,9 @@ class Commits:
         return work
 
     async def _run(self, order: CommitKernel, container_id: str) -> None:
-        log.info("commit.begun", kernel=order.kernel.kernel_id, image=order.image)
-        await self._backend.commit(container_id, order.image, order.labels, order.bytes_max)
+        async with self._places:
+            log.info("commit.begun", kernel=order.kernel.kernel_id, image=order.image)
+            await self._backend.commit(container_id, order.image, order.labels, order.bytes_max)
         self._images.changed.hint()
         log.info("commit.done", kernel=order.kernel.kernel_id, image=order.image)
 
@@ -85,7 +89,7 @@ class Commits:
 
 def check_order(order: CommitKernel) -> None:
     """Raises BadOrder for what could take the name of an image that was not committed."""
-    if not order.image.startswith(CUSTOM_PREFIX):
+    if not is_custom(order.image):
         raise BadOrder(f"{order.image!r} does not begin with {CUSTOM_PREFIX}")
     if not order.labels.get(COMMIT_LABEL):
         raise BadOrder(f"the label {COMMIT_LABEL} is missing")

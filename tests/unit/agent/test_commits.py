@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from backendai.agent.commits import Commits
+from backendai.agent.commits import AT_ONCE_MAX, Commits
 from backendai.agent.faults import BadOrder, EngineRefused
 from backendai.agent.images import Images
 from backendai.common.contracts.agent import COMMIT_LABEL, CommitKernel, ImageReport, KernelRef
@@ -91,3 +91,15 @@ async def test_no_other_name_is_taken_and_none_without_a_mark() -> None:
         await commits.commit(order_of(image="python:3.11"), container)
     with pytest.raises(BadOrder, match="label"):
         await commits.commit(order_of(commit_id=""), container)
+
+
+async def test_few_are_at_work_at_once() -> None:
+    backend = CommittingBackend()
+    commits = Commits(backend, Images(backend))
+    names = [f"custom/a/tools:{number}" for number in range(AT_ONCE_MAX + 2)]
+    for name in names:
+        await commits.commit(order_of(image=name, wait_seconds=0.05), container)
+    assert len(backend.calls) == AT_ONCE_MAX
+    backend.gate.set()
+    made = [await commits.commit(order_of(image=name, wait_seconds=5.0), refuse) for name in names]
+    assert [one.image.name for one in made if one.image] == names

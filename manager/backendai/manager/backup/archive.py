@@ -89,6 +89,7 @@ def write_archive(path: Path, taken_at: datetime) -> Iterator[ArchiveWriter]:
             file.flush()
             os.fsync(file.fileno())
         draft.replace(path)
+        _sync_folder(path.parent)
     except OSError as error:
         # Others may come from where the members come from.
         if error.errno in _DISK_ERRORS:
@@ -96,6 +97,15 @@ def write_archive(path: Path, taken_at: datetime) -> Iterator[ArchiveWriter]:
         raise
     finally:
         draft.unlink(missing_ok=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    """A new name is on the disk when its folder is."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def verify_archive(path: Path) -> Archive:

@@ -116,6 +116,11 @@ def own_scope(actor: Actor) -> Scope:
     return Scope(access_key=actor.access_key)
 
 
+def user_scope(actor: Actor) -> Scope:
+    """What belongs to one user, and all of it to a superadmin."""
+    return EVERYTHING if actor.is_superadmin else Scope(user_id=actor.user_id)
+
+
 def widest_scope(actor: Actor) -> Scope:
     """Everything that `actor` may list: own objects, own domain, or all."""
     if actor.is_superadmin:

@@ -6,6 +6,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from backendai.common.images import CUSTOM_PREFIX
 from backendai.common.slots import INFINITY, format_amount
 from backendai.manager.db import tables as t
 from backendai.manager.gate.actor import Actor
@@ -32,11 +33,13 @@ _aliases = (
 
 
 async def load_images(connection: AsyncConnection, *where: sa.ColumnElement[bool]) -> Sequence[Row]:
-    """Active images by name, with the nodes that have them."""
+    """Active images by name, those of users last, with the nodes that have them."""
     columns = [*t.images.c, _agents.label("agents"), _aliases.label("aliases")]
     statement = sa.select(*columns).where(t.images.c.is_active, *where)
     found = await connection.execute(
-        statement.order_by(t.images.c.name, t.images.c.architecture).limit(IMAGES_MAX)
+        statement.order_by(
+            t.images.c.name.startswith(CUSTOM_PREFIX), t.images.c.name, t.images.c.architecture
+        ).limit(IMAGES_MAX)
     )
     return found.mappings().all()
 

@@ -9,9 +9,9 @@ from backendai.manager.accounts.service import Accounts
 from backendai.manager.audit.change import Changes
 from backendai.manager.db import tables as t
 from backendai.manager.db.engine import Database
-from backendai.manager.gate.actor import Access, Action
+from backendai.manager.gate.actor import Access, Action, user_scope
 from backendai.manager.images.registries import list_rows as list_registries
-from backendai.manager.images.store import get_image, scope_of, visible_to
+from backendai.manager.images.store import get_image, visible_to
 
 from . import (
     accounts,
@@ -224,7 +224,7 @@ class _Roots:
         reference: str | None = None,
         architecture: str = "x86_64",
     ) -> Any:
-        scope = scope_of(_actor(info))
+        scope = user_scope(_actor(info))
         async with self._database.begin() as connection:
             try:
                 found = await get_image(connection, scope, id or reference or "", architecture)
@@ -234,7 +234,7 @@ class _Roots:
 
     async def images(self, _: Any, info: Info, **args: Any) -> Any:
         async with self._database.begin() as connection:
-            found = await images.load_images(connection, *visible_to(scope_of(_actor(info))))
+            found = await images.load_images(connection, *visible_to(user_scope(_actor(info))))
         wanted = args.get("is_installed")
         return [row for row in found if wanted is None or bool(row["agents"]) is wanted]
 

@@ -19,12 +19,13 @@ from backendai.common.contracts.agent import (
 )
 from backendai.common.enums import CommitStatus
 from backendai.common.faults import (
+    AgentTimeout,
     Conflict,
     Fault,
-    InvalidParams,
     Kind,
     NotOffered,
     QuotaExceeded,
+    StoreUnavailable,
 )
 from backendai.common.ids import AgentId, IdSource
 from backendai.common.lifecycle import KernelStatus
@@ -41,7 +42,8 @@ from backendai.manager.sessions.store import get_session
 from backendai.manager.tasks.model import Progress, Task
 from backendai.manager.tasks.store import begin_task, list_live
 
-from .custom import CommitOrder, Owner, check_custom_name, labels_of, make_name, prefix_of
+from .custom import CommitOrder, Owner, labels_of, make_name, prefix_of
+from .store import nodes_with
 
 log = get_logger(__name__)
 
@@ -49,8 +51,10 @@ log = get_logger(__name__)
 COMMIT_SESSION: Final = actions.COMMIT.name
 COMMIT_ID_BYTES: Final = 16
 RETRY_SECONDS: Final = 2.0
-# A node that is away for longer fails the task; it may be asked for again.
+# A node that is away for longer fails the task, as does one whose engine never comes to an end; it
+# may be asked for again.
 SILENCE_SECONDS_MAX: Final = 900.0
+MAKING_SECONDS_MAX: Final = 3600.0
 # These backends have no images that could be made.
 _UNABLE: Final = frozenset({"process"})
 _LOCK: Final = sa.text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))")
@@ -91,14 +95,13 @@ class Commits:
     async def begin(self, actor: Actor, scope: Scope, reference: str, name: str | None) -> Commit:
         """Begin to make an image of the session's main kernel, for the session's owner.
 
-        Asking again while it is being made gives the same task. Raises SessionNotFound,
-        InvalidParams, Conflict, NotOffered and QuotaExceeded.
+        `name` as `check_custom_name` gives it. Asking again while it is being made gives the same
+        task. Raises SessionNotFound, Conflict, NotOffered and QuotaExceeded.
         """
-        wanted = None if name is None else _checked(name)
 
         async def work(change: Change) -> Commit:
             session = await get_session(change.connection, scope, reference)
-            return await self._begin(change, session, wanted)
+            return await self._begin(change, session, name)
 
         return await self._changes.run(actor, actions.COMMIT, work)
 
@@ -135,11 +138,9 @@ class Commits:
         self, conn: AsyncConnection, owner: Owner, image: str, at_work: int
     ) -> None:
         known = t.images.c
-        # One that was forgotten has its name for as long as a node has it.
-        is_there = sa.or_(known.is_active, sa.exists().where(t.image_agents.c.image_id == known.id))
-        names = await conn.scalars(
-            sa.select(known.name).where(known.name.startswith(prefix_of(owner.id)), is_there)
-        )
+        # It has its name for as long as a node has it, also when it was forgotten.
+        is_own, is_there = known.name.startswith(prefix_of(owner.id)), nodes_with(known.id).exists()
+        names = await conn.scalars(sa.select(known.name).where(is_own, is_there))
         taken = set(names)
         if image in taken:
             raise Conflict("There is an image of that name; choose another one.", {"image": image})
@@ -177,10 +178,22 @@ class CommitWork:
         order = msgspec.convert(params, CommitOrder)
         await progress.tell(more=1, message=f"The node makes {order.image}")
         image = await self._make(order)
-        agent_id = AgentId(order.agent_id)
-        await self._database.transact(lambda conn: record_image(conn, agent_id, image, self._ids))
+        await self._record(AgentId(order.agent_id), image)
         await progress.tell(done=1)
         return f"{order.image} is made, {image.size_bytes / 1e6:.1f} MB in all."
+
+    async def _record(self, agent_id: AgentId, image: ImageReport) -> None:
+        """Tried until the database is back: what is made is not told as failed."""
+        while True:
+            try:
+                await self._database.transact(
+                    lambda conn: record_image(conn, agent_id, image, self._ids)
+                )
+            except StoreUnavailable as fault:
+                log.warning("commit.not_recorded", image=image.name, detail=fault.detail)
+                await self._clock.sleep(RETRY_SECONDS)
+            else:
+                return
 
     async def _make(self, order: CommitOrder) -> ImageReport:
         """Asks until it is made, also through a restart of the agent."""
@@ -191,7 +204,7 @@ class CommitWork:
             bytes_max=order.bytes_max,
             wait_seconds=COMMIT_WAIT_SECONDS_MAX,
         )
-        heard_at = self._clock.monotonic()
+        heard_at = begun_at = self._clock.monotonic()
         while True:
             try:
                 reply = await self._link.ask(AgentId(order.agent_id), COMMIT, request)
@@ -205,6 +218,8 @@ class CommitWork:
             if reply.image is not None:
                 return reply.image
             heard_at = self._clock.monotonic()
+            if heard_at - begun_at >= MAKING_SECONDS_MAX:
+                raise AgentTimeout("the engine of the node did not come to an end")
 
 
 def find_same(
@@ -221,13 +236,6 @@ def find_same(
         if commit.image == image:
             raise Conflict("Another session is being committed to that name.", {"image": image})
     return None
-
-
-def _checked(name: str) -> str:
-    try:
-        return check_custom_name(name)
-    except ValueError as error:
-        raise InvalidParams("", {"image_name": str(error)}) from None
 
 
 def _commit_of(task: Task) -> Commit:

@@ -13,7 +13,8 @@ from typing import Final
 
 import msgspec
 
-from backendai.common.contracts.agent import COMMIT_LABEL, CUSTOM_PREFIX
+from backendai.common.contracts.agent import COMMIT_LABEL
+from backendai.common.images import CUSTOM_PREFIX
 
 NAME_RULE: Final = (
     "1 to 64 of lower-case letters, digits and single ., _ or - between them, and perhaps :tag"
@@ -60,10 +61,6 @@ def make_name(session_name: str, now: datetime) -> str:
 def prefix_of(owner_id: uuid.UUID) -> str:
     """What the names of all images of one owner begin with."""
     return f"{CUSTOM_PREFIX}{owner_id.hex}/"
-
-
-def is_custom(name: str) -> bool:
-    return name.startswith(CUSTOM_PREFIX)
 
 
 def labels_of(owner: Owner, name: str, commit_id: str) -> Mapping[str, str]:

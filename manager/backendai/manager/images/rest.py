@@ -6,14 +6,16 @@ import trafaret as t
 from aiohttp import web
 
 from backendai.common.http import json_response
+from backendai.common.params import checked
 from backendai.manager.gate.routes import ACTOR, Route
 from backendai.manager.sessions import actions
 from backendai.manager.sessions.rest import owner_keys, read_scope
 from backendai.manager.sessions.service import Sessions
 
 from .commits import Commit, Commits
+from .custom import check_custom_name
 
-_NAME: Final = t.String(max_length=256)
+_NAME: Final = t.String(max_length=256) & checked(check_custom_name)
 # `filename` is what older clients call it.
 _COMMIT: Final = owner_keys(
     t.Key("image_name", optional=True, trafaret=_NAME),

@@ -10,11 +10,12 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from backendai.common.contracts.agent import CUSTOM_PREFIX
+from backendai.common.enums import AgentStatus
 from backendai.common.faults import ImageNotFound
 from backendai.common.ids import IdSource
-from backendai.manager.db.tables import image_agents, image_aliases, images
-from backendai.manager.gate.actor import EVERYTHING, Actor, Scope
+from backendai.common.images import CUSTOM_PREFIX
+from backendai.manager.db.tables import agents, image_agents, image_aliases, images
+from backendai.manager.gate.actor import Scope
 
 from .custom import prefix_of
 from .manifests import FoundImage
@@ -35,11 +36,6 @@ _COLUMNS: Final = [
         "resource_limits",
     )
 ]
-
-
-def scope_of(actor: Actor) -> Scope:
-    """Which images somebody may see: of custom ones their own, a superadmin all."""
-    return EVERYTHING if actor.is_superadmin else Scope(user_id=actor.user_id)
 
 
 def visible_to(scope: Scope) -> list[sa.ColumnElement[bool]]:
@@ -131,9 +127,17 @@ def _row_of(image: FoundImage, ids: IdSource) -> dict[str, Any]:
 
 async def list_nodes(connection: AsyncConnection, image_id: uuid.UUID) -> list[str]:
     """The nodes that have an image."""
+    return list(await connection.scalars(nodes_with(image_id).order_by(image_agents.c.agent_id)))
+
+
+def nodes_with(image_id: uuid.UUID | sa.ColumnElement[uuid.UUID]) -> sa.Select[tuple[str]]:
+    """Ids of the nodes that have an image; not of fenced ones, whose last word is kept."""
     on_node = image_agents.c
-    statement = sa.select(on_node.agent_id).where(on_node.image_id == image_id)
-    return list(await connection.scalars(statement.order_by(on_node.agent_id)))
+    return (
+        sa.select(on_node.agent_id)
+        .join_from(image_agents, agents, agents.c.id == on_node.agent_id)
+        .where(on_node.image_id == image_id, agents.c.status != AgentStatus.TERMINATED.value)
+    )
 
 
 def _select(scope: Scope, reference: str, architecture: str) -> sa.Select[Any]:

@@ -19,16 +19,15 @@ from backendai.common.faults import (
     SessionAlreadyExists,
 )
 from backendai.common.ids import IdSource, SessionId
+from backendai.common.images import is_custom
 from backendai.common.lifecycle import SessionStatus
 from backendai.common.logs import get_logger
 from backendai.common.slots import ResourceSlots
 from backendai.manager.db.engine import Database
 from backendai.manager.db.tables import idempotency
-from backendai.manager.gate.actor import EVERYTHING, Actor
-from backendai.manager.images.custom import is_custom
+from backendai.manager.gate.actor import EVERYTHING, Actor, Scope
 from backendai.manager.images.model import Image
 from backendai.manager.images.store import get_image, list_nodes
-from backendai.manager.images.store import scope_of as image_scope
 from backendai.manager.lifecycle.enqueue import insert_session
 from backendai.manager.lifecycle.model import Claim, NewSession
 from backendai.manager.policies.model import PendingLimit
@@ -121,9 +120,9 @@ class SessionCreation:
             found = await look_up(connection, actor, owner, request, word)
             if token is not None and found.claimed is not None:
                 return await _claimed(connection, token, *found.claimed, mine)
-            image = await get_image(
-                connection, image_scope(owner), request.image, request.architecture
-            )
+            # Also a superadmin, who sees all, runs no code of a tenant by mistake.
+            own = Scope(user_id=owner.user_id)
+            image = await get_image(connection, own, request.image, request.architecture)
             if found.namesake is not None:
                 existing = await _get(connection, found.namesake)
                 if existing.id in mine:

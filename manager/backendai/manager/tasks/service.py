@@ -8,7 +8,7 @@ from backendai.common.clock import Clock
 from backendai.common.faults import TaskNotFound
 from backendai.common.loops import sleep_or_hint
 from backendai.manager.db.engine import Database
-from backendai.manager.gate.actor import EVERYTHING, Actor, Scope
+from backendai.manager.gate.actor import Actor, user_scope
 from backendai.manager.lifecycle.hints import HintBoard
 
 from . import store
@@ -26,16 +26,16 @@ class Tasks:
 
     async def get(self, actor: Actor, task_id: uuid.UUID) -> Task:
         """Raises TaskNotFound."""
-        scope = _scope_of(actor)
+        scope = user_scope(actor)
         return await self._database.read(lambda conn: store.get_task(conn, scope, task_id))
 
     async def page(self, actor: Actor, limit: int, offset: int) -> tuple[list[Task], int]:
-        scope = _scope_of(actor)
+        scope = user_scope(actor)
         return await self._database.read(lambda conn: store.list_tasks(conn, scope, limit, offset))
 
     async def cancel(self, actor: Actor, task_id: uuid.UUID) -> None:
         """Doing it again, or when it is over, is right. Raises TaskNotFound."""
-        scope = _scope_of(actor)
+        scope = user_scope(actor)
         await self._database.transact(lambda conn: store.cancel_task(conn, scope, task_id))
 
     async def follow(self, actor: Actor, task_id: uuid.UUID) -> AsyncGenerator[Task | None, None]:
@@ -56,7 +56,3 @@ class Tasks:
                     yield None
                     quiet_since = self._clock.monotonic()
                 await sleep_or_hint(self._clock, PERIOD_SECONDS, wake)
-
-
-def _scope_of(actor: Actor) -> Scope:
-    return EVERYTHING if actor.is_superadmin else Scope(user_id=actor.user_id)

@@ -59,12 +59,17 @@ async def begin_task(
 
 
 async def claim_tasks(
-    conn: AsyncConnection, holder: str, names: Sequence[str], count_max: int
+    conn: AsyncConnection,
+    holder: str,
+    names: Sequence[str],
+    count_max: int,
+    without: Collection[uuid.UUID] = (),
 ) -> list[Task]:
     """Take over tasks that wait, the oldest first, of those whose work is known."""
+    is_waiting = _t.status == TaskStatus.PENDING.value
     waiting = (
         sa.select(_t.id)
-        .where(_t.status == TaskStatus.PENDING.value, _t.name.in_(names))
+        .where(is_waiting, _t.name.in_(names), _t.id.not_in(list(without)))
         .order_by(_t.created_at)
         .limit(count_max)
         .with_for_update(skip_locked=True)
@@ -184,7 +189,11 @@ def _held_by(holder: str) -> tuple[sa.ColumnElement[bool], ...]:
 
 
 def _within(scope: Scope) -> list[sa.ColumnElement[bool]]:
-    return [] if scope.user_id is None else [_t.user_id == scope.user_id]
+    """Those that the user asked for, or that others asked for what is the user's."""
+    if scope.user_id is None:
+        return []
+    is_for = _t.params.contains({"owner_id": str(scope.user_id)})
+    return [sa.or_(_t.user_id == scope.user_id, is_for)]
 
 
 def _task_of(row: sa.Row[Any]) -> Task:

@@ -6,6 +6,7 @@ from typing import Any, Final
 from backendai.client.channel import Channel
 from backendai.client.graph import NO_FIELDS, Graph, Types
 from backendai.client.results import ImageRow
+from backendai.common.images import is_custom
 
 PREFERRED: Final = "python"
 
@@ -35,8 +36,12 @@ class Images:
         return await self._graph.list(ImageRow, "images", {}, {})
 
     async def find_default(self) -> ImageRow | None:
-        """What runs when nobody names an image: the first with Python, else the first of all."""
-        images = sorted(await self.list(), key=lambda image: image.reference)
+        """What runs when nobody names an image: the first with Python, else the first of all.
+
+        Never one that somebody made of a session: who sees everybody's would run their code.
+        """
+        listed = sorted(await self.list(), key=lambda image: image.reference)
+        images = [image for image in listed if not is_custom(image.reference)]
         with_python = [image for image in images if PREFERRED in image.name]
         return next(iter(with_python or images), None)
 

@@ -144,6 +144,65 @@ async def test_an_image_is_made_and_its_owner_starts_sessions_of_it(
         assert begun["image"] not in await names_of(other)
 
 
+async def test_superadmins_see_all_of_them_and_run_their_own_alone(
+    alice: Caller,
+    as_user: AsUser,
+    agent: ScriptedAgent,
+    manager: Manager,
+    create: Create,
+    name: str,
+    image_name: str,
+) -> None:
+    root = as_user("root")
+    await create(alice, name)
+    hers = await committed(alice, name, f"a-python-{image_name}")
+    refused = await root.ask("POST", "/session", body_of(f"{name}-r", image=hers))
+    assert (refused.status, refused.slug) == (404, "object-not-found")
+    async with Client(Config.from_environment(environ_of(manager, "root"))) as client:
+        chosen = await client.images.find_default()
+    assert chosen is not None
+    assert "custom/" not in chosen.reference
+    await create(root, f"{name}-r")
+    own = await committed(root, f"{name}-r", image_name)
+    await create(root, f"{name}-again", image=image_name)
+    assert agent.asked_of("ensure")[-1].spec.image == own
+    listed = await names_of(root)
+    assert {hers, own} <= set(listed[-len([one for one in listed if "custom/" in one]) :])
+
+
+async def test_a_commit_by_an_administrator_is_shown_to_its_owner(
+    alice: Caller, bob: Caller, as_user: AsUser, agent: ScriptedAgent, create: Create, name: str
+) -> None:
+    await create(alice, name)
+    agent.commit = hold
+    path = f"/session/{name}/commit"
+    begun = (await as_user("root").ask("POST", f"{path}?owner_access_key=AKALICE")).json
+    assert (await alice.ask("POST", path)).json["task_id"] == begun["task_id"]
+    refused = await bob.ask("GET", f"/events/background-task?task_id={begun['task_id']}")
+    assert refused.status == 404
+    agent.commit = None
+    assert await ending(alice, begun["task_id"]) == "bgtask_done"
+
+
+async def test_a_fenced_node_takes_names_and_images_with_it(
+    alice: Caller,
+    agent: ScriptedAgent,
+    manager: Manager,
+    create: Create,
+    name: str,
+    image_name: str,
+) -> None:
+    await create(alice, name)
+    image = await committed(alice, name, image_name)
+    gone = f"update agents set status = 'TERMINATED' where id = '{agent.agent_id}'"
+    await manager.stores.database.transact(lambda conn: conn.exec_driver_sql(gone))
+    refused = await alice.ask("POST", "/session", body_of(f"{name}-b", image=image))
+    assert refused.status == 404
+    assert "No node has it" in refused.json["msg"]
+    again = await alice.ask("POST", f"/session/{name}/commit", {"image_name": image_name})
+    assert again.status == 201
+
+
 async def test_asking_again_is_right_and_a_taken_name_is_not(
     alice: Caller, agent: ScriptedAgent, create: Create, name: str, image_name: str
 ) -> None:

@@ -7,11 +7,11 @@ import pytest
 
 from backendai.common.contracts.agent import COMMIT_LABEL
 from backendai.common.faults import Conflict
+from backendai.common.images import is_custom
 from backendai.manager.images.commits import Commit, find_same
 from backendai.manager.images.custom import (
     Owner,
     check_custom_name,
-    is_custom,
     labels_of,
     make_name,
     prefix_of,

@@ -227,7 +227,8 @@ def _check_written(api: Api, container_id: str, bytes_max: int) -> None:
     written = sum(int(row.get("SizeRw") or 0) for row in rows)
     if written > bytes_max:
         raise QuotaExceeded(
-            "The session has written more over its image than a new image may hold.",
+            f"The session has written {written} bytes over its image; a new image may hold"
+            f" {bytes_max}.",
             {"written_bytes": written, "limit_bytes": bytes_max},
         )
 

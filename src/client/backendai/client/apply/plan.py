@@ -1,6 +1,6 @@
 """Which steps lead from what there is to what a file wants. PURE.
 
-Nothing that a file does not name is ever changed, and nothing is ever removed.
+Nothing that a file does not name is ever changed, and no object is ever removed.
 """
 
 import enum

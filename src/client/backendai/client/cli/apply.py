@@ -29,11 +29,12 @@ COLUMNS: Final = ("action", "kind", "name", "changes", "is_done", "password")
 @yes_option
 @output_option
 def apply(file: BinaryIO, dry_run: bool, is_sure: bool, output: Output) -> None:
-    """Make accounts and what limits them as a file says: all kinds that `backendai admin` has.
+    """Make accounts, what limits them, and resource groups as a file says.
 
-    What the file does not name stays as it is; nothing is ever removed. Applying it again changes
-    nothing. A new user's password comes from the variable `password-env`, or is made and shown
-    once with `generate-password`; passwords of users who are there are left alone.
+    What the file does not name stays as it is, and no object is ever removed; a list that it names
+    is as it says there. Applying it again changes nothing. A new user's password comes from the
+    variable `password-env`, or is made and shown once with `generate-password`; passwords of users
+    who are there are left alone.
 
     \b
     Example: backendai apply -f accounts.toml --dry-run

@@ -16,8 +16,6 @@ OBSERVE_WAIT_SECONDS_MAX: Final = 30.0
 FILE_CHUNK_BYTES: Final = 4 * 1024 * 1024
 GENERATION_MAX: Final = 10**9
 COMMIT_WAIT_SECONDS_MAX: Final = 10.0
-# Images that sessions were committed to have these names alone, so that none hides another image.
-CUSTOM_PREFIX: Final = "custom/"
 # The label that tells one commit from all others.
 COMMIT_LABEL: Final = "ai.backend.customized-image.id"
 
