@@ -24,14 +24,30 @@ from tests.integration.manager.api.scripted import ScriptedAgent
 
 Create = Callable[..., Awaitable[dict[str, Any]]]
 
-USERS = ("alice", "bob", "root", "mallory")
+# Eight people ask 26 things each.
+USERS = ("alice", "bob", "carol", "root", "mallory", "tiny", "patience", "eve")
 PATHS = (
+    "/acl",
     "/auth/role?group=",
-    "/resource/presets",
-    "/user-config/dotfiles",
-    "/template/session",
-    "/session/stays",
+    "/auth/ssh-keypair",
+    "/config/docker-registries",
+    "/config/resource-slots",
+    "/config/vfolder-types",
+    "/domain-config/dotfiles?domain=default",
+    "/group-config/dotfiles?group=default&domain=default",
+    "/logs/error",
     "/manager/announcement",
+    "/resource/container-registries",
+    "/resource/presets",
+    "/scaling-groups?group=default",
+    "/auth?echo=x",
+    "/session/stays",
+    "/session/stays/dependency-graph",
+    "/session/stays/status-history",
+    "/template/cluster",
+    "/template/session",
+    "/user-config/bootstrap-script",
+    "/user-config/dotfiles",
 )
 GRAPH = (
     "{ user { email username domain_name role groups { name } } }",
@@ -39,6 +55,7 @@ GRAPH = (
     """{ compute_session_list(limit: 9, offset: 0, filter: "name == \\"stays\\"") { total_count
       items { id name status created_at containers { agent status container_id } } } }""",
     "{ images { name tag architecture labels { key value } aliases } }",
+    "{ domain { name is_active total_resource_slots } groups { name domain_name is_active } }",
 )
 TIMED = ("age",)
 # More than is left on the node.
@@ -130,6 +147,7 @@ async def test_everything_answers_as_before_and_what_runs_is_taken_over(
             await until(lambda: _has_kernels(agent, 3))
             await create(alice, "waits", enqueueOnly=True, config={"resources": LARGE})
             before = await all_answers(manager, http)
+            assert len(before) >= 200
             await back_up(database, etcd, settings, path, with_secrets=True)
             agent.holds, agent.capacity = False, {**agent.capacity, "cpu": "16"}
             assert (await alice.ask("PATCH", "/session/again")).status == 204
