@@ -37,8 +37,9 @@ HALF_AWAY: Final = (
     "code = unavailable",
     ": unavailable",
 )
-# What it says of a container whose start the death of containerd interrupted.
-HALF_STARTED: Final = ("task", "already exists")
+# What it says of a container whose start its death, or that of containerd, interrupted: the task or
+# the folder of the first try is in the way of a second.
+HALF_STARTED: Final = (("task", "already exists"), ("start shim", "file exists"))
 
 T = TypeVar("T")
 Api = Any  # docker.APIClient has no types of its own
@@ -197,7 +198,7 @@ def translate_error(error: Exception) -> Exception:
         words = words_of(error).lower()
         if error.is_server_error() and any(part in words for part in HALF_AWAY):
             return EngineUnreachable(words_of(error))
-        if error.is_server_error() and all(part in words for part in HALF_STARTED):
+        if error.is_server_error() and _is_half_started(words):
             return ContainerSpoiled(words_of(error))
         return EngineRefused(words_of(error), {"status": error.status_code})
     if isinstance(error, docker.errors.DockerException):
@@ -205,6 +206,10 @@ def translate_error(error: Exception) -> Exception:
     if isinstance(error, _AWAY):
         return EngineUnreachable(_innermost(error))
     return error
+
+
+def _is_half_started(words: str) -> bool:
+    return any(all(part in words for part in parts) for parts in HALF_STARTED)
 
 
 def words_of(error: docker.errors.APIError) -> str:

@@ -43,8 +43,15 @@ def test_everything_else_is_a_refusal_in_the_engines_own_words(status: int, word
     assert fault.detail == words
 
 
-def test_a_container_left_half_started_may_be_tried_anew() -> None:
-    fault = translate_error(engine_says(500, "AlreadyExists: task 1f2e: already exists: unknown"))
+@pytest.mark.parametrize(
+    "words",
+    [
+        "AlreadyExists: task 1f2e: already exists: unknown",
+        "failed to start shim: mkdir /run/c/io.containerd.runtime.v2.task/moby/5f: file exists",
+    ],
+)
+def test_a_container_left_half_started_may_be_tried_anew(words: str) -> None:
+    fault = translate_error(engine_says(500, words))
     assert isinstance(fault, ContainerSpoiled)
     assert fault.kind.retryable
 
