@@ -25,7 +25,6 @@ from backendai.common.faults import (
     Kind,
     NotOffered,
     QuotaExceeded,
-    StoreUnavailable,
 )
 from backendai.common.ids import AgentId, IdSource
 from backendai.common.lifecycle import KernelStatus
@@ -40,6 +39,7 @@ from backendai.manager.sessions import actions
 from backendai.manager.sessions.model import Session
 from backendai.manager.sessions.store import get_session
 from backendai.manager.tasks.model import Progress, Task
+from backendai.manager.tasks.saving import save_surely
 from backendai.manager.tasks.store import begin_task, list_live
 
 from .custom import CommitOrder, Owner, labels_of, make_name, prefix_of
@@ -178,22 +178,16 @@ class CommitWork:
         order = msgspec.convert(params, CommitOrder)
         await progress.tell(more=1, message=f"The node makes {order.image}")
         image = await self._make(order)
-        await self._record(AgentId(order.agent_id), image)
+        agent_id = AgentId(order.agent_id)
+        # What is made is not told as failed.
+        await save_surely(
+            self._database,
+            self._clock,
+            lambda conn: record_image(conn, agent_id, image, self._ids),
+            image=image.name,
+        )
         await progress.tell(done=1)
         return f"{order.image} is made, {image.size_bytes / 1e6:.1f} MB in all."
-
-    async def _record(self, agent_id: AgentId, image: ImageReport) -> None:
-        """Tried until the database is back: what is made is not told as failed."""
-        while True:
-            try:
-                await self._database.transact(
-                    lambda conn: record_image(conn, agent_id, image, self._ids)
-                )
-            except StoreUnavailable as fault:
-                log.warning("commit.not_recorded", image=image.name, detail=fault.detail)
-                await self._clock.sleep(RETRY_SECONDS)
-            else:
-                return
 
     async def _make(self, order: CommitOrder) -> ImageReport:
         """Asks until it is made, also through a restart of the agent."""

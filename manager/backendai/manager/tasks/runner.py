@@ -18,12 +18,12 @@ from backendai.manager.lifecycle.hints import HintBoard
 
 from . import store
 from .model import HINT_TASKS, Task, TaskStatus, TaskWork
+from .saving import save_surely
 
 log = get_logger(__name__)
 
 LOOK_SECONDS: Final = 3.0
 TELL_SECONDS: Final = 0.2
-RETRY_SECONDS: Final = 1.0
 STOP_SECONDS: Final = 2.0
 # They mostly wait for others.
 RUNNING_MAX: Final = 16
@@ -119,17 +119,13 @@ class TaskRunner:
 
     async def _end(self, task: Task, status: TaskStatus, message: str) -> None:
         """Tried until the database is back: the task is this manager's until then."""
-        while True:
-            try:
-                await self._database.transact(
-                    lambda conn: store.end_task(conn, self._holder, task.id, status, message)
-                )
-            except StoreUnavailable as fault:
-                log.warning("task.end_not_saved", task=str(task.id), detail=fault.detail)
-                await self._clock.sleep(RETRY_SECONDS)
-            else:
-                log.info("task.ended", task=str(task.id), name=task.name, status=status.value)
-                return
+        await save_surely(
+            self._database,
+            self._clock,
+            lambda conn: store.end_task(conn, self._holder, task.id, status, message),
+            task=str(task.id),
+        )
+        log.info("task.ended", task=str(task.id), name=task.name, status=status.value)
 
     async def _leave_in_time(self, task: Task) -> None:
         """For a manager that stops; without the time for it, silence tells the same later."""
