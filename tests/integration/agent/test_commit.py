@@ -107,7 +107,7 @@ async def test_what_cannot_be_committed_is_refused(
         await ask(docker_node, order_of(ref, busybox_image))
     report = await docker_node.kernel(ref.kernel_id, KernelState.RUNNING)
     write(engine, report.container_id, "large", MIB)
-    with pytest.raises(QuotaExceeded, match="more over its image") as caught:
+    with pytest.raises(QuotaExceeded, match="over its image") as caught:
         await ask(docker_node, order_of(ref, new_image, bytes_max=MIB // 2))
     assert caught.value.facts["limit_bytes"] == MIB // 2
     assert not engine.images(new_image)

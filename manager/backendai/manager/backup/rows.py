@@ -27,6 +27,7 @@ _PLAIN: Final = (
     "SET LOCAL bytea_output = 'hex'",
     "SET LOCAL extra_float_digits = 3",
     "SET LOCAL statement_timeout = 0",
+    "SET LOCAL idle_in_transaction_session_timeout = 0",
 )
 _MANAGERS: Final = """
 SELECT DISTINCT substr(application_name, 9) FROM pg_stat_activity

@@ -29,6 +29,9 @@ Work = Callable[[AsyncConnection], Awaitable[T]]
 
 ATTEMPTS_MAX: Final = 3
 CONNECT_TIMEOUT_SECONDS: Final = 5.0
+# A manager that is stopped, frozen or cut off amid a transaction keeps its rows from the others no
+# longer than this; one that lives never lets a transaction wait so long.
+IDLE_TRANSACTION_SECONDS: Final = 10.0
 
 # Nothing of the transaction was kept: doing it again is right.
 _SERIALISATION: Final = frozenset({"40001", "40P01"})
@@ -151,7 +154,12 @@ def open_database(settings: DbSettings, application: str) -> Database:
         connect_args={
             "timeout": CONNECT_TIMEOUT_SECONDS,
             "command_timeout": settings.statement_timeout,
-            "server_settings": {"application_name": application, "timezone": "UTC", "jit": "off"},
+            "server_settings": {
+                "application_name": application,
+                "timezone": "UTC",
+                "jit": "off",
+                "idle_in_transaction_session_timeout": f"{IDLE_TRANSACTION_SECONDS * 1000:.0f}",
+            },
         },
     )
     return Database(engine)

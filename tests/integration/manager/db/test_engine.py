@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from backendai.common.faults import (
     StoreCrowded,
@@ -16,8 +16,9 @@ from backendai.common.faults import (
     StoreUnavailable,
     to_problem,
 )
+from backendai.common.settings.checks import HostPort
 from backendai.common.settings.sections import DbSettings
-from backendai.manager.db.engine import Database
+from backendai.manager.db.engine import IDLE_TRANSACTION_SECONDS, Database, open_database
 from backendai.manager.refusals import tell_outage
 
 FAIL = "DO $$ BEGIN RAISE EXCEPTION 'ran out' USING ERRCODE = '{state}'; END $$"
@@ -84,3 +85,42 @@ async def test_an_empty_pool_is_crowded(database: Database) -> None:
     async with database.begin():
         with pytest.raises(StoreCrowded):
             await database.read(lambda conn: conn.execute(sa.text("SELECT 1")))
+
+
+async def test_a_manager_frozen_amid_a_transaction_holds_up_nobody(database: Database) -> None:
+    """Its rows are free again after a while; if it wakes, it does the whole of its work anew."""
+    url = database.engine.url
+    assert url.host
+    assert url.port
+    assert url.database
+    settings = DbSettings(
+        addr=HostPort(url.host, url.port),
+        name=url.database,
+        user=url.username or "postgres",
+        password=url.password or "",
+    )
+    frozen, other = open_database(settings, "manager:a"), open_database(settings, "manager:b")
+    attempts: list[int] = []
+
+    async def lock(conn: AsyncConnection) -> None:
+        await conn.execute(sa.text("SELECT pg_advisory_xact_lock(1)"))
+
+    async def freeze_once(conn: AsyncConnection) -> None:
+        if not attempts:
+            await conn.execute(sa.text("SET LOCAL idle_in_transaction_session_timeout = 100"))
+        await lock(conn)
+        attempts.append(1)
+        if len(attempts) == 1:
+            await other.transact(lock)
+        await conn.execute(sa.text("SELECT 1"))
+
+    try:
+        shown = await other.read(
+            lambda conn: conn.scalar(sa.text("SHOW idle_in_transaction_session_timeout"))
+        )
+        assert shown == f"{IDLE_TRANSACTION_SECONDS:.0f}s"
+        await frozen.transact(freeze_once)
+        assert len(attempts) == 2
+    finally:
+        await frozen.close()
+        await other.close()
