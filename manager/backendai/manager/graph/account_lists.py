@@ -126,7 +126,7 @@ async def load_users(
     shown: list[sa.ColumnElement[Any]] = [c for c in _u.c if c.name != "password_hash"]
     if "groups" in selected(info, "items"):
         shown.append(_GROUPS.label("groups"))
-    where = [*_seen_by(actor), *_of_domain(args), *_users_narrowed(args)]
+    where = [*users_seen_by(actor), *_of_domain(args), *_users_narrowed(args)]
     page = await pages.load_page(connection, USERS, wanted, where, shown)
     return {"items": [_sorted_groups(row) for row in page.rows], "total_count": page.total}
 
@@ -143,7 +143,7 @@ async def load_keypairs(
         _SESSIONS_MAX.label("max_concurrent_sessions"),
         *(value.label(name) for name, value in _KEYPAIR_EXTRAS.items() if name in fields),
     ]
-    where = [*_seen_by(actor), *_of_domain(args), *_keypairs_narrowed(args)]
+    where = [*users_seen_by(actor), *_of_domain(args), *_keypairs_narrowed(args)]
     page = await pages.load_page(connection, KEYPAIRS, wanted, where, shown)
     items = await _with_sessions(connection, info, page.rows)
     return {"items": items, "total_count": page.total}
@@ -164,7 +164,8 @@ async def _with_sessions(
     return [{**row, "sessions": found.get(row["access_key"], [])} for row in rows]
 
 
-def _seen_by(actor: Actor) -> list[Condition]:
+def users_seen_by(actor: Actor) -> list[Condition]:
+    """Oneself, the users of an admin's domain, or all."""
     if actor.is_superadmin:
         return []
     if actor.is_domain_admin:

@@ -60,6 +60,13 @@ _projects_of_user = (
     .correlate(t.users)
     .scalar_subquery()
 )
+# Names of the resource groups that are open to a project; null without any.
+GROUPS_OF_PROJECT: Final = (
+    sa.select(sa.func.array_agg(t.resource_group_projects.c.resource_group))
+    .where(t.resource_group_projects.c.project_id == t.projects.c.id)
+    .correlate(t.projects)
+    .scalar_subquery()
+)
 _NARROWING: Final = ("id", "email", "domain_name", "status")
 
 
@@ -125,26 +132,24 @@ async def load_domains(
 async def load_projects(
     connection: AsyncConnection, actor: Actor, args: Mapping[str, Any]
 ) -> Sequence[Row]:
-    """Own projects; a domain admin sees the domain's, a superadmin all."""
-    groups = (
-        sa.select(sa.func.array_agg(t.resource_group_projects.c.resource_group))
-        .where(t.resource_group_projects.c.project_id == t.projects.c.id)
-        .correlate(t.projects)
-        .scalar_subquery()
-    )
-    where: list[sa.ColumnElement[bool]] = []
-    if not actor.is_domain_admin:
-        own = sa.select(t.project_members.c.project_id).where(
-            t.project_members.c.user_id == actor.user_id
-        )
-        where.append(t.projects.c.id.in_(own))
-    elif not actor.is_superadmin:
-        where.append(t.projects.c.domain_name == actor.domain)
+    where = projects_seen_by(actor)
     narrowing = [name for name in ("id", "name", "domain_name", "is_active") if name in args]
     where += [t.projects.c[name] == args[name] for name in narrowing if args[name] is not None]
-    statement = sa.select(t.projects, groups.label("scaling_groups")).where(*where)
+    statement = sa.select(t.projects, GROUPS_OF_PROJECT.label("scaling_groups")).where(*where)
     found = await connection.execute(statement.order_by(t.projects.c.name).limit(ROWS_MAX))
     return found.mappings().all()
+
+
+def projects_seen_by(actor: Actor) -> list[sa.ColumnElement[bool]]:
+    """Own projects, those of an admin's domain, or all."""
+    if actor.is_superadmin:
+        return []
+    if actor.is_domain_admin:
+        return [t.projects.c.domain_name == actor.domain]
+    own = sa.select(t.project_members.c.project_id).where(
+        t.project_members.c.user_id == actor.user_id
+    )
+    return [t.projects.c.id.in_(own)]
 
 
 async def find_user(

@@ -117,17 +117,17 @@ def build_query(
     shown: Sequence[sa.ColumnElement[Any]],
 ) -> Query:
     """PURE but for the errors of `load_page`."""
-    narrowed = _filter(listing, wanted.filter)
-    ordered = _order(listing, wanted.order)
+    narrowed = read_filter(listing, wanted.filter)
+    ordered = read_order(listing, wanted.order)
     conditions = [*where, *(each.condition for each in narrowed)]
     named = [column for each in narrowed for column in each.columns]
     count = (
-        sa.select(sa.func.count()).select_from(_core(listing, named)).where(*conditions)
+        sa.select(sa.func.count()).select_from(join_needed(listing, named)).where(*conditions)
     ).correlate(None)
     terms = [*(ordered.terms if ordered else listing.order), listing.key]
     keys = (
         sa.select(listing.key.label("key"))
-        .select_from(_core(listing, [*named, *(ordered.columns if ordered else ())]))
+        .select_from(join_needed(listing, [*named, *(ordered.columns if ordered else ())]))
         .where(*conditions)
     )
     total: sa.ColumnElement[Any]
@@ -176,7 +176,7 @@ def _turned(term: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
     return term.desc()
 
 
-def _core(listing: Listing, columns: Iterable[Column]) -> sa.FromClause:
+def join_needed(listing: Listing, columns: Iterable[Column]) -> sa.FromClause:
     """The list's table with those tables only that some column needs."""
     joins: dict[int, Join] = {id(join): join for column in columns for join in column.joins}
     core = listing.table
@@ -185,7 +185,8 @@ def _core(listing: Listing, columns: Iterable[Column]) -> sa.FromClause:
     return core
 
 
-def _filter(listing: Listing, text: str | None) -> list[Filter]:
+def read_filter(listing: Listing, text: str | None) -> list[Filter]:
+    """None or one. Raises GraphQLError."""
     if not text:
         return []
     try:
@@ -194,7 +195,8 @@ def _filter(listing: Listing, text: str | None) -> list[Filter]:
         raise GraphQLError(f"Query filter parsing error: {error}") from None
 
 
-def _order(listing: Listing, text: str | None) -> Order | None:
+def read_order(listing: Listing, text: str | None) -> Order | None:
+    """Raises GraphQLError."""
     if not text:
         return None
     try:

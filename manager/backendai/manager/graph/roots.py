@@ -26,6 +26,7 @@ from . import (
 from .execute import Graph, GraphContext, sync_fields
 from .lists import ListRoots
 from .mutations import Mutation, make_resolvers
+from .nodes import NodeRoots
 from .queries import Root, make_roots
 from .selection import Info, arguments, selected
 
@@ -57,6 +58,7 @@ def make_graph(
                 "installed_agents": lambda row, info: images.agents_shown_to(_actor(info))(row),
             },
             **lists.fields(),
+            **NodeRoots(database).fields(),
         },
     )
 
@@ -94,6 +96,7 @@ def list_queries(database: Database, lists: ListRoots) -> dict[str, Root]:
         ),
         "compute_session": Root(Action("session.read"), roots.session),
         **lists.roots(),
+        **NodeRoots(database).roots(),
     }
 
 

@@ -478,6 +478,8 @@ COSTS = (
     (f'compute_container_list({PAGE}, session_id: "ID") {{ items {{ id agent_addr image }} }}', 1),
     ("scaling_groups { name driver_opts }", 1),
     ("agents { id occupied_slots compute_containers { id } }", 2),
+    ("user_nodes(last: 2) { count edges { node { username } } }", 1),
+    ("group_nodes { edges { node { name user_nodes(first: 1) { count } } } }", 2),
 )
 
 
