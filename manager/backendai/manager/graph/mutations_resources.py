@@ -1,8 +1,10 @@
-"""Mutations of presets and of resource groups (`scaling_group` on the wire)."""
+"""Mutations of presets, of nodes, and of resource groups (`scaling_group` on the wire)."""
 
 from collections.abc import Mapping
 from typing import Any, Final
 
+from backendai.common.ids import AgentId
+from backendai.manager.agents import changes as agents
 from backendai.manager.gate.actor import Access, Action
 from backendai.manager.resource_groups import changes as groups
 from backendai.manager.resources import presets
@@ -23,6 +25,14 @@ async def modify_preset(asked: Asked, name: str, props: Props) -> None:
 
 async def delete_preset(asked: Asked, name: str) -> None:
     await presets.delete(asked.change, name)
+
+
+async def modify_agent(
+    asked: Asked,
+    id: str,  # noqa: A002 - the name of the argument
+    props: Props,
+) -> None:
+    await agents.modify(asked.change, AgentId(id), props)
 
 
 async def create_group(asked: Asked, name: str, props: Props) -> Props:
@@ -77,6 +87,7 @@ MUTATIONS: Final[Mapping[str, Mutation]] = {
     "create_resource_preset": _row("preset.create", create_preset),
     "modify_resource_preset": _row("preset.modify", modify_preset),
     "delete_resource_preset": _row("preset.delete", delete_preset),
+    "modify_agent": _row("agent.modify", modify_agent),
     "create_scaling_group": _row("resource_group.create", create_group),
     "modify_scaling_group": _row("resource_group.modify", modify_group),
     "delete_scaling_group": _row("resource_group.delete", delete_group),

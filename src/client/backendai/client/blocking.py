@@ -22,6 +22,7 @@ from backendai.client.config import Config
 from backendai.client.dotfiles import Dotfiles
 from backendai.client.images import Images
 from backendai.client.registries import Registries
+from backendai.client.resources.agents import Agents
 from backendai.client.resources.policies import KeypairPolicies, ProjectPolicies, UserPolicies
 from backendai.client.resources.presets import Presets
 from backendai.client.resources.resource_groups import ResourceGroups
@@ -301,6 +302,14 @@ class BlockingPresets(Blocking[Presets]):
     delete = Waits(Presets.delete)
 
 
+class BlockingAgents(Blocking[Agents]):
+    list = Waits(Agents.list)
+    find = Waits(Agents.find)
+    get = Waits(Agents.get)
+    pause = Waits(Agents.pause)
+    resume = Waits(Agents.resume)
+
+
 class BlockingResourceGroups(Blocking[ResourceGroups]):
     list = Waits(ResourceGroups.list)
     list_of_domain = Waits(ResourceGroups.list_of_domain)
@@ -356,6 +365,7 @@ class SyncClient:
         self.user_policies = BlockingUserPolicies(self._client.user_policies, self._loop)
         self.project_policies = BlockingProjectPolicies(self._client.project_policies, self._loop)
         self.presets = BlockingPresets(self._client.presets, self._loop)
+        self.agents = BlockingAgents(self._client.agents, self._loop)
         self.resource_groups = BlockingResourceGroups(self._client.resource_groups, self._loop)
         self.dotfiles = BlockingDotfiles(self._client.dotfiles, self._loop)
         self.audit = BlockingAudit(self._client.audit, self._loop)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from backendai.client.audit import Audit
     from backendai.client.dotfiles import Dotfiles
     from backendai.client.registries import Registries
+    from backendai.client.resources.agents import Agents
     from backendai.client.resources.policies import KeypairPolicies, ProjectPolicies, UserPolicies
     from backendai.client.resources.presets import Presets
     from backendai.client.resources.resource_groups import ResourceGroups
@@ -132,6 +133,12 @@ class Client:
         from backendai.client.resources.resource_groups import ResourceGroups
 
         return ResourceGroups(self._channel)
+
+    @cached_property
+    def agents(self) -> "Agents":
+        from backendai.client.resources.agents import Agents
+
+        return Agents(self._channel)
 
     @cached_property
     def dotfiles(self) -> "Dotfiles":

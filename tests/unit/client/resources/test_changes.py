@@ -1,4 +1,4 @@
-"""Policies, presets and resource groups: what is changed is asked once, and refused by name."""
+"""Policies, presets, groups and nodes: what is changed is asked once, and refused by name."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -8,6 +8,7 @@ import pytest
 
 from backendai.client.channel import Channel
 from backendai.client.faults import BadUsage, ConnectionLost
+from backendai.client.resources.agents import Agents
 from backendai.client.resources.policies import KeypairPolicies, ProjectPolicies, UserPolicies
 from backendai.client.resources.presets import Presets
 from backendai.client.resources.resource_groups import ResourceGroups
@@ -25,6 +26,7 @@ CHANGES: dict[str, Change] = {
     "create_scaling_group": lambda channel: ResourceGroups(channel).create("gpu"),
     "modify_scaling_group": lambda channel: ResourceGroups(channel).modify("gpu", is_active=False),
     "delete_scaling_group": lambda channel: ResourceGroups(channel).delete("gpu"),
+    "modify_agent": lambda channel: Agents(channel).pause("node-3"),
     "associate_scaling_group_with_domain": lambda channel: ResourceGroups(channel).allow_domain(
         "gpu", "lab"
     ),

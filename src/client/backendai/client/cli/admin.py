@@ -80,6 +80,10 @@ admin = LazyGroup(
             "backendai.client.cli.resources.groups:resource_group",
             "Sets of nodes, and who may use them.",
         ),
+        "agent": (
+            "backendai.client.cli.resources.groups:agent",
+            "Nodes, and which get new sessions.",
+        ),
         "audit": ("backendai.client.cli.audit:audit", "List who changed what."),
         "manager": ("backendai.client.cli.admin:manager", "Freeze the cluster and let it run."),
         "announcement": ("backendai.client.cli.admin:announcement", "What every user is told."),

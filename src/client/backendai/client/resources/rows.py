@@ -1,4 +1,4 @@
-"""What is known of policies, presets and resource groups, and what may be said of them.
+"""What is known of policies, presets, resource groups and nodes, and what may be said of them.
 
 Amounts are texts by slot. In `allowed_vfolder_hosts` each host has a list of what is allowed on it.
 """
@@ -74,6 +74,30 @@ class ResourceGroup(msgspec.Struct, frozen=True):
     driver_opts: dict[str, Any] = {}
     wsproxy_addr: str | None = None
     created_at: str | None = None
+
+
+class Agent(msgspec.Struct, frozen=True):
+    """A node. `cpu_cur_pct` is of all its cores together; `container_count` is of those that hold
+    room on it. Times are ISO 8601."""
+
+    id: str
+    status: str
+    resource_group: str = msgspec.field(name="scaling_group")
+    schedulable: bool
+    available_slots: dict[str, str] = {}
+    occupied_slots: dict[str, str] = {}
+    container_count: int = 0
+    cpu_cur_pct: float = 0.0
+    mem_cur_bytes: float = 0.0
+    addr: str = ""
+    architecture: str = ""
+    region: str | None = None
+    version: str = ""
+    status_changed: str | None = None
+    first_contact: str | None = None
+    lost_at: str | None = None
+    hardware_metadata: dict[str, Any] = {}
+    local_config: dict[str, Any] = {}
 
 
 class KeypairPolicyProps(TypedDict, total=False):

@@ -22,7 +22,13 @@ NO_CHANGES: Final = ("domain", "of", "output")
 ROWS_MAX: Final = 1000
 
 # Properties that are amounts by slot, objects at all, lists, and sizes in bytes.
-SLOTS: Final = ("total_resource_slots", "max_pending_session_resource_slots", "resource_slots")
+SLOTS: Final = (
+    "total_resource_slots",
+    "max_pending_session_resource_slots",
+    "resource_slots",
+    "available_slots",
+    "occupied_slots",
+)
 PAIRS: Final = (*SLOTS, "allowed_vfolder_hosts")
 LISTS: Final = (
     "allowed_client_ip",
@@ -30,7 +36,7 @@ LISTS: Final = (
     "allowed_session_types",
     "projects",
 )
-SIZES: Final = ("max_quota_scope_size", "shared_memory")
+SIZES: Final = ("max_quota_scope_size", "shared_memory", "mem_cur_bytes")
 # Of each of them; the part of a help that says how none are left.
 NONE_LEFT: Final = 'One empty value ("") leaves none.'
 
@@ -92,13 +98,14 @@ def add_options(*options: Callable[[F], F]) -> Callable[[F], F]:
     return add
 
 
-def page_options(example: str) -> Callable[[F], F]:
-    """Of a list that has pages; `example` is a condition."""
+def page_options(example: str, order: str = "created_at") -> Callable[[F], F]:
+    """Of a list that has pages; `example` is a condition, `order` the column that it is sorted by
+    where nothing is asked."""
     return add_options(
         click.option("--filter", "condition", help=f"Condition, such as '{example}'."),
         click.option(
             "--order",
-            default="created_at",
+            default=order,
             show_default=True,
             help="Column to sort by; with a minus before it the other way round.",
         ),

@@ -64,3 +64,25 @@ resource_group = LazyGroup(
       backendai admin resource-group info gpu
     """,
 )
+
+agent = LazyGroup(
+    "agent",
+    {
+        "list": ("backendai.client.cli.resources.agent:list_all", "List nodes."),
+        "info": ("backendai.client.cli.resources.agent:info", "Show a node."),
+        "pause": ("backendai.client.cli.resources.agent:pause", "Place nothing new on nodes."),
+        "resume": ("backendai.client.cli.resources.agent:resume", "Use nodes again."),
+        "drain": (
+            "backendai.client.cli.resources.agent:drain",
+            "Pause nodes, and wait until nothing runs on them.",
+        ),
+    },
+    help="""Nodes, called agents after the daemon on each.
+
+    \b
+    Examples:
+      backendai admin agent list
+      backendai admin agent drain node-3 --max-wait 2h
+      backendai admin agent resume node-3
+    """,
+)

@@ -1,0 +1,63 @@
+"""Nodes, called agents after the daemon on each: what they have and do, and who may get more."""
+
+from typing import Final
+
+from backendai.client.channel import Channel
+from backendai.client.graph import Graph
+from backendai.client.resources.rows import Agent
+from backendai.common.faults import AgentNotFound
+
+_ORDER: Final = "id"
+
+
+class Agents:
+    """A superadmin's, to see as to change.
+
+    Changes raise AgentNotFound and InsufficientPrivilege.
+    """
+
+    def __init__(self, channel: Channel) -> None:
+        self._graph = Graph(channel)
+
+    async def list(
+        self,
+        *,
+        status: str | None = None,
+        resource_group: str | None = None,
+        condition: str | None = None,
+        order: str = _ORDER,
+        rows_max: int | None = None,
+    ) -> tuple[Agent, ...]:
+        """All, or the first `rows_max`; `status` are words such as ALIVE,LOST."""
+        types = dict.fromkeys(("status", "scaling_group", "filter", "order"), "String")
+        args = {
+            "status": status,
+            "scaling_group": resource_group,
+            "filter": condition,
+            "order": order,
+        }
+        return await self._graph.list_pages(Agent, "agent_list", types, args, rows_max=rows_max)
+
+    async def find(self, agent_id: str) -> Agent | None:
+        types, args = {"agent_id": "String!"}, {"agent_id": agent_id}
+        return await self._graph.find(Agent, "agent", types, args)
+
+    async def get(self, agent_id: str) -> Agent:
+        """Raises AgentNotFound."""
+        found = await self.find(agent_id)
+        if found is None:
+            raise AgentNotFound(agent_id)
+        return found
+
+    async def pause(self, agent_id: str) -> None:
+        """Place no new sessions on it; those it has run on."""
+        await self._allow(agent_id, is_allowed=False)
+
+    async def resume(self, agent_id: str) -> None:
+        """Place sessions on it again, also when it was distrusted for its silences or fenced."""
+        await self._allow(agent_id, is_allowed=True)
+
+    async def _allow(self, agent_id: str, *, is_allowed: bool) -> None:
+        types = {"id": "String!", "props": "ModifyAgentInput!"}
+        args = {"id": agent_id, "props": {"schedulable": is_allowed}}
+        await self._graph.change("modify_agent", types, args)
