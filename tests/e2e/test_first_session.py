@@ -76,11 +76,19 @@ def test_a_name_is_taken_only_once(stack: Stack, demo: str) -> None:
     assert "--name" in done.both
 
 
-def test_rename_then_restart_then_compute(stack: Stack, demo: str) -> None:
+def test_rename_then_restart_then_compute(stack: Stack, demo: str, tmp_path: Path) -> None:
     stack.ok("session", "exec", demo, "-c", "open('kept', 'w').write('yes')")
     stack.ok("session", "rename", demo, "trial")
-    stack.ok("session", "restart", "trial")
-    assert stack.ok("session", "exec", "trial", "-c", "print(open('kept').read())").strip() == "yes"
+    (tmp_path / "greeting").write_text("hello")
+    stack.ok("dotfile", "add", ".greeting", str(tmp_path / "greeting"), "--permission", "600")
+    try:
+        stack.ok("session", "restart", "trial")
+        code = "import os; mode = os.stat('.greeting').st_mode & 0o777\n"
+        code += "print(open('kept').read(), open('.greeting').read(), oct(mode))"
+        told = stack.ok("session", "exec", "trial", "-c", code)
+        assert told.split() == ["yes", "hello", "0o600"]
+    finally:
+        stack.ok("dotfile", "delete", "--yes", ".greeting")
 
 
 def test_terminate_ends_it_and_its_logs_remain(stack: Stack, api: Api, demo: str) -> None:

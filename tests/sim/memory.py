@@ -438,6 +438,7 @@ class MemoryStore:
             "domain_name": new.domain_name,
             "project": "",
             "preopen_ports": new.preopen_ports,
+            "dotfiles": None,
         }
         return make_spec(source_of(values, [one.cluster_hostname for one in new.kernels]))
 

@@ -14,7 +14,7 @@ from backendai.common.contracts.agent import ImageReport, KernelSpec, KernelStat
 from backendai.common.enums import SessionType
 from backendai.common.failpoints import failpoint
 from backendai.common.slots import ResourceSlots, SlotError
-from backendai.kernel.wire import KernelSetup
+from backendai.kernel.wire import HomeFile, KernelSetup
 
 from .exits import ExitFacts
 from .faults import BadOrder, RunnerFailed
@@ -189,6 +189,7 @@ def make_setup(
         uid=maker.uid,
         gid=maker.gid,
         grace_seconds=desire.grace_seconds,
+        files=[HomeFile(file.path, file.permission, file.data) for file in spec.files],
     )
 
 

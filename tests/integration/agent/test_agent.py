@@ -26,6 +26,7 @@ from backendai.common.contracts.agent import (
     Desired,
     DownloadFile,
     EnsureKernel,
+    HomeFile,
     KernelRef,
     KernelState,
     ListFiles,
@@ -172,8 +173,17 @@ async def test_a_batch_kernel_tells_how_its_command_ended(node: Node, image: str
 
 
 async def test_a_restart_keeps_the_work_and_nothing_else(node: Node, image: str) -> None:
-    spec = make_spec(image)
+    dotfile = HomeFile(path=".app/word", permission="640", data="sesame")
+    spec = make_spec(image, files=[dotfile])
     ref = await node.run(spec)
+    look = (
+        "import os; stat = os.stat('.app/word'); print(oct(stat.st_mode),"
+        " stat.st_uid == os.getuid(), os.stat('.app').st_uid == os.getuid(),"
+        " open('.app/word').read())"
+    )
+    laid = "0o100640 True True sesame\n"
+    assert await say(node, ref, look) == laid
+    await say(node, ref, "os.unlink('.app/word'); os.symlink('/etc/passwd', '.app/word')")
     await say(node, ref, "open('kept', 'w').write('1'); open('/tmp/lost', 'w').write('1')")
     old = await node.kernel(ref.kernel_id, KernelState.RUNNING)
     await node.order(spec, ref.kernel_id, 2)
@@ -184,8 +194,9 @@ async def test_a_restart_keeps_the_work_and_nothing_else(node: Node, image: str)
 
     report = await node.until(is_new)
     assert report.kernels[0].container_id != old.container_id
-    code = "import os; print(os.listdir('.'), os.listdir('/tmp'))"
-    assert await say(node, again, code) == "['kept'] []\n"
+    code = "import os; print(sorted(os.listdir('.')), os.listdir('/tmp'))"
+    assert await say(node, again, code) == "['.app', 'kept'] []\n"
+    assert await say(node, again, look) == laid
     with pytest.raises(StaleGeneration):
         await say(node, ref, "1")
     with pytest.raises(StaleGeneration, match="generation 2"):

@@ -3,7 +3,7 @@
 import signal
 from typing import Any
 
-from backendai.kernel.wire import BatchOptions, ExecuteReply, Interrupt, Status
+from backendai.kernel.wire import BatchOptions, ExecuteReply, HomeFile, Interrupt, Status
 
 from .conftest import Kernel, StartKernel, text_of, wait_until
 
@@ -101,6 +101,19 @@ async def test_a_failed_bootstrap_is_told_and_the_session_goes_on(
     assert status.bootstrap_exit_code == 6
     assert "exit code 6" in status.reason
     assert text_of(await kernel.run("1 + 1")) == "2\n"
+
+
+async def test_files_are_there_before_the_bootstrap(start_kernel: StartKernel) -> None:
+    """One that cannot be written is told, where the user looks too, and the session goes on."""
+    files = [HomeFile(".app/word", "640", "sesame"), HomeFile("../word", "644", "secret")]
+    kernel = await start_kernel(bootstrap_script="cat .app/word; exit 6", files=files)
+    told = (
+        "the dotfile ../word cannot be written: it is no path below the home",
+        "the bootstrap script ended with exit code 6",
+    )
+    assert kernel.read_log() == f"{told[0]}\nsesame{told[1]}\n"
+    status: Any = await kernel.ask(Status())
+    assert (status.bootstrap_exit_code, status.reason) == (6, "; ".join(told))
 
 
 async def test_sigterm_reaches_the_users_processes(start_kernel: StartKernel) -> None:

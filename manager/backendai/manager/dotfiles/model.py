@@ -1,9 +1,9 @@
-"""PURE: dotfiles as values, where they may lie, and how many of them there may be."""
+"""PURE: dotfiles as values, where they may lie, how many there may be, and whose come first."""
 
 import re
 import uuid
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 from backendai.common.faults import DotfileRefused
@@ -11,6 +11,7 @@ from backendai.common.faults import DotfileRefused
 FILES_MAX: Final = 100
 BYTES_MAX: Final = 64 * 1024
 PATH_CHARS_MAX: Final = 256
+HOME: Final = "/home/work/"
 PERMISSION: Final = re.compile(r"[0-7]{3}\Z", re.ASCII)
 # What the platform itself puts into a home; a file of that name would break sessions.
 RESERVED: Final = frozenset(
@@ -35,11 +36,11 @@ class Owner:
 
 @dataclass(frozen=True, slots=True)
 class Dotfile:
-    """`path` is below the home; `permission` three octal digits."""
+    """`path` is below the home; `permission` three octal digits. `data` gets into no log."""
 
     path: str
     permission: str
-    data: str
+    data: str = field(repr=False)
 
     @property
     def size_bytes(self) -> int:
@@ -47,14 +48,21 @@ class Dotfile:
 
 
 def check_path(path: str) -> str:
-    """Raises ValueError that says what is allowed."""
-    words = path.split("/")
+    """The path below the home, which may be written with the home before it.
+
+    Raises ValueError that says what is allowed.
+    """
+    below = path.removeprefix(HOME)
+    words = below.split("/")
     is_plain = all(_WORD.fullmatch(word) and word not in (".", "..") for word in words)
     if len(path) > PATH_CHARS_MAX or not is_plain:
-        raise ValueError(f"write a path below the home, of at most {PATH_CHARS_MAX} characters")
-    if path in RESERVED:
-        raise ValueError(f"{path} is kept for the platform itself")
-    return path
+        raise ValueError(
+            f"write a path below the home, such as .bashrc or {HOME}.bashrc, "
+            f"of at most {PATH_CHARS_MAX} characters"
+        )
+    if below in RESERVED:
+        raise ValueError(f"{below} is kept for the platform itself")
+    return below
 
 
 def check_room(others: Sequence[Dotfile], file: Dotfile) -> None:
@@ -66,3 +74,27 @@ def check_room(others: Sequence[Dotfile], file: Dotfile) -> None:
         raise DotfileRefused(
             f"All together would be larger than {BYTES_MAX} bytes.", {"bytes": size}
         )
+    if file not in choose_files([*others, file]):
+        raise DotfileRefused(
+            f"{file.path} would be a file and a folder: another one lies below it or above it.",
+            {"path": file.path},
+        )
+
+
+def choose_files(files: Iterable[Dotfile]) -> list[Dotfile]:
+    """Those that get a place in a home: of two for one place the first, and a folder is no file."""
+    taken: set[str] = set()
+    folders: set[str] = set()
+    chosen = []
+    for file in files:
+        above = _folders_of(file.path)
+        if file.path not in taken | folders and not above & taken:
+            taken.add(file.path)
+            folders |= above
+            chosen.append(file)
+    return chosen
+
+
+def _folders_of(path: str) -> set[str]:
+    words = path.split("/")[:-1]
+    return {"/".join(words[:count]) for count in range(1, len(words) + 1)}

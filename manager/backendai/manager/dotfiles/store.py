@@ -3,6 +3,7 @@
 from typing import Any, Final
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB, aggregate_order_by
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from backendai.common.faults import DomainNotFound
@@ -26,6 +27,21 @@ async def list_files(conn: AsyncConnection, owner: Owner) -> list[Dotfile]:
         sa.select(_d.path, _d.permission, _d.data).where(_of(owner)).order_by(_d.path)
     )
     return [Dotfile(*row) for row in found]
+
+
+def files_of_session() -> sa.ScalarSelect[Any]:
+    """A column of a statement on sessions: [path, permission, data] of each dotfile that concerns
+    one, the user's before the project's before the domain's."""
+    of = t.sessions.c
+    owners = sa.or_(
+        _d.access_key == of.access_key,
+        _d.project_id == of.project_id,
+        _d.domain_name == of.domain_name,
+    )
+    rank = (_d.access_key.is_(None), _d.project_id.is_(None), _d.path)
+    one = sa.func.jsonb_build_array(_d.path, _d.permission, _d.data)
+    ranked = sa.func.jsonb_agg(aggregate_order_by(one, *rank), type_=JSONB)
+    return sa.select(ranked).where(owners).correlate(t.sessions).scalar_subquery()
 
 
 async def insert_file(conn: AsyncConnection, owner: Owner, file: Dotfile) -> None:

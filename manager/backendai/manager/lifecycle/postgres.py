@@ -20,6 +20,7 @@ from backendai.manager.agents import store as agents
 from backendai.manager.agents.model import AgentRow, Contact
 from backendai.manager.db import tables as t
 from backendai.manager.db.engine import Database
+from backendai.manager.dotfiles.store import files_of_session
 from backendai.manager.sched.apply import apply_placements, write_waits
 from backendai.manager.sched.load import load_view
 from backendai.manager.sched.placement import Placement
@@ -241,6 +242,7 @@ async def _load_specs(
             t.images.c.labels,
             t.images.c.is_local,
             hosts.label("hosts"),
+            files_of_session().label("dotfiles"),
         )
         .join(t.sessions, _s.id == _k.session_id)
         .join(t.users, t.users.c.id == _s.user_id)

@@ -4,14 +4,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from backendai.common.contracts.agent import KernelSpec
+from backendai.common.contracts.agent import HomeFile, KernelSpec
+from backendai.manager.dotfiles.model import Dotfile, choose_files
 
 _RUNTIME_LABEL = "ai.backend.runtime-path"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpecSource:
-    """The columns that a start needs. `hosts` are the host names of all siblings in order."""
+    """The columns that a start needs. `hosts` are the host names of all siblings in order;
+    `dotfiles` come in the order of their owners' rank."""
 
     session_id: str
     session_name: str
@@ -35,6 +37,7 @@ class SpecSource:
     domain: str
     project: str
     preopen_ports: Sequence[int] = field(default_factory=tuple)
+    dotfiles: Sequence[Dotfile] = ()
 
 
 def make_spec(source: SpecSource) -> KernelSpec:
@@ -66,6 +69,10 @@ def make_spec(source: SpecSource) -> KernelSpec:
         preopen_ports=list(source.preopen_ports),
         runtime_path=source.image_labels.get(_RUNTIME_LABEL, ""),
         pull=not source.is_local_image,
+        files=[
+            HomeFile(path=file.path, permission=file.permission, data=file.data)
+            for file in choose_files(source.dotfiles)
+        ],
     )
 
 
@@ -94,4 +101,5 @@ def source_of(row: Mapping[Any, Any], hosts: Sequence[str]) -> SpecSource:
         domain=row["domain_name"],
         project=row["project"],
         preopen_ports=row["preopen_ports"],
+        dotfiles=[Dotfile(*one) for one in row["dotfiles"] or ()],
     )

@@ -44,12 +44,21 @@ class FrameError(ValueError):
     """What arrived is not a frame of this protocol; the connection it came on is of no more use."""
 
 
+class HomeFile(msgspec.Struct, frozen=True):
+    """A file of the kernel's home: a path below the work directory, three octal digits, a text."""
+
+    path: str
+    permission: str
+    data: str
+
+
 class KernelSetup(msgspec.Struct, frozen=True, kw_only=True):
     """`kernel.json`: one kernel's configuration, written by the agent before the runner starts.
 
     `environ` is laid over the image's own environment. `runtime_path` is the image's interpreter (a
     path or a name to search in PATH); empty means `python3`. `uid` and `gid` are taken on when
     the runner is started as root. `exec_timeout_seconds` 0 means that a run may last for ever.
+    `files` are laid into the work directory before the bootstrap script runs.
     """
 
     kernel_id: str
@@ -64,6 +73,7 @@ class KernelSetup(msgspec.Struct, frozen=True, kw_only=True):
     gid: int | None = None
     exec_timeout_seconds: float = 0
     grace_seconds: float = 5.0
+    files: list[HomeFile] = []
 
 
 class ExitRecord(msgspec.Struct, frozen=True, kw_only=True):

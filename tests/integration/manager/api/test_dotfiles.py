@@ -113,6 +113,7 @@ async def test_keypairs_of_others_are_closed(
     [
         ({"path": ""}, "path"),
         ({"path": "/etc/passwd"}, "path"),
+        ({"path": "/home/other/.x"}, "path"),
         ({"path": "../.x"}, "path"),
         ({"path": "a/./b"}, "path"),
         ({"path": "a//b"}, "path"),
@@ -252,3 +253,36 @@ async def test_the_bootstrap_script_is_what_new_sessions_run(
 
     await until(is_given)
     assert (await alice.ask("POST", path, {"script": ""})).status == 200
+
+
+async def test_one_path_may_be_written_in_two_ways(alice: Caller) -> None:
+    assert (await add(alice, "/user-config", path="/home/work/.x")).status == 200
+    again = await add(alice, "/user-config", path=".x")
+    assert (again.status, again.json["title"]) == (400, "Dotfile already exists.")
+    one = await alice.ask("GET", "/user-config/dotfiles?path=/home/work/.x")
+    assert one.json == {"path": ".x", "perm": "644", "data": "hello"}
+    below = await add(alice, "/user-config", path=".x/y")
+    assert (below.status, below.json["data"]) == (400, {"path": ".x/y"})
+
+
+async def test_sessions_start_with_the_dotfiles_of_all_who_have_a_say(
+    alice: Caller, bob: Caller, carol: Caller, agent: ScriptedAgent, create: Create
+) -> None:
+    """The user's before the project's before the domain's."""
+    prefixes = ("/domain-config", "/group-config", "/user-config")
+    for rank, prefix in enumerate(prefixes):
+        owner = alice if prefix == "/user-config" else carol
+        for path in (".of-all", ".of-two", ".of-one")[: 3 - rank]:
+            assert (await add(owner, prefix, path=path, data=prefix)).status == 200
+    assert (await add(bob, "/user-config", path=".of-bob")).status == 200
+    made = await create(alice, "with-dotfiles")
+    [order] = [
+        one
+        for one in agent.asked_of("ensure")
+        if one.spec is not None and one.spec.session_id == made["sessionId"]
+    ]
+    assert {(file.path, file.permission, file.data) for file in order.spec.files} == {
+        (".of-all", "644", "/user-config"),
+        (".of-two", "644", "/group-config"),
+        (".of-one", "644", "/domain-config"),
+    }

@@ -28,6 +28,7 @@ def spec_of(hosts: list[str], **changes: Any) -> Any:
         "domain_name": "d",
         "project": "p",
         "preopen_ports": [8080],
+        "dotfiles": None,
         **changes,
     }
     return make_spec(source_of(row, hosts))
@@ -48,3 +49,16 @@ def test_only_the_main_kernel_of_a_cluster_runs_the_command() -> None:
     assert sub.startup_command == ""
     assert (sub.cluster_network, sub.cluster_hosts) == ("bai-s", hosts)
     assert sub.pull
+
+
+def test_the_first_dotfile_of_a_path_is_laid_into_the_home() -> None:
+    dotfiles = [
+        [".x", "600", "secret"],
+        [".y", "644", "2"],
+        [".x", "755", "3"],
+        [".x/z", "644", ""],
+    ]
+    files = spec_of(["main1"], dotfiles=dotfiles).files
+    assert [(one.path, one.permission) for one in files] == [(".x", "600"), (".y", "644")]
+    assert files[0].data == "secret"
+    assert "secret" not in repr(files)

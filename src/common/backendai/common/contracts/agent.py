@@ -6,7 +6,7 @@ running kernel.
 """
 
 import enum
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 
@@ -16,6 +16,10 @@ OBSERVE_WAIT_SECONDS_MAX: Final = 30.0
 FILE_CHUNK_BYTES: Final = 4 * 1024 * 1024
 GENERATION_MAX: Final = 10**9
 COMMIT_WAIT_SECONDS_MAX: Final = 10.0
+# Of the files of one kernel: three owners (user, project, domain) keep as many.
+HOME_FILES_MAX: Final = 300
+HOME_FILE_CHARS_MAX: Final = 64 * 1024
+HOME_PATH_CHARS_MAX: Final = 256
 # The label that tells one commit from all others.
 COMMIT_LABEL: Final = "ai.backend.customized-image.id"
 
@@ -43,11 +47,24 @@ class KernelState(enum.StrEnum):
     UNKNOWN = "unknown"
 
 
+class HomeFile(msgspec.Struct, frozen=True, kw_only=True):
+    """A file of the home of a kernel. `path` is below it, `permission` three octal digits."""
+
+    path: Annotated[str, msgspec.Meta(min_length=1, max_length=HOME_PATH_CHARS_MAX)]
+    permission: Annotated[str, msgspec.Meta(pattern=r"\A[0-7]{3}\Z")]
+    data: Annotated[str, msgspec.Meta(max_length=HOME_FILE_CHARS_MAX)]
+
+    def __repr__(self) -> str:
+        # Passwords are kept in such files: what is in them must get into no log.
+        return f"HomeFile(path={self.path!r}, permission={self.permission!r})"
+
+
 class KernelSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Everything an agent needs to make the container of one kernel.
 
     `slots` maps slot names to exact amounts as text (cores, bytes, devices). `environ` is what the
-    user asked for; the agent adds its own variables, which win.
+    user asked for; the agent adds its own variables, which win. `files` are laid into the home at
+    each start, before anything else runs there.
     """
 
     session_id: str
@@ -74,6 +91,7 @@ class KernelSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     preopen_ports: list[int] = []
     runtime_path: str = ""
     pull: bool = True
+    files: Annotated[list[HomeFile], msgspec.Meta(max_length=HOME_FILES_MAX)] = []
 
 
 class EnsureKernel(msgspec.Struct, frozen=True, kw_only=True):

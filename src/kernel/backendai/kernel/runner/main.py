@@ -55,7 +55,7 @@ class Runner:
         log = ConsoleLog(run_dir / LOG_PATH)
         self._processes = Processes()
         self._stages = Stages(self._processes, log, environ, work_dir)
-        self._startup = Startup(setup, run_dir, self._stages)
+        self._startup = Startup(setup, run_dir, work_dir, log, self._stages)
         self._interpreter = Interpreter(self._processes, log, environ, work_dir, setup.runtime_path)
         self._batch_stages = Stages(self._processes, log, environ, work_dir)
         self._ending: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()

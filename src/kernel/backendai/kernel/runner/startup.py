@@ -1,5 +1,5 @@
-"""What a kernel does by itself before and besides what it is asked: the bootstrap script and the
-startup command.
+"""What a kernel does by itself before and besides what it is asked: the files of its home, the
+bootstrap script and the startup command.
 """
 
 import logging
@@ -10,6 +10,8 @@ from typing import Literal
 
 import msgspec
 
+from backendai.kernel.runner.console import ConsoleLog
+from backendai.kernel.runner.home import lay_files
 from backendai.kernel.runner.stages import Stages
 from backendai.kernel.wire import EXIT_NAME, ExitRecord, KernelSetup
 
@@ -19,33 +21,51 @@ _logger = logging.getLogger(__name__)
 
 
 class Startup:
-    """Runs the script and the command, and remembers how they went."""
+    """Lays the files, runs the script and the command, and remembers how they went.
 
-    def __init__(self, setup: KernelSetup, run_dir: Path, stages: Stages) -> None:
+    `log` is the console log: what goes wrong is told there too, where the user looks.
+    """
+
+    def __init__(
+        self, setup: KernelSetup, run_dir: Path, work_dir: Path, log: ConsoleLog, stages: Stages
+    ) -> None:
         self._setup = setup
         self._run_dir = run_dir
+        self._work_dir = work_dir
+        self._log = log
         self._stages = stages
+        self._problems: list[str] = []
         self.is_done = False
         self.bootstrap_exit_code: int | None = None
-        self.reason = ""
+
+    @property
+    def reason(self) -> str:
+        """What went wrong, in words."""
+        return "; ".join(self._problems)
 
     async def bootstrap(self) -> None:
-        """A script that fails is reported and the session goes on."""
-        script = self._setup.bootstrap_script
-        if script:
-            try:
-                path = write_script(self._run_dir / BOOTSTRAP_NAME, script)
-                prefix = "" if script.startswith("#!") else "sh "
-                self.bootstrap_exit_code = await self._stages.run_command(f"{prefix}'{path}'", None)
-            except OSError as error:
-                self.reason = f"the bootstrap script cannot be written: {error}"
-            if self.bootstrap_exit_code:
-                self.reason = (
-                    f"the bootstrap script ended with exit code {self.bootstrap_exit_code}"
-                )
-        if self.reason:
-            _logger.warning(self.reason)
+        """What fails is told, and the session goes on."""
+        for problem in lay_files(self._work_dir, self._setup.files):
+            self._tell(problem)
+        if self._setup.bootstrap_script:
+            await self._run_script(self._setup.bootstrap_script)
         self.is_done = True
+
+    async def _run_script(self, script: str) -> None:
+        try:
+            path = write_script(self._run_dir / BOOTSTRAP_NAME, script)
+        except OSError as error:
+            self._tell(f"the bootstrap script cannot be written: {error}")
+            return
+        prefix = "" if script.startswith("#!") else "sh "
+        self.bootstrap_exit_code = await self._stages.run_command(f"{prefix}'{path}'", None)
+        if self.bootstrap_exit_code:
+            self._tell(f"the bootstrap script ended with exit code {self.bootstrap_exit_code}")
+
+    def _tell(self, problem: str) -> None:
+        self._problems.append(problem)
+        self._log.write(f"{problem}\n".encode())
+        _logger.warning(problem)
 
     async def run_startup_command(self) -> int:
         command = self._setup.startup_command
