@@ -16,7 +16,12 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from backendai.common.enums import AgentStatus, DefaultForUnspecified
-from backendai.common.faults import PolicyNotFound, ProjectNotFound, QuotaExceeded
+from backendai.common.faults import (
+    InvalidParams,
+    PolicyNotFound,
+    ProjectNotFound,
+    QuotaExceeded,
+)
 from backendai.common.ids import uuid_of
 from backendai.common.lifecycle import SESSION_FINAL
 from backendai.common.slots import ResourceSlots, SlotError, SlotName
@@ -39,7 +44,12 @@ WITH project AS (
     AND (:may_all OR EXISTS (
       SELECT FROM project_members AS m WHERE m.project_id = p.id AND m.user_id = :user_id))
 ), allowed AS (
-  SELECT g.name FROM resource_groups AS g WHERE g.is_active AND (
+  SELECT g.name, o.types,
+    (jsonb_typeof(o.types) = 'array' AND NOT o.types @> to_jsonb(CAST(:type AS text))) IS TRUE
+      AS refuses
+  FROM resource_groups AS g
+  CROSS JOIN LATERAL (SELECT g.scheduler_opts -> 'allowed_session_types' AS types) AS o
+  WHERE g.is_active AND (
     EXISTS (SELECT FROM resource_group_domains AS of_domain
       WHERE of_domain.resource_group = g.name AND of_domain.domain_name = :domain)
     OR EXISTS (SELECT FROM resource_group_projects AS of_project
@@ -52,7 +62,7 @@ WITH project AS (
   FROM agents AS a JOIN agent_slots AS s ON s.agent_id = a.id
   WHERE a.status IN ({_ABLE})
     AND a.resource_group = coalesce(CAST(:resource_group AS text), (
-      SELECT name FROM allowed ORDER BY name <> 'default', name LIMIT 1))
+      SELECT name FROM allowed ORDER BY refuses, name <> 'default', name LIMIT 1))
   GROUP BY a.id, a.resource_group
 )
 SELECT project.id, project.slots, project.domain_slots,
@@ -60,7 +70,8 @@ SELECT project.id, project.slots, project.domain_slots,
   policy.total_resource_slots AS policy_slots, policy.default_for_unspecified,
   policy.max_pending_session_count AS pending_max,
   policy.max_pending_session_resource_slots AS pending_slots,
-  (SELECT jsonb_agg(name ORDER BY name <> 'default', name) FROM allowed) AS allowed,
+  (SELECT jsonb_agg(name ORDER BY refuses, name <> 'default', name) FROM allowed) AS allowed,
+  (SELECT jsonb_object_agg(name, types) FROM allowed WHERE refuses) AS refusing,
   (SELECT jsonb_agg(DISTINCT slot) FROM agent_slots) AS slot_names,
   (SELECT jsonb_agg(DISTINCT slots) FROM nodes) AS capacities,
   (
@@ -79,6 +90,7 @@ LEFT JOIN idempotency AS claim ON claim.user_id = :asker_id AND claim.token = :t
     policy_slots=JSONB,
     pending_slots=JSONB,
     allowed=JSONB,
+    refusing=JSONB,
     slot_names=JSONB,
     capacities=JSONB,
 )
@@ -116,11 +128,13 @@ class Found:
         return None if row.claimed is None else (row.request_hash, row.claimed)
 
     def place(self) -> Place:
-        """Raises ProjectNotFound, ResourceGroupNotFound and PolicyNotFound."""
+        """Raises ProjectNotFound, ResourceGroupNotFound, PolicyNotFound, and InvalidParams where
+        the resource group takes no sessions of that type."""
         row, request = self._row, self._request
         if row.id is None:
             raise ProjectNotFound(f"{request.project!r} in domain {request.domain!r}")
         group = choose_resource_group(row.allowed or [], request.resource_group)
+        _refuse_type(request, group, row.refusing or {})
         if row.policy is None:
             raise PolicyNotFound(self._owner.policy)
         return Place(
@@ -146,6 +160,7 @@ async def look_up(
         "user_id": owner.user_id,
         "access_key": owner.access_key,
         "resource_group": request.resource_group,
+        "type": request.type.value,
         "name": request.name,
         "name_as_id": uuid_of(request.name),
         "policy": owner.policy,
@@ -153,6 +168,17 @@ async def look_up(
         "token": token,
     }
     return Found((await connection.execute(_LOOK_UP, values)).one(), request, owner)
+
+
+def _refuse_type(request: SessionRequest, group: str, refusing: Mapping[str, list[str]]) -> None:
+    """`refusing` are the groups that take other types, with these. Of a request that names none
+    the chosen one is among them only where all are. Raises InvalidParams."""
+    if group not in refusing:
+        return
+    told = [group] if request.resource_group else sorted(refusing)
+    takes = "; ".join(f"{name}: {', '.join(refusing[name]) or 'none'}" for name in told)
+    problem = f"no resource group here takes {request.type} sessions; taken are {takes}"
+    raise InvalidParams(facts={"type": problem})
 
 
 def _limits_of(row: Any) -> Limits:

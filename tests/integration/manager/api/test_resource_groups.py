@@ -6,11 +6,13 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from aiohttp import web
+from sqlalchemy.dialects.postgresql import JSONB
 
 from backendai.common.http import make_app, serve
 from backendai.common.settings.checks import HostPort
 from backendai.manager.app import Manager
-from tests.integration.manager.api.caller import Caller
+from tests.integration.manager.api.caller import Answer, Caller
+from tests.integration.manager.api.conftest import body_of
 from tests.integration.manager.api.strangers import refuse_strangers
 
 ROUTES = [
@@ -33,6 +35,8 @@ async def groups(manager: Manager) -> AsyncIterator[None]:
         await connection.execute(sa.text(allow))
     yield
     async with manager.stores.database.begin() as connection:
+        move = f"update sessions set resource_group = 'default' where resource_group in {names}"
+        await connection.execute(sa.text(move))
         for table, column in (
             ("resource_group_domains", "resource_group"),
             ("resource_groups", "name"),
@@ -85,6 +89,46 @@ async def test_groups_that_are_not_public_are_for_administrators(
             "is_public": False,
             "scheduler_opts": {"allowed_session_types": ["batch"]},
         }
+
+
+@pytest.mark.usefixtures("groups", "agent")
+async def test_a_group_takes_only_its_types_of_sessions(manager: Manager, alice: Caller) -> None:
+    """Where none is named, one that takes the type is chosen, if need be before `default`."""
+
+    async def create(name: str, kind: str, **config: str) -> Answer:
+        more = {"type": kind, "startupCommand": "true", "enqueueOnly": True, "config": config}
+        return await alice.ask("POST", "/session", body_of(name, **more))
+
+    async def group_of(name: str) -> str:
+        async with manager.stores.database.begin() as connection:
+            find = sa.text("select resource_group from sessions where name = :name")
+            return str(await connection.scalar(find, {"name": name}))
+
+    refused = await create("typed", "interactive", scalingGroup="gpu")
+    assert (refused.status, refused.slug) == (400, "invalid-api-params")
+    assert refused.json["data"] == {
+        "type": "no resource group here takes interactive sessions; taken are gpu: batch"
+    }
+    assert (await create("typed-gpu", "batch", scalingGroup="gpu")).status == 201
+    options = "update resource_groups set scheduler_opts = :options where name = 'default'"
+    change = sa.text(options).bindparams(sa.bindparam("options", type_=JSONB))
+    try:
+        async with manager.stores.database.begin() as connection:
+            await connection.execute(
+                change, {"options": {"allowed_session_types": ["interactive"]}}
+            )
+        assert (await create("typed-free", "batch")).status == 201
+        assert await group_of("typed-free") == "gpu"
+        nowhere = await create("typed", "inference")
+        assert (nowhere.status, nowhere.json["data"]["type"].partition("; ")[2]) == (
+            400,
+            "taken are default: interactive; gpu: batch",
+        )
+    finally:
+        async with manager.stores.database.begin() as connection:
+            await connection.execute(change, {"options": {}})
+        for name in ("typed-gpu", "typed-free"):
+            assert (await alice.ask("DELETE", f"/session/{name}?forced=true")).status == 200
 
 
 @pytest.fixture
