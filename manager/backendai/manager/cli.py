@@ -18,6 +18,7 @@ from .config.commands import etcd
 from .console import config_option, read_settings
 from .db.commands import schema
 from .gate.commands import api
+from .images.commands import image
 from .retention.commands import clear_history
 
 
@@ -57,6 +58,7 @@ def mgr(ctx: click.Context, config_path: Path | None, verbose: bool) -> None:
       backendai mgr fixture populate first-rows.json
       backendai mgr etcd put config/announcement "Back at noon"
       backendai mgr agent list
+      backendai mgr image rescan
       backendai mgr start-server
     """
     ctx.obj = config_path
@@ -67,6 +69,7 @@ for command in (
     fixture,
     etcd,
     agent,
+    image,
     audit,
     backup,
     restore,

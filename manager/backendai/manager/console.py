@@ -1,11 +1,11 @@
-"""What the commands share: settings to read, a question before something is gone, a store to work
-with for a moment, and a log that tells who did it."""
+"""What the commands share: settings to read, lines of a table, a question before something is gone,
+a store to work with for a moment, and a log that tells who did it."""
 
 from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -14,7 +14,9 @@ import click
 if TYPE_CHECKING:
     from backendai.common.etcd import EtcdStore
 
+    from .audit.change import Change
     from .db.engine import Database
+    from .gate.actor import Action
     from .settings import ManagerSettings
 
 T = TypeVar("T")
@@ -28,6 +30,21 @@ config_option = click.option(
 )
 
 yes_option = click.option("--yes", "-y", "is_sure", is_flag=True, help="Do not ask.")
+
+output_option = click.option(
+    "--output", type=click.Choice(["table", "json"]), default="table", show_default=True
+)
+
+
+def align(lines: Sequence[Sequence[str]], indent: int = 0) -> list[str]:
+    """Cells aligned by blanks, without control characters: they were written by nodes and users.
+    PURE."""
+    cells = [
+        ["".join(c if c.isprintable() else " " for c in cell) for cell in line] for line in lines
+    ]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    start = " " * indent
+    return [start + "  ".join(map(str.ljust, line, widths)).rstrip() for line in cells]
 
 
 def ask_consent(question: str, *, is_sure: bool) -> None:
@@ -81,6 +98,26 @@ def with_database(settings: ManagerSettings, work: Callable[[Database], Awaitabl
     except StoreUnavailable as fault:
         line = tell_outage(settings.db, fault.__cause__ or fault)
         raise click.ClickException(line) from fault
+
+
+def with_change(
+    settings: ManagerSettings, action: Action, work: Callable[[Change], Awaitable[T]]
+) -> T:
+    """What `work` gives once it is committed; the audit log names who is at the prompt."""
+    from backendai.common.clock import SystemClock
+
+    from .audit.change import Changes
+    from .gate.actor import local_administrator
+
+    log_as_manager(settings)
+    actor = local_administrator(find_operator())
+
+    async def run(database: Database) -> T:
+        # This process keeps no copies that a change would make stale.
+        changes = Changes(database, SystemClock(), settled=lambda: None)
+        return await changes.run(actor, action, work)
+
+    return with_database(settings, run)
 
 
 def log_as_manager(settings: ManagerSettings) -> None:

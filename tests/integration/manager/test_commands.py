@@ -5,8 +5,10 @@ They run in this process, since what a new one costs is tested beside this.
 
 import asyncio
 import json
+import logging
+import tomllib
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -17,7 +19,10 @@ from click.testing import CliRunner, Result
 from backendai.common.settings.render import render_toml
 from backendai.manager.accounts.secretbox import write_secret_key
 from backendai.manager.cli import mgr
+from backendai.manager.console import find_operator
 from backendai.manager.db.revision import REVISION
+from backendai.manager.sessions.render import registry_of
+from tests.integration.manager.api.registry import FakeRegistry, serving
 
 INVENTORY = ("api", "inventory", "--output")
 Configure = Callable[[], str]
@@ -66,21 +71,19 @@ def refusal(*words: str) -> str:
     return done.stderr
 
 
-def set_revision(file: str, revision: str) -> None:
-    """As an older release left it."""
-    import tomllib
-
+def execute(file: str, statement: str) -> None:
+    """Past all that checks it."""
     db = tomllib.loads(Path(file).read_text())["db"]
+    host, _, port = db["addr"].rpartition(":")
 
-    async def execute() -> None:
-        host, _, port = db["addr"].rpartition(":")
+    async def work() -> None:
         connection = await asyncpg.connect(
             host=host, port=int(port), user=db["user"], password=db["password"], database=db["name"]
         )
-        await connection.execute("UPDATE alembic_version SET version_num = $1", revision)
+        await connection.execute(statement)
         await connection.close()
 
-    asyncio.run(execute())
+    asyncio.run(work())
 
 
 def test_json_is_put_and_subtrees_are_moved(configure: Configure, tmp_path: Path) -> None:
@@ -112,7 +115,8 @@ def test_a_database_is_made_at_one_go_but_not_upgraded(configure: Configure) -> 
     file = configure()
     assert ok("schema", "oneshot", "-f", file) == f"made {REVISION}\n"
     assert ok("schema", "oneshot", "-f", file) == "up to date\n"
-    set_revision(file, "0001")
+    # As an older release left it.
+    execute(file, "UPDATE alembic_version SET version_num = '0001'")
     told = refusal("schema", "oneshot", "-f", file)
     assert f"of release 0001, not of {REVISION}" in told
     assert "backendai mgr schema upgrade" in told
@@ -198,3 +202,64 @@ def test_keys_and_the_inventory_need_nothing_that_runs() -> None:
     assert rows["Query", "user"]["action"] == "user.read"
     (line,) = [line for line in ok(*INVENTORY[:2]).splitlines() if "purge_user" in line]
     assert line.split() == ["Mutation", "purge_user", "user.purge", "superadmin", "writes"]
+
+
+@pytest.fixture
+def logs_kept() -> Iterator[None]:
+    """Commands that change things log where the manager does; later tests do not."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:], root.level = handlers, level
+
+
+@pytest.fixture
+def file(configure: Configure) -> str:
+    """A manager.toml on a database with all tables and nothing in them."""
+    made = configure()
+    ok("schema", "oneshot", "-f", made)
+    return made
+
+
+@pytest.mark.usefixtures("logs_kept")
+async def test_images_are_found_listed_and_named(file: str) -> None:
+    scan = ("-f", file, "image", "rescan")
+    async with serving(FakeRegistry()) as registry:
+        registry.put("stable/python", "3.11", "amd64")
+        host, name = registry.host, f"{registry.host}/stable/python:3.11"
+        columns = "container_registries (hostname, url, type)"
+        row = f"('{host}', 'http://{host}', 'docker')"
+        await asyncio.to_thread(execute, file, f"INSERT INTO {columns} VALUES {row}")
+        told = await asyncio.to_thread(ok, *scan, host, "--project", "stable")
+        assert told == "1 images found, 1 of them new.\n"
+        assert await asyncio.to_thread(ok, *scan) == "1 images found, 0 of them new.\n"
+        told = await asyncio.to_thread(refusal, *scan, "nowhere")
+        assert f"there is no 'nowhere'; there are: {host}, local" in told
+    assert "0 images found, 0 of them new. 1 failed" in await asyncio.to_thread(refusal, *scan)
+    await asyncio.to_thread(check_names, file, name)
+
+
+def check_names(file: str, name: str) -> None:
+    ok("-f", file, "image", "alias", "py", name)
+    assert "already exists" in refusal("-f", file, "image", "alias", "py", name)
+    assert "for aarch64 is not known" in refusal(
+        "-f", file, "image", "alias", "--arch", "aarch64", "arm", name
+    )
+    (listed,) = json.loads(ok("image", "list", "-f", file, "--output", "json"))
+    assert (listed["image"], listed["aliases"], listed["nodes"]) == (name, ["py"], [])
+    head, line = ok("image", "list", "-f", file).splitlines()
+    assert head.split() == ["IMAGE", "ARCHITECTURE", "SIZE", "ALIASES", "NODES"]
+    assert line.split()[:2] == [name, "x86_64"]
+    ok("-f", file, "image", "dealias", "py")
+    assert "No such image alias" in refusal("-f", file, "image", "dealias", "py")
+
+    entries = json.loads(ok("audit", "list", "-f", file, "--output", "json"))["items"]
+    assert [(each["action"], each["target_id"]) for each in entries] == [
+        ("image.dealias", "py"),
+        ("image.alias", "py"),
+        ("image.rescan", "*"),
+        ("image.rescan", "*"),
+        ("image.rescan", registry_of(name)),
+    ]
+    who = {(each["email"], each["access_key"]) for each in entries}
+    assert who == {(f"local:{find_operator()}", "")}

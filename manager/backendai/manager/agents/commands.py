@@ -14,6 +14,7 @@ from backendai.manager.console import (
     config_option,
     find_operator,
     log_as_manager,
+    output_option,
     read_settings,
     with_database,
     yes_option,
@@ -35,9 +36,6 @@ def _read_id(_ctx: click.Context, _param: click.Parameter, text: str) -> AgentId
 
 
 _id_argument = click.argument("agent_id", metavar="ID", callback=_read_id)
-_output_option = click.option(
-    "--output", type=click.Choice(["table", "json"]), default="table", show_default=True
-)
 
 
 @click.group()
@@ -53,7 +51,7 @@ def agent() -> None:
 
 
 @agent.command("list")
-@_output_option
+@output_option
 @config_option
 @click.pass_context
 def agent_list(ctx: click.Context, output: str, config_path: Path | None) -> None:
@@ -71,7 +69,7 @@ def agent_list(ctx: click.Context, output: str, config_path: Path | None) -> Non
 @_id_argument
 @click.option("--force", "is_forced", is_flag=True, help="Also a node that has just been heard.")
 @yes_option
-@_output_option
+@output_option
 @config_option
 @click.pass_context
 def agent_fence(

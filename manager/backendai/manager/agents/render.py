@@ -6,10 +6,10 @@ from typing import Any, Final
 
 from backendai.common.enums import AgentStatus, SlotType
 from backendai.common.slots import SlotName, format_amount, format_size, slot_type
+from backendai.manager.console import align
 
 from .model import AgentRow, AgentView, Fence, SessionFate
 
-_GAP: Final = "  "
 _HEAD: Final = (
     "ID",
     "STATUS",
@@ -24,7 +24,7 @@ _FATES_SHOWN_MAX: Final = 20
 
 
 def agents_table(views: Sequence[AgentView]) -> list[str]:
-    return _table([_HEAD, *(_agent_line(view) for view in views)])
+    return align([_HEAD, *(_agent_line(view) for view in views)])
 
 
 def agent_object(view: AgentView) -> dict[str, Any]:
@@ -58,7 +58,7 @@ def fence_lines(fence: Fence, verb: str) -> list[str]:
     if not fence.fates:
         return [f"{fence.row.id} holds no kernels"]
     lines = [f"{verb} {fence.kernels} kernels of {len(fence.fates)} sessions on {fence.row.id}:"]
-    lines += _table([_fate_line(fate) for fate in fence.fates[:_FATES_SHOWN_MAX]], indent=2)
+    lines += align([_fate_line(fate) for fate in fence.fates[:_FATES_SHOWN_MAX]], indent=2)
     more = len(fence.fates) - _FATES_SHOWN_MAX
     return [*lines, *([f"  and {more} more"] if more > 0 else [])]
 
@@ -136,13 +136,3 @@ def _short(name: str, amount: Decimal | None) -> str:
 
 def _amounts(slots: Mapping[str, Decimal]) -> dict[str, str]:
     return {name: format_amount(amount) for name, amount in sorted(slots.items())}
-
-
-def _table(lines: Sequence[Sequence[str]], indent: int = 0) -> list[str]:
-    """Cells aligned by blanks, without control characters: they were written by nodes and users."""
-    cells = [
-        ["".join(c if c.isprintable() else " " for c in cell) for cell in line] for line in lines
-    ]
-    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
-    start = " " * indent
-    return [start + _GAP.join(map(str.ljust, line, widths)).rstrip() for line in cells]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from backendai.manager.console import config_option, read_settings, with_database
+from backendai.manager.console import config_option, output_option, read_settings, with_database
 
 
 def _read_time(_ctx: click.Context, _param: click.Parameter, text: str | None) -> datetime | None:
@@ -43,7 +43,7 @@ def audit() -> None:
 @click.option("--until", callback=_read_time, help="Before this time (UTC).")
 @click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True)
 @click.option("--offset", type=click.IntRange(0), default=0, show_default=True)
-@click.option("--output", type=click.Choice(["table", "json"]), default="table", show_default=True)
+@output_option
 @config_option
 @click.pass_context
 def audit_list(

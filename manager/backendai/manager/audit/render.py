@@ -5,6 +5,8 @@ from typing import Any, Final
 
 import msgspec
 
+from backendai.manager.console import align
+
 from .model import Entry
 
 VALUE_CHARS_MAX: Final = 40
@@ -31,12 +33,7 @@ def entry_object(entry: Entry) -> dict[str, Any]:
 
 
 def entries_table(entries: Sequence[Entry]) -> list[str]:
-    rows = [_HEAD, *(_line(entry) for entry in entries)]
-    widths = [max(len(row[index]) for row in rows) for index in range(len(_HEAD) - 1)]
-    return [
-        "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[-1]])
-        for row in rows
-    ]
+    return align([_HEAD, *(_line(entry) for entry in entries)])
 
 
 def _line(entry: Entry) -> tuple[str, ...]:

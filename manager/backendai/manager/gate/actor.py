@@ -35,6 +35,23 @@ class Actor:
         return self.role in (UserRole.ADMIN, UserRole.SUPERADMIN)
 
 
+def local_administrator(name: str) -> Actor:
+    """Who works on the stores from the manager's own machine, without a keypair; `name` is theirs
+    there. No user has this id or this email."""
+    return Actor(
+        access_key="",
+        user_id=uuid.UUID(int=0),
+        email=f"local:{name}",
+        username=name,
+        full_name="",
+        role=UserRole.SUPERADMIN,
+        domain="",
+        is_admin=True,
+        policy="",
+        rate_limit=0,
+    )
+
+
 class Access(enum.IntEnum):
     """The least that a caller must be."""
 

@@ -2,6 +2,8 @@
 
 import click
 
+from backendai.manager.console import output_option
+
 
 @click.group()
 def api() -> None:
@@ -9,7 +11,7 @@ def api() -> None:
 
 
 @api.command("inventory")
-@click.option("--output", type=click.Choice(["table", "json"]), default="table", show_default=True)
+@output_option
 def inventory(output: str) -> None:
     """List every route and every field of Query and Mutation, each with its action and who may.
 

@@ -1,47 +1,16 @@
 """Images in GraphQL. A canonical name is shown in its parts: registry, name, tag."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
-
-from backendai.common.images import CUSTOM_PREFIX
 from backendai.common.slots import INFINITY, format_amount
-from backendai.manager.db import tables as t
 from backendai.manager.gate.actor import Actor
 from backendai.manager.images.registries import HIDDEN
 from backendai.manager.images.store import image_of
 from backendai.manager.sessions.render import registry_of
 
 Row = Mapping[Any, Any]
-IMAGES_MAX: Final = 2000
 _ACCELERATORS: Final = "ai.backend.accelerators"
-
-_agents = (
-    sa.select(sa.func.array_agg(t.image_agents.c.agent_id))
-    .where(t.image_agents.c.image_id == t.images.c.id)
-    .correlate(t.images)
-    .scalar_subquery()
-)
-_aliases = (
-    sa.select(sa.func.array_agg(t.image_aliases.c.alias))
-    .where(t.image_aliases.c.image_id == t.images.c.id)
-    .correlate(t.images)
-    .scalar_subquery()
-)
-
-
-async def load_images(connection: AsyncConnection, *where: sa.ColumnElement[bool]) -> Sequence[Row]:
-    """Active images by name, those of users last, with the nodes that have them."""
-    columns = [*t.images.c, _agents.label("agents"), _aliases.label("aliases")]
-    statement = sa.select(*columns).where(t.images.c.is_active, *where)
-    found = await connection.execute(
-        statement.order_by(
-            t.images.c.name.startswith(CUSTOM_PREFIX), t.images.c.name, t.images.c.architecture
-        ).limit(IMAGES_MAX)
-    )
-    return found.mappings().all()
 
 
 def _repository(row: Row) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from backendai.manager.gate.actor import Access, Action
-from backendai.manager.images import changes
+from backendai.manager.images import actions, changes
 
 from .images import shown_registry
 from .mutations import Asked, Mutation
@@ -58,12 +58,12 @@ def _writes(name: str) -> Action:
 
 
 MUTATIONS: Final[Mapping[str, Mutation]] = {
-    "rescan_images": Mutation(_writes("image.rescan"), rescan_images),
-    "modify_image": Mutation(_writes("image.modify"), modify_image),
-    "forget_image": Mutation(_writes("image.forget"), forget_image),
-    "alias_image": Mutation(_writes("image.alias"), alias_image),
-    "dealias_image": Mutation(_writes("image.dealias"), dealias_image),
-    "clear_images": Mutation(_writes("image.clear"), clear_images),
+    "rescan_images": Mutation(actions.RESCAN, rescan_images),
+    "modify_image": Mutation(actions.MODIFY, modify_image),
+    "forget_image": Mutation(actions.FORGET, forget_image),
+    "alias_image": Mutation(actions.ALIAS, alias_image),
+    "dealias_image": Mutation(actions.DEALIAS, dealias_image),
+    "clear_images": Mutation(actions.CLEAR, clear_images),
     "create_container_registry": Mutation(_writes("registry.create"), create_container_registry),
     "modify_container_registry": Mutation(_writes("registry.modify"), modify_container_registry),
     "delete_container_registry": Mutation(_writes("registry.delete"), delete_container_registry),

@@ -11,7 +11,7 @@ from backendai.manager.db import tables as t
 from backendai.manager.db.engine import Database
 from backendai.manager.gate.actor import Access, Action, user_scope
 from backendai.manager.images.registries import list_rows as list_registries
-from backendai.manager.images.store import get_image, visible_to
+from backendai.manager.images.store import get_image, load_images, visible_to
 
 from . import (
     accounts,
@@ -233,11 +233,11 @@ class _Roots:
                 found = await get_image(connection, scope, id or reference or "", architecture)
             except ImageNotFound:
                 return None
-            return next(iter(await images.load_images(connection, t.images.c.id == found.id)), None)
+            return next(iter(await load_images(connection, t.images.c.id == found.id)), None)
 
     async def images(self, _: Any, info: Info, **args: Any) -> Any:
         async with self._database.begin() as connection:
-            found = await images.load_images(connection, *visible_to(user_scope(_actor(info))))
+            found = await load_images(connection, *visible_to(user_scope(_actor(info))))
         wanted = args.get("is_installed")
         return [row for row in found if wanted is None or bool(row["agents"]) is wanted]
 

@@ -13,7 +13,9 @@ from backendai.common.faults import InvalidParams
 from backendai.common.slots import INFINITY, format_amount, parse_amount, parse_slot_name
 from backendai.manager.accounts import fields
 from backendai.manager.audit.change import Change
+from backendai.manager.audit.model import Target
 from backendai.manager.audit.rows import delete_row, insert_row, update_row
+from backendai.manager.audit.store import record
 from backendai.manager.db import tables as t
 from backendai.manager.gate.actor import EVERYTHING
 from backendai.manager.sessions.names import check_image_name
@@ -36,14 +38,15 @@ async def rescan(change: Change, registry: str | None, project: str | None = Non
 
     Raises InvalidParams for a registry that is not known.
     """
-    if registry is not None and registry != LOCAL:
-        known = [str(row["hostname"]) for row in await list_rows(change.connection)]
-        if registry not in known:
-            told = ", ".join([*known[:10], LOCAL])
-            raise InvalidParams(
-                "", {"registry": f"there is no {registry[:128]!r}; there are: {told}"}
-            )
+    await _check_registry(change, registry)
     return await begin_task(change, RESCAN, {"registry": registry, "project": project})
+
+
+async def note_rescan(change: Change, registry: str | None, project: str | None = None) -> None:
+    """Note one that no task stands for. Raises as `rescan`."""
+    await _check_registry(change, registry)
+    given = {"registry": registry, "project": project}
+    await record(change, Target("container_registry", registry or "*"), before={}, after=given)
 
 
 async def forget(change: Change, reference: str, architecture: str) -> None:
@@ -87,6 +90,15 @@ async def modify(
     if labels != image.labels:
         values["labels"] = labels
     await update_row(change, t.images, {"id": image.id}, values)
+
+
+async def _check_registry(change: Change, registry: str | None) -> None:
+    if registry is None or registry == LOCAL:
+        return
+    known = [str(row["hostname"]) for row in await list_rows(change.connection)]
+    if registry not in known:
+        told = ", ".join([*known[:10], LOCAL])
+        raise InvalidParams("", {"registry": f"there is no {registry[:128]!r}; there are: {told}"})
 
 
 async def _forget(change: Change, image_id: uuid.UUID) -> None:

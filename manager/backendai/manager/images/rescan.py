@@ -15,14 +15,15 @@ from backendai.common.logs import get_logger
 from backendai.manager.db.engine import Database
 from backendai.manager.tasks.model import Progress
 
-from . import store
+from . import actions, store
 from .distribution import Registry, RegistryReader
 from .manifests import FoundImage
 from .registries import Registries
 
 log = get_logger(__name__)
 
-RESCAN: Final = "image.rescan"
+# The name of the tasks.
+RESCAN: Final = actions.RESCAN.name
 # Names the images that nodes have, in place of a registry.
 LOCAL: Final = "local"
 READERS: Final = 4

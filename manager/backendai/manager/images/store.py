@@ -21,6 +21,7 @@ from .custom import prefix_of
 from .manifests import FoundImage
 from .model import Image
 
+IMAGES_MAX: Final = 2000
 NEAR_MAX: Final = 5
 _COLUMNS: Final = [
     images.c[name]
@@ -36,6 +37,35 @@ _COLUMNS: Final = [
         "resource_limits",
     )
 ]
+
+
+_nodes: Final = (
+    sa.select(sa.func.array_agg(image_agents.c.agent_id))
+    .where(image_agents.c.image_id == images.c.id)
+    .correlate(images)
+    .scalar_subquery()
+)
+_aliases: Final = (
+    sa.select(sa.func.array_agg(image_aliases.c.alias))
+    .where(image_aliases.c.image_id == images.c.id)
+    .correlate(images)
+    .scalar_subquery()
+)
+
+
+async def load_images(
+    connection: AsyncConnection, *where: sa.ColumnElement[bool], count_max: int | None = IMAGES_MAX
+) -> Sequence[Mapping[Any, Any]]:
+    """Active images by name, those of users last, with their `aliases` and `agents`, the nodes that
+    have them; both None where there are none."""
+    columns = [*images.c, _nodes.label("agents"), _aliases.label("aliases")]
+    statement = sa.select(*columns).where(images.c.is_active, *where)
+    found = await connection.execute(
+        statement.order_by(
+            images.c.name.startswith(CUSTOM_PREFIX), images.c.name, images.c.architecture
+        ).limit(count_max)
+    )
+    return found.mappings().all()
 
 
 def visible_to(scope: Scope) -> list[sa.ColumnElement[bool]]:
