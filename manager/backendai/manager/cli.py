@@ -17,6 +17,7 @@ from .backup.commands import backup, restore
 from .config.commands import etcd
 from .console import config_option, read_settings
 from .db.commands import schema
+from .doctor.commands import doctor
 from .gate.commands import api
 from .images.commands import image
 from .retention.commands import clear_history
@@ -55,6 +56,7 @@ def mgr(ctx: click.Context, config_path: Path | None, verbose: bool) -> None:
     \b
     Examples:
       backendai mgr schema upgrade
+      backendai mgr doctor
       backendai mgr fixture populate first-rows.json
       backendai mgr etcd put config/announcement "Back at noon"
       backendai mgr agent list
@@ -65,6 +67,7 @@ def mgr(ctx: click.Context, config_path: Path | None, verbose: bool) -> None:
 
 
 for command in (
+    doctor,
     schema,
     fixture,
     etcd,

@@ -66,6 +66,13 @@ def read_settings(ctx: click.Context, config_path: Path | None = None) -> Manage
     return load_settings(ManagerSettings, "manager", config_path or ctx.obj)
 
 
+def find_settings_file(ctx: click.Context, config_path: Path | None = None) -> Path:
+    """The file that `read_settings` reads."""
+    from backendai.common.settings.load import find_file
+
+    return config_path or ctx.obj or find_file("manager")
+
+
 def with_etcd(settings: ManagerSettings, work: Callable[[EtcdStore], Awaitable[T]]) -> T:
     from backendai.common.etcd import EtcdStore
     from backendai.common.faults import StoreUnavailable

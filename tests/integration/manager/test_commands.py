@@ -6,6 +6,7 @@ They run in this process, since what a new one costs is tested beside this.
 import asyncio
 import json
 import logging
+import socket
 import tomllib
 import uuid
 from collections.abc import Callable, Iterator
@@ -30,13 +31,13 @@ Configure = Callable[[], str]
 
 @pytest.fixture
 def configure(
-    tmp_path: Path, make_database: Callable[[str | None], str], etcd_addr: str
+    tmp_path: Path, make_database: Callable[[str | None], str], redis_url: str, etcd_addr: str
 ) -> Configure:
     """Makes an empty database and gives a manager.toml on it, with a namespace of its own."""
     write_secret_key(tmp_path / "secret.key")
 
     def write() -> str:
-        dsn = urlsplit(make_database(None))
+        dsn, redis = urlsplit(make_database(None)), urlsplit(redis_url)
         sections: dict[str, dict[str, object]] = {
             "etcd": {"namespace": f"test-{uuid.uuid4().hex[:8]}", "addr": etcd_addr},
             "db": {
@@ -45,7 +46,12 @@ def configure(
                 "user": dsn.username,
                 "password": dsn.password or "",
             },
-            "manager": {"secret-key-file": str(tmp_path / "secret.key")},
+            "redis": {"addr": f"{redis.hostname}:{redis.port}", "password": redis.password or ""},
+            "manager": {
+                "service-addr": "127.0.0.1:0",
+                "secret-key-file": str(tmp_path / "secret.key"),
+                "config-cache": str(tmp_path / "config.json"),
+            },
         }
         file = tmp_path / f"{uuid.uuid4().hex}.toml"
         file.write_text(render_toml(sections))
@@ -263,3 +269,63 @@ def check_names(file: str, name: str) -> None:
     ]
     who = {(each["email"], each["access_key"]) for each in entries}
     assert who == {(f"local:{find_operator()}", "")}
+
+
+def examined(file: str) -> tuple[int, dict[str, tuple[str, str, str]]]:
+    done = run("-f", file, "doctor", "--output", "json")
+    found = json.loads(done.stdout)
+    told = {each["name"]: (each["verdict"], each["told"], each["fix"]) for each in found}
+    return done.exit_code, told
+
+
+def test_what_a_manager_needs_is_there_before_it_starts(file: str) -> None:
+    code, found = examined(file)
+    assert code == 0, found
+    advice = {name for name, (verdict, _, _) in found.items() if verdict == "advice"}
+    assert advice == {"RPC keypair", "etcd", "agents"}, "nothing has registered yet"
+    assert {verdict for verdict, _, _ in found.values()} == {"ok", "advice"}
+    lines = run("-f", file, "doctor").stdout.splitlines()
+    assert lines[0].split()[:2] == ["✓", "settings"]
+    assert len(lines) == len(found) + len(advice), "a fix below each"
+
+
+def test_each_thing_that_is_wrong_has_a_fix(
+    configure: Configure, file: str, tmp_path: Path
+) -> None:
+    empty = configure()
+    code, found = examined(empty)
+    assert (code, found["schema"][0]) == (1, "failed")
+    assert "backendai mgr schema upgrade" in found["schema"][2]
+    assert found["drift"] == ("skipped", "the schema first", "")
+
+    (tmp_path / "rows.json").write_text(json.dumps(FIXTURE))
+    ok("fixture", "populate", "-f", file, str(tmp_path / "rows.json"))
+    write_secret_key(tmp_path / "other.key")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        away = f"127.0.0.1:{server.getsockname()[1]}"
+    sections = tomllib.loads(Path(file).read_text())
+    # What answers there is Valkey.
+    sections["manager"]["service-addr"] = sections["redis"]["addr"]
+    sections["manager"]["secret-key-file"] = str(tmp_path / "other.key")
+    sections["redis"]["addr"] = sections["etcd"]["addr"] = away
+    changed = tmp_path / "changed.toml"
+    changed.write_text(render_toml(sections))
+    changed.chmod(0o620)
+    code, found = examined(str(changed))
+    assert code == 1
+    wrong = {name: fix for name, (verdict, _, fix) in found.items() if verdict == "failed"}
+    assert wrong.keys() == {"settings", "sealed secrets", "port", "etcd", "Redis"}
+    assert all(wrong.values())
+    assert "1 secrets in the database were sealed with another key" in found["sealed secrets"][1]
+
+    sections["db"]["addr"] = away
+    changed.write_text(render_toml(sections))
+    _, found = examined(str(changed))
+    assert f"PostgreSQL at {away} cannot be used" in found["PostgreSQL"][1]
+    assert found["PostgreSQL"][2] == "start it, or mend [db] addr"
+    assert found["schema"][0] == "skipped"
+
+    changed.write_text("[manager]\nservice-addr = 5\nnothing = 1\n")
+    code, found = examined(str(changed))
+    assert (code, [*found]) == (1, ["settings"])
+    assert "nothing: is unknown" in found["settings"][1]

@@ -1,0 +1,46 @@
+"""Every check once, in an order in which what others need comes first."""
+
+from pathlib import Path
+
+from backendai.common.clock import Clock
+from backendai.manager.db.engine import Database, open_database
+from backendai.manager.settings import ManagerSettings
+
+from .machine import check_disk, check_file, check_keys, check_port
+from .model import Finding, Verdict, is_sound, skip
+from .nodes import check_nodes
+from .stores import check_clock, check_database, check_etcd, check_redis, check_schema, check_sealed
+
+_ON_TABLES = ("sealed secrets", "agents", "RPC", "drift")
+
+
+async def examine(settings: ManagerSettings, file: Path, clock: Clock) -> list[Finding]:
+    """`file` is where the settings were read from."""
+    own = settings.manager
+    database = open_database(settings.db, "mgr-doctor")
+    try:
+        of_database = await _examine_database(database, settings, clock)
+    finally:
+        await database.close()
+    return [
+        check_file(file),
+        *check_keys(own),
+        check_disk(settings),
+        await check_port(own),
+        await check_etcd(settings.etcd),
+        await check_redis(settings.redis),
+        *of_database,
+    ]
+
+
+async def _examine_database(
+    database: Database, settings: ManagerSettings, clock: Clock
+) -> list[Finding]:
+    found = [await check_database(database, settings.db)]
+    if not is_sound(found):
+        return [*found, *skip(("schema", "clock", *_ON_TABLES), "PostgreSQL first")]
+    found += [await check_clock(database, clock), await check_schema(database)]
+    if found[-1].verdict is Verdict.FAILED:
+        return [*found, *skip(_ON_TABLES, "the schema first")]
+    sealed = await check_sealed(database, settings.manager)
+    return [*found, sealed, *await check_nodes(database, settings.manager)]
