@@ -6,7 +6,8 @@ from backendai.manager.gate.actor import Access, Action
 
 RESCAN: Final = Action("image.rescan", Access.SUPERADMIN, writes=True)
 MODIFY: Final = Action("image.modify", Access.SUPERADMIN, writes=True)
-FORGET: Final = Action("image.forget", Access.SUPERADMIN, writes=True)
+# Which images is said by the service.
+FORGET: Final = Action("image.forget", writes=True)
 ALIAS: Final = Action("image.alias", Access.SUPERADMIN, writes=True)
 DEALIAS: Final = Action("image.dealias", Access.SUPERADMIN, writes=True)
 CLEAR: Final = Action("image.clear", Access.SUPERADMIN, writes=True)

@@ -1,4 +1,5 @@
 """What superadmins do to images: forget and change them, give them other names, look for more.
+Owners forget their custom ones.
 
 A forgotten image keeps its row, since sessions may wait for it; a rescan makes it known again.
 """
@@ -9,7 +10,8 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from backendai.common.faults import InvalidParams
+from backendai.common.faults import InsufficientPrivilege, InvalidParams
+from backendai.common.images import is_custom
 from backendai.common.slots import INFINITY, format_amount, parse_amount, parse_slot_name
 from backendai.manager.accounts import fields
 from backendai.manager.audit.change import Change
@@ -17,7 +19,7 @@ from backendai.manager.audit.model import Target
 from backendai.manager.audit.rows import delete_row, insert_row, update_row
 from backendai.manager.audit.store import record
 from backendai.manager.db import tables as t
-from backendai.manager.gate.actor import EVERYTHING
+from backendai.manager.gate.actor import EVERYTHING, user_scope
 from backendai.manager.sessions.names import check_image_name
 from backendai.manager.sessions.render import registry_of
 from backendai.manager.tasks.store import begin_task
@@ -50,8 +52,14 @@ async def note_rescan(change: Change, registry: str | None, project: str | None 
 
 
 async def forget(change: Change, reference: str, architecture: str) -> None:
-    """Raises ImageNotFound."""
-    image = await get_image(change.connection, EVERYTHING, reference, architecture)
+    """Superadmins forget any image, others custom ones of their own.
+
+    Raises ImageNotFound, the same for what others own, and InsufficientPrivilege.
+    """
+    actor = change.actor
+    image = await get_image(change.connection, user_scope(actor), reference, architecture)
+    if not (actor.is_superadmin or is_custom(image.name)):
+        raise InsufficientPrivilege(f"{image.name} is everybody's: only superadmins forget it.")
     await _forget(change, image.id)
 
 

@@ -23,7 +23,8 @@ _ARCHITECTURE: Final = "x86_64"
 
 
 class Images:
-    """`reference` is a canonical name, an alias or an id. Changes are a superadmin's.
+    """`reference` is a canonical name, an alias or an id. Changes are a superadmin's, but that
+    everybody may forget what they made of sessions.
 
     They raise ImageNotFound, InsufficientPrivilege and BadUsage, and are never asked twice: of one
     whose answer was lost (ConnectionLost) nobody knows whether it was done.

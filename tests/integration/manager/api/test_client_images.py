@@ -35,9 +35,10 @@ async def root(manager: Manager) -> AsyncIterator[Client]:
 
 async def test_who_is_no_superadmin_changes_nothing(manager: Manager) -> None:
     async with Client(Config.from_environment(environ_of(manager, "alice"))) as alice:
-        for change in (alice.images.rescan(), alice.images.forget("python:3.11")):
-            with pytest.raises(InsufficientPrivilege, match="no permission"):
-                await change
+        with pytest.raises(InsufficientPrivilege, match="no permission"):
+            await alice.images.rescan()
+        with pytest.raises(InsufficientPrivilege, match="only superadmins forget it"):
+            await alice.images.forget("python:3.11")
         with pytest.raises(InsufficientPrivilege, match="no permission"):
             await alice.registries.delete("x.example.com")
         with pytest.raises(Forbidden, match="no permission"):

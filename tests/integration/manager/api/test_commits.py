@@ -26,6 +26,7 @@ from tests.integration.manager.api.test_images import events_of
 AsUser = Callable[[str], Caller]
 Create = Callable[..., Awaitable[dict[str, Any]]]
 IMAGES = "{ images { name tag labels { key value } size_bytes installed } }"
+FORGET = "mutation($r: String!) { forget_image(reference: $r) { ok msg } }"
 ONE_IMAGE = "query($r: String) { image(reference: $r) { name tag } }"
 ROUTES = [
     ("POST", "/session/{s}/commit", {"image_name": "tools"}),
@@ -203,6 +204,47 @@ async def test_a_fenced_node_takes_names_and_images_with_it(
     assert again.status == 201
 
 
+async def test_owners_forget_their_own_images_alone(
+    alice: Caller,
+    bob: Caller,
+    as_user: AsUser,
+    agent: ScriptedAgent,
+    manager: Manager,
+    create: Create,
+    name: str,
+    image_name: str,
+) -> None:
+    await create(alice, name)
+    await create(bob, f"{name}-b")
+    hers, his = [
+        await committed(caller, session, image_name)
+        for caller, session in ((alice, name), (bob, f"{name}-b"))
+    ]
+    for stranger in (alice.but(access_key=None), alice.but(secret_key="wrong")):
+        assert (await stranger.ask("POST", "/admin/gql", {"query": FORGET})).status == 401
+    for other in (bob, as_user("carol"), as_user("mallory"), as_user("eve")):
+        refused = (await other.graph(FORGET, r=hers))["data"]["forget_image"]
+        is_monitor = other.access_key == "AKEVE"
+        told = "no permission" if is_monitor else f"No such environment image. '{hers}'"
+        assert refused["ok"] is False
+        assert refused["msg"].startswith(told)
+    everybodys = (await alice.graph(FORGET, r="python:3.11"))["data"]["forget_image"]
+    assert (everybodys["ok"], "only superadmins" in everybodys["msg"]) == (False, True)
+
+    # By the short name, which is her own of the two.
+    done = await run(manager, "image", "forget", image_name, name="alice")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert hers not in await names_of(alice)
+    assert his in await names_of(bob)
+    refused = await alice.ask("POST", "/session", body_of(f"{name}-c", image=hers))
+    assert refused.status == 404
+    noted = (await as_user("root").ask("GET", "/audit?limit=1")).json["items"][0]
+    assert (noted["action"], noted["email"]) == ("image.forget", "alice@example.com")
+    assert (noted["target_id"], noted["after"]) == (hers, {"is_active": False})
+    again = await run(manager, "image", "forget", hers, name="alice")
+    assert again.returncode == 6, "it is not there any more"
+
+
 async def test_asking_again_is_right_and_a_taken_name_is_not(
     alice: Caller, agent: ScriptedAgent, create: Create, name: str, image_name: str
 ) -> None:
@@ -227,9 +269,7 @@ async def test_asking_again_is_right_and_a_taken_name_is_not(
     assert taken.status == 409
     assert "choose another" in taken.json["msg"]
     root = alice.but(access_key="AKROOT", secret_key="secret-of-root")
-    forgotten = await root.graph(
-        "mutation($r: String!) { forget_image(reference: $r) { ok } }", r=begun["image"]
-    )
+    forgotten = await root.graph(FORGET, r=begun["image"])
     assert forgotten["data"]["forget_image"]["ok"]
     assert begun["image"] not in await names_of(alice)
     assert (await alice.ask("POST", path, body)).status == 409, "the node has it still"

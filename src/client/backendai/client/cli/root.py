@@ -11,6 +11,7 @@ OWN = {
         "backendai.client.cli.images.image:list_images",
         "List images that sessions may use.",
     ),
+    "image": ("backendai.client.cli.images.groups:own_image", "Your own images."),
     "presets": ("backendai.client.cli.presets:presets", "List presets that could start now."),
     "session": ("backendai.client.cli.session:session", "Start, look at, use and end sessions."),
     "template": (

@@ -1,4 +1,4 @@
-"""The groups `admin image` and `admin registry`, and `task`."""
+"""The groups `image`, `admin image` and `admin registry`, and `task`."""
 
 from backendai.client.cli.lazy import LazyGroup
 
@@ -20,6 +20,21 @@ image = LazyGroup(
       backendai admin image rescan cr.example.com
       backendai admin image alias py cr.example.com/stable/python:3.11
       backendai admin image limit py --min cpu=1 --max mem=8g
+    """,
+)
+
+own_image = LazyGroup(
+    "image",
+    {
+        "list": ("backendai.client.cli.images.image:list_images", "List images."),
+        "forget": ("backendai.client.cli.images.image:forget", "Use an image no more."),
+    },
+    help="""Images that sessions may use; those that you made of sessions are your own.
+
+    \b
+    Examples:
+      backendai image list
+      backendai image forget tools:1
     """,
 )
 

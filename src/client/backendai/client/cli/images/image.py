@@ -1,4 +1,4 @@
-"""`images`, and `admin image`: look for images, name, limit and forget them."""
+"""`images`, `image` and `admin image`: look for images, name, limit and forget them."""
 
 from typing import TYPE_CHECKING, Final
 
@@ -138,7 +138,12 @@ def limit(
 def forget(image: str, architecture: str) -> None:
     """Let nobody use IMAGE any more. What runs stays; a rescan that finds it brings it back.
 
-    Example: backendai admin image forget cr.example.com/stable/python:3.11
+    Your own are those that you made of sessions; all others are for superadmins.
+
+    \b
+    Examples:
+      backendai image forget tools:1
+      backendai admin image forget cr.example.com/stable/python:3.11
     """
     from backendai.client.cli.connect import with_client
 
