@@ -13,6 +13,7 @@ from typing import Any, Final, NoReturn
 import trafaret as t
 from aiohttp import web
 
+from .encoded import decode_body, is_encoded
 from .faults import BadRequest, InvalidParams
 
 DEPTH_MAX: Final = 32
@@ -35,7 +36,7 @@ async def read_raw_params(request: web.Request) -> dict[str, Any]:
     body = await request.read()
     if not body:
         return read_query(request)
-    value = parse_json(body)
+    value = parse_json(decode_body(body, request.host) if is_encoded(request.headers) else body)
     if not isinstance(value, dict):
         raise InvalidParams("The body must be a JSON object")
     return value

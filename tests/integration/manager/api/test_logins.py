@@ -1,6 +1,7 @@
 """One's own account: passwords, lock-out, expiry, signing up and out, SSH keys."""
 
 import asyncio
+import json
 import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -8,6 +9,7 @@ from contextlib import asynccontextmanager
 import pytest
 import sqlalchemy as sa
 
+from backendai.common.encoded import ENCODED_HEADER
 from backendai.manager.accounts.sshkeys import make_ssh_keypair
 from backendai.manager.app import Manager
 from tests.integration.manager.api.caller import Answer, Caller, until
@@ -20,6 +22,7 @@ from tests.integration.manager.api.test_accounts import (
     new_user,
 )
 from tests.integration.manager.world import fetch
+from tests.running.encoded import encode_body
 
 AsUser = Callable[[str], Caller]
 PASSWORD = "pass-word-1"
@@ -155,6 +158,26 @@ async def test_a_password_is_changed_with_the_old_one(
     noted = "SELECT email, after FROM audit_log WHERE action = 'user.change_password'"
     rows = [after for by, after in await fetch(manager.stores.database, noted) if by == email]
     assert [after["password_hash"] for after in rows] == ["***"]
+
+
+async def test_newer_clients_encode_their_passwords(
+    root: Caller, nobody: Caller, email: str
+) -> None:
+    async def send(caller: Caller, target: str, body: dict[str, str], endpoint: str) -> Answer:
+        raw = encode_body(json.dumps(body).encode(), endpoint)
+        kind, headers = "application/octet-stream", {ENCODED_HEADER: "true"}
+        return await caller.ask("POST", target, raw=raw, content_type=kind, headers=headers)
+
+    own = f"http://{nobody.address}"
+    body = {"type": "keypair", "domain": "default", "username": email, "password": PASSWORD}
+    for endpoint in (own, f"{own}/"):
+        answer = await send(nobody, "/auth/authorize", body, endpoint)
+        assert answer.status == 200, answer.body
+    assert (await send(nobody, "/auth/authorize", body, "http://elsewhere:1")).status == 400
+    person = await add_key(root, email)
+    words = {"old_password": PASSWORD, "new_password": "new-2", "new_password2": "new-2"}
+    assert (await send(person, "/auth/update-password", words, own)).status == 200
+    assert (await log_in(nobody, email, "new-2")).status == 200
 
 
 async def test_passwords_expire_where_they_are_told_to(
