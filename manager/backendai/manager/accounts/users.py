@@ -37,6 +37,13 @@ _FIELDS: Final[Mapping[str, fields.Read]] = {
     "sudo_session_enabled": fields.flag,
     "main_access_key": fields.line,
 }
+_CONTAINER_USER: Final = "whom containers run as is not chosen by user here"
+_NOT_OFFERED: Final[Mapping[str, str]] = {
+    "totp_activated": "one-time passwords are not offered here",
+    "container_uid": _CONTAINER_USER,
+    "container_main_gid": _CONTAINER_USER,
+    "container_gids": _CONTAINER_USER,
+}
 _DEFAULTS: Final[Mapping[str, str]] = {
     "role": UserRole.USER.value,
     "status": _ACTIVE,
@@ -131,8 +138,9 @@ class Users:
 
 async def _read(given: Row, change: Change) -> Row:
     """The columns; the password as its hash. Raises InvalidParams."""
-    if given.get("totp_activated"):
-        raise InvalidParams("", {"totp_activated": "one-time passwords are not offered here"})
+    wanted = {name for name, value in given.items() if value is not None and value is not False}
+    if refused := {name: why for name, why in _NOT_OFFERED.items() if name in wanted}:
+        raise InvalidParams("", refused)
     values = fields.read_fields(given, {"email": fields.email, **_FIELDS})
     password = values.pop("password", None)
     if password is not None:

@@ -350,6 +350,25 @@ async def test_a_user_comes_with_a_keypair(root: Caller, word: str, manager: Man
     assert (await root.graph(by_id, id=found["uuid"]))["data"]["user_from_uuid"] == {"email": email}
 
 
+async def test_newer_clients_look_up_the_project_and_tell_more(root: Caller, word: str) -> None:
+    gid = await add_group(root, word)
+    by_name = 'query($name: String!) { groups_by_name(name: $name, domain_name: "default") { id } }'
+    [found] = (await root.graph(by_name, name=word))["data"]["groups_by_name"]
+    assert found == {"id": gid}
+    email = f"{word}@example.com"
+    nothing = dict.fromkeys(("container_uid", "container_main_gid", "container_gids"))
+    given = {"username": word, "group_ids": [gid], **nothing}
+    query = CREATE_USER.replace("uuid }", "uuid groups { id name } }")
+    made = await done(root, query, email=email, input=new_user(**given))
+    assert made["user"]["groups"] == [{"id": gid, "name": word}]
+    for chosen in ({"container_uid": 0}, {"container_main_gid": 7}, {"container_gids": []}):
+        for change, more in ((CREATE_USER, new_user(username="x")), (MODIFY_USER, {})):
+            told = await refused(root, change, email=email, input={**more, **chosen})
+            assert told.startswith(f"{next(iter(chosen))}: whom containers run as is not chosen")
+    wanted = {"purge_shared_vfolders": False, "delegate_endpoint_ownership": False}
+    await done(root, PURGE_USER, email=email, input=wanted)
+
+
 async def test_a_user_is_changed_as_the_command_does_it(root: Caller, word: str) -> None:
     email = await add_user(root, word, description="kept?")
     person = await add_key(root, email)
