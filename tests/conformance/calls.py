@@ -9,13 +9,13 @@ from tests.conformance.tree import name_command
 @dataclass(frozen=True)
 class Calls:
     """Commands that were run to their end, with their exit codes; and calls of the SDK, with 0
-    when they gave a result and 1 when they raised."""
+    when they gave a result and 1 when they raised; in the order in which they ended."""
 
     tree: Mapping[str, str] = field(repr=False)
-    made: set[tuple[str, int]] = field(default_factory=set)
+    made: list[tuple[str, int]] = field(default_factory=list)
 
     def note(self, words: Sequence[str], code: int) -> None:
-        self.made.add((name_command(self.tree, words), code))
+        self.made.append((name_command(self.tree, words), code))
 
     def note_sdk(self, name: str, *, is_ok: bool) -> None:
-        self.made.add((f"sdk: {name}", 0 if is_ok else 1))
+        self.made.append((f"sdk: {name}", 0 if is_ok else 1))

@@ -4,34 +4,32 @@ Each test is held to the table of commands: it runs those that it is there for.
 """
 
 import os
-import sys
 from collections.abc import Generator
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import pytest
 
 from tests.conformance.calls import Calls
 from tests.conformance.environment import make_client
 from tests.conformance.official import Official
+from tests.conformance.releases import find_release
 from tests.conformance.table import EXIT_CODES, RUN_BY
 from tests.conformance.tree import load_tree
 from tests.running.stack import Stack
 
-VERSION: Final = "23.9.10"
-# This release reads a private attribute that later releases of yarl do not have.
-YARL: Final = "1.9.4"
-
 
 @pytest.fixture(scope="session")
 def official_program() -> Path:
-    return make_client(VERSION, Path(sys.executable), f"yarl=={YARL}")
+    return make_client(find_release())
 
 
 @pytest.fixture(scope="session")
 def tree(official_program: Path) -> dict[str, str]:
-    """What may be typed -> the name of the command that it is."""
-    return load_tree(official_program.with_name("python"))
+    """What may be typed -> the name of the command that it is, as the table calls it."""
+    renamed = find_release().renamed
+    found = load_tree(official_program.with_name("python"))
+    return {typed: renamed.get(name, name) for typed, name in found.items()}
 
 
 @pytest.fixture
@@ -44,9 +42,9 @@ def pytest_runtest_call(item: pytest.Function) -> Generator[None, Any, Any]:
     """A test that passed without running what the table says it runs has failed."""
     result = yield
     claimed = RUN_BY.get(f"{item.path.name}::{item.originalname}", ())
-    made = item.funcargs["calls"].made if claimed else set()
+    made = item.funcargs["calls"].made if claimed else []
     missing = [name for name in claimed if (name, EXIT_CODES.get(name, 0)) not in made]
-    assert not missing, f"{item.name} ran {sorted(made)}, not: {missing}"
+    assert not missing, f"{item.name} ran {made}, not: {missing}"
     return result
 
 
