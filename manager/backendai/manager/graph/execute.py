@@ -37,6 +37,8 @@ from backendai.common.faults import Fault, GraphQLFault
 from backendai.common.logs import get_logger
 from backendai.manager.gate.actor import Actor
 
+from .leaves import Leaf, LeafExecutor
+
 log = get_logger(__name__)
 
 DOCUMENT_CHARS_MAX: Final = 64 * 1024
@@ -57,11 +59,7 @@ Resolver = Callable[..., Any]
 
 def sync_fields(fields: Mapping[str, Callable[[Any], Any]]) -> dict[str, Resolver]:
     """Resolvers of fields that render what a root has loaded."""
-    return {name: _leaf(render) for name, render in fields.items()}
-
-
-def _leaf(render: Callable[[Any], Any]) -> Resolver:
-    return lambda source, _info: render(source)
+    return {name: Leaf(render) for name, render in fields.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +106,7 @@ class Graph:
             context_value=context,
             variable_values=dict(variables),
             operation_name=operation,
+            executor_class=LeafExecutor,
         )
         if not isinstance(result, ExecutionResult):
             result = await result
