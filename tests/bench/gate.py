@@ -1,8 +1,10 @@
-"""G5b: an authenticated GET beside a hand-written handler that does the same work.
+"""G5a, G5b, G5e: what a request costs before its handler does anything for it.
 
-Both check the signature, ask Redis in one pipeline and look the keypair up in PostgreSQL; ours may
-remember it for a second. Servers are processes of their own on the same stores; the figure is
-their CPU per request, sixteen connections at once, in alternating rounds.
+An open GET beside an aiohttp application of one handler; an authenticated GET beside a hand-written
+handler that does the same work; and either with the access log beside itself without. Behind the
+gate both check the signature, ask Redis in one pipeline and look the keypair up in PostgreSQL; ours
+may remember it for a second. Servers are processes of their own on the same stores; the figures are
+CPU and requests a second, sixteen connections at once, in alternating rounds.
 """
 
 import asyncio
@@ -11,10 +13,13 @@ import hashlib
 import hmac
 import multiprocessing
 import os
+import re
 import shutil
 import tempfile
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -27,26 +32,73 @@ import redis.asyncio
 import sqlalchemy as sa
 from aiohttp import web
 
+from backendai.common.http import serve
 from backendai.common.settings.checks import HostPort
 from backendai.common.settings.load import check_settings
 from backendai.common.signing import SignedRequest, parse_authorization, signed_headers
 from backendai.halfstack.stores import StoreAddresses, run_stores
 from backendai.manager.accounts.fixture import load_fixture
 from backendai.manager.accounts.secretbox import SecretBox, load_secret_key, write_secret_key
-from backendai.manager.app import run_manager
+from backendai.manager.app import make_manager_app, run_manager
 from backendai.manager.db.engine import open_database
 from backendai.manager.db.schema import upgrade
 from backendai.manager.settings import ManagerSettings
-from tests.bench.harness import Rounds, Row
+from tests.bench.harness import CpuMeter, Rounds, Row
 
 NEEDS_STACK: Final = False
-GOAL: Final = 1.2
+OVER_BARE: Final = 1.5
+OF_BARE_RATE: Final = 0.65
+OVER_HAND_WRITTEN: Final = 1.2
+OVER_UNLOGGED: Final = 1.15
 ROUNDS: Final = 5
 REQUESTS_PER_ROUND: Final = 2_000
 CONNECTIONS: Final = 16
 ACCESS_KEY: Final = "AKBENCH"
 SECRET_KEY: Final = "a secret key of the bench"
+# Answered by nobody but the edge, the gate and a constant; the first is never logged.
+VERSION: Final = "/"
+OPEN_PATH: Final = "/config/vfolder-types"
+SIGNED_PATH: Final = "/auth"
 Server = Callable[[Connection, dict[str, Any], str], None]
+# A process, and where it serves.
+At = tuple[int, HostPort]
+_LENGTH: Final = re.compile(rb"(?i)content-length: (\d+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A path of a server that runs as process `pid`."""
+
+    pid: int
+    address: HostPort
+    path: str
+
+    def request(self) -> bytes:
+        """A GET may be sent again as it is: only what changes something is remembered."""
+        headers = {"Host": str(self.address), "Content-Type": "text/plain"}
+        if self.path == SIGNED_PATH:
+            headers |= self._signature()
+        lines = [f"GET {self.path} HTTP/1.1", *(f"{k}: {text}" for k, text in headers.items())]
+        return "\r\n".join([*lines, "", ""]).encode()
+
+    def _signature(self) -> dict[str, str]:
+        signed = SignedRequest(
+            method="GET",
+            target=self.path,
+            date_text=datetime.now(UTC).isoformat(),
+            host=str(self.address),
+            content_type="text/plain",
+            version="v7.20230615",
+        )
+        return dict(signed_headers(signed, ACCESS_KEY, SECRET_KEY))
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Seconds per request: of the server's CPU, and of time that passed."""
+
+    cpu: float
+    elapsed: float
 
 
 def measure() -> list[Row]:
@@ -61,93 +113,128 @@ async def _measure() -> list[Row]:
             await _prepare(settings)
             data = _data_of(stores, folder)
             async with (
-                _served(serve_manager, data, stores.postgres) as ours,
-                _served(serve_reference, data, stores.postgres) as peer,
+                _served(serve_manager, data, stores.postgres) as (ours, unlogged),
+                _served(serve_reference, data, stores.postgres) as (peer,),
             ):
-                return [await _compare(ours, peer)]
+                return await _rows(ours, unlogged, peer)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-async def _compare(ours: tuple[int, HostPort], peer: tuple[int, HostPort]) -> Row:
-    taken: list[tuple[float, float]] = []
+async def _rows(ours: At, unlogged: At, peer: At) -> list[Row]:
+    def at(path: str) -> Callable[[At], Target]:
+        return lambda server: Target(*server, path)
+
+    version, signed, opened = at(VERSION), at(SIGNED_PATH), at(OPEN_PATH)
+    cpu, elapsed = await _compare(version(ours), version(peer))
+    rate = Rounds(ours=elapsed.peer, peer=elapsed.ours)
+    return [
+        cpu.row("G5a", "CPU of an open GET beside bare aiohttp", OVER_BARE),
+        replace(rate.row("G5a", "its requests a second", OF_BARE_RATE), is_floor=True),
+        await _row("G5b", "CPU of an authenticated GET", signed(ours), signed(peer)),
+        await _row("G5e", "CPU of an open GET, logged", opened(ours), opened(unlogged)),
+        await _row("G5e", "CPU of an authenticated GET, logged", signed(ours), signed(unlogged)),
+    ]
+
+
+async def _row(goal: str, what: str, ours: Target, peer: Target) -> Row:
+    cpu, _elapsed = await _compare(ours, peer)
+    return cpu.row(goal, what, OVER_HAND_WRITTEN if goal == "G5b" else OVER_UNLOGGED)
+
+
+async def _compare(ours: Target, peer: Target) -> tuple[Rounds, Rounds]:
+    """Of CPU and of time."""
+    taken: list[tuple[Cost, Cost]] = []
     for number in range(ROUNDS + 1):
-        pair = [0.0, 0.0]
-        for side in (0, 1) if number % 2 else (1, 0):
-            process, address = (ours, peer)[side]
-            pair[side] = await _cpu_of_round(process, address)
-        taken.append((pair[0], pair[1]))
+        sides = (ours, peer) if number % 2 else (peer, ours)
+        costs = {target: await _cost_of_round(target) for target in sides}
+        taken.append((costs[ours], costs[peer]))
     # The first round warms caches and connections.
     mine, theirs = zip(*taken[1:], strict=True)
-    return Rounds(mine, theirs).row("G5b", "CPU of an authenticated GET", GOAL)
+    return (
+        Rounds(tuple(cost.cpu for cost in mine), tuple(cost.cpu for cost in theirs)),
+        Rounds(tuple(cost.elapsed for cost in mine), tuple(cost.elapsed for cost in theirs)),
+    )
 
 
-async def _cpu_of_round(process: int, address: HostPort) -> float:
-    """CPU seconds of the server per request."""
-    watched = psutil.Process(process)
-    request = _request_to(address)
-    before = watched.cpu_times()
-    each = REQUESTS_PER_ROUND // CONNECTIONS
-    await asyncio.gather(*(_ask(address, request, each) for _ in range(CONNECTIONS)))
-    after = watched.cpu_times()
-    used = after.user + after.system - before.user - before.system
-    return float(used) / (each * CONNECTIONS)
+async def _cost_of_round(target: Target) -> Cost:
+    request, each = target.request(), REQUESTS_PER_ROUND // CONNECTIONS
+    watched, started = CpuMeter({"server": [psutil.Process(target.pid)]}), time.perf_counter()
+    await asyncio.gather(*(_ask(target.address, request, each) for _ in range(CONNECTIONS)))
+    elapsed, count = time.perf_counter() - started, each * CONNECTIONS
+    return Cost(watched.milliseconds_per(count)["server"] / 1e3, elapsed / count)
 
 
 async def _ask(address: HostPort, request: bytes, times: int) -> None:
-    reader, writer = await asyncio.open_connection(address.host, address.port)
-    try:
-        for _ in range(times):
-            writer.write(request)
-            head = await reader.readuntil(b"\r\n\r\n")
-            assert head.startswith(b"HTTP/1.1 200"), head
-            length = int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0])
-            await reader.readexactly(length)
-    finally:
-        writer.close()
-
-
-def _request_to(address: HostPort) -> bytes:
-    """A GET may be sent again as it is: only what changes something is remembered."""
-    signed = SignedRequest(
-        method="GET",
-        target="/auth",
-        date_text=datetime.now(UTC).isoformat(),
-        host=str(address),
-        content_type="text/plain",
-        version="v7.20230615",
+    loop = asyncio.get_running_loop()
+    _, asker = await loop.create_connection(
+        lambda: _Asker(request, times), address.host, address.port
     )
-    headers = {
-        "Host": str(address),
-        "Content-Type": "text/plain",
-        **signed_headers(signed, ACCESS_KEY, SECRET_KEY),
-    }
-    lines = ["GET /auth HTTP/1.1", *(f"{name}: {text}" for name, text in headers.items())]
-    return "\r\n".join([*lines, "", ""]).encode()
+    await asker.done
+
+
+class _Asker(asyncio.Protocol):
+    """Asks one thing again and again, with little work between, so that servers are the limit."""
+
+    def __init__(self, request: bytes, times: int) -> None:
+        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._request = request
+        self._left = times
+        self._received = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        transport.write(self._request)
+
+    def data_received(self, data: bytes) -> None:
+        self._received += data
+        head, found, body = self._received.partition(b"\r\n\r\n")
+        if not found or len(body) < int(_LENGTH.findall(head)[0]):
+            return
+        if not head.startswith(b"HTTP/1.1 200"):
+            self.done.set_exception(AssertionError(head.decode()))
+            self._transport.close()
+            return
+        self._received = b""
+        self._left -= 1
+        if self._left:
+            self._transport.write(self._request)
+        else:
+            self._transport.close()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if not self.done.done():
+            self.done.set_exception(error) if error else self.done.set_result(None)
 
 
 @asynccontextmanager
-async def _served(
-    serve: Server, data: dict[str, Any], dsn: str
-) -> AsyncIterator[tuple[int, HostPort]]:
+async def _served(serve: Server, data: dict[str, Any], dsn: str) -> AsyncIterator[list[At]]:
+    """The addresses that one process serves."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=serve, args=(theirs, data, dsn))
     process.start()
     try:
-        address = await asyncio.get_running_loop().run_in_executor(None, ours.recv)
-        yield process.pid or 0, address
+        addresses = await asyncio.get_running_loop().run_in_executor(None, ours.recv)
+        yield [(process.pid or 0, address) for address in addresses]
     finally:
         process.kill()
         process.join()
 
 
 def serve_manager(link: Connection, data: dict[str, Any], _dsn: str) -> None:
+    """Twice: as it is, and without an access log."""
+
     async def main() -> None:
         settings = check_settings(ManagerSettings, data, "bench")
         async with run_manager(settings) as manager:
-            link.send(manager.address)
-            await asyncio.Event().wait()
+            unlogged = make_manager_app(
+                manager.services, manager.core.health, manager.stores, settings
+            )
+            async with serve(unlogged, settings.manager.service_addr) as address:
+                link.send([manager.address, address])
+                await asyncio.Event().wait()
 
     with contextlib.redirect_stderr(Path(os.devnull).open("w")):
         asyncio.run(main())
@@ -204,12 +291,17 @@ async def _reference(link: Connection, data: dict[str, Any], dsn: str) -> None:
             },
         )
 
+    async def hello(_request: web.Request) -> web.Response:
+        body = msgspec.json.encode({"version": "v7.20230615", "manager": "1.0"})
+        return web.Response(body=body, content_type="application/json")
+
     app = web.Application()
-    app.router.add_get("/auth", handle)
+    app.router.add_get(VERSION, hello)
+    app.router.add_get(SIGNED_PATH, handle)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
-    link.send(HostPort(*runner.addresses[0][:2]))
+    link.send([HostPort(*runner.addresses[0][:2])])
     await asyncio.Event().wait()
 
 
