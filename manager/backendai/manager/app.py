@@ -42,6 +42,9 @@ from .agents.link import RpcLinks
 from .agents.model import Patience
 from .audit import rest as audit_rest
 from .audit.change import Changes
+from .callbacks.loop import FORGET_SECONDS as CALLBACK_FORGET_SECONDS
+from .callbacks.loop import Callbacks
+from .callbacks.post import GuardedPost
 from .config import rest as config_rest
 from .config.cluster import CONFIG_PREFIX, ClusterFacts
 from .config.pairs import ConfigPairs
@@ -145,6 +148,7 @@ class Services:
     activities: Activities
     idleness: Idleness
     idle_watch: IdleWatch
+    callbacks: Callbacks
 
 
 def run(settings: ManagerSettings) -> int:
@@ -222,6 +226,7 @@ async def _running(
         "config": _follow_config(stores.config, services.cluster),
         "status": services.status.follow(board, clock, core.health),
         "tasks": services.task_runner.run(board, core.health),
+        "callbacks": services.callbacks.run(core.health),
     }
     periodic = {
         "keyring": (services.keyring.save_uses, SAVE_SECONDS),
@@ -230,6 +235,7 @@ async def _running(
         "activity": (services.activities.save, SAVE_SECONDS),
         "idle": (services.idle_watch.step, IDLE_LOOK_SECONDS),
         "idle-forget": (services.idle_watch.forget, FORGET_SECONDS),
+        "callbacks-forget": (services.callbacks.forget, CALLBACK_FORGET_SECONDS),
         "pulse": (stores.pulse.look, LOOK_SECONDS),
     }
     async with asyncio.TaskGroup() as tasks:
@@ -338,7 +344,8 @@ def _make_services(
     }
     limits = CommitLimits(own.custom_images_max, own.commit_bytes_max)
     rulebook, activities = Rulebook(cluster), Activities(database, clock)
-    turn = hold_turn(core_store, clock, f"{own.id}:{ids.uuid()}")
+    holder = f"{own.id}:{ids.uuid()}"
+    post = GuardedPost(own.callback_networks)
     return Services(
         gatekeeper=gatekeeper,
         keyring=keyring,
@@ -364,7 +371,8 @@ def _make_services(
         commits=Commits(database, changes, ids, limits),
         activities=activities,
         idleness=Idleness(database, rulebook, clock),
-        idle_watch=IdleWatch(database, rulebook, turn, clock),
+        idle_watch=IdleWatch(database, rulebook, hold_turn(core_store, clock, holder), clock),
+        callbacks=Callbacks(database, core_store, post, clock, holder),
     )
 
 

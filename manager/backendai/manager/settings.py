@@ -8,6 +8,7 @@ from backendai.common.settings.checks import (
     host_port,
     integer,
     listing,
+    network,
     number,
     optional,
     path,
@@ -71,6 +72,11 @@ class ServiceSettings:
     trusted_proxies: tuple[str, ...] = setting(
         listing(text(chars_max=64)),
         "Addresses or networks whose X-Forwarded-For is believed",
+        default=(),
+    )
+    callback_networks: tuple[str, ...] = setting(
+        listing(network()),
+        "Addresses or networks besides the internet that the callbacks of sessions may reach",
         default=(),
     )
     body_bytes_max: int = setting(

@@ -104,6 +104,7 @@ class Wish:
     access_key: str = ACCESS_KEY
     resource_group: str = "default"
     architecture: str = "x86_64"
+    callback_url: str | None = None
 
 
 def new_session(wish: Wish) -> NewSession:
@@ -126,6 +127,7 @@ def new_session(wish: Wish) -> NewSession:
         designated_agents=wish.designated,
         starts_at=wish.starts_at,
         startup_command=wish.startup_command,
+        callback_url=wish.callback_url,
     )
 
 

@@ -562,6 +562,17 @@ session_idleness: Final = sa.Table(
     _object("checks"),
 )
 
+# How far the address that a session was asked for with has been told of it: the last event of the
+# outbox. Rows of ended sessions are deleted in time.
+callbacks: Final = sa.Table(
+    "callbacks",
+    metadata,
+    sa.Column("session_id", UUID(as_uuid=True), primary_key=True),
+    sa.Column("told", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("next_at", sa.TIMESTAMP(timezone=True), nullable=False),
+)
+
 # The cluster itself.
 
 # One row at most; none means that it runs. What is placed waits while it is frozen.

@@ -37,6 +37,7 @@ WITH made AS (
     startup_command, bootstrap_script, callback_url, environ, resource_opts, requested_slots,
     designated_agents, preopen_ports, starts_at, created_at
   FROM jsonb_populate_record(CAST(NULL AS sessions), CAST(:session AS jsonb))
+  RETURNING id, created_at, callback_url
 ), made_kernels AS (
   INSERT INTO kernels (id, revision, session_id, cluster_role, cluster_index, cluster_hostname,
     image, image_id, architecture, requested_slots, shared_memory_bytes, status, status_changed_at,
@@ -48,6 +49,9 @@ WITH made AS (
 ), linked AS (
   INSERT INTO session_dependencies (session_id, depends_on)
   SELECT :session_id, other FROM unnest(CAST(:depends_on AS uuid[])) AS other
+), called AS (
+  INSERT INTO callbacks (session_id, next_at)
+  SELECT id, created_at FROM made WHERE callback_url IS NOT NULL
 ), claimed AS (
   INSERT INTO idempotency (user_id, token, request_hash, session_id)
   SELECT user_id, token, request_hash, session_id

@@ -141,6 +141,7 @@ def make_settings(folder: Path, dsn: str, redis_url: str, etcd_addr: str) -> Man
             "service-addr": {"host": "127.0.0.1", "port": 0},
             "secret-key-file": str(folder / "secret.key"),
             "config-cache": str(folder / "config.json"),
+            "callback-networks": ["127.0.0.1"],
         },
     }
     return check_settings(ManagerSettings, data, "test")

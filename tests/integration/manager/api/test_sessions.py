@@ -7,9 +7,14 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from aiohttp import web
 
 from backendai.common.contracts.agent import KernelState, ResourceUse
+from backendai.common.http import serve
+from backendai.common.settings.checks import HostPort
 from backendai.manager.app import Manager
+from backendai.manager.callbacks.loop import LEASE_NAME
+from backendai.manager.db import tables as t
 from backendai.manager.sessions import creation, rest
 from tests.integration.manager.api.caller import Caller, until
 from tests.integration.manager.api.conftest import body_of
@@ -233,6 +238,36 @@ async def test_a_missing_dependency_is_named(alice: Caller, name: str) -> None:
     answer = await alice.ask("POST", "/session", body_of(name, dependencies=["nothere"]))
     assert answer.status == 404
     assert "nothere" in answer.json["msg"]
+
+
+async def test_the_callback_is_told_how_the_session_fares(
+    manager: Manager, alice: Caller, agent: ScriptedAgent, create: Create, name: str
+) -> None:
+    async with manager.stores.database.begin() as connection:
+        # The manager of the test before may hold the turn for a while.
+        await connection.execute(sa.delete(t.leases).where(t.leases.c.name == LEASE_NAME))
+    told: list[dict[str, str]] = []
+
+    async def take(request: web.Request) -> web.Response:
+        told.append(await request.json())
+        return web.Response()
+
+    app = web.Application()
+    app.router.add_post("/told", take)
+
+    async def is_told(event: str) -> bool:
+        return event in {one["event"] for one in told}
+
+    async with serve(app, HostPort("127.0.0.1", 0)) as address:
+        made = await create(alice, name, callbackUrl=f"http://{address}/told")
+        await until(lambda: is_told("started"))
+        assert (await alice.ask("DELETE", f"/session/{name}")).status == 200
+        await until(lambda: is_told("terminated"))
+    events = [one["event"] for one in told]
+    assert events == ["enqueued", "scheduled", "started", "terminating", "terminated"]
+    assert {(one["type"], one["session_id"]) for one in told} == {
+        ("session_lifecycle", made["sessionId"])
+    }
 
 
 async def test_a_restart_gives_a_new_generation(

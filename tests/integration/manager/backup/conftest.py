@@ -84,6 +84,10 @@ _MORE: tuple[tuple[str, dict[str, Any]], ...] = (
     ),
     ("idempotency", {"user_id": USER, "token": "t", "request_hash": "h", "session_id": _UUID}),
     (
+        "callbacks",
+        {"session_id": _UUID, "told": 2**40, "next_at": datetime(2026, 1, 1, tzinfo=UTC)},
+    ),
+    (
         "leases",
         {
             "name": "outbox",

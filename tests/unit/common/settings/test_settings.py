@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import trafaret as t
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,6 +15,7 @@ from backendai.common.settings.checks import (
     host_port,
     integer,
     listing,
+    network,
     number,
     path,
     secret,
@@ -209,6 +211,8 @@ def test_any_rendered_toml_reads_back(data: dict[str, Any]) -> None:
         (host_port(), "[::1]:80", HostPort("::1", 80)),
         (host_port(port_min=0), {"host": "0.0.0.0", "port": 0}, HostPort("0.0.0.0", 0)),
         (path(), "/a/b", Path("/a/b")),
+        (network(), "10.1.0.0/16", "10.1.0.0/16"),
+        (network(), "::1", "::1"),
         (number(0, 9), 3, 3.0),
         (secret(), "", ""),
     ],
@@ -241,3 +245,11 @@ def test_checks_refuse_other_values(key: str, value: Any) -> None:
 )
 def test_an_address_needs_host_and_port(value: Any) -> None:
     assert "etcd.addr" in mistakes_of({"manager": {"num-proc": 1}, "etcd": {"addr": value}})
+
+
+@pytest.mark.parametrize(
+    "value", ["", "10.1", "10.0.0.0/33", "a.example.com", "10.0.0.0/x", 7, None]
+)
+def test_a_network_is_an_address_with_or_without_bits(value: Any) -> None:
+    with pytest.raises(t.DataError, match="an address or a network"):
+        network().trafaret.check(value)

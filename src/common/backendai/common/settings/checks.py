@@ -147,6 +147,20 @@ def host_port(*, port_min: int = 1) -> Check:
     return Check(t.Call(check), allowed)
 
 
+def network() -> Check:
+    """An address, or a network in the form address/bits."""
+    allowed = "an address or a network such as 10.1.0.0/16"
+
+    def check(value: Any) -> str:
+        try:
+            ipaddress.ip_network(value if isinstance(value, str) else "", strict=False)
+        except ValueError:
+            raise t.DataError(f"must be {allowed}") from None
+        return str(value)
+
+    return Check(t.Call(check), allowed)
+
+
 def secret(*, chars_min: int = 8) -> Check:
     """A secret: long enough, and none of those that everybody knows. Empty means none is used."""
     allowed = f'a secret of {chars_min} to 1024 characters that is not well known, or "" for none'
