@@ -27,6 +27,7 @@ from backendai.common.http import make_app, serve
 from backendai.common.ids import SystemIds
 from backendai.common.loops import LoopHealth, supervise
 from backendai.common.pidfile import hold_pid_file
+from backendai.common.recent_logs import RecentLogs, keep_recent
 from backendai.common.rpc.curve import KeyPair, load_keypair
 from backendai.common.settings.checks import HostPort
 from backendai.common.settings.sections import DbSettings
@@ -123,6 +124,7 @@ class Stores:
 
 @dataclass(frozen=True, slots=True)
 class Services:
+    recent_logs: RecentLogs
     gatekeeper: Gatekeeper
     keyring: Keyring
     creation: SessionCreation
@@ -191,13 +193,14 @@ async def run_manager(settings: ManagerSettings) -> AsyncIterator[Manager]:
     own, clock = settings.manager, SystemClock()
     _refuse_taken_port(own.service_addr)
     box = SecretBox(load_secret_key(own.secret_key_file))
-    keypair = _rpc_keypair(own)
     board = HintBoard()
     async with AsyncExitStack() as stack:
+        recent_logs = stack.enter_context(keep_recent())
+        keypair = _rpc_keypair(own)
         stack.enter_context(hold_pid_file(own.pid_file))
         stores = await _open_stores(stack, settings, keypair, clock)
         await _refuse_other_schema(stores.database, settings.db)
-        services = _make_services(settings, stores, box, board, clock)
+        services = _make_services(settings, stores, box, board, clock, recent_logs)
         await services.status.look()
         core = _make_core(settings, stores, board, clock)
         access_log = AccessLog()
@@ -288,7 +291,9 @@ def list_routes(
         ),
         *audit_rest.routes(stores.database),
         *config_rest.routes(services.cluster, services.pairs),
-        *maintenance_rest.routes(services.maintenance, health, _describe(own)),
+        *maintenance_rest.routes(
+            services.maintenance, health, services.recent_logs, _describe(own)
+        ),
         *resources_rest.routes(services.resources),
         *usage_rest.routes(services.usage),
         *resource_groups_rest.routes(services.resource_groups),
@@ -326,7 +331,12 @@ async def _open_stores(
 
 
 def _make_services(
-    settings: ManagerSettings, stores: Stores, box: SecretBox, board: HintBoard, clock: Clock
+    settings: ManagerSettings,
+    stores: Stores,
+    box: SecretBox,
+    board: HintBoard,
+    clock: Clock,
+    recent_logs: RecentLogs,
 ) -> Services:
     ids, database, own = SystemIds(), stores.database, settings.manager
     keyring = Keyring(database, box, clock)
@@ -347,6 +357,7 @@ def _make_services(
     holder = f"{own.id}:{ids.uuid()}"
     post = GuardedPost(own.callback_networks)
     return Services(
+        recent_logs=recent_logs,
         gatekeeper=gatekeeper,
         keyring=keyring,
         creation=SessionCreation(database, gatekeeper, clock, ids),

@@ -1,4 +1,4 @@
-"""REST of the cluster's status, the announcement and the scheduler."""
+"""REST of the cluster's status, the announcement, the scheduler and the latest log records."""
 
 from typing import Any, Final
 
@@ -7,8 +7,10 @@ from aiohttp import web
 
 from backendai.common.faults import InvalidParams, NotOffered
 from backendai.common.http import json_response
+from backendai.common.logs import LEVELS
 from backendai.common.loops import LoopHealth, LoopState
 from backendai.common.params import read_given_params, read_params
+from backendai.common.recent_logs import RECORDS_MAX, RecentLogs
 from backendai.manager.gate.actor import Access, Action
 from backendai.manager.gate.routes import ACTOR, Route
 
@@ -21,6 +23,7 @@ READ_NOTICE: Final = Action("manager.announcement", Access.OPEN)
 ANNOUNCE: Final = Action("manager.announce", Access.SUPERADMIN, writes=True)
 STEER: Final = Action("scheduler.steer", Access.SUPERADMIN, writes=True)
 SEE_SCHEDULER: Final = Action("scheduler.read", Access.SUPERADMIN)
+READ_LOG: Final = Action("manager.log", Access.SUPERADMIN)
 
 MESSAGE_CHARS_MAX: Final = 16 * 1024
 AGENTS_MAX: Final = 1000
@@ -45,12 +48,18 @@ _OPERATION: Final = t.Dict(
     t.Key("op", trafaret=t.Enum(_INCLUDE, _EXCLUDE)),
     t.Key("args", trafaret=t.List(t.String(max_length=128), min_length=1, max_length=AGENTS_MAX)),
 )
+_LOG: Final = t.Dict(
+    t.Key("level", optional=True, default="INFO", trafaret=t.Enum(*LEVELS)),
+    t.Key("limit", optional=True, default=100, trafaret=t.ToInt(gte=1, lte=RECORDS_MAX)),
+)
 _TRIGGER: Final = t.Dict(t.Key("event", trafaret=t.Enum("schedule", "prepare", "scale_services")))
 
 
-def routes(maintenance: Maintenance, health: LoopHealth, node: dict[str, Any]) -> list[Route]:
+def routes(
+    maintenance: Maintenance, health: LoopHealth, recent_logs: RecentLogs, node: dict[str, Any]
+) -> list[Route]:
     """`node` describes this manager as the status shows it."""
-    handlers = _Handlers(maintenance, health, node)
+    handlers = _Handlers(maintenance, health, recent_logs, node)
     return [
         Route("GET", "/manager/status", handlers.status, SEE),
         Route("PUT", "/manager/status", handlers.set_status, FREEZE, _STATUS),
@@ -59,13 +68,21 @@ def routes(maintenance: Maintenance, health: LoopHealth, node: dict[str, Any]) -
         Route("POST", "/manager/scheduler/operation", handlers.operate, STEER, _OPERATION),
         Route("POST", "/manager/scheduler/trigger", handlers.trigger, STEER, _TRIGGER),
         Route("GET", "/manager/scheduler/status", handlers.scheduler_status, SEE_SCHEDULER),
+        Route("GET", "/manager/logs", handlers.logs, READ_LOG, _LOG),
     ]
 
 
 class _Handlers:
-    def __init__(self, maintenance: Maintenance, health: LoopHealth, node: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        maintenance: Maintenance,
+        health: LoopHealth,
+        recent_logs: RecentLogs,
+        node: dict[str, Any],
+    ) -> None:
         self._maintenance = maintenance
         self._health = health
+        self._recent_logs = recent_logs
         self._node = node
 
     async def status(self, _request: web.Request) -> web.Response:
@@ -119,6 +136,18 @@ class _Handlers:
         return json_response(
             {event: [_loop(each, standing) for each in found] for event, found in states.items()}
         )
+
+    async def logs(self, request: web.Request) -> web.Response:
+        params = await read_params(request, _LOG)
+        records = self._recent_logs.list(params["level"], params["limit"])
+        items = [_record(each) for each in records]
+        return json_response({"manager": self._node["id"], "items": items})
+
+
+def _record(record: dict[str, Any]) -> dict[str, Any]:
+    head = ("time", "level", "logger", "event")
+    fields = {name: value for name, value in record.items() if name not in head}
+    return {**{name: record[name] for name in head}, "fields": fields}
 
 
 def _loop(state: LoopState, standing: set[str]) -> dict[str, Any]:

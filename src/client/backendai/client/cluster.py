@@ -26,6 +26,23 @@ class Announcement(msgspec.Struct, frozen=True):
     message: str
 
 
+class LogRecord(msgspec.Struct, frozen=True):
+    """`level` is DEBUG, INFO, WARNING, ERROR or CRITICAL; a `traceback` is one of the fields."""
+
+    time: str
+    level: str
+    logger: str
+    event: str
+    fields: dict[str, Any] = {}
+
+
+class Log(msgspec.Struct, frozen=True):
+    """The latest records of one manager, the newest last; it keeps a bounded number in memory."""
+
+    manager: str
+    items: tuple[LogRecord, ...]
+
+
 class Preset(msgspec.Struct, frozen=True):
     """Amounts are texts; `shared_memory` in bytes. `reason` says why it could not start now."""
 
@@ -74,6 +91,13 @@ class Cluster:
 
     async def thaw(self) -> None:
         await self._change("PUT", "/manager/status", {"status": RUNNING})
+
+    async def log(self, *, level: str = "INFO", limit: int = 100) -> Log:
+        """At most 1000 records that are at least as severe as `level`, of the manager that answers
+        this request; for superadmins."""
+        query = {"level": level, "limit": str(limit)}
+        call = Call(method="GET", path="/manager/logs", query=query, repeatable=True)
+        return await self._channel.ask_for(Log, call)
 
     async def announcement(self) -> Announcement:
         call = Call(method="GET", path="/manager/announcement", repeatable=True)

@@ -17,6 +17,7 @@ from backendai.common.faults import Conflict
 from backendai.manager.app import Manager
 from backendai.manager.settings import ManagerSettings
 from tests.integration.manager.api.caller import Caller, until
+from tests.integration.manager.api.command import run_inside
 from tests.integration.manager.api.conftest import body_of, started
 from tests.integration.manager.api.scripted import ScriptedAgent
 from tests.integration.manager.api.strangers import refuse_strangers
@@ -232,7 +233,7 @@ async def test_owners_forget_their_own_images_alone(
     assert (everybodys["ok"], "only superadmins" in everybodys["msg"]) == (False, True)
 
     # By the short name, which is her own of the two.
-    done = await run(manager, "image", "forget", image_name, name="alice")
+    done = await run_inside(manager, "image", "forget", image_name, name="alice")
     assert (done.returncode, done.stderr) == (0, "")
     assert hers not in await names_of(alice)
     assert his in await names_of(bob)
@@ -241,7 +242,7 @@ async def test_owners_forget_their_own_images_alone(
     noted = (await as_user("root").ask("GET", "/audit?limit=1")).json["items"][0]
     assert (noted["action"], noted["email"]) == ("image.forget", "alice@example.com")
     assert (noted["target_id"], noted["after"]) == (hers, {"is_active": False})
-    again = await run(manager, "image", "forget", hers, name="alice")
+    again = await run_inside(manager, "image", "forget", hers, name="alice")
     assert again.returncode == 6, "it is not there any more"
 
 

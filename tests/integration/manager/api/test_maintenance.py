@@ -1,6 +1,7 @@
 """Freezing the cluster, the announcement, and steering the scheduler."""
 
 import asyncio
+import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -8,13 +9,16 @@ import aiohttp
 import pytest
 import sqlalchemy as sa
 
+from backendai.common.logs import get_logger
 from backendai.manager.app import Manager
 from backendai.manager.settings import ManagerSettings
 from tests.integration.manager.api.caller import SOON_SECONDS, Answer, Caller, until
+from tests.integration.manager.api.command import run_inside
 from tests.integration.manager.api.conftest import body_of, started
 from tests.integration.manager.api.scripted import ScriptedAgent
 from tests.integration.manager.api.strangers import refuse_role, refuse_strangers
 
+log = get_logger(__name__)
 Create = Callable[..., Awaitable[dict[str, Any]]]
 FROZEN, RUNNING = {"status": "frozen", "force_kill": False}, {"status": "running"}
 
@@ -24,6 +28,7 @@ ROUTES = [
     ("POST", "/manager/scheduler/operation", {"op": "include-agents", "args": ["i-1"]}),
     ("POST", "/manager/scheduler/trigger", {"event": "schedule"}),
     ("GET", "/manager/scheduler/status", None),
+    ("GET", "/manager/logs", None),
 ]
 
 
@@ -57,6 +62,8 @@ async def test_strangers_and_whoever_is_no_superadmin_are_refused(
         ("POST", "/manager/scheduler/operation", {"op": "drop", "args": ["i-1"]}, "op"),
         ("POST", "/manager/scheduler/operation", {"op": "include-agents", "args": []}, "args"),
         ("POST", "/manager/scheduler/trigger", {"event": "sleep"}, "event"),
+        ("GET", "/manager/logs?level=LOUD", None, "level"),
+        ("GET", "/manager/logs?limit=1001", None, "limit"),
     ],
 )
 async def test_bad_input_names_what_is_wrong(
@@ -242,3 +249,23 @@ async def test_the_scheduler_is_woken_and_looked_at(root: Caller, agent: Scripte
     told = (await root.ask("GET", "/manager/scheduler/status")).json
     assert [one["healthy"] for one in told["schedule"]] == [True]
     assert f"agent.drive:{agent.agent_id}" in [one["loop"] for one in told["prepare"]]
+
+
+async def test_the_latest_records_are_shown_without_secrets(root: Caller, manager: Manager) -> None:
+    marker = f"test.{uuid.uuid4().hex}"
+    log.warning(marker, session="s-1", secret_key="swordfish")
+    log.error(f"{marker}.error")
+    answer = await root.ask("GET", "/manager/logs?level=WARNING&limit=1000")
+    assert (answer.status, answer.json["manager"]) == (200, "manager-1")
+    ours = [each for each in answer.json["items"] if each["event"].startswith(marker)]
+    assert [each["level"] for each in ours] == ["WARNING", "ERROR"]
+    assert ours[0]["fields"] == {"session": "s-1", "secret_key": "***"}
+    assert "manager.rpc_not_encrypted" in {each["event"] for each in answer.json["items"]}
+    assert len((await root.ask("GET", "/manager/logs?level=WARNING&limit=1")).json["items"]) == 1
+
+    done = await run_inside(manager, "admin", "logs", "--level", "error", "--limit", "1000")
+    assert (done.returncode, done.stderr) == (0, "of manager-1\n")
+    (line,) = [each for each in done.stdout.splitlines() if marker in each]
+    assert "ERROR" in line
+    done = await run_inside(manager, "admin", "logs", "--output", "json", name="alice")
+    assert done.returncode == 5

@@ -85,6 +85,7 @@ admin = LazyGroup(
             "Nodes, and which get new sessions.",
         ),
         "audit": ("backendai.client.cli.audit:audit", "List who changed what."),
+        "logs": ("backendai.client.cli.server_logs:logs", "Show what a manager logged."),
         "manager": ("backendai.client.cli.admin:manager", "Freeze the cluster and let it run."),
         "announcement": ("backendai.client.cli.admin:announcement", "What every user is told."),
         "etcd": ("backendai.client.cli.admin:etcd", "The cluster's configuration."),
