@@ -260,12 +260,12 @@ def check_names(file: str, name: str) -> None:
     assert "No such image alias" in refusal("-f", file, "image", "dealias", "py")
 
     entries = json.loads(ok("audit", "list", "-f", file, "--output", "json"))["items"]
-    assert [(each["action"], each["target_id"]) for each in entries] == [
-        ("image.dealias", "py"),
-        ("image.alias", "py"),
-        ("image.rescan", "*"),
-        ("image.rescan", "*"),
-        ("image.rescan", registry_of(name)),
+    assert [(each["action"], each["target_kind"], each["target_id"]) for each in entries] == [
+        ("image.dealias", "image_alias", "py"),
+        ("image.alias", "image_alias", "py"),
+        ("image.rescan", "container_registry", "*"),
+        ("image.rescan", "container_registry", "*"),
+        ("image.rescan", "container_registry", registry_of(name)),
     ]
     who = {(each["email"], each["access_key"]) for each in entries}
     assert who == {(f"local:{find_operator()}", "")}

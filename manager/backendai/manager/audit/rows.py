@@ -114,7 +114,7 @@ async def lock_row(change: Change, table: sa.Table, key: Row) -> Row:
 
 def target_of(table: sa.Table, row: Mapping[str, Any], domain: str | None = None) -> Target:
     """People know users by email, images by name and everything else by its key. Pure."""
-    kind = table.name.removesuffix("s")
+    kind = table.name.removesuffix("es" if table.name.endswith("iases") else "s")
     kind = kind.removesuffix("ie") + "y" if kind.endswith("ie") else kind
     known_by = {"users": ["email"], "images": ["name"]}
     names = known_by.get(table.name) or [column.name for column in table.primary_key]

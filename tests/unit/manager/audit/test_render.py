@@ -86,5 +86,6 @@ def test_secrets_show_only_that_they_are_there() -> None:
 def test_kinds_are_the_glossarys_words() -> None:
     policy = target_of(t.keypair_policies, {"name": "p"})
     assert (policy.kind, policy.id, policy.domain) == ("keypair_policy", "p", None)
+    assert target_of(t.image_aliases, {"alias": "py"}).kind == "image_alias"
     domain = target_of(t.domains, {"name": "d"})
     assert (domain.kind, domain.domain) == ("domain", "d")
