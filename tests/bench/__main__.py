@@ -18,7 +18,8 @@ can not. A figure that was taken at a load average above 6 is inconclusive: take
 | commands |          | `backendai --help` and `ps`       | `python -c pass`               |
 | rpc      | G6a      | a call with CURVE                 | pyzmq ROUTER and DEALER        |
 | plan     | G7a      | 10,000 asks on 1,000 nodes        | a column-wise scan with numpy  |
-| gate     | G5b      | an authenticated GET              | a hand-written aiohttp handler |
+| gate     | G5a, b   | an open GET, an authenticated one | aiohttp, hand-written handlers |
+|          | G5e      | either with the access log        | the same without               |
 | graph    | G5c, G5d | a page of 100 sessions, 20 fields | the SELECT; bare graphql-core  |
 | lists    |          | any page of 100,000 sessions      | the SELECT                     |
 | recovery |          | green after kill -9 of a daemon   | ten seconds                    |

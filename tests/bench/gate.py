@@ -53,6 +53,9 @@ OVER_UNLOGGED: Final = 1.15
 ROUNDS: Final = 5
 REQUESTS_PER_ROUND: Final = 2_000
 CONNECTIONS: Final = 16
+# Of a server that has just begun, and then of one that waits.
+START_SECONDS: Final = 2.0
+IDLE_SECONDS: Final = 3.0
 ACCESS_KEY: Final = "AKBENCH"
 SECRET_KEY: Final = "a secret key of the bench"
 # Answered by nobody but the edge, the gate and a constant; the first is never logged.
@@ -60,22 +63,28 @@ VERSION: Final = "/"
 OPEN_PATH: Final = "/config/vfolder-types"
 SIGNED_PATH: Final = "/auth"
 Server = Callable[[Connection, dict[str, Any], str], None]
-# A process, and where it serves.
-At = tuple[int, HostPort]
 _LENGTH: Final = re.compile(rb"(?i)content-length: (\d+)")
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
-    """A path of a server that runs as process `pid`."""
+class At:
+    """Where the process `pid` serves. `idle` is the CPU it uses in a second when nobody asks."""
 
     pid: int
     address: HostPort
+    idle: float
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A path of a server."""
+
+    server: At
     path: str
 
     def request(self) -> bytes:
         """A GET may be sent again as it is: only what changes something is remembered."""
-        headers = {"Host": str(self.address), "Content-Type": "text/plain"}
+        headers = {"Host": str(self.server.address), "Content-Type": "text/plain"}
         if self.path == SIGNED_PATH:
             headers |= self._signature()
         lines = [f"GET {self.path} HTTP/1.1", *(f"{k}: {text}" for k, text in headers.items())]
@@ -86,7 +95,7 @@ class Target:
             method="GET",
             target=self.path,
             date_text=datetime.now(UTC).isoformat(),
-            host=str(self.address),
+            host=str(self.server.address),
             content_type="text/plain",
             version="v7.20230615",
         )
@@ -95,7 +104,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Seconds per request: of the server's CPU, and of time that passed."""
+    """Seconds per request: of the server's CPU but what it uses anyhow, and of time that passed."""
 
     cpu: float
     elapsed: float
@@ -123,7 +132,7 @@ async def _measure() -> list[Row]:
 
 async def _rows(ours: At, unlogged: At, peer: At) -> list[Row]:
     def at(path: str) -> Callable[[At], Target]:
-        return lambda server: Target(*server, path)
+        return lambda server: Target(server, path)
 
     version, signed, opened = at(VERSION), at(SIGNED_PATH), at(OPEN_PATH)
     cpu, elapsed = await _compare(version(ours), version(peer))
@@ -158,11 +167,24 @@ async def _compare(ours: Target, peer: Target) -> tuple[Rounds, Rounds]:
 
 
 async def _cost_of_round(target: Target) -> Cost:
-    request, each = target.request(), REQUESTS_PER_ROUND // CONNECTIONS
-    watched, started = CpuMeter({"server": [psutil.Process(target.pid)]}), time.perf_counter()
-    await asyncio.gather(*(_ask(target.address, request, each) for _ in range(CONNECTIONS)))
+    server, request = target.server, target.request()
+    each = REQUESTS_PER_ROUND // CONNECTIONS
+    watched, started = _meter(server.pid), time.perf_counter()
+    await asyncio.gather(*(_ask(server.address, request, each) for _ in range(CONNECTIONS)))
     elapsed, count = time.perf_counter() - started, each * CONNECTIONS
-    return Cost(watched.milliseconds_per(count)["server"] / 1e3, elapsed / count)
+    used = watched.milliseconds_per(1)["server"] / 1e3 - server.idle * elapsed
+    return Cost(used / count, elapsed / count)
+
+
+async def _idle_cpu(pid: int) -> float:
+    await asyncio.sleep(START_SECONDS)
+    watched = _meter(pid)
+    await asyncio.sleep(IDLE_SECONDS)
+    return watched.milliseconds_per(1)["server"] / 1e3 / IDLE_SECONDS
+
+
+def _meter(pid: int) -> CpuMeter:
+    return CpuMeter({"server": [psutil.Process(pid)]})
 
 
 async def _ask(address: HostPort, request: bytes, times: int) -> None:
@@ -217,7 +239,9 @@ async def _served(serve: Server, data: dict[str, Any], dsn: str) -> AsyncIterato
     process.start()
     try:
         addresses = await asyncio.get_running_loop().run_in_executor(None, ours.recv)
-        yield [(process.pid or 0, address) for address in addresses]
+        pid = process.pid or 0
+        idle = await _idle_cpu(pid)
+        yield [At(pid, address, idle) for address in addresses]
     finally:
         process.kill()
         process.join()
