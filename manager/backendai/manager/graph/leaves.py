@@ -6,11 +6,13 @@ is left to it, and so is every row of which some field goes wrong.
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from graphql import (
     Executor,
+    GraphQLID,
     GraphQLObjectType,
+    GraphQLString,
     Undefined,
     get_nullable_type,
     is_leaf_type,
@@ -31,13 +33,16 @@ class Leaf:
         return self.render(source)
 
 
-@dataclass(frozen=True, slots=True)
-class _Step:
-    """One leaf field of an object; `coerce` makes what the field's type says of a value."""
+class _Step(NamedTuple):
+    """One leaf field of an object.
+
+    `coerce` makes what the field's type says of a value; one of class `kept` is that already.
+    """
 
     name: str
     render: Callable[[Any], Any]
     coerce: Callable[[Any], Any]
+    kept: type | None
     is_required: bool
 
 
@@ -99,22 +104,26 @@ def _step_of(parent_type: GraphQLObjectType, name: str, details: Any) -> _Step |
     made = get_nullable_type(field.type)
     if not is_leaf_type(made):
         return None
-    return _Step(name, field.resolve.render, made.coerce_output_value, is_non_null_type(field.type))
+    kept = str if made in (GraphQLString, GraphQLID) else None
+    is_required = is_non_null_type(field.type)
+    return _Step(name, field.resolve.render, made.coerce_output_value, kept, is_required)
 
 
 def _render(steps: tuple[_Step, ...], source: Any) -> Fields | None:
     """None where graphql-core has to tell what is wrong, and of which field."""
     done: Fields = {}
     try:
-        for step in steps:
-            value = step.render(source)
-            if value is not None:
-                value = step.coerce(value)
+        # Taken apart here, since this is where lists spend their time.
+        for name, render, coerce, kept, is_required in steps:
+            value = render(source)
+            if value is None:
+                if is_required:
+                    return None
+            elif value.__class__ is not kept:
+                value = coerce(value)
                 if value is None or value is Undefined:
                     return None
-            elif step.is_required:
-                return None
-            done[step.name] = value
+            done[name] = value
     except Exception:  # it fails again where it is done again, which tells the reader
         return None
     return done
