@@ -23,7 +23,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from backendai.common.enums import UserRole
 from backendai.halfstack.stores import run_stores
-from backendai.manager.db.engine import Database
+from backendai.manager.db.engine import SORT_MEMORY, Database
 from backendai.manager.graph.execute import Graph, GraphContext
 from backendai.manager.graph.pages import Wanted, build_query
 from backendai.manager.graph.session_columns import SESSIONS, shown_for
@@ -59,6 +59,7 @@ FILTERS: Final = (
     'image ilike "%cuda%"',
     'name == "session-77"',
     'name contains "9999"',
+    'name contains "SION-99"',
     'result == "UNDEFINED"',
     'scaling_group == "default"',
     'scheduled_at > "2024-02-01"',
@@ -75,7 +76,12 @@ FILTERS: Final = (
 _SAME: Final = frozenset({"agents", "agent_ids"})
 CONTEXT: Final = GraphContext(history.actor_of(0, UserRole.SUPERADMIN))
 # One process for one page: workers would hide what it costs.
-_SETTINGS: Final = {"timezone": "UTC", "jit": "off", "max_parallel_workers_per_gather": "0"}
+_SETTINGS: Final = {
+    "timezone": "UTC",
+    "jit": "off",
+    "work_mem": SORT_MEMORY,
+    "max_parallel_workers_per_gather": "0",
+}
 _SCHEDULED: Final = """
 INSERT INTO history (session_id, at, event, to_status)
 SELECT s.id, s.created_at + step.number * interval '1 second', step.status, step.status

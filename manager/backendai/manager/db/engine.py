@@ -32,6 +32,8 @@ CONNECT_TIMEOUT_SECONDS: Final = 5.0
 # A manager that is stopped, frozen or cut off amid a transaction keeps its rows from the others no
 # longer than this; one that lives never lets a transaction wait so long.
 IDLE_TRANSACTION_SECONDS: Final = 10.0
+# Of one sort: enough for the keys of a list of a hundred thousand.
+SORT_MEMORY: Final = "16MB"
 
 # Nothing of the transaction was kept: doing it again is right.
 _SERIALISATION: Final = frozenset({"40001", "40P01"})
@@ -158,6 +160,7 @@ def open_database(settings: DbSettings, application: str) -> Database:
                 "application_name": application,
                 "timezone": "UTC",
                 "jit": "off",
+                "work_mem": SORT_MEMORY,
                 "idle_in_transaction_session_timeout": f"{IDLE_TRANSACTION_SECONDS * 1000:.0f}",
             },
         },

@@ -511,6 +511,10 @@ history: Final = sa.Table(
     sa.Column("at", sa.TIMESTAMP(timezone=True), nullable=False, server_default=_NOW),
     sa.Index("ix_history_session", "session_id", "id"),
 )
+_IS_SCHEDULING: Final = sa.text("kernel_id is null and to_status = 'SCHEDULED'")
+sa.Index(
+    "ix_history_scheduled", history.c.session_id, history.c.at, postgresql_where=_IS_SCHEDULING
+)
 
 # What sessions are started from again and again. `template` is checked and has canonical keys.
 session_templates: Final = sa.Table(

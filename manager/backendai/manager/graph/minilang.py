@@ -266,11 +266,13 @@ def _compare_pattern(target: sa.ColumnElement[Any], operator: str, value: object
     if not isinstance(value, str):
         raise MinilangError(f"{operator} needs text")
     as_text = sa.cast(target, sa.Text)
+    # The database's own language tells no other cases of ASCII letters, and takes twice as long.
+    in_any_case = as_text.collate("C") if value.isascii() else as_text
     if operator == "contains":
-        return as_text.icontains(value, autoescape=True)
+        return in_any_case.icontains(value, autoescape=True)
     if (len(value) - len(value.rstrip("\\"))) % 2:
         raise MinilangError(f"the pattern of {operator} ends with an escape of nothing")
-    return as_text.like(value) if operator == "like" else as_text.ilike(value)
+    return as_text.like(value) if operator == "like" else in_any_case.ilike(value)
 
 
 def _read(column: Column, name: str, value: object) -> Any:

@@ -33,7 +33,8 @@ _SCHEDULED_AT: Final = (
     .where(
         t.history.c.session_id == _s.c.id,
         t.history.c.kernel_id.is_(None),
-        t.history.c.to_status == SessionStatus.SCHEDULED.value,
+        # Written into the statement, as it is into the condition of the index.
+        t.history.c.to_status == sa.literal(SessionStatus.SCHEDULED.value, literal_execute=True),
     )
     .correlate(_s)
     .scalar_subquery()

@@ -99,6 +99,26 @@ async def test_no_page_of_sessions_reads_the_whole_table(dsn: str, name: str) ->
     await database.close()
 
 
+@pytest.mark.parametrize(
+    ("pattern", "count"),
+    [
+        ('name contains "SION-1234"', 11),
+        ('name ilike "Session-1234_"', 10),
+        ('name like "Session-1234_"', 0),
+        ('user_email contains "USER39@"', history.SESSIONS // history.USERS),
+        ('full_name contains "ÜSER"', 0),
+    ],
+)
+async def test_a_part_of_a_text_is_found_in_any_case(dsn: str, pattern: str, count: int) -> None:
+    database = open_database(dsn)
+    async with database.begin() as connection:
+        page = await pages.load_page(
+            connection, SESSIONS, Wanted(1, 0, filter=pattern), [], [SESSIONS.key]
+        )
+    await database.close()
+    assert page.total == count
+
+
 async def test_every_page_is_right_and_every_total_too(dsn: str) -> None:
     database = open_database(dsn)
     actor = ACTORS["superadmin"]
