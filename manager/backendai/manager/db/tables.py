@@ -566,8 +566,7 @@ session_idleness: Final = sa.Table(
     _object("checks"),
 )
 
-# How far the address that a session was asked for with has been told of it: the last event of the
-# outbox. Rows of ended sessions are deleted in time.
+# The last event of the outbox that a session's callback was told. Rows go as those above.
 callbacks: Final = sa.Table(
     "callbacks",
     metadata,
@@ -591,8 +590,7 @@ cluster_status: Final = sa.Table(
     sa.CheckConstraint("status in ('running', 'frozen')", name="status_known"),
 )
 
-# Long work of managers, for somebody who waits. The holder, one life of a manager, keeps `beat_at`
-# young while it works.
+# Long work of managers. The holder, one life of a manager, keeps `beat_at` young while it works.
 tasks: Final = sa.Table(
     "tasks",
     metadata,
