@@ -14,7 +14,7 @@ from backendai.manager.agents.model import AgentRow, Contact, Patience
 from backendai.manager.agents.store import list_agents
 from backendai.manager.db.engine import Database
 from backendai.manager.lifecycle.postgres import PostgresStore
-from backendai.manager.lifecycle.reap import compare_slots
+from backendai.manager.lifecycle.reap import load_drift
 from backendai.manager.settings import ServiceSettings
 
 from .model import Finding, fail, judge_agents, judge_drift, ok, some
@@ -28,12 +28,7 @@ async def check_nodes(database: Database, own: ServiceSettings) -> list[Finding]
     rows = await database.read(list_agents)
     alive = [row for row in rows if row.status is AgentStatus.ALIVE]
     reports, problems = await _ask_all(alive, own)
-    store = PostgresStore(database, SystemIds())
-    drift = await store.load_drift()
-    for agent_id, report in reports.items():
-        named = [one.kernel_id for one in report.kernels if one.slots]
-        cases = await store.load_cases(agent_id, named)
-        drift += compare_slots(agent_id, cases, report.kernels)
+    drift = await load_drift(PostgresStore(database, SystemIds()), reports)
     return [
         judge_agents(rows, patience),
         _judge_answers(len(alive), problems),

@@ -86,12 +86,7 @@ class Reaper:
 
     async def check_drift(self) -> None:
         """Compare allocations with kernels, and those with the nodes; a difference is an alarm."""
-        found = await self._store.load_drift()
-        for agent_id, report in self._reports().items():
-            named = [one.kernel_id for one in report.kernels if one.slots]
-            cases = await self._store.load_cases(agent_id, named)
-            found += compare_slots(agent_id, cases, report.kernels)
-        self.drift = tuple(found)
+        self.drift = tuple(await load_drift(self._store, self._reports()))
         for row in self.drift:
             log.error(
                 "drift.found",
@@ -107,6 +102,16 @@ class Reaper:
         count = await self._store.prune(self._clock.now() - RETENTION)
         if count:
             log.info("store.pruned", rows=count)
+
+
+async def load_drift(store: CoreStore, reports: Mapping[AgentId, AgentReport]) -> list[DriftRow]:
+    """Between allocations and kernels, and between these and what nodes reported."""
+    found = await store.load_drift()
+    for agent_id, report in reports.items():
+        named = [one.kernel_id for one in report.kernels if one.slots]
+        cases = await store.load_cases(agent_id, named)
+        found += compare_slots(agent_id, cases, report.kernels)
+    return found
 
 
 def compare_slots(
