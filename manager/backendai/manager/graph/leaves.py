@@ -78,7 +78,7 @@ class LeafExecutor(Executor[None]):
             )
         if not plan.others:
             return done
-        others = super().execute_fields(
+        others: Any = super().execute_fields(
             parent_type, source_value, path, plan.others, position_context
         )
         if self.is_awaitable(others):
