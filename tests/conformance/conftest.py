@@ -16,7 +16,11 @@ from tests.conformance.official import Official
 from tests.conformance.releases import find_release
 from tests.conformance.table import EXIT_CODES, RUN_BY
 from tests.conformance.tree import load_tree
+from tests.integration.manager.api.conftest import filled
 from tests.running.stack import Stack
+
+# Here, so that all modules with a manager of their own copy the same database.
+__all__ = ["filled"]
 
 
 @pytest.fixture(scope="session")

@@ -182,15 +182,15 @@ def test_an_upgrade_over_foreign_tables_says_what_to_do(
 
 @pytest.fixture
 def site_file(
-    configure: Configure, folder: Path, make_database: Callable[[str | None], str]
+    configure: Configure, folder: Path, make_database: Callable[[str | None], str], world_dsn: str
 ) -> str:
     """A manager.toml on a database of its own, with a node that has been silent for an hour."""
-    dsn = make_database(None)
+    dsn = make_database(world_dsn)
     name = urlsplit(dsn).path.lstrip("/")
     file = str(configure(db={"name": name}, logging={"file": str(folder / f"{name}.log")}))
 
     async def fill() -> None:
-        database = await open_world(dsn)
+        database = open_world(dsn)
         await add_agent(database, "n1", {"cpu": "4", "mem": "8589934592"}, halted="6 of 6 stops")
         await enqueue(database, Wish(name="held"))
         store = PostgresStore(database, SystemIds())
@@ -251,13 +251,13 @@ def test_a_fence_of_a_node_that_is_not_there_names_those_that_are(site_file: str
 
 
 def test_history_is_cleared_once_somebody_says_yes(
-    configure: Configure, make_database: Callable[[str | None], str]
+    configure: Configure, make_database: Callable[[str | None], str], world_dsn: str
 ) -> None:
-    dsn = make_database(None)
+    dsn = make_database(world_dsn)
     file = str(configure(db={"name": urlsplit(dsn).path.lstrip("/")}))
 
     async def fill() -> None:
-        database = await open_world(dsn)
+        database = open_world(dsn)
         for name in ("old", "new"):
             await enqueue(database, Wish(name=name))
         words = "UPDATE {} SET status = 'CANCELLED', ended_at = now() - interval '{} d' {}"

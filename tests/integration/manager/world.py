@@ -25,16 +25,21 @@ ACCESS_KEY = "AKIATEST"
 _counter = iter(range(10**9))
 
 
-async def open_world(dsn: str, *, pool_size: int = 10) -> Database:
+async def make_world(dsn: str) -> None:
     """The tables, triggers and views in an empty database, and one tenant."""
-    address = sa.make_url(dsn).set(drivername="postgresql+asyncpg")
-    database = Database(create_async_engine(address, pool_size=pool_size))
+    database = open_world(dsn)
     async with database.begin() as conn:
         await conn.run_sync(t.metadata.create_all)
         for statement in (*ddl.CREATE, *ddl.KEEP_USAGE):
             await conn.execute(sa.text(statement))
         await seed(conn)
-    return database
+    await database.close()
+
+
+def open_world(dsn: str, *, pool_size: int = 10) -> Database:
+    """The database at `dsn`, which is a copy of the fixture `world_dsn`."""
+    address = sa.make_url(dsn).set(drivername="postgresql+asyncpg")
+    return Database(create_async_engine(address, pool_size=pool_size))
 
 
 async def seed(conn: Any) -> None:

@@ -36,8 +36,10 @@ OUTSIDER = Actor(
 
 
 @pytest.fixture
-async def database(make_database: Callable[[str | None], str]) -> AsyncIterator[Database]:
-    opened = await open_world(await asyncio.to_thread(make_database, None))
+async def database(
+    make_database: Callable[[str | None], str], world_dsn: str
+) -> AsyncIterator[Database]:
+    opened = open_world(await asyncio.to_thread(make_database, world_dsn))
     yield opened
     await opened.close()
 

@@ -26,9 +26,9 @@ A1 = AgentId("a1")
 
 
 @pytest_asyncio.fixture
-async def site(make_database: Callable[[str | None], str]) -> AsyncIterator[Site]:
-    dsn = await asyncio.to_thread(make_database, None)
-    site = Site(await open_world(dsn), dsn)
+async def site(make_database: Callable[[str | None], str], world_dsn: str) -> AsyncIterator[Site]:
+    dsn = await asyncio.to_thread(make_database, world_dsn)
+    site = Site(open_world(dsn), dsn)
     yield site
     for agent in site.agents.values():
         agent.crash()

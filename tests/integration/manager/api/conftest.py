@@ -3,9 +3,11 @@
 import asyncio
 import itertools
 import json
+import shutil
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ import sqlalchemy as sa
 
 from backendai.common.etcd import EtcdStore
 from backendai.common.settings.load import check_settings
+from backendai.halfstack.stores import StoreAddresses
 from backendai.manager.accounts.fixture import check_fixture, load_fixture
 from backendai.manager.accounts.secretbox import SecretBox, load_secret_key, write_secret_key
 from backendai.manager.app import Manager, run_manager
@@ -110,15 +113,39 @@ def module_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@dataclass(frozen=True)
+class Filled:
+    """A database that is migrated and filled, and the key of the secrets in it."""
+
+    dsn: str
+    secret_key: Path
+
+
+@pytest.fixture(scope="session")
+def filled(
+    runner: asyncio.Runner,
+    tmp_path_factory: pytest.TempPathFactory,
+    make_database: Callable[[str | None], str],
+    stores: StoreAddresses,
+) -> Filled:
+    """What each module copies, which takes a fraction of the time; nobody connects to this one."""
+    folder, dsn = tmp_path_factory.mktemp("filled"), make_database(None)
+    write_secret_key(folder / "secret.key")
+    runner.run(prepare(make_settings(folder, dsn, stores.redis, stores.etcd)))
+    return Filled(dsn, folder / "secret.key")
+
+
 @pytest.fixture(scope="module")
 def settings(
-    module_dir: Path, postgres_dsn: str, redis_url: str, etcd_addr: str
+    module_dir: Path,
+    filled: Filled,
+    make_database: Callable[[str | None], str],
+    redis_url: str,
+    etcd_addr: str,
 ) -> ManagerSettings:
     """Settings of a manager on a database that is migrated and filled."""
-    made = make_settings(module_dir, postgres_dsn, redis_url, etcd_addr)
-    with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
-        runner.run(prepare(made))
-    return made
+    shutil.copy(filled.secret_key, module_dir / "secret.key")
+    return make_settings(module_dir, make_database(filled.dsn), redis_url, etcd_addr)
 
 
 def make_settings(folder: Path, dsn: str, redis_url: str, etcd_addr: str) -> ManagerSettings:

@@ -81,8 +81,10 @@ class Floor:
 
 
 @pytest.fixture
-async def floor(make_database: Callable[[str | None], str]) -> AsyncIterator[Floor]:
-    database = await open_world(await asyncio.to_thread(make_database, None))
+async def floor(
+    make_database: Callable[[str | None], str], world_dsn: str
+) -> AsyncIterator[Floor]:
+    database = open_world(await asyncio.to_thread(make_database, world_dsn))
     await add_agent(database, "i-1", {"cpu": "16", "mem": "171798691840"})
     yield Floor(database)
     await database.close()

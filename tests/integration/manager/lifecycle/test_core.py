@@ -109,9 +109,9 @@ class Site:
 
 
 @pytest_asyncio.fixture
-async def site(make_database: Callable[[str | None], str]) -> AsyncIterator[Site]:
-    dsn = await asyncio.to_thread(make_database, None)
-    database = await open_world(dsn)
+async def site(make_database: Callable[[str | None], str], world_dsn: str) -> AsyncIterator[Site]:
+    dsn = await asyncio.to_thread(make_database, world_dsn)
+    database = open_world(dsn)
     site = Site(database, dsn)
     yield site
     for agent in site.agents.values():

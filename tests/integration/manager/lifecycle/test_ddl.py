@@ -20,8 +20,10 @@ from tests.integration.manager.world import Wish, add_agent, enqueue, fetch, ope
 
 
 @pytest_asyncio.fixture
-async def database(make_database: Callable[[str | None], str]) -> AsyncIterator[Database]:
-    database = await open_world(await asyncio.to_thread(make_database, None))
+async def database(
+    make_database: Callable[[str | None], str], world_dsn: str
+) -> AsyncIterator[Database]:
+    database = open_world(await asyncio.to_thread(make_database, world_dsn))
     yield database
     await database.close()
 

@@ -83,7 +83,7 @@ def report(name: str, **changes: Any) -> AgentReport:
 
 @pytest_asyncio.fixture(params=["memory", "postgres"])
 async def case(
-    request: pytest.FixtureRequest, make_database: Callable[[str | None], str]
+    request: pytest.FixtureRequest, make_database: Callable[[str | None], str], world_dsn: str
 ) -> AsyncIterator[Case]:
     if request.param == "memory":
         disk = Disk(SystemClock())
@@ -94,7 +94,7 @@ async def case(
 
         yield Case(memory, lambda new: memory.insert(new, datetime.now(UTC)), load_from_disk)
         return
-    database = await open_world(await asyncio.to_thread(make_database, None))
+    database = open_world(await asyncio.to_thread(make_database, world_dsn))
 
     async def insert(new: NewSession) -> object:
         return await database.transact(lambda c: insert_session(c, new, datetime.now(UTC)))

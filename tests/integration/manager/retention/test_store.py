@@ -22,8 +22,10 @@ TABLES = ("sessions", "kernels", "allocations", "history", "session_dependencies
 
 
 @pytest_asyncio.fixture
-async def database(make_database: Callable[[str | None], str]) -> AsyncIterator[Database]:
-    database = await open_world(await asyncio.to_thread(make_database, None))
+async def database(
+    make_database: Callable[[str | None], str], world_dsn: str
+) -> AsyncIterator[Database]:
+    database = open_world(await asyncio.to_thread(make_database, world_dsn))
     await add_agent(database, "n1", {"cpu": "8", "mem": "17179869184"})
     yield database
     await database.close()

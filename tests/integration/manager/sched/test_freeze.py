@@ -20,8 +20,10 @@ from tests.integration.manager.world import Wish, add_agent, enqueue, fetch, ope
 MakeDatabase = Callable[[str | None], str]
 
 
-async def test_a_plan_from_before_the_freeze_is_not_written(make_database: MakeDatabase) -> None:
-    database = await open_world(await asyncio.to_thread(make_database, None))
+async def test_a_plan_from_before_the_freeze_is_not_written(
+    make_database: MakeDatabase, world_dsn: str
+) -> None:
+    database = open_world(await asyncio.to_thread(make_database, world_dsn))
     await add_agent(database, "i-1", {"cpu": "4", "mem": "8589934592"})
     await enqueue(database, Wish())
     store = PostgresStore(database, SystemIds())
@@ -47,8 +49,9 @@ async def test_a_plan_from_before_the_freeze_is_not_written(make_database: MakeD
 
 async def test_nobodys_time_to_wait_runs_out_while_the_cluster_is_frozen(
     make_database: MakeDatabase,
+    world_dsn: str,
 ) -> None:
-    database = await open_world(await asyncio.to_thread(make_database, None))
+    database = open_world(await asyncio.to_thread(make_database, world_dsn))
     session = await enqueue(database, Wish())
     async with database.begin() as conn:
         options = {"pending_timeout_seconds": 60}

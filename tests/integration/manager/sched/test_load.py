@@ -1,5 +1,7 @@
 """The planner's view of a database that goes on changing while the view is read."""
 
+import asyncio
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,9 +18,9 @@ from tests.integration.manager.world import Wish, add_agent, enqueue, open_world
 
 
 async def test_a_session_that_leaves_the_queue_while_the_view_is_read_is_there_whole(
-    postgres_dsn: str, monkeypatch: pytest.MonkeyPatch
+    make_database: Callable[[str | None], str], world_dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    database = await open_world(postgres_dsn)
+    database = open_world(await asyncio.to_thread(make_database, world_dsn))
     await add_agent(database, "i-1", {"cpu": "4", "mem": "8589934592"})
     stays = await enqueue(database, Wish(kernels=2))
     leaves = await enqueue(database, Wish(kernels=2))

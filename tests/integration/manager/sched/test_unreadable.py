@@ -1,6 +1,8 @@
 """Limits in the tables that no release of ours would have written."""
 
+import asyncio
 import uuid
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 import sqlalchemy as sa
@@ -12,10 +14,10 @@ from tests.integration.manager.world import Wish, add_agent, enqueue, open_world
 
 
 async def test_limits_that_cannot_be_read_hold_back_only_whom_they_concern(
-    postgres_dsn: str,
+    make_database: Callable[[str | None], str], world_dsn: str
 ) -> None:
     """However they came into the table: sizes as people write them count, nonsense is told."""
-    database = await open_world(postgres_dsn)
+    database = open_world(await asyncio.to_thread(make_database, world_dsn))
     await add_agent(database, "i-1", {"cpu": "8", "mem": "17179869184"})
     other = uuid.UUID(int=77)
     project = {"name": "other", "domain_name": "default", "resource_policy": "default"}
