@@ -19,6 +19,8 @@ import msgspec
 import pytest
 
 from backendai.agent.networks import NetworkNames
+from backendai.agent.purge import purge_node
+from backendai.agent.settings import AgentSettings
 from backendai.common.contracts.agent import (
     ENSURE,
     OBSERVE,
@@ -31,9 +33,10 @@ from backendai.common.contracts.agent import (
     KernelState,
     Observe,
 )
-from backendai.common.faults import AgentTimeout
+from backendai.common.faults import AgentTimeout, Fault
 from backendai.common.rpc.client import RpcPeer
 from backendai.common.rpc.curve import KeyPair, ensure_keypair
+from backendai.common.settings.load import load_settings
 from backendai.common.settings.render import render_toml
 from backendai.halfstack.images import find_cache
 from backendai.kernel.bundle import build_bundle
@@ -332,7 +335,13 @@ async def end_node(node: Node) -> None:
             await node.peer.close()
         if node.is_running:
             node.end()
-        await node.command("purge", "-f", str(node.folder / "agent.toml"))
+        await asyncio.to_thread(_purge, node)
+
+
+def _purge(node: Node) -> None:
+    """As `backendai ag purge`, which takes most of its time to start; a dead engine is let be."""
+    with contextlib.suppress(Fault):
+        purge_node(load_settings(AgentSettings, "agent", node.folder / "agent.toml"))
 
 
 async def _remove_kernels(node: Node) -> None:
