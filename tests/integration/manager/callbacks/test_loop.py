@@ -81,9 +81,7 @@ class Floor:
 
 
 @pytest.fixture
-async def floor(
-    make_database: Callable[[str | None], str], world_dsn: str
-) -> AsyncIterator[Floor]:
+async def floor(make_database: Callable[[str | None], str], world_dsn: str) -> AsyncIterator[Floor]:
     database = open_world(await asyncio.to_thread(make_database, world_dsn))
     await add_agent(database, "i-1", {"cpu": "16", "mem": "171798691840"})
     yield Floor(database)
