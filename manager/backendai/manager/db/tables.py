@@ -23,6 +23,8 @@ AMOUNT: Final = sa.Numeric(24, 6)
 _NOW: Final = sa.text("now()")
 _EMPTY_OBJECT: Final = sa.text("'{}'::jsonb")
 _EMPTY_LIST: Final = sa.text("'[]'::jsonb")
+_IS_LIVE: Final = sa.text("freed_at is null")
+_IS_SCHEDULING: Final = sa.text("kernel_id is null and to_status = 'SCHEDULED'")
 
 
 def _time(name: str, *, nullable: bool = True) -> sa.Column[object]:
@@ -487,12 +489,7 @@ allocations: Final = sa.Table(
     sa.Column("allocated_at", sa.TIMESTAMP(timezone=True), nullable=False, server_default=_NOW),
     _time("freed_at"),
     sa.CheckConstraint("amount >= 0", name="amount_not_negative"),
-)
-sa.Index(
-    "ix_allocations_live",
-    allocations.c.agent_id,
-    allocations.c.slot,
-    postgresql_where=sa.text("freed_at is null"),
+    sa.Index("ix_allocations_live", "agent_id", "slot", postgresql_where=_IS_LIVE),
 )
 
 history: Final = sa.Table(
@@ -510,10 +507,7 @@ history: Final = sa.Table(
     _object("detail"),
     sa.Column("at", sa.TIMESTAMP(timezone=True), nullable=False, server_default=_NOW),
     sa.Index("ix_history_session", "session_id", "id"),
-)
-_IS_SCHEDULING: Final = sa.text("kernel_id is null and to_status = 'SCHEDULED'")
-sa.Index(
-    "ix_history_scheduled", history.c.session_id, history.c.at, postgresql_where=_IS_SCHEDULING
+    sa.Index("ix_history_scheduled", "session_id", "at", postgresql_where=_IS_SCHEDULING),
 )
 
 # What sessions are started from again and again. `template` is checked and has canonical keys.
