@@ -243,6 +243,8 @@ def _compare(column: Column, name: str, operator: str, value: object) -> Conditi
     if operator in ("contains", "like", "ilike"):
         return _compare_pattern(target, operator, value)
     read = _read(column, name, value)
+    if isinstance(read, bool) and operator not in ("==", "!="):
+        raise MinilangError(f"{name} is true or false, which {operator} does not compare")
     by_sign: dict[str, Callable[[], Condition]] = {
         "==": lambda: target == read,
         "!=": lambda: target != read,

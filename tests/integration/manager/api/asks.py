@@ -1,5 +1,6 @@
 """Requests made from nothing but declarations: a sound one for every route and GraphQL root."""
 
+import asyncio
 import itertools
 import json
 import re
@@ -9,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import quote, urlencode
 
+import aiohttp
 from graphql import (
     GraphQLEnumType,
     GraphQLField,
@@ -33,6 +35,7 @@ from backendai.manager.gate.shapes import describe_key, is_required, keys_of
 from tests.integration.manager.api.caller import Answer, Caller
 from tests.integration.manager.api.tenants import Target
 
+_NO_ID: Final = str(uuid.UUID(int=0))
 IN_PATH: Final = re.compile(r"{(\w+)}")
 # Keys that say whose things a request is about, and what of a target they name.
 TENANT_KEYS: Final[Mapping[str, str]] = {
@@ -44,7 +47,12 @@ TENANT_KEYS: Final[Mapping[str, str]] = {
     "group": "project",
     "group_id": "project",
 }
-PATH_KEYS: Final[Mapping[str, str]] = {"session": "session", "log_id": "log"}
+PATH_KEYS: Final[Mapping[str, str]] = {
+    "session": "session",
+    "log_id": "log",
+    "template_id": "template",
+    "task_id": "task",
+}
 # Sound values where the check is more than a schema tells; nothing here does lasting harm.
 EXAMPLES: Final[Mapping[str, Any]] = {
     "image": "python:3.11",
@@ -62,9 +70,12 @@ EXAMPLES: Final[Mapping[str, Any]] = {
     "query": "{ domain { name } }",
     "email": "nobody@example.com",
     "password": "not the password",
-    "sessionId": str(uuid.UUID(int=0)),
+    "sessionId": _NO_ID,
     "event": "schedule",
+    "payload": "{api_version: '6', kind: taskTemplate, metadata: {name: asked-for},"
+    " spec: {kernel: {image: 'python:3.11'}}}",
 }
+_SILENT_SECONDS: Final = 0.05
 _names = itertools.count(1)
 # Optional, but without it the request would wait or have no target.
 ALWAYS: Final = frozenset({"enqueueOnly", "sessionId", "mode", "name"})
@@ -99,18 +110,32 @@ class Ask:
 
 
 async def send(caller: Caller, ask: Ask) -> Answer:
-    """The answer; of a stream that goes on, its head alone. None in time is an AssertionError."""
+    """The answer; of a stream that goes on, how it begins. None in time is an AssertionError."""
     data = b"" if ask.body is None else json.dumps(ask.body).encode()
     kind = JSON if data else "text/plain"
-    sent = {**caller.headers(ask.verb, ask.target, kind, data), "Content-Type": kind}
+    # All events from the first on, where it is they that are asked for.
+    sent = {"Last-Event-ID": "0", **caller.headers(ask.verb, ask.target, kind, data)}
     url = URL(f"http://{caller.address}{ask.target}", encoded=True)
     try:
-        async with caller.http.request(ask.verb, url, data=data, headers=sent) as response:
+        async with caller.http.request(
+            ask.verb, url, data=data, headers={**sent, "Content-Type": kind}
+        ) as response:
             goes_on = response.content_type == "text/event-stream"
-            body = b"" if goes_on else await response.read()
+            body = await (_first_of(response) if goes_on else response.read())
             return Answer(response.status, response.headers.copy(), body)
     except TimeoutError:
         raise AssertionError(f"no answer in time to {ask}") from None
+
+
+async def _first_of(response: aiohttp.ClientResponse) -> bytes:
+    """What comes of a stream until it is silent for a moment."""
+    read = bytearray()
+    try:
+        while part := await asyncio.wait_for(response.content.readany(), _SILENT_SECONDS):
+            read += part
+    except TimeoutError:
+        pass
+    return bytes(read)
 
 
 def path_keys(route: Route) -> list[str]:
@@ -196,20 +221,29 @@ def argument_sets(name: str, root: GraphQLField, target: Target) -> Iterator[dic
 
 
 def document_of(
-    schema: GraphQLSchema, kind: str, name: str, values: Mapping[str, Any]
+    schema: GraphQLSchema, kind: str, *calls: tuple[str, Mapping[str, Any]], depth: int = 3
 ) -> dict[str, Any]:
-    """The body of a request for one root with everything plain below it selected."""
-    root = schema.get_root_type(OperationType(kind.lower()))
-    assert root is not None
-    made = root.fields[name]
-    declared = ", ".join(f"${word}: {made.args[word].type}" for word in values)
-    given = ", ".join(f"{word}: ${word}" for word in values)
-    head = f"{kind.lower()}({declared})" if values else kind.lower()
-    call = f"{name}({given})" if values else name
-    return {"query": f"{head} {{ {call} {selection_of(made.type)} }}", "variables": dict(values)}
+    """The body of a request for roots, each with its arguments and everything plain below it,
+    to a depth.
+
+    The second and later ones have aliases.
+    """
+    made = schema.get_root_type(OperationType(kind.lower()))
+    assert made is not None
+    declared, parts, variables = [], [], {}
+    for number, (name, values) in enumerate(calls):
+        root, end = made.fields[name], f"_{number}" if number else ""
+        declared += [f"${word}{end}: {root.args[word].type}" for word in values]
+        given = ", ".join(f"{word}: ${word}{end}" for word in values)
+        head = f"also{end}: {name}" if number else name
+        parts.append(f"{head}({given})" if values else head)
+        parts.append(selection_of(root.type, depth))
+        variables |= {f"{word}{end}": value for word, value in values.items()}
+    head = f"{kind.lower()}({', '.join(declared)})" if declared else kind.lower()
+    return {"query": f"{head} {{ {' '.join(parts)} }}", "variables": variables}
 
 
-def selection_of(output: GraphQLOutputType, depth: int = 3) -> str:
+def selection_of(output: GraphQLOutputType, depth: int) -> str:
     """Every leaf below a type, and what is below its objects, to a depth."""
     made = get_named_type(output)
     if not isinstance(made, GraphQLObjectType):
@@ -254,7 +288,7 @@ def input_of(kind: GraphQLInputType) -> Any:
         return next(iter(made.values))
     word = getattr(made, "name", "")
     if word == "UUID":
-        return str(uuid.UUID(int=0))
+        return _NO_ID
     return {"Int": 1, "Float": 1.0, "Boolean": False}.get(
         word, "{}" if word == "JSONString" else "x"
     )

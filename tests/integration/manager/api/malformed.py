@@ -3,7 +3,7 @@
 import json
 import random
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -11,6 +11,7 @@ from backendai.manager.gate.openapi import in_query
 from backendai.manager.gate.routes import JSON, Route
 from backendai.manager.gate.shapes import keys_of
 from tests.integration.manager.api.asks import IN_PATH, example_of
+from tests.integration.manager.api.malformed_graph import ROOTS, odd_graph
 
 _HUGE: Final = 10**400
 BODIES: Final[tuple[bytes, ...]] = (
@@ -176,6 +177,24 @@ WIRES: Final[tuple[bytes, ...]] = (
     b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
     b"POST /auth/authorize HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{",
 )
+# Makes a pair of RSA keys and reads nothing of what is sent.
+COSTLY: Final = ("PATCH", "/auth/ssh-keypair")
+# What is put between the bytes of a sound request.
+_PIECES: Final[tuple[bytes, ...]] = (
+    b"\0",
+    b"\xff",
+    b"\xed\xa0\x80",
+    b"\r\n",
+    b'"',
+    b"\\u0000",
+    b"\\ud800",
+    b"%",
+    b"[",
+    b"}",
+    b"null",
+    b"-1e999",
+    b"9" * 300,
+)
 
 
 @dataclass(frozen=True)
@@ -189,52 +208,104 @@ class Odd:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-def odd_requests(routes: list[Route], dice: random.Random) -> Iterator[Odd]:
-    """One route after the other, each with something odd, for ever."""
-    kinds = (_odd_body, _odd_value, _odd_value, _odd_path, _odd_query, _odd_headers)
+class OddRequests:
+    """Makes them. `names` are what paths name, by the keys of paths; who asks keeps them current:
+    requests about what is not there are answered before their parameters are looked at."""
+
+    def __init__(self, routes: list[Route], dice: random.Random) -> None:
+        self.names: dict[str, str] = {}
+        self._dice = dice
+        self._routes = [route for route in routes if (route.method, route.path) != COSTLY]
+        self._kinds = (
+            self._body,
+            self._bytes,
+            self._value,
+            self._value,
+            self._in_path,
+            self._query,
+            self._headers,
+        )
+
+    def __iter__(self) -> Iterator[Odd]:
+        """One route after the other, each with something odd, for ever; and roots of GraphQL, whose
+        documents cost more to check than requests of routes, a third of them each time."""
+        while True:
+            entries = [*self._routes, *self._dice.sample(ROOTS, len(ROOTS) // 3)]
+            for entry in self._dice.sample(entries, len(entries)):
+                if isinstance(entry, Route):
+                    yield self._dice.choice(self._kinds)(entry)
+                else:
+                    yield Odd("POST", "/admin/gql", odd_graph(entry, self._dice))
+
+    def _body(self, route: Route) -> Odd:
+        kinds = (JSON, JSON, "text/plain", "multipart/form-data; boundary=x", "application/x-tar")
+        content_type = self._dice.choice(kinds)
+        return Odd(route.method, self._path(route), self._dice.choice(BODIES), content_type)
+
+    def _bytes(self, route: Route) -> Odd:
+        """A sound request of which some bytes are others."""
+        sound = self._request(route, self._sound(route))
+        if sound.body:
+            return replace(sound, body=bite(sound.body, self._dice))
+        path, _, query = sound.target.partition("?")
+        query = quote(bite(query.encode(), self._dice), safe="&=%+")
+        return replace(sound, target=f"{path}?{query}")
+
+    def _value(self, route: Route) -> Odd:
+        """Sound parameters but for one or two."""
+        params = self._sound(route)
+        for name in self._dice.sample(sorted(params), min(len(params), self._dice.choice((1, 2)))):
+            params[name] = self._dice.choice(VALUES)
+        return self._request(route, params)
+
+    def _sound(self, route: Route) -> dict[str, Any]:
+        return {
+            key.name: example_of(key)
+            for key in keys_of(route.params)
+            if not key.optional or self._dice.random() < 0.6
+        }
+
+    def _request(self, route: Route, params: dict[str, Any]) -> Odd:
+        if not in_query(route):
+            return Odd(route.method, self._path(route), json.dumps(params).encode())
+        query = "&".join(f"{name}={_quoted(value)}" for name, value in params.items())
+        return Odd(route.method, f"{self._path(route)}?{query}", content_type="text/plain")
+
+    def _in_path(self, route: Route) -> Odd:
+        path = IN_PATH.sub(lambda _: self._dice.choice(WORDS), route.path)
+        more = "" if path != route.path else f"/{self._dice.choice(WORDS)}"
+        return Odd(route.method, path + more)
+
+    def _query(self, route: Route) -> Odd:
+        target = f"{self._path(route)}?{self._dice.choice(QUERIES)}"
+        return Odd(route.method, target, content_type="text/plain")
+
+    def _headers(self, route: Route) -> Odd:
+        sound = self._request(route, self._sound(route))
+        return replace(sound, content_type=JSON, headers=self._dice.choice(HEADERS))
+
+    def _path(self, route: Route) -> str:
+        return IN_PATH.sub(lambda found: self.names.get(found[1], "nothing"), route.path)
+
+
+def odd_wires(sound: bytes, dice: random.Random) -> Iterator[bytes]:
+    """All of `WIRES`, then them and a sound request with bytes that are others, for ever."""
+    yield from WIRES
     while True:
-        for route in dice.sample(routes, len(routes)):
-            yield dice.choice(kinds)(route, dice)
+        yield bite(dice.choice((sound, sound, dice.choice(WIRES))), dice)
 
 
-def _odd_body(route: Route, dice: random.Random) -> Odd:
-    kinds = (JSON, JSON, "text/plain", "multipart/form-data; boundary=x", "application/x-tar")
-    return Odd(route.method, _path(route), dice.choice(BODIES), dice.choice(kinds))
-
-
-def _odd_value(route: Route, dice: random.Random) -> Odd:
-    """Sound parameters but for one or two."""
-    params = {key.name: example_of(key) for key in keys_of(route.params) if _is_kept(key, dice)}
-    for name in dice.sample(sorted(params), min(len(params), dice.choice((1, 1, 2)))):
-        params[name] = dice.choice(VALUES)
-    if not in_query(route):
-        return Odd(route.method, _path(route), json.dumps(params).encode())
-    query = "&".join(f"{name}={_quoted(value)}" for name, value in params.items())
-    return Odd(route.method, f"{_path(route)}?{query}", content_type="text/plain")
-
-
-def _is_kept(key: Any, dice: random.Random) -> bool:
-    return not key.optional or dice.random() < 0.6
+def bite(sound: bytes, dice: random.Random) -> bytes:
+    """`sound` with some bytes changed, left out, doubled or put in."""
+    made = bytearray(sound)
+    for _ in range(dice.choice((1, 1, 2, 4))):
+        at = dice.randrange(len(made) + 1)
+        some = made[at : at + dice.choice((1, 1, 2, 20))]
+        put = (dice.randbytes(len(some) or 1), b"", bytes(some * 3), dice.choice(_PIECES))
+        made[at : at + len(some)] = dice.choice(put)
+    return bytes(made)
 
 
 def _quoted(value: Any) -> str:
     text = value if isinstance(value, str) else json.dumps(value)
     return quote(text[:4000].encode("utf-8", "surrogatepass"))
-
-
-def _odd_path(route: Route, dice: random.Random) -> Odd:
-    path = IN_PATH.sub(lambda _: dice.choice(WORDS), route.path)
-    return Odd(route.method, path if path != route.path else f"{path}/{dice.choice(WORDS)}")
-
-
-def _odd_query(route: Route, dice: random.Random) -> Odd:
-    return Odd(route.method, f"{_path(route)}?{dice.choice(QUERIES)}", content_type="text/plain")
-
-
-def _odd_headers(route: Route, dice: random.Random) -> Odd:
-    sound = _odd_value(route, random.Random(0))
-    return Odd(sound.verb, sound.target, sound.body, JSON, dice.choice(HEADERS))
-
-
-def _path(route: Route) -> str:
-    return IN_PATH.sub("nothing", route.path)

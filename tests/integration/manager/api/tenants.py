@@ -10,12 +10,14 @@ from typing import Any, Final
 
 import pytest
 import sqlalchemy as sa
+import yaml
 
 from backendai.manager.accounts.fixture import check_fixture, load_fixture
 from backendai.manager.accounts.secretbox import SecretBox, load_secret_key
 from backendai.manager.app import Manager
 from backendai.manager.db.engine import Database, open_database
 from backendai.manager.settings import ManagerSettings
+from tests.integration.manager.api.belongings import Snapshot, read_belongings
 from tests.integration.manager.api.caller import Caller
 from tests.integration.manager.api.conftest import body_of, make_settings, prepare
 
@@ -26,6 +28,7 @@ HIDDEN: Final = "h5kvt2"
 DOMAIN: Final = f"vault{MARK}"
 PROJECT: Final = f"crown{MARK}"
 PEOPLE: Final = (("zoe", "user"), ("yuri", "admin"))
+RESOURCE_GROUP: Final = f"strongroom{MARK}"
 
 _EXTRA: Final[Mapping[str, Any]] = {
     "domains": [{"name": DOMAIN, "description": f"jewels-{HIDDEN}"}],
@@ -35,7 +38,8 @@ _EXTRA: Final[Mapping[str, Any]] = {
             "domain_name": DOMAIN,
             "resource_policy": "default",
             "description": f"sceptre-{HIDDEN}",
-        }
+        },
+        {"name": "pawns", "domain_name": "default", "resource_policy": "default"},
     ],
     "users": [
         {
@@ -50,57 +54,41 @@ _EXTRA: Final[Mapping[str, Any]] = {
             "projects": [PROJECT],
         }
         for name, role in PEOPLE
+    ]
+    + [
+        {
+            "email": "pawn@example.com",
+            "username": "pawn",
+            "domain_name": "default",
+            "role": "user",
+            "resource_policy": "default",
+            "main_access_key": "AKPAWN",
+            "projects": ["pawns"],
+        }
     ],
     "keypairs": [
         {
             "access_key": f"AK{name.upper()}{MARK}",
-            "secret_key": f"secret-of-{name}",
+            "secret_key": f"secret-of-{name}-{HIDDEN}",
             "user": f"{name}{MARK}@example.com",
             "resource_policy": "default",
             "rate_limit": 100000,
             "bootstrap_script": f"echo {name}-{HIDDEN}",
         }
         for name, _ in PEOPLE
+    ]
+    + [
+        {
+            "access_key": "AKPAWN",
+            "secret_key": "secret-of-pawn",
+            "user": "pawn@example.com",
+            "resource_policy": "default",
+        }
     ],
     "resource_groups": [
-        {"name": f"strongroom{MARK}", "domains": [DOMAIN]},
+        {"name": RESOURCE_GROUP, "domains": [DOMAIN]},
         {"name": "default", "domains": [DOMAIN]},
     ],
-}
-
-# What the tenant has, without what changes by itself.
-_KEPT: Final[Mapping[str, str]] = {
-    "domains": "select to_jsonb(x) from domains x where name = :domain",
-    "projects": "select to_jsonb(x) from projects x where domain_name = :domain",
-    "users": "select to_jsonb(x) from users x where domain_name = :domain",
-    "members": (
-        "select to_jsonb(x) from project_members x where user_id in"
-        " (select id from users where domain_name = :domain) or project_id in"
-        " (select id from projects where domain_name = :domain)"
-    ),
-    "keypairs": (
-        "select to_jsonb(x) - 'last_used' from keypairs x join users u on u.id = x.user_id"
-        " where u.domain_name = :domain"
-    ),
-    "dotfiles": (
-        "select to_jsonb(x) from dotfiles x where domain_name = :domain"
-        " or access_key in (select access_key from keypairs k join users u on u.id = k.user_id"
-        " where u.domain_name = :domain)"
-        " or project_id in (select id from projects where domain_name = :domain)"
-    ),
-    "error_logs": (
-        "select to_jsonb(x) from error_logs x join users u on u.id = x.user_id"
-        " where u.domain_name = :domain"
-    ),
-    "sessions": (
-        "select jsonb_build_array(id, name, status, tag, priority, access_key, user_id, project_id,"
-        " resource_group) from sessions where domain_name = :domain"
-    ),
-    "kernels": (
-        "select jsonb_build_array(k.id, k.status, k.image) from kernels k"
-        " join sessions s on s.id = k.session_id where s.domain_name = :domain"
-    ),
-    "audit": "select to_jsonb(x) from audit_log x where domain_name = :domain",
 }
 
 
@@ -117,6 +105,8 @@ class Target:
     kernel: str
     session_name: str
     log: str
+    template: str
+    task: str
     path: str = ".target"
 
 
@@ -149,17 +139,19 @@ async def _prepare_tenant(settings: ManagerSettings) -> None:
 
 
 def tenants_key(caller: Caller, name: str) -> Caller:
-    return caller.but(access_key=f"AK{name.upper()}{MARK}", secret_key=f"secret-of-{name}")
+    return caller.but(access_key=f"AK{name.upper()}{MARK}", secret_key=f"secret-of-{name}-{HIDDEN}")
 
 
-async def furnish(manager: Manager, caller: Caller, name: str, *, session: str) -> Target:
-    """A waiting session, dotfiles and an error log of `caller`, and all that names them."""
+async def furnish(
+    manager: Manager, caller: Caller, name: str, *, session: str, project: str = "default"
+) -> Target:
+    """A waiting session, a template, a task, dotfiles and an error log of `caller`, with their
+    names."""
     is_closed = caller.access_key is not None and MARK in caller.access_key
     text = f"text-{HIDDEN if is_closed else 'of-nobody'}"
     asked = body_of(session, enqueueOnly=True, tag=text)
     asked["config"]["environ"] = {"SECRET": text}
-    if is_closed:
-        asked |= {"group": PROJECT, "domain": DOMAIN}
+    asked |= {"group": PROJECT, "domain": DOMAIN} if is_closed else {"group": project}
     made = await caller.ask("POST", "/session", asked)
     assert made.status == 201, made.body
     log = {"severity": "error", "source": "test", "message": text}
@@ -169,19 +161,49 @@ async def furnish(manager: Manager, caller: Caller, name: str, *, session: str) 
     assert told.status == 200, told.body
     file = {"path": ".target", "permission": "644", "data": text}
     await _write(caller, "user", file)
-    return await _read_target(manager.stores.database, name, made.json["sessionId"])
+    template = await _write_template(caller, asked, text)
+    database = manager.stores.database
+    target = await _read_target(database, name, made.json["sessionId"], template, text)
+    if is_closed:
+        await _mark(database, target)
+    return target
 
 
-async def _read_target(database: Database, name: str, session_id: str) -> Target:
+async def _write_template(caller: Caller, asked: dict[str, Any], text: str) -> str:
+    """The id of a template from which a session like the one asked for would start."""
+    payload = {
+        "api_version": "6",
+        "kind": "taskTemplate",
+        "metadata": {"name": text, "tag": text},
+        "spec": {"kernel": {"image": asked["image"], "environ": {"SECRET": text}}},
+    }
+    body = {
+        "payload": yaml.safe_dump(payload),
+        "group": asked["group"],
+        "domain": asked.get("domain", "default"),
+    }
+    written = await caller.ask("POST", "/template/session", body)
+    assert written.status == 200, written.body
+    return str(uuid.UUID(written.json[0]["id"]))
+
+
+async def _read_target(
+    database: Database, name: str, session_id: str, template_id: str, text: str
+) -> Target:
     statement = sa.text(
         "select s.domain_name, s.project_id, s.access_key, s.user_id, s.name, u.email, k.id, l.id"
         " from sessions s join users u on u.id = s.user_id"
         " join kernels k on k.session_id = s.id join error_logs l on l.user_id = u.id"
         " where s.id = :id and u.username = :name order by l.created_at desc limit 1"
     )
+    task = sa.text(
+        "insert into tasks (name, user_id, status, message, ended_at)"
+        " values ('test', :user, 'done', :text, now()) returning id"
+    )
     async with database.begin() as connection:
         found = await connection.execute(statement, {"id": uuid.UUID(session_id), "name": name})
         domain, project, key, user, session_name, email, kernel, log = found.one()
+        task_id = await connection.scalar(task, {"user": user, "text": text})
     return Target(
         domain=domain,
         project=str(project),
@@ -192,7 +214,23 @@ async def _read_target(database: Database, name: str, session_id: str) -> Target
         kernel=str(kernel),
         session_name=session_name,
         log=str(log),
+        template=template_id,
+        task=str(task_id),
     )
+
+
+async def _mark(database: Database, target: Target) -> None:
+    """The hidden word where only the manager itself writes."""
+    statements = (
+        "update sessions set status_info = :text where id = :session",
+        "update kernels set status_info = :text where id = :kernel",
+        "update history set reason = :text where session_id = :session",
+    )
+    ids = {"session": uuid.UUID(target.session), "kernel": uuid.UUID(target.kernel)}
+    async with database.begin() as connection:
+        for statement in statements:
+            words = {word: ids[word] for word in ids if f":{word}" in statement}
+            await connection.execute(sa.text(statement), {"text": f"text-{HIDDEN}", **words})
 
 
 async def furnish_administration(caller: Caller, target: Target) -> None:
@@ -210,20 +248,15 @@ async def _write(caller: Caller, prefix: str, file: dict[str, str]) -> None:
     assert written.status == 200 or written.json["code"] == "dotfile.exists", written.body
 
 
-async def snapshot(database: Database) -> dict[str, list[str]]:
-    """All that belongs to the closed tenant, to be compared before and after."""
-    kept = {}
-    async with database.begin() as connection:
-        for name, statement in _KEPT.items():
-            rows = await connection.execute(sa.text(statement), {"domain": DOMAIN})
-            kept[name] = sorted(json.dumps(row[0], sort_keys=True) for row in rows)
-    return kept
+async def snapshot(database: Database) -> Snapshot:
+    """All that belongs to the closed tenant or is shared, to be compared before and after."""
+    return await read_belongings(database, DOMAIN)
 
 
 def words_of(target: Target) -> set[str]:
     """What names the tenant's things, and can only be learnt from it."""
     ids = {target.project, target.user, target.session, target.kernel, target.log}
-    return {*ids, MARK, HIDDEN}
+    return {*ids, target.template, target.task, MARK, HIDDEN}
 
 
 def leaks(answer: bytes, asked: str, words: set[str]) -> list[str]:

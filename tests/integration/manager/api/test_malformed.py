@@ -1,8 +1,9 @@
-"""Requests made from the OpenAPI document, sound and unsound, and bytes that are no requests.
+"""Requests made from the OpenAPI document, sound and unsound, odd ones of routes and of GraphQL,
+and bytes that are no requests.
 
 No answer is 500 and none takes two seconds. `BAI_TEST_MALFORMED` sets how many requests there are,
-an eighth of them made from the document, which costs more than to answer them; `BAI_TEST_SEED`
-sets which ones.
+an eighth of them made from the document, which costs more than to answer them, and a twentieth
+bytes; `BAI_TEST_SEED` sets which ones.
 """
 
 import asyncio
@@ -18,7 +19,9 @@ from urllib.parse import quote, urlencode
 
 import aiohttp
 import hypothesis
+import pytest
 import schemathesis
+import sqlalchemy as sa
 from schemathesis import GenerationMode
 from yarl import URL
 
@@ -26,49 +29,117 @@ from backendai.manager.app import Manager
 from backendai.manager.gate.openapi import make_document
 from backendai.manager.gate.routes import JSON
 from backendai.manager.inventory import declared_routes
+from tests.integration.manager.api.asks import EXAMPLES
 from tests.integration.manager.api.caller import Caller
-from tests.integration.manager.api.malformed import WIRES, Odd, odd_requests
+from tests.integration.manager.api.conftest import body_of
+from tests.integration.manager.api.malformed import Odd, OddRequests, odd_wires
+from tests.integration.manager.api.scripted import ScriptedAgent
 
-COUNT: Final = int(os.environ.get("BAI_TEST_MALFORMED", "1600"))
+COUNT: Final = int(os.environ.get("BAI_TEST_MALFORMED", "10000"))
 SEED: Final = int(os.environ.get("BAI_TEST_SEED", "20231"))
 SECONDS_MAX: Final = 2.0
-AT_ONCE: Final = 4
+TRIES: Final = 3
+SILENT_SECONDS: Final = 0.1
+GENERATED: Final = COUNT // 8
+WIRED: Final = COUNT // 20
+AT_ONCE: Final = 8
+CALLERS: Final = ("root", "alice", "root", "carol", "root", "alice", "root", "eve")
+# A session of each of them.
+STAGED: Final = "staged"
+# After so many requests there is again what they are about.
+STAGE_EVERY: Final = 400
 ROUTES: Final = declared_routes()
+pytestmark = pytest.mark.timeout(300 + COUNT // 10)
 
 
 async def test_requests_made_from_the_document_break_nothing(
     manager: Manager, as_user: Callable[[str], Caller]
 ) -> None:
-    made = generated(make_document(ROUTES, "under test", "1"), COUNT // 8)
-    await ask_all(as_user, made)
+    await ask_all(as_user, generated(make_document(ROUTES, "under test", "1"), GENERATED))
 
 
 async def test_odd_requests_break_nothing(
-    manager: Manager, as_user: Callable[[str], Caller]
+    manager: Manager, as_user: Callable[[str], Caller], agent: ScriptedAgent
 ) -> None:
-    odd = odd_requests(ROUTES, random.Random(SEED))
-    await ask_all(as_user, itertools.islice(odd, COUNT - COUNT // 8))
+    odd = OddRequests(ROUTES, random.Random(SEED))
+    left = COUNT - GENERATED - WIRED
+    asks = iter(odd)
+    answers: Counter[int] = Counter()
+    while left > 0:
+        odd.names |= await stage(manager, as_user)
+        some = min(left, STAGE_EVERY)
+        answers += await ask_all(as_user, itertools.islice(asks, some))
+        left -= some
+    print(f"{answers.total()} odd requests: {answers}")
 
 
 async def test_bytes_that_are_no_request_break_nothing(
     manager: Manager, as_user: Callable[[str], Caller]
 ) -> None:
-    for wire in WIRES:
-        head = await asyncio.wait_for(_send_wire(manager, wire), SECONDS_MAX)
-        assert not head.startswith(b"HTTP/1.1 500"), (wire[:100], head)
-    answer = await as_user("alice").ask("GET", "/auth")
+    alice = as_user("alice")
+    sent = alice.headers("POST", "/auth", JSON, b'{"echo":"x"}')
+    lines = [f"{name}: {value}" for name, value in sent.items()]
+    lines += [f"Host: {alice.address}", f"Content-Type: {JSON}", "Content-Length: 12"]
+    sound = "\r\n".join(["POST /auth HTTP/1.1", *lines, "", '{"echo":"x"}']).encode()
+    assert (await _send_wire(manager, sound, 60.0)).startswith(b"HTTP/1.1 200")
+    wires = itertools.islice(odd_wires(sound, random.Random(SEED)), WIRED)
+    while group := list(itertools.islice(wires, AT_ONCE)):
+        heads = await asyncio.gather(*(_send_in_time(manager, wire) for wire in group))
+        for wire, head in zip(group, heads, strict=True):
+            assert not head.startswith(b"HTTP/1.1 500"), (wire[:100], head)
+    answer = await alice.ask("GET", "/auth")
     assert answer.status == 200
 
 
-async def _send_wire(manager: Manager, wire: bytes) -> bytes:
-    """What comes back, up to the end of the connection."""
+async def stage(manager: Manager, as_user: Callable[[str], Caller]) -> dict[str, str]:
+    """Something for requests to be about, under names that are known, and not much else."""
+    root, alice = as_user("root"), as_user("alice")
+    assert (await root.ask("PUT", "/manager/status", {"status": "running"})).status == 204
+    live = "select id from sessions where status not in ('TERMINATED', 'CANCELLED')"
+    async with manager.stores.database.begin() as connection:
+        # Some that are asked for would leave nothing to start.
+        await connection.execute(sa.text("update images set is_active = true"))
+        left = (await connection.scalars(sa.text(f"{live} and name <> '{STAGED}'"))).all()
+    for session_id in left:
+        await root.ask("DELETE", f"/session/{session_id}?forced=true")
+    for caller in (root, alice, as_user("carol")):
+        body = body_of(STAGED, enqueueOnly=True, reuseIfExists=True)
+        assert (await caller.ask("POST", "/session", body)).status in (200, 201)
+    payload = {"payload": EXAMPLES["payload"], "group": "default", "domain": "default"}
+    made = await alice.ask("POST", "/template/session", payload)
+    log = {"severity": "error", "source": "x", "message": "x", "context_lang": "en"}
+    assert (await alice.ask("POST", "/logs/error", {**log, "context_env": "{}"})).status == 200
+    logs = await alice.ask("GET", "/logs/error")
+    return {
+        "session": STAGED,
+        "template_id": made.json[0]["id"],
+        "log_id": logs.json["logs"][0]["log_id"],
+        "name": "default",
+    }
+
+
+async def _send_in_time(manager: Manager, wire: bytes) -> bytes:
+    """As `_ask_in_time`."""
+    for _ in range(TRIES):
+        try:
+            return await asyncio.wait_for(_send_wire(manager, wire), SECONDS_MAX)
+        except TimeoutError:
+            continue
+    raise AssertionError(f"took more than {SECONDS_MAX} s, each of {TRIES} times: {wire!r}")
+
+
+async def _send_wire(manager: Manager, wire: bytes, patience: float = SILENT_SECONDS) -> bytes:
+    """What comes back. What gets no answer for `patience` seconds is told that no more comes."""
     address = manager.address
     reader, writer = await asyncio.open_connection(address.host, address.port)
     try:
         writer.write(wire)
-        writer.write_eof()
         await writer.drain()
-        return await reader.read(4096)
+        try:
+            return await asyncio.wait_for(reader.read(4096), patience)
+        except TimeoutError:
+            writer.write_eof()
+            return await reader.read(4096)
     except ConnectionError:
         # Closed before all of it was read.
         return b""
@@ -121,34 +192,41 @@ def _odd_of(case: Any) -> Odd:
     return Odd(case.method.upper(), f"{path}?{query}" if query else path, body, kind)
 
 
-async def ask_all(as_user: Callable[[str], Caller], requests: Iterable[Odd]) -> None:
-    """Everybody asks in turn; administrators more often, as they get further."""
-    callers = itertools.cycle([as_user(name) for name in ("root", "alice", "root", "carol")])
+async def ask_all(as_user: Callable[[str], Caller], requests: Iterable[Odd]) -> Counter[int]:
+    """Everybody asks in turn; who gets further does more often."""
+    callers = itertools.cycle([as_user(name) for name in CALLERS])
     answers: Counter[int] = Counter()
+    alone = asyncio.Lock()
     broken: list[Any] = []
     asks = iter(requests)
     while group := list(itertools.islice(asks, AT_ONCE)):
-        caller = next(callers)
-        for odd, (status, body) in zip(
-            group, await asyncio.gather(*(_ask_in_time(caller, odd) for odd in group)), strict=True
-        ):
+        pairs = [(next(callers), odd) for odd in group]
+        given = await asyncio.gather(*(_ask_in_time(*pair, alone) for pair in pairs))
+        for (caller, odd), (status, body) in zip(pairs, given, strict=True):
             answers[status] += 1
             if status == 500:
                 broken.append((caller.access_key, odd, body))
-    print(f"seed {SEED}, answers by status: {dict(sorted(answers.items()))}")
-    assert not broken, "\n".join(map(str, broken))
+    assert not broken, "\n".join(map(str, broken))[:20_000]
     # What is only ever refused at the door proves little of what is behind it.
-    assert answers[200] > 0 < answers[404]
+    assert answers[200] > answers.total() / 20
+    return answers
 
 
-async def _ask_in_time(caller: Caller, odd: Odd) -> tuple[int, bytes]:
-    """One that took too long is asked again: a busy machine is no hang."""
-    for _ in range(2):
-        began = time.monotonic()
-        answer = await _ask(caller, _without_waiting(odd))
-        if time.monotonic() - began < SECONDS_MAX:
-            return answer
-    raise AssertionError(f"took more than {SECONDS_MAX} s, twice: {odd}")
+async def _ask_in_time(caller: Caller, odd: Odd, alone: asyncio.Lock) -> tuple[int, bytes]:
+    """What took too long is asked again, alone: to wait for a busy machine is no hang."""
+    answer, seconds = await _ask_timed(caller, odd)
+    for _ in range(TRIES - 1):
+        if seconds >= SECONDS_MAX and answer[0] != 500:
+            async with alone:
+                answer, seconds = await _ask_timed(caller, odd)
+    assert seconds < SECONDS_MAX, f"{seconds} s, the last of {TRIES} times: {odd}"[:1000]
+    return answer
+
+
+async def _ask_timed(caller: Caller, odd: Odd) -> tuple[tuple[int, bytes], float]:
+    began = time.monotonic()
+    answer = await _ask(caller, _without_waiting(odd))
+    return answer, time.monotonic() - began
 
 
 async def _ask(caller: Caller, odd: Odd) -> tuple[int, bytes]:

@@ -7,11 +7,17 @@ import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
 
+from backendai.manager.graph.columns import boolean
 from backendai.manager.graph.minilang import Column, MinilangError, compile_filter, compile_order
 
 NAME = sa.column("name", sa.Text)
 SIZE = sa.column("size", sa.Integer)
-COLUMNS = {"name": Column(NAME, str), "size": Column(SIZE, int)}
+PUBLIC = sa.column("is_public", sa.Boolean)
+COLUMNS = {
+    "name": Column(NAME, str),
+    "size": Column(SIZE, int),
+    "is_public": Column(PUBLIC, boolean),
+}
 
 
 def compiled(text: str) -> tuple[str, list[object]]:
@@ -28,6 +34,7 @@ def compiled(text: str) -> tuple[str, list[object]]:
         ("name is null", "name IS NULL", []),
         ("name isnot null", "name IS NOT NULL", []),
         ('name == "a" & size < 2 | size > 5', None, ["a", 2, 5]),
+        ("is_public != true", "is_public != true", []),
         ('!(name == "a")', "name != :name_1", ["a"]),
         ('name == "\\"quoted\\""', "name = :name_1", ['"quoted"']),
     ],
@@ -81,6 +88,8 @@ def test_orders_name_known_columns_only() -> None:
         "name like 5",
         'name > ["a"]',
         "name > null",
+        "is_public > true",
+        'is_public <= "no"',
     ],
 )
 def test_what_a_database_would_refuse_is_told_before(text: str) -> None:
