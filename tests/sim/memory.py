@@ -397,6 +397,14 @@ class MemoryStore:
 
         return await self._call(hold)
 
+    async def end_leases(self, holder: str) -> None:
+        def end() -> None:
+            held = [name for name, (owner, _) in self.disk.leases.items() if owner == holder]
+            for name in held:
+                del self.disk.leases[name]
+
+        await self._call(end)
+
     async def load_cases(self, agent_id: AgentId, reported: Sequence[str]) -> list[KernelCase]:
         told = {uuid.UUID(key) for key in reported}
 

@@ -107,6 +107,7 @@ STOP_SECONDS: Final = 9.0
 REDIS_SECONDS: Final = 0.5
 SAVE_SECONDS: Final = 2.0
 LOG_FLUSH_SECONDS: Final = 0.5
+END_LEASES_SECONDS: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,9 +201,11 @@ async def run_manager(settings: ManagerSettings) -> AsyncIterator[Manager]:
         stack.enter_context(hold_pid_file(own.pid_file))
         stores = await _open_stores(stack, settings, keypair, clock)
         await _refuse_other_schema(stores.database, settings.db)
-        services = _make_services(settings, stores, box, board, clock, recent_logs)
+        holder = f"{own.id}:{SystemIds().uuid()}"
+        services = _make_services(settings, stores, box, board, clock, recent_logs, holder)
         await services.status.look()
-        core = _make_core(settings, stores, board, clock)
+        core = _make_core(settings, stores, board, clock, holder)
+        stack.push_async_callback(_end_leases, stores.database, holder)
         access_log = AccessLog()
         app = make_manager_app(services, core.health, stores, settings, access_log)
         await stack.enter_async_context(_running(stores, services, core, board, access_log, clock))
@@ -251,6 +254,15 @@ async def _running(
         finally:
             for task in running:
                 task.cancel()
+
+
+async def _end_leases(database: Database, holder: str) -> None:
+    """Other managers go on at once; without this they wait until the leases have run out."""
+    try:
+        async with asyncio.timeout(END_LEASES_SECONDS):
+            await PostgresStore(database, SystemIds()).end_leases(holder)
+    except (StoreUnavailable, TimeoutError) as error:
+        log.warning("manager.leases_kept", cause=repr(error))
 
 
 def make_manager_app(
@@ -337,7 +349,9 @@ def _make_services(
     board: HintBoard,
     clock: Clock,
     recent_logs: RecentLogs,
+    holder: str,
 ) -> Services:
+    """`holder` names this life of this manager where one at a time does something."""
     ids, database, own = SystemIds(), stores.database, settings.manager
     keyring = Keyring(database, box, clock)
     limiter = Limiter(stores.redis, clock)
@@ -354,7 +368,6 @@ def _make_services(
     }
     limits = CommitLimits(own.custom_images_max, own.commit_bytes_max)
     rulebook, activities = Rulebook(cluster), Activities(database, clock)
-    holder = f"{own.id}:{ids.uuid()}"
     post = GuardedPost(own.callback_networks)
     return Services(
         recent_logs=recent_logs,
@@ -378,7 +391,7 @@ def _make_services(
         accounts=accounts,
         logins=Logins(database, changes, accounts.users, box, attempts, clock, cluster.find),
         tasks=Tasks(database, board, clock),
-        task_runner=TaskRunner(database, clock, f"{own.id}:{ids.uuid()}", works, [COMMIT_SESSION]),
+        task_runner=TaskRunner(database, clock, holder, works, [COMMIT_SESSION]),
         commits=Commits(database, changes, ids, limits),
         activities=activities,
         idleness=Idleness(database, rulebook, clock),
@@ -387,7 +400,9 @@ def _make_services(
     )
 
 
-def _make_core(settings: ManagerSettings, stores: Stores, board: HintBoard, clock: Clock) -> Core:
+def _make_core(
+    settings: ManagerSettings, stores: Stores, board: HintBoard, clock: Clock, holder: str
+) -> Core:
     ids, own = SystemIds(), settings.manager
     ports = Ports(
         store=PostgresStore(stores.database, ids),
@@ -397,7 +412,6 @@ def _make_core(settings: ManagerSettings, stores: Stores, board: HintBoard, cloc
         clock=clock,
         board=board,
     )
-    holder = f"{own.id}:{ids.uuid()}"
     return Core(ports, CoreSettings(holder=holder, patience=_patience(own)))
 
 

@@ -77,6 +77,10 @@ class PostgresStore:
     async def hold_lease(self, name: str, holder: str, seconds: float) -> bool:
         return await self._database.put(lambda conn: _hold(conn, name, holder, seconds))
 
+    async def end_leases(self, holder: str) -> None:
+        ended = sa.update(t.leases).where(t.leases.c.holder == holder)
+        await self._database.put(lambda conn: conn.execute(ended.values(expires_at=sa.func.now())))
+
     async def load_cases(self, agent_id: AgentId, reported: Sequence[str]) -> list[KernelCase]:
         placed = sa.and_(_k.agent_id == agent_id, _k.status.in_(_HOLDING))
         # One array, so that the statement is the same however many there are.

@@ -65,6 +65,10 @@ class CoreStore(Protocol):
         nothing."""
         ...
 
+    async def end_leases(self, holder: str) -> None:
+        """Let others take at once what `holder` has, which stops."""
+        ...
+
     async def load_cases(self, agent_id: AgentId, reported: Sequence[str]) -> list[KernelCase]:
         """The kernels placed on a node that hold room there, and every one in `reported`."""
         ...

@@ -3,8 +3,8 @@
 import asyncio
 import posixpath
 import secrets
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, aclosing
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, aclosing, contextmanager
 from typing import Final
 from urllib.parse import unquote
 
@@ -12,6 +12,7 @@ import msgspec
 import trafaret as t
 from aiohttp import BodyPartReader, MultipartReader, StreamReader, web
 from aiohttp.base_protocol import BaseProtocol
+from aiohttp.http_exceptions import HttpProcessingError
 
 from backendai.common.contracts.agent import FILE_CHUNK_BYTES
 from backendai.common.faults import BadRequest, InvalidParams
@@ -83,9 +84,8 @@ class _Handlers:
         reference = request.match_info["session"]
         actor_scope = await self._sessions.scope_of(request[ACTOR], owner, reference)
         place = await self._work.locate(actor_scope, reference)
-        reader = await _multipart_of(request)
         count, room = 0, UPLOAD_BYTES_MAX
-        async for part in reader:
+        async for part in _parts_of(request):
             count += 1
             if not isinstance(part, BodyPartReader) or not part.filename:
                 raise InvalidParams(facts={"src": "each part must be a file with a name"})
@@ -154,7 +154,7 @@ class _Budget:
 
     async def chunks(self, part: BodyPartReader) -> AsyncIterator[bytes]:
         held = bytearray()
-        while block := await part.read_chunk(256 * 1024):
+        while block := await self._read(part):
             self.left -= len(block)
             if self.left < 0:
                 raise InvalidParams(
@@ -167,6 +167,10 @@ class _Budget:
         if held:
             yield bytes(held)
 
+    async def _read(self, part: BodyPartReader) -> bytes:
+        with _bad_form_told():
+            return await part.read_chunk(256 * 1024)
+
 
 def check_path(path: str) -> str:
     """A path relative to, or absolute below, /home/work. Raises InvalidParams.
@@ -178,6 +182,27 @@ def check_path(path: str) -> str:
     if not path or len(path) > PATH_CHARS_MAX or "\0" in path or clean.split("/")[0] == "..":
         raise InvalidParams(facts={"path": f"{path[:100]!r} is not below /home/work"})
     return clean
+
+
+async def _parts_of(request: web.Request) -> AsyncIterator[MultipartReader | BodyPartReader]:
+    """Raises BadRequest where the body is not in the form that its header says."""
+    with _bad_form_told():
+        reader = await _multipart_of(request)
+    while True:
+        with _bad_form_told():
+            part = await reader.next()
+        if part is None:
+            return
+        yield part
+
+
+@contextmanager
+def _bad_form_told() -> Iterator[None]:
+    """The reader of parts tells of their form by exceptions of many kinds."""
+    try:
+        yield
+    except (ValueError, AssertionError, RuntimeError, HttpProcessingError) as error:
+        raise BadRequest(f"The body is no whole multipart/form-data: {error}") from error
 
 
 async def _multipart_of(request: web.Request) -> MultipartReader:

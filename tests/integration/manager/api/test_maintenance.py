@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from backendai.common.logs import get_logger
 from backendai.manager.app import Manager
+from backendai.manager.db.engine import open_database
 from backendai.manager.settings import ManagerSettings
 from tests.integration.manager.api.caller import SOON_SECONDS, Answer, Caller, until
 from tests.integration.manager.api.command import run_inside
@@ -269,3 +270,12 @@ async def test_the_latest_records_are_shown_without_secrets(root: Caller, manage
     assert "ERROR" in line
     done = await run_inside(manager, "admin", "logs", "--output", "json", name="alice")
     assert done.returncode == 5
+
+
+async def test_a_manager_that_stops_lets_others_go_on_at_once(settings: ManagerSettings) -> None:
+    async with started(settings) as manager:
+        held = sa.text("select count(*) from leases where expires_at > now()")
+        assert await until(lambda: manager.stores.database.read(lambda db: db.scalar(held)))
+    database = open_database(settings.db, "test")
+    assert await database.read(lambda db: db.scalar(held)) == 0
+    await database.close()

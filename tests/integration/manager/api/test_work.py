@@ -229,6 +229,37 @@ async def test_too_many_files_are_refused(
     assert answer.slug == "invalid-api-params"
 
 
+@pytest.mark.parametrize(
+    ("content_type", "body"),
+    [
+        ("multipart/form-data", b"--x--"),
+        ("multipart/form-data; boundary=x", b"\xef\xbb\xbf{}"),
+        ("multipart/form-data; boundary=x", b"--x\r\nno header\r\n\r\n1\r\n--x--"),
+        ("multipart/form-data; boundary=" + "x" * 80, b"--x--"),
+        ("multipart/form-data; boundary=x", b"--x\r\n%s\r\n\r\ncut off"),
+        ("multipart/form-data; boundary=x", b"--x\r\n%s\r\n\r\n1\r\n--y\r\n"),
+    ],
+)
+async def test_what_is_no_form_is_told(
+    alice: Caller,
+    agent: ScriptedAgent,
+    create: Create,
+    name: str,
+    content_type: str,
+    body: bytes,
+) -> None:
+    await create(alice, name)
+    head = b'Content-Disposition: form-data; name="src"; filename="a.txt"'
+    answer = await alice.ask(
+        "POST",
+        f"/session/{name}/upload",
+        raw=body.replace(b"%s", head),
+        content_type=content_type,
+    )
+    assert answer.status == 400, answer.body
+    assert b"multipart/form-data" in answer.body
+
+
 async def test_a_run_is_streamed_with_its_input(
     alice: Caller, agent: ScriptedAgent, create: Create, name: str
 ) -> None:

@@ -208,6 +208,15 @@ async def test_a_lease_has_one_holder(case: Case) -> None:
     assert await case.store.hold_lease("other", "m1", 30)
 
 
+async def test_who_stops_leaves_its_leases_to_others(case: Case) -> None:
+    for name, holder in (("plan", "m1"), ("relay", "m1"), ("other", "m2")):
+        assert await case.store.hold_lease(name, holder, 30)
+    await case.store.end_leases("m1")
+    assert await case.store.hold_lease("plan", "m2", 30)
+    assert await case.store.hold_lease("relay", "m3", 30)
+    assert not await case.store.hold_lease("other", "m1", 30)
+
+
 async def test_words_of_agents(case: Case) -> None:
     agent = AgentId("a1")
     assert not await case.store.hear(agent, "life-1", 15)
