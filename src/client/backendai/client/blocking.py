@@ -179,6 +179,7 @@ class BlockingCluster(Blocking[Cluster]):
     standing = Waits(Cluster.standing)
     freeze = Waits(Cluster.freeze)
     thaw = Waits(Cluster.thaw)
+    log = Waits(Cluster.log)
     announcement = Waits(Cluster.announcement)
     announce = Waits(Cluster.announce)
     get_config = Waits(Cluster.get_config)
