@@ -98,6 +98,9 @@ CLOSE_ALL = {
     "user_group": joining("disassociate_all_scaling_groups_with_group", user_group=ID),
 }
 
+MODIFY_AGENT = """mutation($id: String!, $input: ModifyAgentInput!) {
+  modify_agent(id: $id, props: $input) { ok msg } }"""
+
 # As `admin keypair-resource-policy add` sends it.
 KEYPAIR_POLICY: dict[str, Any] = {
     "default_for_unspecified": "UNLIMITED",
@@ -141,6 +144,7 @@ def every_mutation() -> list[tuple[str, str, dict[str, Any]]]:
         ("create_scaling_group", CREATE_GROUP, {**named, "input": NEW_GROUP}),
         ("modify_scaling_group", MODIFY_SCALING_GROUP, {"name": "default", "input": {}}),
         ("delete_scaling_group", DELETE_GROUP, {"name": "default"}),
+        ("modify_agent", MODIFY_AGENT, {"id": "i-1", "input": {"schedulable": False}}),
     ]
     whom = {"domain": "default", "user_group": str(uuid.UUID(int=9)), "access_key": "AKALICE"}
     for queries, group in (
