@@ -246,9 +246,11 @@ async def test_the_bootstrap_script_is_what_new_sessions_run(
     numbers = iter(range(100))
 
     async def is_given() -> bool:
-        # The keypair is remembered for a second.
-        await create(alice, f"scripted-{next(numbers)}")
+        # The keypair is remembered for a second, in which sessions could fill the node.
+        name = f"scripted-{next(numbers)}"
+        await create(alice, name)
         [*_, order] = [one for one in agent.asked_of("ensure") if one.spec is not None]
+        assert (await alice.ask("DELETE", f"/session/{name}")).status == 200
         return bool(order.spec.bootstrap_script == script)
 
     await until(is_given)
