@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from aiohttp import web
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
+from sqlalchemy.exc import SQLAlchemyError
 
 from backendai.common import logs
 from backendai.common.access_log import AccessLog
@@ -261,7 +262,7 @@ async def _end_leases(database: Database, holder: str) -> None:
     try:
         async with asyncio.timeout(END_LEASES_SECONDS):
             await PostgresStore(database, SystemIds()).end_leases(holder)
-    except (StoreUnavailable, TimeoutError) as error:
+    except (StoreUnavailable, SQLAlchemyError, TimeoutError) as error:
         log.warning("manager.leases_kept", cause=repr(error))
 
 

@@ -168,6 +168,7 @@ def _read_cursor(name: str, cursor: str | None, default: int) -> int:
     if cursor is None:
         return default
     kind, place = read_id(cursor)
-    if kind != _CURSOR or not place.isdecimal() or int(place) > OFFSET_MAX:
+    is_place = place.isdecimal() and len(place) <= len(str(OFFSET_MAX))
+    if kind != _CURSOR or not is_place or int(place) > OFFSET_MAX:
         raise BadRequest(f"{name} must be a cursor of this list")
     return int(place)

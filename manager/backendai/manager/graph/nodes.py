@@ -124,7 +124,8 @@ class NodeRoots:
             seen = [*projects_seen_by(actor), *where]
             found = (await load_parts(conn, _PROJECTS, args, seen, _PROJECT_SHOWN))[None]
             ids = [row["id"] for row in found.rows]
-            users = {_key(each): await _load_members(conn, actor, each, ids) for each in asked}
+            ways = {_key(each): each for each in asked}
+            users = {key: await _load_members(conn, actor, each, ids) for key, each in ways.items()}
             found.rows = [_with_users(row, users) for row in found.rows]
             return render(found)
 

@@ -202,7 +202,8 @@ def _bad_form_told() -> Iterator[None]:
     try:
         yield
     except (ValueError, AssertionError, RuntimeError, HttpProcessingError) as error:
-        raise BadRequest(f"The body is no whole multipart/form-data: {error}") from error
+        told = getattr(error, "message", "") or str(error) or type(error).__name__
+        raise BadRequest(f"The body is no whole multipart/form-data: {told}") from error
 
 
 async def _multipart_of(request: web.Request) -> MultipartReader:

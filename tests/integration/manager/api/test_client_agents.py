@@ -91,6 +91,9 @@ async def test_draining_waits_for_what_runs(
     manager: Manager, agent: ScriptedAgent, root: Client, alice: Caller, create: Create, name: str
 ) -> None:
     await create(alice, name)
+    mistyped = await run(manager, "admin", "agent", "drain", agent.agent_id, "i-nowhere")
+    assert mistyped.returncode != 0
+    assert (await root.agents.get(agent.agent_id)).schedulable
     tired = await run(manager, "admin", "agent", "drain", agent.agent_id, "--max-wait", "1s")
     assert tired.returncode != 0
     assert f"1 on {agent.agent_id}" in tired.stderr

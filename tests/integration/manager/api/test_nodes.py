@@ -13,6 +13,7 @@ from tests.integration.manager.api.test_lists import EVERYBODY, SEEN
 AsUser = Callable[[str], Caller]
 
 PAGE_INFO = "pageInfo { hasPreviousPage hasNextPage startCursor endCursor }"
+LONG_CURSOR = base64.b64encode(b"Place:" + b"9" * 5000).decode()
 NAMES = sorted(SEEN["root"])
 MEMBERS = 'id name user_nodes(first: 2, order: "username") { count edges { node { username } } }'
 
@@ -130,6 +131,7 @@ async def test_pages_go_on_from_either_end(as_user: AsUser) -> None:
         ("user_nodes(last: -1) { count }", "0 to 100"),
         ("user_nodes(offset: -1) { count }", "offset 0 to"),
         ('user_nodes(after: "x") { count }', "no id"),
+        (f'user_nodes(after: "{LONG_CURSOR}") {{ count }}', "after must be a cursor"),
         ('group_nodes(before: "VXNlck5vZGU6MQ==") { count }', "before must be a cursor"),
         ('user_nodes(filter: "nothing == 1") { count }', "unknown column"),
         ('group_nodes(order: "nothing") { count }', "unknown column"),

@@ -91,7 +91,7 @@ def pause(agent_ids: tuple[str, ...]) -> None:
 @click.command()
 @_ids
 def resume(agent_ids: tuple[str, ...]) -> None:
-    """Place sessions on the nodes IDS again.
+    """Place sessions on the nodes IDS again, also on such as were fenced.
 
     Example: backendai admin agent resume node-3
     """
@@ -127,20 +127,21 @@ def drain(agent_ids: tuple[str, ...], max_wait: int | None) -> None:
 
     async def work(client: "Client") -> None:
         for agent_id in agent_ids:
+            await client.agents.get(agent_id)
+        for agent_id in agent_ids:
             await client.agents.pause(agent_id)
+        click.echo(f"Paused: {', '.join(agent_ids)}; Ctrl-C leaves them so.", err=True)
         try:
             async with (
                 asyncio.timeout(max_wait),
-                show_waiting(
-                    "The nodes are paused; Ctrl-C leaves them so.", lambda: what_is_left(client)
-                ),
+                show_waiting("waiting for containers", lambda: what_is_left(client)),
             ):
                 # There is nothing to be told by: the manager is asked again and again.
                 while await what_is_left(client):  # noqa: ASYNC110
                     await asyncio.sleep(LOOK_SECONDS)
         except TimeoutError:
-            left = await what_is_left(client)
-            raise WaitedTooLong(f"The nodes stay paused; {left}") from None
+            if left := await what_is_left(client):
+                raise WaitedTooLong(f"The nodes stay paused; {left}") from None
 
     with_client(work)
     click.echo(f"Drained: {', '.join(agent_ids)}", err=True)
