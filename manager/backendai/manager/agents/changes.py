@@ -29,10 +29,10 @@ async def modify(change: Change, agent_id: AgentId, props: Mapping[str, Any]) ->
         told = f"{agent_id} says itself that it is in {node.resource_group}: set resource-group in"
         raise InvalidParams("", {"scaling_group": f"{told} its agent.toml and restart its agent"})
     if "schedulable" in values:
-        before = await allow_sessions(change.connection, agent_id, is_allowed=values["schedulable"])
+        await allow_sessions(change.connection, node, is_allowed=values["schedulable"])
         await record(
             change,
             Target("agent", agent_id, None),
-            before={"schedulable": before.schedulable, "status": before.status.value},
+            before={"schedulable": node.schedulable, "status": node.status.value},
             after={"schedulable": values["schedulable"]},
         )

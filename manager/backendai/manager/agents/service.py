@@ -96,9 +96,12 @@ class Agents:
         return await self._allow(agent_id, is_allowed=True)
 
     async def _allow(self, agent_id: AgentId, *, is_allowed: bool) -> AgentRow:
-        before = await self._database.transact(
-            lambda conn: allow_sessions(conn, agent_id, is_allowed=is_allowed)
-        )
+        async def work(conn: AsyncConnection) -> AgentRow:
+            row = await store.lock_agent(conn, agent_id)
+            await allow_sessions(conn, row, is_allowed=is_allowed)
+            return row
+
+        before = await self._database.transact(work)
         log.warning(
             "agent.resumed" if is_allowed else "agent.paused",
             agent=agent_id,
@@ -126,14 +129,12 @@ class Agents:
         )
 
 
-async def allow_sessions(conn: AsyncConnection, agent_id: AgentId, *, is_allowed: bool) -> AgentRow:
-    """What `Agents.pause` and `Agents.resume` do, in a transaction of the caller."""
-    row = await store.lock_agent(conn, agent_id)
-    await store.allow_sessions(conn, agent_id, is_allowed=is_allowed)
+async def allow_sessions(conn: AsyncConnection, row: AgentRow, *, is_allowed: bool) -> None:
+    """What `Agents.pause` and `Agents.resume` do with a node that the caller has locked."""
+    await store.allow_sessions(conn, row.id, is_allowed=is_allowed)
     if is_allowed and row.status is AgentStatus.TERMINATED:
         await store.set_status(conn, row, AgentStatus.SUSPECT, 0)
     await notify(conn, [HINT_PLAN])
-    return row
 
 
 async def _lock_held(conn: AsyncConnection, agent: AgentRow) -> list[Held]:

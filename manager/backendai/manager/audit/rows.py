@@ -34,6 +34,8 @@ from .store import record, shown
 
 Row = dict[str, Any]
 NAMES_TOLD_MAX: Final = 10
+# Of the names of tables, and of the one thing in a row.
+_ENDINGS: Final = (("ies", "y"), ("iases", "ias"), ("s", ""), ("", ""))
 
 _NOT_FOUND: Final[Mapping[str, type[NotFound]]] = {
     "domains": DomainNotFound,
@@ -114,8 +116,8 @@ async def lock_row(change: Change, table: sa.Table, key: Row) -> Row:
 
 def target_of(table: sa.Table, row: Mapping[str, Any], domain: str | None = None) -> Target:
     """People know users by email, images by name and everything else by its key. Pure."""
-    kind = table.name.removesuffix("es" if table.name.endswith("iases") else "s")
-    kind = kind.removesuffix("ie") + "y" if kind.endswith("ie") else kind
+    many, one = next(pair for pair in _ENDINGS if table.name.endswith(pair[0]))
+    kind = table.name.removesuffix(many) + one
     known_by = {"users": ["email"], "images": ["name"]}
     names = known_by.get(table.name) or [column.name for column in table.primary_key]
     domain = domain or row.get("domain_name") or (row["name"] if table is t.domains else None)
