@@ -77,6 +77,7 @@ from .images.rescan import RESCAN, Rescan
 from .lifecycle.core import Core, CoreSettings, Ports
 from .lifecycle.hints import HintBoard, listen
 from .lifecycle.postgres import PostgresStore
+from .lifecycle.store import CoreStore
 from .maintenance import rest as maintenance_rest
 from .maintenance.service import Maintenance
 from .maintenance.watch import StatusWatch
@@ -122,6 +123,7 @@ class Stores:
     etcd: EtcdStore
     config: CachedConfig
     links: RpcLinks
+    core: PostgresStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +208,7 @@ async def run_manager(settings: ManagerSettings) -> AsyncIterator[Manager]:
         services = _make_services(settings, stores, box, board, clock, recent_logs, holder)
         await services.status.look()
         core = _make_core(settings, stores, board, clock, holder)
-        stack.push_async_callback(_end_leases, stores.database, holder)
+        stack.push_async_callback(_end_leases, stores.core, holder)
         access_log = AccessLog()
         app = make_manager_app(services, core.health, stores, settings, access_log)
         await stack.enter_async_context(_running(stores, services, core, board, access_log, clock))
@@ -257,11 +259,11 @@ async def _running(
                 task.cancel()
 
 
-async def _end_leases(database: Database, holder: str) -> None:
+async def _end_leases(core: CoreStore, holder: str) -> None:
     """Other managers go on at once; without this they wait until the leases have run out."""
     try:
         async with asyncio.timeout(END_LEASES_SECONDS):
-            await PostgresStore(database, SystemIds()).end_leases(holder)
+            await core.end_leases(holder)
     except (StoreUnavailable, SQLAlchemyError, TimeoutError) as error:
         log.warning("manager.leases_kept", cause=repr(error))
 
@@ -340,7 +342,8 @@ async def _open_stores(
     config = CachedConfig(etcd, CONFIG_PREFIX, settings.manager.config_cache)
     links = RpcLinks(keypair)
     stack.push_async_callback(links.close)
-    return Stores(database, pulse, redis, hints, etcd, config, links)
+    core = PostgresStore(database, SystemIds())
+    return Stores(database, pulse, redis, hints, etcd, config, links, core)
 
 
 def _make_services(
@@ -359,7 +362,7 @@ def _make_services(
     gatekeeper = Gatekeeper(keyring, limiter, clock, own.trusted_proxies)
     watch = SessionWatch(database, board, clock)
     cluster, status = ClusterFacts(database), StatusWatch(database)
-    patience, core_store = _patience(own), PostgresStore(database, ids)
+    patience = _patience(own)
     changes = Changes(database, clock, settled=keyring.forget)
     accounts = make_accounts(ids, box)
     attempts = Attempts(stores.redis)
@@ -381,7 +384,7 @@ def _make_services(
         pairs=ConfigPairs(stores.etcd),
         status=status,
         maintenance=Maintenance(database, stores.etcd, cluster, status, clock, patience),
-        resources=Resources(database, cluster, clock, core_store.load_drift),
+        resources=Resources(database, cluster, clock, stores.core.load_drift),
         resource_groups=ResourceGroups(database, ask_version),
         error_logs=ErrorLogs(database, ids),
         dotfiles=Dotfiles(database, gatekeeper),
@@ -396,24 +399,23 @@ def _make_services(
         commits=Commits(database, changes, ids, limits),
         activities=activities,
         idleness=Idleness(database, rulebook, clock),
-        idle_watch=IdleWatch(database, rulebook, hold_turn(core_store, clock, holder), clock),
-        callbacks=Callbacks(database, core_store, post, clock, holder),
+        idle_watch=IdleWatch(database, rulebook, hold_turn(stores.core, clock, holder), clock),
+        callbacks=Callbacks(database, stores.core, post, clock, holder),
     )
 
 
 def _make_core(
     settings: ManagerSettings, stores: Stores, board: HintBoard, clock: Clock, holder: str
 ) -> Core:
-    ids, own = SystemIds(), settings.manager
     ports = Ports(
-        store=PostgresStore(stores.database, ids),
+        store=stores.core,
         link=stores.links,
         registry=EtcdRegistry(stores.etcd),
         publisher=stores.hints,
         clock=clock,
         board=board,
     )
-    return Core(ports, CoreSettings(holder=holder, patience=_patience(own)))
+    return Core(ports, CoreSettings(holder=holder, patience=_patience(settings.manager)))
 
 
 def _patience(own: ServiceSettings) -> Patience:
