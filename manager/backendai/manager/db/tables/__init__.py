@@ -1,0 +1,94 @@
+"""The manager's tables. What is occupied or used is never a column: it is a sum over live rows.
+
+Amounts of resources are numeric(24,6) (cores, bytes, devices); maps of slots as users wrote
+them are JSON objects of text. Times are timestamptz in UTC.
+"""
+
+from .accounts import (
+    domains,
+    dotfiles,
+    keypairs,
+    project_members,
+    projects,
+    users,
+)
+from .cluster import (
+    audit_log,
+    cluster_status,
+    error_logs,
+    idempotency,
+    leases,
+    outbox,
+    tasks,
+)
+from .columns import AMOUNT, metadata
+from .nodes import (
+    agent_slots,
+    agents,
+    container_registries,
+    image_agents,
+    image_aliases,
+    images,
+    resource_group_domains,
+    resource_group_keypairs,
+    resource_group_projects,
+    resource_groups,
+)
+from .policies import (
+    keypair_policies,
+    project_policies,
+    resource_presets,
+    user_policies,
+)
+from .sessions import (
+    allocations,
+    callbacks,
+    history,
+    kernels,
+    session_dependencies,
+    session_idleness,
+    session_templates,
+    sessions,
+    usage_records,
+)
+
+__all__ = [
+    "AMOUNT",
+    "agent_slots",
+    "agents",
+    "allocations",
+    "audit_log",
+    "callbacks",
+    "cluster_status",
+    "container_registries",
+    "domains",
+    "dotfiles",
+    "error_logs",
+    "history",
+    "idempotency",
+    "image_agents",
+    "image_aliases",
+    "images",
+    "kernels",
+    "keypair_policies",
+    "keypairs",
+    "leases",
+    "metadata",
+    "outbox",
+    "project_members",
+    "project_policies",
+    "projects",
+    "resource_group_domains",
+    "resource_group_keypairs",
+    "resource_group_projects",
+    "resource_groups",
+    "resource_presets",
+    "session_dependencies",
+    "session_idleness",
+    "session_templates",
+    "sessions",
+    "tasks",
+    "usage_records",
+    "user_policies",
+    "users",
+]
