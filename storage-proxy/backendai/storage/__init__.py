@@ -1,0 +1,1 @@
+"""The storage proxy: serves folders on volumes, and nothing outside of them."""
