@@ -142,26 +142,28 @@ def doctor(as_json: bool, no_install: bool) -> None:
 
 @click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
 @click.argument("words", nargs=-1, type=click.UNPROCESSED)
+@click.option(
+    "--lanes",
+    envvar="BAI_TEST_LANES",
+    type=click.IntRange(1),
+    help="Parts that run beside each other.  [default: one for each core]",
+)
 @_explained
-def test(words: tuple[str, ...]) -> None:
+def test(words: tuple[str, ...], lanes: int | None) -> None:
     """Run the project's tests: all kinds, or those named. Options go to pytest.
 
     \b
     Examples:
       ./bai test
       ./bai test unit tidy
-      ./bai test integration -- -k stores -x
+      ./bai test --lanes 1 integration -- -k stores -x
     """
-    from .quality import choose_kinds, render_summary, run_kinds, run_smoke
+    from .quality import choose_kinds, count_lanes, render_summary, run_tests
 
     first = next((i for i, word in enumerate(words) if word.startswith("-")), len(words))
     kinds, extra = words[:first], [word for word in words[first:] if word != "--"]
-    root = find_checkout()
     chosen = choose_kinds(kinds)
-    outcomes = run_kinds(root, chosen, extra)
-    if "unit" in chosen and not extra:
-        smoke = run_smoke(root, click.echo)
-        outcomes += [smoke] if smoke else []
+    outcomes = run_tests(find_checkout(), chosen, extra, lanes or count_lanes(), click.echo)
     click.echo(render_summary(outcomes))
     sys.exit(0 if all(outcome.is_ok for outcome in outcomes) else 1)
 

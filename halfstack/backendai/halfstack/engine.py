@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 from .control import await_healthy, ensure_services, shut_down, start_supervisor, stop_services
 from .faults import SetupFault
-from .network import find_network, keep_network, make_bridge, remove_network
+from .network import find_network, make_network, remove_network
 from .places import Layout, write_file
 from .probes import run_probe
 from .services import Probe, Service
@@ -60,8 +60,7 @@ def own_docker_host(layout: Layout) -> str:
 
 def prepare_engine(layout: Layout) -> tuple[Service, Service]:
     """Configuration and bridge of a private engine; returns containerd and dockerd."""
-    network = keep_network(layout)
-    make_bridge(network)
+    network = make_network(layout)
     containerd = _specify_containerd(layout)
     settings = {
         "hosts": [own_docker_host(layout)],

@@ -1,10 +1,13 @@
 """The bridge and addresses of our own Docker daemon, and taking all of it away again."""
 
+import fcntl
 import ipaddress
 import json
+import os
 import re
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -40,7 +43,15 @@ class Network:
         return f"10.{self.octet}.128.0/17"
 
 
-def keep_network(layout: Layout) -> Network:
+def make_network(layout: Layout) -> Network:
+    """Choose addresses unless that was done, and make the bridge."""
+    with _locked_machine():
+        network = _keep_network(layout)
+        _make_bridge(network)
+    return network
+
+
+def _keep_network(layout: Layout) -> Network:
     path = _network_file(layout)
     if path.exists():
         return Network(**json.loads(path.read_text()))
@@ -58,7 +69,7 @@ def find_network(layout: Layout) -> Network | None:
     return Network(**json.loads(path.read_text())) if path.exists() else None
 
 
-def make_bridge(network: Network) -> None:
+def _make_bridge(network: Network) -> None:
     """Idempotent: after a reboot the bridge is gone while our files are not."""
     if network.bridge not in _list_links():
         _run(["ip", "link", "add", "name", network.bridge, "type", "bridge"])
@@ -68,6 +79,11 @@ def make_bridge(network: Network) -> None:
 
 def remove_network(network: Network) -> None:
     """Bridge, rules and, when no other engine uses them, the chains."""
+    with _locked_machine():
+        _remove_network(network)
+
+
+def _remove_network(network: Network) -> None:
     if network.bridge in _list_links():
         _run(["ip", "link", "delete", network.bridge])
     for table in ("filter", "nat"):
@@ -103,6 +119,17 @@ def _remove_chains(network: Network) -> None:
                 _run(["iptables", "-w", "-t", table, action, chain], check=False)
     _run(["iptables", "-w", "-P", "FORWARD", network.forward_policy], check=False)
     _FORWARDING.write_text(network.forwarding)
+
+
+@contextmanager
+def _locked_machine() -> Iterator[None]:
+    """One instance at a time: the last one must not leave while another one comes."""
+    folder = os.open(_BEFORE.parent, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)
 
 
 def _keep_before() -> dict[str, Any]:

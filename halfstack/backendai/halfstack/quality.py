@@ -1,5 +1,6 @@
-"""Running the project's own tests and checks, kind by kind, with one summary."""
+"""Running the project's own tests and checks, several parts at a time, with one summary."""
 
+import asyncio
 import hashlib
 import os
 import subprocess
@@ -14,6 +15,7 @@ from pathlib import Path
 
 from .faults import SetupFault
 from .images import find_cache
+from .lanes import Lanes, Program
 
 KINDS = ("tidy", "unit", "contract", "sim", "integration", "conformance", "e2e")
 SMOKE_VERSION = "3.13"
@@ -22,13 +24,26 @@ SMOKE_VERSION = "3.13"
 TIMED_KINDS = ("integration", "conformance", "e2e")
 # Each folder in a process of its own: what breaks in one takes no other with it.
 SPLIT_KINDS = ("integration",)
+# The others come after these in the order of the kinds, so that all lanes end at about one time.
+LONGEST_FIRST = (
+    "sim",
+    "e2e",
+    "integration/agent",
+    "integration/manager",
+    "conformance",
+    "integration/halfstack",
+    "unit",
+)
+# Nothing but computing, in as many processes as there are cores.
+PATIENT_KINDS = ("sim",)
 _SOME_FAILED = 1
 _NO_TESTS = 5
+_NOT_RUN = -1
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """One kind of tests, or one check. `counts` is empty when there was nothing to count."""
+    """One part of the tests, or one check. `counts` is empty when there was nothing to count."""
 
     name: str
     is_ok: bool
@@ -36,18 +51,70 @@ class Outcome:
     counts: str = ""
 
 
-def run_kinds(root: Path, kinds: Sequence[str], extra: Sequence[str]) -> list[Outcome]:
-    parts = [part for kind in kinds for part in list_parts(root, kind)]
-    return [_run_kind(root, part, sys.executable, extra) for part in parts]
+@dataclass(frozen=True)
+class Part:
+    """What one pytest runs: a folder below `tests`, by another interpreter when one is named."""
+
+    name: str
+    folder: str
+    python: Path | None = None
+
+    @property
+    def kind(self) -> str:
+        return self.folder.partition("/")[0]
 
 
-def list_parts(root: Path, kind: str) -> list[str]:
-    """The folders below `tests` that are run one after another for a kind."""
+@dataclass(frozen=True)
+class _Run:
+    """The first run of a part."""
+
+    code: int
+    seconds: float
+    counts: str
+    is_whole: bool
+
+
+def run_tests(
+    root: Path, kinds: Sequence[str], extra: Sequence[str], lanes: int, say: Callable[[str], None]
+) -> list[Outcome]:
+    """Kinds as `run_kinds`, and the unit tests on the newest supported Python."""
+    parts = list_parts(root, kinds)
+    if "unit" in kinds and not extra:
+        parts += _list_smoke(say)
+    return _run_parts(root, parts, extra, lanes)
+
+
+def run_kinds(
+    root: Path, kinds: Sequence[str], extra: Sequence[str], lanes: int = 1
+) -> list[Outcome]:
+    """Told in the order of the kinds, whatever the order in which their parts ended."""
+    return _run_parts(root, list_parts(root, kinds), extra, lanes)
+
+
+def count_lanes() -> int:
+    return len(os.sched_getaffinity(0))
+
+
+def list_parts(root: Path, kinds: Sequence[str]) -> list[Part]:
+    """The folders below `tests` that each have a process of their own."""
+    return [Part(name, name) for kind in kinds for name in _list_folders(root, kind)]
+
+
+def _list_folders(root: Path, kind: str) -> list[str]:
     if kind not in SPLIT_KINDS:
         return [kind]
     folder = root / "tests" / kind
     names = {path.relative_to(folder).parts[0] for path in folder.glob("*/**/test_*.py")}
     return [f"{kind}/{name}" for name in sorted(names)] or [kind]
+
+
+def _list_smoke(say: Callable[[str], None]) -> list[Part]:
+    """None when this machine has no such interpreter."""
+    found = find_python(SMOKE_VERSION)
+    if found is None:
+        say(f"no Python {SMOKE_VERSION} on this machine: its smoke test is left out")
+        return []
+    return [Part(f"unit on {SMOKE_VERSION}", "unit", found)]
 
 
 def choose_kinds(asked: Sequence[str]) -> list[str]:
@@ -58,18 +125,6 @@ def choose_kinds(asked: Sequence[str]) -> list[str]:
             f"{', '.join(unknown)} is no kind of tests", f"choose from: {', '.join(KINDS)}, all"
         )
     return [kind for kind in KINDS if not asked or "all" in asked or kind in asked]
-
-
-def run_smoke(root: Path, say: Callable[[str], None]) -> Outcome | None:
-    """Unit tests on the newest supported Python; None when this machine has none."""
-    found = find_python(SMOKE_VERSION)
-    if found is None:
-        say(f"no Python {SMOKE_VERSION} on this machine: its smoke test is left out")
-        return None
-    say(f"unit tests on {found}")
-    python = _make_environment(root, str(found))
-    outcome = _run_kind(root, "unit", str(python), ["-p", "no:cacheprovider"])
-    return Outcome(f"unit on {SMOKE_VERSION}", outcome.is_ok, outcome.seconds, outcome.counts)
 
 
 def find_python(version: str) -> Path | None:
@@ -98,7 +153,7 @@ def run_checks(root: Path) -> list[Outcome]:
         "types": [_tool("mypy"), *packages],
     }
     outcomes = [_run_command(root, name, argv) for name, argv in commands.items()]
-    return [*outcomes, *run_kinds(root, ("unit", "tidy"), ["-q"])]
+    return [*outcomes, *run_kinds(root, ("unit", "tidy"), ["-q"], count_lanes())]
 
 
 def list_packages(root: Path) -> list[str]:
@@ -121,25 +176,66 @@ def render_summary(outcomes: Sequence[Outcome]) -> str:
     return "\n".join(["", "summary", *lines])
 
 
-def _run_kind(root: Path, kind: str, python: str, extra: Sequence[str]) -> Outcome:
-    folder = root / "tests" / kind
-    started = time.monotonic()
+def _run_parts(
+    root: Path, parts: Sequence[Part], extra: Sequence[str], count: int
+) -> list[Outcome]:
+    lanes = min(count, len(parts))
+    runs = asyncio.run(_run_all(root, parts, extra, lanes))
+    # Alone, now that everything else has ended.
+    return [_judge(root, part, runs[part], extra) for part in parts]
+
+
+async def _run_all(
+    root: Path, parts: Sequence[Part], extra: Sequence[str], count: int
+) -> dict[Part, _Run]:
+    lanes = Lanes(count)
+    async with asyncio.TaskGroup() as group:
+        tasks = {
+            part: group.create_task(_run_part(root, part, extra, lanes), name=part.name)
+            for part in (parts if count == 1 else _sort_by_length(parts))
+        }
+    return {part: task.result() for part, task in tasks.items()}
+
+
+def _sort_by_length(parts: Sequence[Part]) -> list[Part]:
+    ranks = {name: rank for rank, name in enumerate(LONGEST_FIRST)}
+    return sorted(parts, key=lambda part: ranks.get(part.name, len(ranks)))
+
+
+async def _run_part(root: Path, part: Part, extra: Sequence[str], lanes: Lanes) -> _Run:
+    folder = root / "tests" / part.folder
     if not folder.is_dir():
-        return Outcome(kind, False, 0.0, f"{folder} is missing")
+        return _Run(_NOT_RUN, 0.0, f"{folder} is missing", is_whole=False)
+    try:
+        command = await asyncio.to_thread(_ask_pytest, root, part)
+    except SetupFault as fault:
+        return _Run(_NOT_RUN, 0.0, fault.problem, is_whole=False)
     with tempfile.TemporaryDirectory(prefix="bai-test-") as place:
         report = Path(place) / "report.xml"
-        argv = [python, "-m", "pytest", str(folder), f"--junitxml={report}", *extra]
-        print(f"── {kind}", flush=True)
+        argv = [*command, f"--junitxml={report}", *extra]
+        is_patient = part.kind in PATIENT_KINDS
+        ended = await lanes.run(Program(part.name, argv, root, _environment(), is_patient))
+        return _Run(ended.code, ended.seconds, _read_counts(report), _is_whole(report))
+
+
+def _ask_pytest(root: Path, part: Part) -> list[str]:
+    """The command. Each part remembers what failed in a place of its own. Raises SetupFault."""
+    python = _make_environment(root, part.python) if part.python else Path(sys.executable)
+    cache = f"cache_dir={root / '.pytest_cache' / part.name}"
+    return [str(python), "-m", "pytest", str(root / "tests" / part.folder), "-o", cache]
+
+
+def _judge(root: Path, part: Part, run: _Run, extra: Sequence[str]) -> Outcome:
+    """What fails in a timed kind is run once more, beside nothing else."""
+    code, seconds, counts = run.code, run.seconds, run.counts
+    if code == _SOME_FAILED and part.kind in TIMED_KINDS and run.is_whole and not extra:
+        print(f"── {part.name}: what failed, once more and alone", flush=True)
+        started = time.monotonic()
+        argv = [*_ask_pytest(root, part), "--last-failed"]
         code = subprocess.run(argv, check=False, cwd=root, env=_environment()).returncode
-        counts = _read_counts(report)
-        is_timed = kind.partition("/")[0] in TIMED_KINDS
-        if code == _SOME_FAILED and is_timed and _is_whole(report) and not extra:
-            print(f"── {kind}: what failed, once more and alone", flush=True)
-            again = [python, "-m", "pytest", str(folder), "--last-failed"]
-            code = subprocess.run(again, check=False, cwd=root, env=_environment()).returncode
-            counts += ", UNSTEADY: passed when run again" if code == 0 else ", failed again"
-    is_ok = code == 0 or (code == _NO_TESTS and bool(extra))
-    return Outcome(kind, is_ok, time.monotonic() - started, counts)
+        seconds += time.monotonic() - started
+        counts += ", UNSTEADY: passed when run again" if code == 0 else ", failed again"
+    return Outcome(part.name, code == 0 or (code == _NO_TESTS and bool(extra)), seconds, counts)
 
 
 def _environment() -> dict[str, str]:
@@ -185,7 +281,7 @@ def _tool(name: str) -> str:
     return str(Path(sys.executable).with_name(name))
 
 
-def _make_environment(root: Path, python: str) -> Path:
+def _make_environment(root: Path, python: Path) -> Path:
     """A second virtual environment, kept in the cache for as long as the lock is the same."""
     lock = (root / "requirements.lock").read_bytes()
     key = hashlib.sha256(lock + os.fsencode(root)).hexdigest()[:12]
@@ -198,7 +294,7 @@ def _make_environment(root: Path, python: str) -> Path:
     editable = [word for folder in folders for word in ("-e", str(root / folder))]
     install = [_tool("uv"), "pip", "install", "--quiet", "--python", str(inner)]
     for argv in (
-        [_tool("uv"), "venv", "--quiet", "--clear", "--python", python, str(place)],
+        [_tool("uv"), "venv", "--quiet", "--clear", "--python", str(python), str(place)],
         [*install, "--require-hashes", "-r", str(root / "requirements.lock")],
         [*install, "--no-deps", *editable],
     ):

@@ -161,7 +161,7 @@ class Node:
         found += [one["Name"] for one in client.networks(filters=mine)]
         client.close()
         prefix = NetworkNames(self.agent_id).interface_prefix
-        rules = subprocess.run(["iptables", "-S"], check=True, capture_output=True, text=True)
+        rules = subprocess.run(["iptables", "-w", "-S"], check=True, capture_output=True, text=True)
         return found + [line for line in rules.stdout.splitlines() if prefix in line]
 
     async def connect(self) -> RpcPeer:

@@ -1,6 +1,9 @@
 """What the last instance restores is what the machine was like before the first."""
 
+import fcntl
 import json
+import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -56,8 +59,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
 
 
 def _make(machine: Machine, root: Path) -> network.Network:
-    made = network.keep_network(Layout(root))
-    network.make_bridge(made)
+    made = network.make_network(Layout(root))
     machine.start_docker()
     return made
 
@@ -93,3 +95,14 @@ def test_only_rules_of_our_own_addresses_are_deleted(machine: Machine, tmp_path:
     machine.rules = [ours, f"-A INPUT -s 172.10.{only.octet}.5/32 -j ACCEPT"]
     network.remove_network(only)
     assert set(machine.deleted) == {ours.removeprefix("-A ")}
+
+
+def test_no_instance_comes_while_another_one_leaves(machine: Machine, tmp_path: Path) -> None:
+    leaving = os.open(tmp_path, os.O_RDONLY)
+    fcntl.flock(leaving, fcntl.LOCK_EX)
+    with ThreadPoolExecutor(1) as pool:
+        coming = pool.submit(_make, machine, tmp_path / "one")
+        assert not coming.done()
+        assert machine.links == ["lo"]
+        os.close(leaving)
+        assert coming.result(timeout=30).bridge in machine.links

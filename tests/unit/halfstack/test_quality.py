@@ -1,5 +1,6 @@
 """Kinds of tests: chosen, run in a small project, counted."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,21 @@ from backendai.halfstack.quality import (
     render_summary,
     run_kinds,
 )
+
+_FAILS_ONCE = """\
+from pathlib import Path
+def test_a():
+    seen = Path(__file__).with_name("seen")
+    was_seen = seen.exists()
+    seen.touch()
+    assert was_seen
+"""
+
+
+@pytest.fixture(autouse=True)
+def few_plugins(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The small projects need none, and some take seconds to load."""
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
 
 
 @pytest.mark.parametrize("asked", [(), ("all",), ("all", "unit")])
@@ -55,15 +71,7 @@ def _write_e2e(root: Path, body: str) -> None:
 
 
 def test_what_fails_only_once_is_told_as_unsteady(tmp_path: Path) -> None:
-    _write_e2e(
-        tmp_path,
-        "from pathlib import Path\n"
-        "def test_a():\n"
-        "    seen = Path(__file__).with_name('seen')\n"
-        "    was_seen = seen.exists()\n"
-        "    seen.touch()\n"
-        "    assert was_seen\n",
-    )
+    _write_e2e(tmp_path, _FAILS_ONCE)
     (outcome,) = run_kinds(tmp_path, ["e2e"], [])
     assert outcome.is_ok
     assert outcome.counts == "0 passed, 1 failures, UNSTEADY: passed when run again"
@@ -117,6 +125,26 @@ def test_integration_runs_each_folder_by_itself(tmp_path: Path) -> None:
         ("integration/agent", "1 passed"),
         ("integration/manager", "1 passed"),
     ]
+
+
+def test_parts_beside_each_other_are_told_in_order_and_tried_again_apart(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text("[tool.pytest.ini_options]\n")
+    for place in ("integration/agent", "integration/client", "e2e"):
+        (tmp_path / "tests" / place).mkdir(parents=True)
+        (tmp_path / "tests" / place / "test_x.py").write_text(_FAILS_ONCE)
+    outcomes = run_kinds(tmp_path, ["integration", "e2e"], [], 3)
+    assert [one.name for one in outcomes] == ["integration/agent", "integration/client", "e2e"]
+    assert {one.counts for one in outcomes} == {
+        "0 passed, 1 failures, UNSTEADY: passed when run again"
+    }
+
+
+def test_the_longest_parts_begin_first(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    for place in ("tidy", "unit", "e2e"):
+        (tmp_path / "tests" / place).mkdir(parents=True)
+    run_kinds(tmp_path, ["tidy", "unit", "e2e"], [], 2)
+    begun = re.findall(r"── (\w+) begins", capfd.readouterr().out)
+    assert begun == ["e2e", "unit", "tidy"]
 
 
 def test_a_run_that_broke_off_is_not_made_up_by_a_second(tmp_path: Path) -> None:
