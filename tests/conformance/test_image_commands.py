@@ -9,8 +9,8 @@ from backendai.manager.app import Manager
 from tests.conformance.test_account_commands import Command, client, command
 from tests.integration.manager.api.caller import Caller
 from tests.integration.manager.api.conftest import http, manager, module_dir, settings
-from tests.integration.manager.api.registry import FakeRegistry, serving
 from tests.integration.manager.api.test_images import add
+from tests.running.registry import FakeRegistry, serving
 
 __all__ = ["client", "command", "http", "manager", "module_dir", "settings"]
 

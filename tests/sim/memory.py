@@ -420,6 +420,9 @@ class MemoryStore:
     async def load_specs(self, kernel_ids: Sequence[KernelId]) -> dict[KernelId, KernelSpec]:
         return await self._call(lambda: {key: self._spec(key) for key in kernel_ids})
 
+    async def find_login(self, image: str) -> None:
+        return None
+
     def _spec(self, kernel_id: KernelId) -> KernelSpec:
         row = self.disk.kernels[kernel_id]
         new = self.disk.news[row.session_id]

@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Final, Protocol
 
 import msgspec
+from msgspec.structs import replace
 
-from backendai.common.contracts.agent import Desired, EnsureKernel, KernelReport
+from backendai.common.contracts.agent import Desired, EnsureKernel, KernelReport, RegistryLogin
 from backendai.common.failpoints import failpoint
 from backendai.common.logs import get_logger
 
@@ -25,15 +26,20 @@ _SUFFIX: Final = ".json"
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
-    """An order and what became of it: `outcome` is its last report, once it has ended."""
+    """An order and what became of it: `outcome` is its last report, once it has ended.
+
+    Of a login it tells only that there was one: `record_order` leaves it out.
+    """
 
     order: EnsureKernel
+    had_login: bool = False
     launched: bool = False
     outcome: KernelReport | None = None
     saved_at: float = 0.0
 
-    def desire(self, *, fresh: bool) -> Desire:
+    def desire(self, *, fresh: bool, login: RegistryLogin | None = None) -> Desire:
         order = self.order
+        is_over = self.launched or self.outcome is not None
         return Desire(
             kernel_id=order.kernel_id,
             generation=order.generation,
@@ -44,7 +50,15 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
             fresh=fresh,
             launched=self.launched,
             ended=self.outcome is not None,
+            login=login,
+            lacks_login=self.had_login and login is None and not is_over,
         )
+
+
+def record_order(order: EnsureKernel, saved_at: float) -> Record:
+    """What may be written of an order. PURE."""
+    had_login = order.login is not None
+    return Record(order=replace(order, login=None), had_login=had_login, saved_at=saved_at)
 
 
 class DesireStore(Protocol):

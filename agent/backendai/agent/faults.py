@@ -36,6 +36,14 @@ class ImageMissing(AgentFault):
     agent_slug, agent_title = "image-missing", "The image cannot be had."
 
 
+class RegistryLoginRefused(AgentFault):
+    """The registry wants other credentials than those that it was given, or wants some."""
+
+    code = "agent.registry_login_refused"
+    agent_slug = "registry-login-refused"
+    agent_title = "The image registry refuses the login."
+
+
 class RegistryUnavailable(AgentFault):
     kind, code = Kind.UNAVAILABLE, "agent.registry_unavailable"
     agent_slug, agent_title = "registry-unavailable", "The image registry does not answer."

@@ -3,7 +3,7 @@
 import asyncio
 from dataclasses import dataclass
 
-from backendai.common.contracts.agent import ImageReport, KernelSpec
+from backendai.common.contracts.agent import ImageReport, KernelSpec, RegistryLogin
 from backendai.common.loops import Wake
 
 from .backends.backend import Backend, Progress
@@ -18,24 +18,30 @@ class _Pull:
     listeners: list[Progress]
 
 
+# A login that was mended meanwhile begins a pull of its own.
+_Key = tuple[str, RegistryLogin | None]
+
+
 class Images:
     """Finds an image for a kernel, and pulls it when the kernel's order allows that."""
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
         self.changed = Wake()
-        self._pulls: dict[str, _Pull] = {}
+        self._pulls: dict[_Key, _Pull] = {}
 
     async def find(self, spec: KernelSpec) -> ImageReport | None:
         """The image of `spec` when this node has the very one that is asked for."""
         found = await self._backend.find_image(spec.image)
         return found if found is not None and _fits(found, spec) else None
 
-    async def fetch(self, spec: KernelSpec, progress: Progress) -> ImageReport:
-        """Pull the image of `spec`. Raises ImageMissing or RegistryUnavailable."""
+    async def fetch(
+        self, spec: KernelSpec, login: RegistryLogin | None, progress: Progress
+    ) -> ImageReport:
+        """Pull the image of `spec`. Raises as `pull`."""
         if not spec.pull:
             raise ImageMissing(f"{spec.image}: this node does not have it, and may not pull it")
-        await self._pull(spec.image, progress)
+        await self.pull(spec.image, login, progress)
         found = await self._backend.find_image(spec.image)
         if found is None:
             raise ImageMissing(f"{spec.image}: pulled, and still not there")
@@ -43,10 +49,13 @@ class Images:
             raise ImageMissing(_describe_misfit(found, spec))
         return found
 
-    async def _pull(self, name: str, progress: Progress) -> None:
-        pull = self._pulls.get(name)
+    async def pull(self, name: str, login: RegistryLogin | None, progress: Progress) -> None:
+        """Once for all who want it now. Raises ImageMissing, RegistryLoginRefused or
+        RegistryUnavailable."""
+        key = (name, login if login is not None and opens(login, name) else None)
+        pull = self._pulls.get(key)
         if pull is None:
-            pull = self._pulls[name] = self._begin(name)
+            pull = self._pulls[key] = self._begin(*key)
         pull.listeners.append(progress)
         try:
             await asyncio.shield(pull.task)
@@ -55,21 +64,26 @@ class Images:
             if not pull.listeners:
                 # The last one who wanted it has gone; who comes next begins anew.
                 pull.task.cancel()
-            if self._pulls.get(name) is pull and (pull.task.done() or not pull.listeners):
-                del self._pulls[name]
+            if self._pulls.get(key) is pull and (pull.task.done() or not pull.listeners):
+                del self._pulls[key]
 
-    def _begin(self, name: str) -> _Pull:
+    def _begin(self, name: str, login: RegistryLogin | None) -> _Pull:
         listeners: list[Progress] = []
-        task = asyncio.create_task(self._run(name, listeners), name=f"pull {name}")
+        task = asyncio.create_task(self._run(name, login, listeners), name=f"pull {name}")
         return _Pull(task, listeners)
 
-    async def _run(self, name: str, listeners: list[Progress]) -> None:
+    async def _run(self, name: str, login: RegistryLogin | None, listeners: list[Progress]) -> None:
         def tell(text: str) -> None:
             for listener in listeners:
                 listener(text)
 
-        await self._backend.pull_image(name, tell)
+        await self._backend.pull_image(name, login, tell)
         self.changed.hint()
+
+
+def opens(login: RegistryLogin, name: str) -> bool:
+    """Whether it is for the registry of this image: no other one gets to see it. PURE."""
+    return name.startswith(f"{login.hostname}/")
 
 
 def _fits(image: ImageReport, spec: KernelSpec) -> bool:

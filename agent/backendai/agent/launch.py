@@ -111,7 +111,7 @@ class Launcher:
             return found
         self._note(desire, KernelState.PULLING)
         return await self._node.images.fetch(
-            spec, lambda text: self._note(desire, KernelState.PULLING, progress=text)
+            spec, desire.login, lambda text: self._note(desire, KernelState.PULLING, progress=text)
         )
 
     async def _prepare(self, desire: Desire, spec: KernelSpec, image: ImageReport) -> Profile:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-from backendai.common.contracts.agent import Desired, KernelSpec
+from backendai.common.contracts.agent import Desired, KernelSpec, RegistryLogin
 
 IMPLICIT_STOPS_MAX: Final = 3
 IMPLICIT_STOPS_SHARE_MAX: Final = 0.2
@@ -38,7 +38,8 @@ class Desire:
     """The newest order for a kernel.
 
     `fresh` says that a manager gave it to this very instance of the agent; `launched` that its
-    container ran once, so that it is never made again; `ended` that its end is on record.
+    container ran once, so that it is never made again; `ended` that its end is on record;
+    `lacks_login` that the order came with one, which a restart of the agent has lost.
     """
 
     kernel_id: str
@@ -50,6 +51,8 @@ class Desire:
     fresh: bool = True
     launched: bool = False
     ended: bool = False
+    login: RegistryLogin | None = None
+    lacks_login: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +163,7 @@ def accept(order: Desire, known: Desire | None, generations: Iterable[int]) -> A
     """Whether `order` becomes the desire. `generations` are those of the kernel's containers.
 
     Of one generation GONE beats RUNNING, whichever came first; a repetition changes nothing but
-    freshness.
+    freshness, and brings the login that counts now.
     """
     seen = max([known.generation if known else 0, *generations])
     if order.generation < seen:
@@ -168,7 +171,9 @@ def accept(order: Desire, known: Desire | None, generations: Iterable[int]) -> A
     if known is None or known.generation < order.generation:
         return Acceptance(order)
     if known.desired is Desired.GONE or known.desired is order.desired:
-        return Acceptance(replace(known, fresh=True), changed=False)
+        login = order.login if known.desired is order.desired else None
+        again = replace(known, fresh=True, login=login, lacks_login=False)
+        return Acceptance(again, changed=False)
     return Acceptance(order)
 
 
@@ -245,7 +250,7 @@ def _uphold(view: View, desire: Desire, found: list[Container]) -> list[Action]:
     if found:
         created = [one for one in found if one.phase is Phase.CREATED]
         return [Start(one) for one in created] or _watch(view, found)
-    if desire.ended:
+    if desire.ended or desire.lacks_login:
         return []
     return [Lose(*key) if desire.launched else Launch(*key)]
 

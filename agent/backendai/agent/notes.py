@@ -62,7 +62,9 @@ class Reporter:
         """A new generation, or a new order for it: what was known of the same one stays."""
         known = self._ledger.get(desire.kernel_id)
         if known is not None and known.generation == desire.generation:
-            return self.note(desire.kernel_id, desire.generation, state=state)
+            return self.note(
+                desire.kernel_id, desire.generation, state=state, asks_again=desire.lacks_login
+            )
         spec = desire.spec
         report = KernelReport(
             kernel_id=desire.kernel_id,
@@ -71,6 +73,7 @@ class Reporter:
             state=state,
             reason=desire.reason,
             slots=dict(spec.slots) if spec else {},
+            asks_again=desire.lacks_login,
         )
         self._ledger.put(report)
         return report

@@ -16,6 +16,7 @@ from backendai.common.contracts.agent import (
     EnsureKernel,
     KernelReport,
     KernelState,
+    RegistryLogin,
 )
 from backendai.common.enums import Reason
 from backendai.common.faults import Fault, InternalError
@@ -23,9 +24,15 @@ from backendai.common.logs import get_logger, log_context
 from backendai.common.loops import LoopHealth, Wake, supervise
 
 from .backends.backend import Listing
-from .desires import Record
+from .desires import Record, record_order
 from .ending import Ender
-from .faults import BadOrder, EngineUnreachable, RunnerSilent, StaleGeneration
+from .faults import (
+    BadOrder,
+    EngineUnreachable,
+    RegistryLoginRefused,
+    RunnerSilent,
+    StaleGeneration,
+)
 from .hints import Exits
 from .labels import LabelError, container_name, parse_kernel_id
 from .launch import EndedEarly, Launcher, early_fault
@@ -126,7 +133,8 @@ class Supervisor:
             generations = [
                 one.generation for one in self._containers if one.kernel_id == order.kernel_id
             ]
-            verdict = accept(Record(order=order).desire(fresh=True), known, generations)
+            given = Record(order=order).desire(fresh=True, login=order.login)
+            verdict = accept(given, known, generations)
             if not isinstance(verdict, Acceptance):
                 raise StaleGeneration(
                     f"kernel {order.kernel_id} has been seen at generation {verdict.seen}, "
@@ -136,7 +144,7 @@ class Supervisor:
             if verdict.changed:
                 await self._accept_order(order)
             else:
-                self._desires[order.kernel_id] = verdict.desire
+                self._repeat_order(verdict.desire)
         self.wake.hint()
         # One that is long gone has left the report; its record still knows.
         report = self._ledger.get(order.kernel_id) or self._records[order.kernel_id].outcome
@@ -145,9 +153,9 @@ class Supervisor:
         return report
 
     async def _accept_order(self, order: EnsureKernel) -> None:
-        record = Record(order=order, saved_at=self._node.clock.now().timestamp())
+        record = record_order(order, self._node.clock.now().timestamp())
         await self._node.store.save(record)
-        self._keep(record, fresh=True)
+        self._keep(record, fresh=True, login=order.login)
         is_gone = order.desired is Desired.GONE
         state = KernelState.STOPPING if is_gone else KernelState.WAITING
         self._node.reporter.accepted(self._desires[order.kernel_id], state)
@@ -155,6 +163,12 @@ class Supervisor:
         if task is not None and task.get_name().startswith("start "):
             # What it made or is making is found by name, and dealt with by the next step.
             task.cancel()
+
+    def _repeat_order(self, desire: Desire) -> None:
+        self._desires[desire.kernel_id] = desire
+        report = self._ledger.get(desire.kernel_id)
+        if report is not None and report.asks_again:
+            self._node.reporter.note(desire.kernel_id, desire.generation, asks_again=False)
 
     def networks_in_use(self) -> frozenset[str]:
         """The networks of all kernels that are here or ordered; the common one is always."""
@@ -371,9 +385,10 @@ class Supervisor:
         desire = self._desires.get(kernel_id)
         return desire if desire is not None and desire.generation == generation else None
 
-    def _keep(self, record: Record, *, fresh: bool) -> None:
+    def _keep(self, record: Record, *, fresh: bool, login: RegistryLogin | None = None) -> None:
+        """What was launched, or has ended, needs no login any more."""
         self._records[record.order.kernel_id] = record
-        self._desires[record.order.kernel_id] = record.desire(fresh=fresh)
+        self._desires[record.order.kernel_id] = record.desire(fresh=fresh, login=login)
 
     def _lock(self, kernel_id: str) -> asyncio.Lock:
         return self._locks.setdefault(kernel_id, asyncio.Lock())
@@ -414,6 +429,8 @@ def _is_of(record: Record, desire: Desire) -> bool:
 
 
 def _reason_of(fault: Fault) -> Reason:
+    if isinstance(fault, RegistryLoginRefused):
+        return Reason.REGISTRY_LOGIN_REFUSED
     is_late = isinstance(fault, RunnerSilent)
     return Reason.START_TIMEOUT if is_late else Reason.FAILED_TO_START
 

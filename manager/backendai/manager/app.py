@@ -73,6 +73,7 @@ from .idle.loop import LOOK_SECONDS as IDLE_LOOK_SECONDS
 from .idle.service import Idleness, Rulebook
 from .images import rest as images_rest
 from .images.commits import COMMIT_SESSION, CommitLimits, Commits, CommitWork
+from .images.registries import Registries
 from .images.rescan import RESCAN, Rescan
 from .lifecycle.core import Core, CoreSettings, Ports
 from .lifecycle.hints import HintBoard, listen
@@ -202,7 +203,7 @@ async def run_manager(settings: ManagerSettings) -> AsyncIterator[Manager]:
         recent_logs = stack.enter_context(keep_recent())
         keypair = _rpc_keypair(own)
         stack.enter_context(hold_pid_file(own.pid_file))
-        stores = await _open_stores(stack, settings, keypair, clock)
+        stores = await _open_stores(stack, settings, keypair, box, clock)
         await _refuse_other_schema(stores.database, settings.db)
         holder = f"{own.id}:{SystemIds().uuid()}"
         services = _make_services(settings, stores, box, board, clock, recent_logs, holder)
@@ -327,7 +328,11 @@ def list_routes(
 
 
 async def _open_stores(
-    stack: AsyncExitStack, settings: ManagerSettings, keypair: KeyPair | None, clock: Clock
+    stack: AsyncExitStack,
+    settings: ManagerSettings,
+    keypair: KeyPair | None,
+    box: SecretBox,
+    clock: Clock,
 ) -> Stores:
     database = open_database(settings.db, f"manager:{settings.manager.id}")
     stack.push_async_callback(database.close)
@@ -342,7 +347,7 @@ async def _open_stores(
     config = CachedConfig(etcd, CONFIG_PREFIX, settings.manager.config_cache)
     links = RpcLinks(keypair)
     stack.push_async_callback(links.close)
-    core = PostgresStore(database, SystemIds())
+    core = PostgresStore(database, SystemIds(), Registries(box))
     return Stores(database, pulse, redis, hints, etcd, config, links, core)
 
 

@@ -23,7 +23,7 @@ from backendai.manager.cli import mgr
 from backendai.manager.console import find_operator
 from backendai.manager.db.revision import REVISION
 from backendai.manager.sessions.render import registry_of
-from tests.integration.manager.api.registry import FakeRegistry, serving
+from tests.running.registry import FakeRegistry, serving
 
 INVENTORY = ("api", "inventory", "--output")
 Configure = Callable[[], str]

@@ -25,7 +25,7 @@ from backendai.agent.runners import Runners
 from backendai.agent.scratch import Scratch
 from backendai.agent.threads import Threads
 from backendai.common.clock import Clock, SystemClock
-from backendai.common.contracts.agent import ImageReport
+from backendai.common.contracts.agent import ImageReport, RegistryLogin
 from backendai.kernel.wire import HelloReply
 
 IMAGE = ImageReport(name="img", digest="sha256:1", architecture="x86_64", size_bytes=1)
@@ -41,6 +41,7 @@ class FakeBackend:
     facts: dict[str, ExitFacts] = field(default_factory=dict)
     calls: list[str] = field(default_factory=list)
     pulls: list[str] = field(default_factory=list)
+    logins: list[RegistryLogin | None] = field(default_factory=list)
     is_away: bool = False
     changes: "asyncio.Queue[Change]" = field(default_factory=asyncio.Queue)
     pull_gate: "asyncio.Event | None" = None
@@ -100,8 +101,9 @@ class FakeBackend:
     async def find_image(self, name: str) -> ImageReport | None:
         return self.images.get(name)
 
-    async def pull_image(self, name: str, progress: Progress) -> None:
+    async def pull_image(self, name: str, login: RegistryLogin | None, progress: Progress) -> None:
         self.pulls.append(name)
+        self.logins.append(login)
         progress("begun")
         if self.pull_gate is not None:
             await self.pull_gate.wait()

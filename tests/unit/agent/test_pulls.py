@@ -6,7 +6,12 @@ from typing import Any
 import pytest
 
 from backendai.agent.backends.docker.pulls import describe, follow_pull
-from backendai.agent.faults import EngineRefused, ImageMissing, RegistryUnavailable
+from backendai.agent.faults import (
+    EngineRefused,
+    ImageMissing,
+    RegistryLoginRefused,
+    RegistryUnavailable,
+)
 
 
 async def lines_of(*lines: Mapping[str, Any]) -> AsyncIterator[Mapping[str, Any]]:
@@ -19,6 +24,8 @@ async def lines_of(*lines: Mapping[str, Any]) -> AsyncIterator[Mapping[str, Any]
     [
         ("manifest for x:1 not found: manifest unknown", ImageMissing),
         ("pull access denied for x, repository does not exist or may require login", ImageMissing),
+        ("Head https://r/v2/x/manifests/1: unauthorized: bad password", RegistryLoginRefused),
+        ("Get https://r/v2/: no basic auth credentials", RegistryLoginRefused),
         ("Get https://r/v2/: dial tcp: lookup r: no such host", RegistryUnavailable),
         ("Get https://r/v2/: connect: connection refused", RegistryUnavailable),
         ("net/http: request canceled (Client.Timeout exceeded)", RegistryUnavailable),

@@ -4,6 +4,7 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -22,6 +23,7 @@ from backendai.common.contracts.agent import (
     KernelReport,
     KernelSpec,
     KernelState,
+    RegistryLogin,
 )
 from backendai.common.enums import Reason
 
@@ -229,7 +231,9 @@ async def test_one_pull_serves_all_who_wait(tmp_path: Path, backend: FakeBackend
         session_id="s", session_name="n", session_type="interactive", image="new", slots={}
     )
     async with asyncio.timeout(10):
-        waiting = [asyncio.create_task(node.images.fetch(spec, lambda _: None)) for _ in range(5)]
+        waiting = [
+            asyncio.create_task(node.images.fetch(spec, None, lambda _: None)) for _ in range(5)
+        ]
         while not backend.pulls:  # noqa: ASYNC110 - it takes no time, only turns
             await asyncio.sleep(0)
         waiting[0].cancel()
@@ -237,6 +241,55 @@ async def test_one_pull_serves_all_who_wait(tmp_path: Path, backend: FakeBackend
         backend.pull_gate.set()
         assert {(await task).name for task in waiting[1:]} == {"new"}
     assert backend.pulls == ["new"]
+
+
+LOGIN = RegistryLogin(hostname="cr.example.com", username="robot", password="swordfish")
+PRIVATE = msgspec.structs.replace(SPEC, image="cr.example.com/new:1")
+
+
+async def test_a_login_is_used_and_written_nowhere(tmp_path: Path, backend: FakeBackend) -> None:
+    ledger = Ledger()
+    node = make_node(tmp_path, backend, ledger)
+    given = msgspec.structs.replace(order(PRIVATE), login=LOGIN)
+    async with supervised(node, ledger) as supervisor:
+        await supervisor.ensure(given)
+        report = await until(ledger, KernelState.RUNNING)
+    assert backend.logins == [LOGIN]
+    written = [msgspec.json.encode(one).decode() for one in (*await node.store.load(), report)]
+    written += [repr(given), repr(backend.containers)]
+    assert not [text for text in written if "swordfish" in text]
+
+
+async def test_only_the_registry_of_an_image_gets_its_login(
+    tmp_path: Path, backend: FakeBackend
+) -> None:
+    images = make_node(tmp_path, backend, Ledger()).images
+    for name in ("cr.example.com.evil.com/x:1", "cr.example.com:5000/x:1", "other/x:1"):
+        await images.pull(name, LOGIN, lambda _: None)
+    assert backend.logins == [None, None, None]
+
+
+async def test_a_new_life_asks_for_the_login_that_it_has_lost(
+    tmp_path: Path, backend: FakeBackend
+) -> None:
+    first, second = Ledger(), Ledger()
+    node = make_node(tmp_path, backend, first)
+    backend.pull_gate = asyncio.Event()
+    given = msgspec.structs.replace(order(PRIVATE), login=LOGIN)
+    async with supervised(node, first) as supervisor:
+        await supervisor.ensure(given)
+        await until(first, KernelState.PULLING)
+    again = replace(make_node(tmp_path, backend, second), store=node.store)
+    async with supervised(again, second) as supervisor:
+        await supervisor.step()
+        report = await until(second, KernelState.UNKNOWN)
+        assert report.asks_again
+        assert len(backend.pulls) == 1
+        mended = msgspec.structs.replace(LOGIN, password="other")
+        await supervisor.ensure(msgspec.structs.replace(given, login=mended))
+        backend.pull_gate.set()
+        assert not (await until(second, KernelState.RUNNING)).asks_again
+    assert backend.logins == [LOGIN, mended]
 
 
 async def test_a_pull_that_nobody_waits_for_ends(tmp_path: Path, backend: FakeBackend) -> None:

@@ -12,7 +12,7 @@ from backendai.agent.exits import ExitFacts
 from backendai.agent.labels import Identity
 from backendai.agent.machine import Container
 from backendai.agent.profile import Profile
-from backendai.common.contracts.agent import ImageReport
+from backendai.common.contracts.agent import ImageReport, RegistryLogin
 
 Progress = Callable[[str], None]
 
@@ -101,8 +101,11 @@ class Backend(Protocol):
 
     async def find_image(self, name: str) -> ImageReport | None: ...
 
-    async def pull_image(self, name: str, progress: Progress) -> None:
-        """Raises ImageMissing or RegistryUnavailable."""
+    async def pull_image(self, name: str, login: RegistryLogin | None, progress: Progress) -> None:
+        """`login` is for the registry of this image.
+
+        Raises ImageMissing, RegistryLoginRefused or RegistryUnavailable.
+        """
         ...
 
     async def commit(

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 from yarl import URL
 
+from backendai.common.contracts.agent import RegistryLogin
 from backendai.common.faults import InvalidParams, RegistryNotFound
 from backendai.manager.accounts import fields
 from backendai.manager.accounts.secretbox import SecretBox
@@ -99,6 +100,16 @@ class Registries:
             known = [str(row["hostname"]) for row in await list_rows(conn)]
             raise RegistryNotFound(f"{hostname}; there are: {', '.join(known[:10]) or 'none'}")
         return self._registry_of(rows[0])
+
+    async def find_login(self, conn: AsyncConnection, image: str) -> RegistryLogin | None:
+        """For pulling `image`. What a node asks is told by the name alone, so the name alone tells
+        whose login this may be."""
+        hostname = registry_of(image)
+        rows = await list_rows(conn, hostname) if hostname else []
+        if not rows or not rows[0]["username"]:
+            return None
+        found = self._registry_of(rows[0])
+        return RegistryLogin(hostname=hostname, username=found.username, password=found.password)
 
     async def list(self, conn: AsyncConnection) -> Sequence[Registry]:
         return [self._registry_of(row) for row in await list_rows(conn)]

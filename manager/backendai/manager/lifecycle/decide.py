@@ -155,7 +155,9 @@ def judge(case: KernelCase, report: KernelReport) -> Move | Order | None:
         return _move(row, KernelEvent.EXITED, _exit_reason(case, report), report)
     event = _PROGRESS.get(report.state)
     if event is None:
-        return None
+        is_wanted = row.status in _ASKED_TO_RUN and report.generation == row.generation
+        again = report.asks_again and is_wanted
+        return Order(row.id, row.generation, Desired.RUNNING) if again else None
     if accepts(row.status, event):
         return _move(row, event, report.reason, report)
     if report.generation > row.generation and accepts(row.status, KernelEvent.RESTART):

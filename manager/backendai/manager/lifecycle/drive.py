@@ -23,6 +23,7 @@ from backendai.common.contracts.agent import (
     KernelSpec,
     KernelState,
     Observe,
+    RegistryLogin,
 )
 from backendai.common.enums import Reason
 from backendai.common.failpoints import failpoint
@@ -329,17 +330,20 @@ class AgentObserver:
 
     async def _request(self, order: Order) -> EnsureKernel | None:
         spec: KernelSpec | None = None
+        login: RegistryLogin | None = None
         if order.desired is Desired.RUNNING:
             specs = await self._store.load_specs([order.kernel_id])
             spec = specs.get(order.kernel_id)
             if spec is None:
                 return None
+            login = await self._store.find_login(spec.image) if spec.pull else None
         return EnsureKernel(
             kernel_id=str(order.kernel_id),
             generation=order.generation,
             desired=order.desired,
             spec=spec,
             reason=order.reason,
+            login=login,
         )
 
     async def _end_refused(self, order: Order, refusal: Fault) -> None:

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import msgspec
 import sqlalchemy as sa
@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, UUID, aggregate_order_by
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from backendai.common.contracts.agent import AgentReport, KernelSpec
+from backendai.common.contracts.agent import AgentReport, KernelSpec, RegistryLogin
 from backendai.common.enums import AgentStatus, SessionType
 from backendai.common.failpoints import failpoint
 from backendai.common.ids import AgentId, IdSource, KernelId, uuid_of
@@ -51,12 +51,18 @@ WHERE kernels.id = x.id AND kernels.id = free.id
 """)
 
 
-class PostgresStore:
-    """A CoreStore. Image lists are written where they differ from what this store last wrote."""
+class Logins(Protocol):
+    async def find_login(self, conn: AsyncConnection, image: str) -> RegistryLogin | None: ...
 
-    def __init__(self, database: Database, ids: IdSource) -> None:
+
+class PostgresStore:
+    """A CoreStore. Image lists are written where they differ from what this store last wrote.
+    Without `logins` every registry is asked as a stranger."""
+
+    def __init__(self, database: Database, ids: IdSource, logins: Logins | None = None) -> None:
         self._database = database
         self._ids = ids
+        self._logins = logins
         self._images: dict[str, bytes] = {}
 
     async def load_view(self) -> View:
@@ -107,6 +113,12 @@ class PostgresStore:
 
     async def load_specs(self, kernel_ids: Sequence[KernelId]) -> dict[KernelId, KernelSpec]:
         return await self._database.read(lambda conn: _load_specs(conn, kernel_ids))
+
+    async def find_login(self, image: str) -> RegistryLogin | None:
+        logins = self._logins
+        if logins is None:
+            return None
+        return await self._database.read(lambda conn: logins.find_login(conn, image))
 
     async def move(self, moves: Sequence[Move], now: datetime) -> list[MovedKernel]:
         moved = await self._database.transact(lambda conn: move_kernels(conn, moves, now))

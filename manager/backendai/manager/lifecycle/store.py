@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
-from backendai.common.contracts.agent import AgentReport, KernelSpec
+from backendai.common.contracts.agent import AgentReport, KernelSpec, RegistryLogin
 from backendai.common.enums import AgentStatus
 from backendai.common.ids import AgentId, KernelId, SessionId
 from backendai.manager.agents.model import AgentRow, Contact
@@ -74,6 +74,12 @@ class CoreStore(Protocol):
         ...
 
     async def load_specs(self, kernel_ids: Sequence[KernelId]) -> dict[KernelId, KernelSpec]: ...
+
+    async def find_login(self, image: str) -> RegistryLogin | None:
+        """What the registry of an image is to be asked with; None where nobody gave anything.
+
+        Raises ServerMisconfigured when it cannot be opened."""
+        ...
 
     async def move(self, moves: Sequence[Move], now: datetime) -> list[MovedKernel]:
         """Raises Stale and KernelNotFound, and nothing is moved then."""

@@ -139,6 +139,7 @@ class Reason(enum.StrEnum):
     KILLED_BY_EVENT = "killed-by-event"
     NOT_FOUND_ON_AGENT = "not-found-on-agent"
     FAILED_TO_START = "failed-to-start"
+    REGISTRY_LOGIN_REFUSED = "registry-login-refused"
     PENDING_TIMEOUT = "pending-timeout"
     START_TIMEOUT = "start-timeout"
     TERMINATE_TIMEOUT = "terminate-timeout"

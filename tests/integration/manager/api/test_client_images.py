@@ -15,8 +15,8 @@ from backendai.common.faults import (
     TaskNotFound,
 )
 from backendai.manager.app import Manager
-from tests.integration.manager.api.registry import FakeRegistry, serving
 from tests.integration.manager.api.test_client import environ_of, run
+from tests.running.registry import FakeRegistry, serving
 
 
 @pytest.fixture

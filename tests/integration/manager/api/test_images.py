@@ -15,10 +15,10 @@ from backendai.manager.graph import mutations_images
 from backendai.manager.settings import ManagerSettings
 from tests.integration.manager.api.caller import Caller, until
 from tests.integration.manager.api.conftest import body_of, started
-from tests.integration.manager.api.registry import FakeRegistry, serving
 from tests.integration.manager.api.scripted import ScriptedAgent
 from tests.integration.manager.api.test_accounts import done, refused
 from tests.integration.manager.world import fetch
+from tests.running.registry import FakeRegistry, serving
 
 AsUser = Callable[[str], Caller]
 

@@ -103,6 +103,16 @@ def test_any_proof_ends_what_shall_end(status: str, state: str) -> None:
     assert only_move(look(case(status), told(state))).event is KernelEvent.GONE
 
 
+@pytest.mark.parametrize("state", ["waiting", "unknown"])
+def test_an_order_is_given_again_when_the_node_asks_for_it(state: str) -> None:
+    order = only_order(look(case("PREPARING"), told(state, asks_again=True)))
+    assert (order.desired, order.generation) == (Desired.RUNNING, 2)
+    assert look(case("PREPARING"), told(state)) == Findings()
+    assert look(case("PREPARING"), told(state, 3, asks_again=True)) == Findings()
+    assert look(case("RUNNING"), told(state, asks_again=True)) == Findings()
+    assert isinstance(only_move(look(case("PULLING"), told("preparing", asks_again=True))), Move)
+
+
 @pytest.mark.parametrize(
     ("state", "event"),
     [("pulling", "pull"), ("preparing", "prepare"), ("running", "start")],

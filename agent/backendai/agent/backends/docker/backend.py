@@ -14,7 +14,7 @@ from backendai.agent.exits import ExitFacts
 from backendai.agent.faults import ContainerMissing, EngineRefused, EngineUnreachable
 from backendai.agent.profile import Profile
 from backendai.common.clock import Clock
-from backendai.common.contracts.agent import ImageReport
+from backendai.common.contracts.agent import ImageReport, RegistryLogin
 from backendai.common.failpoints import failpoint
 from backendai.common.faults import QuotaExceeded
 from backendai.common.logs import get_logger
@@ -151,11 +151,12 @@ class DockerBackend:
             return None
         return details
 
-    async def pull_image(self, name: str, progress: Progress) -> None:
+    async def pull_image(self, name: str, login: RegistryLogin | None, progress: Progress) -> None:
         repository, tag = split_reference(name)
+        auth = {"username": login.username, "password": login.password} if login else None
         await failpoint("agent.docker.before_pull")
         lines = self._client.stream(
-            lambda api: api.pull(repository, tag=tag, stream=True, decode=True)
+            lambda api: api.pull(repository, tag, stream=True, decode=True, auth_config=auth)
         )
         await follow_pull(name, lines, progress)
         await failpoint("agent.docker.after_pull")

@@ -8,6 +8,7 @@ from backendai.agent.faults import (
     ContainerMissing,
     EngineRefused,
     ImageMissing,
+    RegistryLoginRefused,
     RegistryUnavailable,
 )
 from backendai.common.faults import Fault
@@ -28,12 +29,20 @@ _AWAY_WORDS: Final = (
     "toomanyrequests",
     "no space left",
 )
+# And those of one that does not know who asks.
+_LOGIN_WORDS: Final = (
+    "unauthorized",
+    "authentication required",
+    "no basic auth credentials",
+    "incorrect username or password",
+)
 
 
 async def follow_pull(
     name: str, lines: AsyncIterator[Mapping[str, Any]], progress: Progress
 ) -> None:
-    """Read a pull to its end. Raises ImageMissing or RegistryUnavailable, as the registry says."""
+    """Read a pull to its end. Raises ImageMissing, RegistryLoginRefused or RegistryUnavailable, as
+    the registry says."""
     layers: dict[str, tuple[int, int]] = {}
     try:
         async for line in lines:
@@ -46,7 +55,10 @@ async def follow_pull(
 
 
 def explain_refusal(name: str, words: str) -> Fault:
-    is_away = any(word in words.lower() for word in _AWAY_WORDS)
+    told = words.lower()
+    if any(word in told for word in _LOGIN_WORDS):
+        return RegistryLoginRefused(f"{name}: {words}")
+    is_away = any(word in told for word in _AWAY_WORDS)
     return (RegistryUnavailable if is_away else ImageMissing)(f"{name}: {words}")
 
 

@@ -25,7 +25,7 @@ from backendai.agent.machine import Container, Phase
 from backendai.agent.profile import RUN_TARGET, Profile
 from backendai.agent.threads import Threads
 from backendai.common.clock import Clock
-from backendai.common.contracts.agent import ImageReport
+from backendai.common.contracts.agent import ImageReport, RegistryLogin
 from backendai.common.failpoints import failpoint
 
 from . import rootfs
@@ -164,7 +164,7 @@ class ProcessBackend:
         found = await self._threads.run(rootfs.find_image, self._image_dir, name)
         return found.report() if found is not None else None
 
-    async def pull_image(self, name: str, progress: Progress) -> None:
+    async def pull_image(self, name: str, login: RegistryLogin | None, progress: Progress) -> None:
         raise ImageMissing(
             f"{name}: the process backend cannot pull; unpack it into the image directory"
         )

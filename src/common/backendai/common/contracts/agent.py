@@ -94,8 +94,23 @@ class KernelSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     files: Annotated[list[HomeFile], msgspec.Meta(max_length=HOME_FILES_MAX)] = []
 
 
+class RegistryLogin(msgspec.Struct, frozen=True, kw_only=True):
+    """Opens the registry whose images have names that begin with `hostname`. It is kept in memory
+    alone, and for no longer than an order needs it."""
+
+    hostname: str
+    username: str
+    password: str
+
+    def __repr__(self) -> str:
+        return f"RegistryLogin(hostname={self.hostname!r}, username={self.username!r})"
+
+
 class EnsureKernel(msgspec.Struct, frozen=True, kw_only=True):
-    """Desire for one kernel. A lower generation than the agent has seen is refused (`stale`)."""
+    """Desire for one kernel. A lower generation than the agent has seen is refused (`stale`).
+
+    `login` is for pulling the image of `spec`.
+    """
 
     kernel_id: str
     generation: int
@@ -103,6 +118,7 @@ class EnsureKernel(msgspec.Struct, frozen=True, kw_only=True):
     spec: KernelSpec | None = None
     reason: str = ""
     grace_seconds: float = 5.0
+    login: RegistryLogin | None = None
 
 
 class ResourceUse(msgspec.Struct, frozen=True, kw_only=True):
@@ -131,7 +147,10 @@ class ServicePort(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class KernelReport(msgspec.Struct, frozen=True, kw_only=True):
-    """The level of one kernel on this node. Times are Unix seconds (UTC)."""
+    """The level of one kernel on this node. Times are Unix seconds (UTC).
+
+    `asks_again` wants the order once more: a restart of the agent has lost what may not be written.
+    """
 
     kernel_id: str
     session_id: str
@@ -143,6 +162,7 @@ class KernelReport(msgspec.Struct, frozen=True, kw_only=True):
     exit_code: int | None = None
     retriable: bool = False
     progress: str = ""
+    asks_again: bool = False
     started_at: float | None = None
     ended_at: float | None = None
     slots: dict[str, str] = {}

@@ -1,7 +1,11 @@
-"""A small image registry: Docker Registry v2 with token authentication, and Harbor's lists."""
+"""A small image registry: Docker Registry v2, with Basic or token authentication; Harbor's lists.
+
+An engine can pull what has been put with its files.
+"""
 
 import asyncio
 import base64
+import gzip
 import hashlib
 import json
 from collections.abc import AsyncIterator, Mapping
@@ -14,15 +18,18 @@ from aiohttp import web
 OCI = "application/vnd.oci.image"
 DOCKER = "application/vnd.docker.distribution.manifest"
 TOKEN = "a-token-for"
+_UNAUTHORIZED = {"errors": [{"code": "UNAUTHORIZED", "message": "authentication required"}]}
 
 
 @dataclass
 class FakeRegistry:
-    """What it has by repository and tag. With `password` it grants tokens to `robot` only; pages
-    have `page_size` entries. `asked` keeps the paths in order. The first `busy` requests are put
-    off; manifests wait for `released`, where it is given."""
+    """What it has by repository and tag. With `password` it lets in `robot` only, who shows it at
+    each request if `is_basic`, and once for a token otherwise; pages have `page_size` entries.
+    `asked` keeps the paths in order. The first `busy` requests are put off; manifests wait for
+    `released`, and the second half of each layer for `layers_released`, where they are given."""
 
     password: str = ""
+    is_basic: bool = False
     page_size: int = 2
     host: str = ""
     tags: dict[str, dict[str, str]] = field(default_factory=dict)
@@ -30,6 +37,7 @@ class FakeRegistry:
     asked: list[str] = field(default_factory=list)
     busy: int = 0
     released: asyncio.Event | None = None
+    layers_released: asyncio.Event | None = None
 
     def put(
         self,
@@ -44,6 +52,29 @@ class FakeRegistry:
         digest = images[0] if len(images) == 1 else self._index(list(architectures), images)
         self.tags.setdefault(repository, {})[tag] = digest
         return digest
+
+    def put_files(self, repository: str, tag: str, files: bytes, labels: Mapping[str, str]) -> str:
+        """An image of one layer, the tar archive `files`, for amd64. Returns its digest."""
+        layer = gzip.compress(files, 1, mtime=0)
+        config = {
+            "architecture": "amd64",
+            "os": "linux",
+            "config": {"Labels": dict(labels), "Env": ["PATH=/usr/bin:/bin"]},
+            "rootfs": {"type": "layers", "diff_ids": [_digest_of(files)]},
+        }
+        document = {
+            "schemaVersion": 2,
+            "mediaType": f"{DOCKER}.v2+json",
+            "config": self._part("application/vnd.docker.container.image.v1+json", config),
+            "layers": [self._part("application/vnd.docker.image.rootfs.diff.tar.gzip", layer)],
+        }
+        digest = self._keep(f"{DOCKER}.v2+json", document)
+        self.tags.setdefault(repository, {})[tag] = digest
+        return digest
+
+    def _part(self, kind: str, content: Any) -> dict[str, Any]:
+        digest = self._keep(kind, content)
+        return {"mediaType": kind, "digest": digest, "size": len(self.documents[digest][1])}
 
     def put_document(self, repository: str, tag: str, document: Any) -> None:
         digest = self._keep("application/json", document)
@@ -70,10 +101,14 @@ class FakeRegistry:
         return self._keep(f"{OCI}.index.v1+json", document)
 
     def _keep(self, kind: str, document: Any) -> str:
-        body = json.dumps(document).encode()
-        digest = f"sha256:{hashlib.sha256(body).hexdigest()}"
+        body = document if isinstance(document, bytes) else json.dumps(document).encode()
+        digest = _digest_of(body)
         self.documents[digest] = kind, body
         return digest
+
+    async def _greet(self, request: web.Request) -> web.Response:
+        self._check(request, "")
+        return web.json_response({})
 
     async def _catalog(self, request: web.Request) -> web.Response:
         self._check(request, "registry:catalog:*")
@@ -91,16 +126,25 @@ class FakeRegistry:
             await self.released.wait()
         return self._document(self.tags[repository].get(reference, reference))
 
-    async def _blob(self, request: web.Request) -> web.Response:
+    async def _blob(self, request: web.Request) -> web.StreamResponse:
         self._check(request, f"repository:{request.match_info['name']}:pull")
-        return self._document(request.match_info["digest"])
+        answer = self._document(request.match_info["digest"])
+        is_layer = answer.content_type.endswith("tar.gzip")
+        if not is_layer or self.layers_released is None:
+            return answer
+        body = self.documents[request.match_info["digest"]][1]
+        stream = web.StreamResponse(headers={"Content-Length": str(len(body))})
+        await stream.prepare(request)
+        await stream.write(body[: len(body) // 2])
+        await self.layers_released.wait()
+        await stream.write(body[len(body) // 2 :])
+        return stream
 
     async def _token(self, request: web.Request) -> web.Response:
         """It is for one scope; the next one needs another."""
-        pair = base64.b64encode(f"robot:{self.password}".encode()).decode()
-        if request.headers.get("Authorization") != f"Basic {pair}":
-            return web.json_response({"errors": []}, status=401)
-        return web.json_response({"token": f"{TOKEN} {request.query['scope']}"})
+        if request.headers.get("Authorization") != self._pair():
+            return web.json_response(_UNAUTHORIZED, status=401)
+        return web.json_response({"token": f"{TOKEN} {request.query.get('scope', '')}"})
 
     async def _projects(self, request: web.Request) -> web.Response:
         names = sorted({name.partition("/")[0] for name in self.tags})
@@ -124,17 +168,30 @@ class FakeRegistry:
         if digest not in self.documents:
             raise web.HTTPNotFound
         kind, body = self.documents[digest]
-        return web.Response(body=body, content_type=kind)
+        headers = {"Docker-Content-Digest": digest}
+        return web.Response(body=body, content_type=kind, headers=headers)
 
     def _check(self, request: web.Request, scope: str) -> None:
         self.asked.append(request.path)
         if self.busy:
             self.busy -= 1
             raise web.HTTPTooManyRequests(headers={"Retry-After": "0"})
-        if self.password and request.headers.get("Authorization") != f"Bearer {TOKEN} {scope}":
-            realm = f"http://{self.host}/token"
-            told = f'Bearer realm="{realm}",service="registry",scope="{scope}"'
-            raise web.HTTPUnauthorized(headers={"WWW-Authenticate": told})
+        wanted = self._pair() if self.is_basic else f"Bearer {TOKEN} {scope}"
+        if self.password and request.headers.get("Authorization") != wanted:
+            told = f'realm="http://{self.host}/token",service="registry",scope="{scope}"'
+            challenge = 'Basic realm="registry"' if self.is_basic else f"Bearer {told}"
+            raise web.HTTPUnauthorized(
+                headers={"WWW-Authenticate": challenge},
+                text=json.dumps(_UNAUTHORIZED),
+                content_type="application/json",
+            )
+
+    def _pair(self) -> str:
+        return f"Basic {base64.b64encode(f'robot:{self.password}'.encode()).decode()}"
+
+
+def _digest_of(body: bytes) -> str:
+    return f"sha256:{hashlib.sha256(body).hexdigest()}"
 
 
 @asynccontextmanager
@@ -142,6 +199,7 @@ async def serving(registry: FakeRegistry) -> AsyncIterator[FakeRegistry]:
     """It answers over plain HTTP at `registry.host`."""
     app = web.Application()
     get = app.router.add_get
+    get("/v2/", registry._greet)
     get("/v2/_catalog", registry._catalog)
     get("/v2/{name:.+}/tags/list", registry._tags)
     get("/v2/{name:.+}/manifests/{reference}", registry._manifest)
