@@ -15,6 +15,7 @@ from .faults import BadOrder, EngineUnreachable, KernelNotRunning, StaleGenerati
 from .labels import LabelError, parse_kernel_id
 from .ledger import LIVE_STATES, Ledger
 from .node import Node
+from .preloads import Preloads
 from .reading import read_tail
 from .supervisor import Supervisor
 
@@ -43,6 +44,7 @@ class Calls:
         self._make_report = make_report
         self._sequences: dict[tuple[str, str], int] = {}
         self._commits = Commits(node.backend, node.images)
+        self._preloads = Preloads(node.backend, node.images)
 
     def register(self, server: RpcServer) -> None:
         server.on(contract.ENSURE, self._supervisor.ensure)
@@ -55,6 +57,8 @@ class Calls:
         server.on(contract.DOWNLOAD, self.download)
         server.on(contract.LIST_FILES, self.list_files)
         server.on(contract.COMMIT, self.commit)
+        server.on(contract.PULL_IMAGE, self._preloads.pull)
+        server.on(contract.REMOVE_IMAGE, self._preloads.remove)
 
     async def observe(self, request: contract.Observe) -> contract.AgentReport:
         is_same_life = request.instance == self._node.maker.instance

@@ -36,6 +36,14 @@ class ImageMissing(AgentFault):
     agent_slug, agent_title = "image-missing", "The image cannot be had."
 
 
+class ImageInUse(AgentFault):
+    """A container on this node, one of ours or not, is made of the image."""
+
+    kind, code, status = Kind.CONFLICT, "agent.image_in_use", 409
+    slug, title = "conflict", "The request conflicts with the present state."
+    agent_slug, agent_title = "image-in-use", "The image is in use."
+
+
 class RegistryLoginRefused(AgentFault):
     """The registry wants other credentials than those that it was given, or wants some."""
 

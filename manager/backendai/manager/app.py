@@ -73,6 +73,7 @@ from .idle.loop import LOOK_SECONDS as IDLE_LOOK_SECONDS
 from .idle.service import Idleness, Rulebook
 from .images import rest as images_rest
 from .images.commits import COMMIT_SESSION, CommitLimits, Commits, CommitWork
+from .images.preloads import PRELOAD, UNLOAD, Preload, StepsWork, Unload
 from .images.registries import Registries
 from .images.rescan import RESCAN, Rescan
 from .lifecycle.core import Core, CoreSettings, Ports
@@ -371,9 +372,12 @@ def _make_services(
     changes = Changes(database, clock, settled=keyring.forget)
     accounts = make_accounts(ids, box)
     attempts = Attempts(stores.redis)
+    preload = Preload(database, accounts.registries, stores.links, clock)
     works: dict[str, TaskWork] = {
         RESCAN: Rescan(database, accounts.registries, ids, clock),
         COMMIT_SESSION: CommitWork(database, stores.links, ids, clock),
+        PRELOAD: StepsWork(preload),
+        UNLOAD: StepsWork(Unload(database, stores.links, clock)),
     }
     limits = CommitLimits(own.custom_images_max, own.commit_bytes_max)
     rulebook, activities = Rulebook(cluster), Activities(database, clock)
@@ -400,7 +404,7 @@ def _make_services(
         accounts=accounts,
         logins=Logins(database, changes, accounts.users, box, attempts, clock, cluster.find),
         tasks=Tasks(database, board, clock),
-        task_runner=TaskRunner(database, clock, holder, works, [COMMIT_SESSION]),
+        task_runner=TaskRunner(database, clock, holder, works, [COMMIT_SESSION, PRELOAD, UNLOAD]),
         commits=Commits(database, changes, ids, limits),
         activities=activities,
         idleness=Idleness(database, rulebook, clock),

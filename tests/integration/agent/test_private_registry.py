@@ -9,15 +9,21 @@ import uuid
 from collections.abc import AsyncIterator, Iterator
 
 import docker
+import msgspec
 import pytest
 
+from backendai.agent.faults import ImageInUse, RegistryLoginRefused
 from backendai.common.contracts.agent import (
     ENSURE,
+    PULL_IMAGE,
+    REMOVE_IMAGE,
     AgentReport,
     Desired,
     EnsureKernel,
     KernelState,
+    PullImage,
     RegistryLogin,
+    RemoveImage,
 )
 from backendai.common.enums import Reason
 from backendai.halfstack.images import BUSYBOX, find_cache, make_archive
@@ -98,3 +104,38 @@ async def test_a_refused_login_is_told_as_such(
     report = await docker_node.kernel(order.kernel_id, KernelState.FAILED)
     assert (report.reason, report.retriable) == (Reason.REGISTRY_LOGIN_REFUSED, False)
     assert image in report.detail
+
+
+async def test_an_image_is_brought_and_taken_away(
+    docker_node: Node, registry: FakeRegistry, image: str, engine: "docker.APIClient"
+) -> None:
+    peer = await docker_node.connect()
+    order = order_of(registry, image, PASSWORD)
+    assert order.spec is not None
+    pull = PullImage(
+        image=image, digest=order.spec.image_digest, login=order.login, wait_seconds=0.1
+    )
+    wrong = RegistryLogin(hostname=registry.host, username="robot", password="wrong")
+    with pytest.raises(RegistryLoginRefused):
+        await peer.ask(PULL_IMAGE, msgspec.structs.replace(pull, login=wrong, wait_seconds=9.0))
+    registry.layers_released = asyncio.Event()
+    while not (pulled := await peer.ask(PULL_IMAGE, pull)).progress:
+        assert pulled.image is None
+    assert pulled.progress.startswith("0/1 layers, ")
+    registry.layers_released.set()
+    while (pulled := await peer.ask(PULL_IMAGE, pull)).image is None:
+        pass
+    assert pulled.image.digest == pull.digest
+    await docker_node.until(lambda report: pulled.image in report.images)
+
+    ref = await docker_node.run(order.spec)
+    for request in (RemoveImage(image=image), RemoveImage(image=image, digest=pull.digest)):
+        with pytest.raises(ImageInUse):
+            await peer.ask(REMOVE_IMAGE, request)
+    await docker_node.remove(ref)
+    await peer.ask(REMOVE_IMAGE, RemoveImage(image=image, digest="sha256:another"))
+    assert engine.images(image)
+    for _ in range(2):
+        await peer.ask(REMOVE_IMAGE, RemoveImage(image=image, digest=pull.digest))
+    assert not engine.images(image)
+    await docker_node.until(lambda report: pulled.image not in report.images)

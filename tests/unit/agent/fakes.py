@@ -109,6 +109,10 @@ class FakeBackend:
             await self.pull_gate.wait()
         self.images[name] = replace_name(IMAGE, name)
 
+    async def remove_image(self, name: str) -> None:
+        self.note("remove_image")
+        self.images.pop(name, None)
+
     async def commit(
         self, container_id: str, image: str, labels: Mapping[str, str], bytes_max: int
     ) -> None:

@@ -22,6 +22,8 @@ from tests.unit.client.scripted import erred, open_channel, told
 Change = Callable[[Channel], Awaitable[Any]]
 CHANGES: dict[str, Change] = {
     "rescan_images": lambda channel: Images(channel).rescan("cr"),
+    "preload_image": lambda channel: Images(channel).preload(["python"], ["i-1"]),
+    "unload_image": lambda channel: Images(channel).unload(["python"], ["i-1"]),
     "alias_image": lambda channel: Images(channel).alias("py", "python"),
     "dealias_image": lambda channel: Images(channel).dealias("py"),
     "forget_image": lambda channel: Images(channel).forget("python"),

@@ -108,6 +108,11 @@ class Backend(Protocol):
         """
         ...
 
+    async def remove_image(self, name: str) -> None:
+        """What is not there is as wanted. Raises ImageInUse, and EngineRefused where images are not
+        the engine's to remove."""
+        ...
+
     async def commit(
         self, container_id: str, image: str, labels: Mapping[str, str], bytes_max: int
     ) -> None:

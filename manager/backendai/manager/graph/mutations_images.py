@@ -1,10 +1,10 @@
 """Mutations of images and of the registries that they come from."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from backendai.manager.gate.actor import Access, Action
-from backendai.manager.images import actions, changes
+from backendai.manager.images import actions, changes, preloads
 
 from .images import shown_registry
 from .mutations import Asked, Mutation
@@ -16,6 +16,18 @@ async def rescan_images(
     asked: Asked, registry: str | None = None, project: str | None = None
 ) -> Props:
     return {"task_id": str(await changes.rescan(asked.change, registry, project))}
+
+
+async def preload_image(
+    asked: Asked, references: Sequence[str | None], target_agents: Sequence[str | None]
+) -> Props:
+    return await _begin(asked, preloads.PRELOAD, references, target_agents)
+
+
+async def unload_image(
+    asked: Asked, references: Sequence[str | None], target_agents: Sequence[str | None]
+) -> Props:
+    return await _begin(asked, preloads.UNLOAD, references, target_agents)
 
 
 async def forget_image(asked: Asked, reference: str, architecture: str) -> None:
@@ -53,12 +65,22 @@ async def delete_container_registry(asked: Asked, hostname: str) -> Props:
     return {"container_registry": shown_registry(row)}
 
 
+async def _begin(
+    asked: Asked, name: str, references: Sequence[str | None], agents: Sequence[str | None]
+) -> Props:
+    """Nulls in the lists name nothing."""
+    images, nodes = list(filter(None, references)), list(filter(None, agents))
+    return {"task_id": str(await preloads.begin(asked.change, name, images, nodes))}
+
+
 def _writes(name: str) -> Action:
     return Action(name, Access.SUPERADMIN, writes=True)
 
 
 MUTATIONS: Final[Mapping[str, Mutation]] = {
     "rescan_images": Mutation(actions.RESCAN, rescan_images),
+    "preload_image": Mutation(actions.PRELOAD, preload_image),
+    "unload_image": Mutation(actions.UNLOAD, unload_image),
     "modify_image": Mutation(actions.MODIFY, modify_image),
     "forget_image": Mutation(actions.FORGET, forget_image),
     "alias_image": Mutation(actions.ALIAS, alias_image),

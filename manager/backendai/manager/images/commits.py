@@ -14,22 +14,16 @@ from backendai.common.contracts.agent import (
     COMMIT,
     COMMIT_WAIT_SECONDS_MAX,
     CommitKernel,
+    Committed,
     ImageReport,
     KernelRef,
 )
 from backendai.common.enums import CommitStatus
-from backendai.common.faults import (
-    AgentTimeout,
-    Conflict,
-    Fault,
-    Kind,
-    NotOffered,
-    QuotaExceeded,
-)
+from backendai.common.faults import Conflict, NotOffered, QuotaExceeded
 from backendai.common.ids import AgentId, IdSource
 from backendai.common.lifecycle import KernelStatus
-from backendai.common.logs import get_logger
 from backendai.manager.agents.link import AgentLink
+from backendai.manager.agents.patience import ask_until_done
 from backendai.manager.agents.store import record_image
 from backendai.manager.audit.change import Change, Changes
 from backendai.manager.db import tables as t
@@ -45,16 +39,9 @@ from backendai.manager.tasks.store import begin_task, list_live
 from .custom import CommitOrder, Owner, labels_of, make_name, prefix_of
 from .store import nodes_with
 
-log = get_logger(__name__)
-
 # The name of the tasks.
 COMMIT_SESSION: Final = actions.COMMIT.name
 COMMIT_ID_BYTES: Final = 16
-RETRY_SECONDS: Final = 2.0
-# A node that is away for longer fails the task, as does one whose engine never comes to an end; it
-# may be asked for again.
-SILENCE_SECONDS_MAX: Final = 900.0
-MAKING_SECONDS_MAX: Final = 3600.0
 # These backends have no images that could be made.
 _UNABLE: Final = frozenset({"process"})
 _LOCK: Final = sa.text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))")
@@ -198,22 +185,8 @@ class CommitWork:
             bytes_max=order.bytes_max,
             wait_seconds=COMMIT_WAIT_SECONDS_MAX,
         )
-        heard_at = begun_at = self._clock.monotonic()
-        while True:
-            try:
-                reply = await self._link.ask(AgentId(order.agent_id), COMMIT, request)
-            except Fault as fault:
-                is_over = self._clock.monotonic() - heard_at >= SILENCE_SECONDS_MAX
-                if fault.kind is not Kind.UNAVAILABLE or is_over:
-                    raise
-                log.info("commit.waits", image=order.image, code=fault.code, detail=fault.detail)
-                await self._clock.sleep(RETRY_SECONDS)
-                continue
-            if reply.image is not None:
-                return reply.image
-            heard_at = self._clock.monotonic()
-            if heard_at - begun_at >= MAKING_SECONDS_MAX:
-                raise AgentTimeout("the engine of the node did not come to an end")
+        agent_id = AgentId(order.agent_id)
+        return await ask_until_done(self._link, self._clock, agent_id, COMMIT, request, _image_of)
 
 
 def find_same(
@@ -230,6 +203,10 @@ def find_same(
         if commit.image == image:
             raise Conflict("Another session is being committed to that name.", {"image": image})
     return None
+
+
+async def _image_of(reply: Committed) -> ImageReport | None:
+    return reply.image
 
 
 def _commit_of(task: Task) -> Commit:

@@ -150,6 +150,8 @@ class BlockingImages(Blocking[Images]):
     list = Waits(Images.list)
     find_default = Waits(Images.find_default)
     rescan = Waits(Images.rescan)
+    preload = Waits(Images.preload)
+    unload = Waits(Images.unload)
     alias = Waits(Images.alias)
     dealias = Waits(Images.dealias)
     forget = Waits(Images.forget)

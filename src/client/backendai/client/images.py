@@ -1,6 +1,6 @@
 """Images that sessions may use, and what superadmins do to them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from backendai.client.channel import Channel
@@ -13,6 +13,8 @@ PREFERRED: Final = "python"
 # Mutation -> the types of its arguments.
 _CHANGES: Final[Mapping[str, Types]] = {
     "rescan_images": {"registry": "String", "project": "String"},
+    "preload_image": {"references": "[String]!", "target_agents": "[String]!"},
+    "unload_image": {"references": "[String]!", "target_agents": "[String]!"},
     "alias_image": {"alias": "String!", "target": "String!", "architecture": "String"},
     "dealias_image": {"alias": "String!"},
     "forget_image": {"reference": "String!", "architecture": "String"},
@@ -55,6 +57,19 @@ class Images:
             "rescan_images", {"registry": registry, "project": project}, "task_id"
         )
         return str(answer["task_id"])
+
+    async def preload(self, references: Sequence[str], agents: Sequence[str]) -> str:
+        """Have nodes pull images before sessions ask for them. Returns the id of the task."""
+        return await self._begin("preload_image", references, agents)
+
+    async def unload(self, references: Sequence[str], agents: Sequence[str]) -> str:
+        """Remove images of registries from nodes where no session needs them. Returns the id of the
+        task."""
+        return await self._begin("unload_image", references, agents)
+
+    async def _begin(self, root: str, references: Sequence[str], agents: Sequence[str]) -> str:
+        given = {"references": list(references), "target_agents": list(agents)}
+        return str((await self._change(root, given, "task_id"))["task_id"])
 
     async def alias(self, alias: str, reference: str, architecture: str = _ARCHITECTURE) -> None:
         """Let `alias` mean an image too."""

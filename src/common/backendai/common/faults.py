@@ -376,6 +376,12 @@ class AgentFailure(AgentFault):
     code = "agent.failed"
 
 
+class NodesFailed(AgentFault):
+    """Of what a task asked of several nodes, some of it was not done."""
+
+    code, title = "agent.some_failed", "Not everything was done."
+
+
 class AgentInvalidInput(AgentFault):
     kind, code = Kind.INVALID, "agent.invalid_input"
     slug, title = "generic-bad-request", "Bad request."

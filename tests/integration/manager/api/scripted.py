@@ -22,7 +22,8 @@ IMAGES = ("python:3.11", "cr.example.com/stable/shell:1.0")
 class ScriptedAgent:
     """A node of `capacity`. Kernels start at once unless `holds` says that they shall not.
 
-    `execute` answers EXECUTE and `commit` COMMIT; what was asked is kept in `asked`.
+    `execute` answers EXECUTE, `commit` COMMIT, `pull` PULL_IMAGE, `remove` REMOVE_IMAGE; what was
+    asked is kept in `asked`.
     """
 
     agent_id: str
@@ -33,6 +34,8 @@ class ScriptedAgent:
     load: tuple[float, int] = (0.0, 0)
     execute: Callable[[c.Execute], Awaitable[c.ExecuteResult]] | None = None
     commit: Callable[[c.CommitKernel], Awaitable[c.Committed]] | None = None
+    pull: Callable[[c.PullImage], Awaitable[c.Pulled]] | None = None
+    remove: Callable[[c.RemoveImage], Awaitable[c.Nothing]] | None = None
     committed: dict[str, c.ImageReport] = field(default_factory=dict)
     log_text: bytes = b"hello from the log\n"
     files: dict[str, bytes] = field(default_factory=dict)
@@ -56,6 +59,8 @@ class ScriptedAgent:
             (c.DOWNLOAD, self._download),
             (c.LIST_FILES, self._list),
             (c.COMMIT, self._commit),
+            (c.PULL_IMAGE, self._pull_image),
+            (c.REMOVE_IMAGE, self._remove_image),
         ):
             self._server.on(call, handler)
         await self._server.start()
@@ -181,6 +186,29 @@ class ScriptedAgent:
         self.committed[request.image] = image
         self._tell()
         return c.Committed(image=image)
+
+    async def _pull_image(self, request: c.PullImage) -> c.Pulled:
+        self.asked.append(("pull_image", request))
+        return await (self.pull or self.have_image)(request)
+
+    async def have_image(self, request: c.PullImage) -> c.Pulled:
+        """What a PULL_IMAGE asks for, at once."""
+        image = c.ImageReport(
+            name=request.image, digest=request.digest, architecture="x86_64", size_bytes=1
+        )
+        self.committed[request.image] = image
+        self._tell()
+        return c.Pulled(image=image)
+
+    async def _remove_image(self, request: c.RemoveImage) -> c.Nothing:
+        self.asked.append(("remove_image", request))
+        return await (self.remove or self.drop_image)(request)
+
+    async def drop_image(self, request: c.RemoveImage) -> c.Nothing:
+        """What a REMOVE_IMAGE asks for, at once."""
+        self.committed.pop(request.image, None)
+        self._tell()
+        return c.Nothing()
 
     async def _interrupt(self, request: c.KernelRef) -> c.Nothing:
         self.asked.append(("interrupt", request))

@@ -11,7 +11,12 @@ import docker.errors
 from backendai.agent import labels
 from backendai.agent.backends.backend import Accounts, Change, Listing, Progress, Whereabouts
 from backendai.agent.exits import ExitFacts
-from backendai.agent.faults import ContainerMissing, EngineRefused, EngineUnreachable
+from backendai.agent.faults import (
+    ContainerMissing,
+    EngineRefused,
+    EngineUnreachable,
+    ImageInUse,
+)
 from backendai.agent.profile import Profile
 from backendai.common.clock import Clock
 from backendai.common.contracts.agent import ImageReport, RegistryLogin
@@ -161,6 +166,11 @@ class DockerBackend:
         await follow_pull(name, lines, progress)
         await failpoint("agent.docker.after_pull")
 
+    async def remove_image(self, name: str) -> None:
+        await failpoint("agent.docker.before_remove_image")
+        await self._client.work(lambda api: _remove_image(api, name))
+        await failpoint("agent.docker.after_remove_image")
+
     async def commit(
         self, container_id: str, image: str, labels: Mapping[str, str], bytes_max: int
     ) -> None:
@@ -220,6 +230,17 @@ def _create(api: Api, body: Mapping[str, Any], profile: Profile) -> str:
         if found.get(labels.SPEC_HASH) != profile.labels[labels.SPEC_HASH]:
             raise EngineRefused(words_of(error), {"status": 409}) from error
         return str(details["Id"])
+
+
+def _remove_image(api: Api, name: str) -> None:
+    try:
+        api.remove_image(name)
+    except docker.errors.NotFound:
+        return
+    except docker.errors.APIError as error:
+        if error.status_code != 409:
+            raise
+        raise ImageInUse(words_of(error)) from error
 
 
 def _check_written(api: Api, container_id: str, bytes_max: int) -> None:

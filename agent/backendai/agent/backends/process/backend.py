@@ -169,6 +169,9 @@ class ProcessBackend:
             f"{name}: the process backend cannot pull; unpack it into the image directory"
         )
 
+    async def remove_image(self, name: str) -> None:
+        raise EngineRefused(f"{name}: remove it from the image directory of the node by hand")
+
     async def commit(
         self, container_id: str, image: str, labels: Mapping[str, str], bytes_max: int
     ) -> None:

@@ -16,6 +16,7 @@ OBSERVE_WAIT_SECONDS_MAX: Final = 30.0
 FILE_CHUNK_BYTES: Final = 4 * 1024 * 1024
 GENERATION_MAX: Final = 10**9
 COMMIT_WAIT_SECONDS_MAX: Final = 10.0
+PULL_WAIT_SECONDS_MAX: Final = 10.0
 # Of the files of one kernel: three owners (user, project, domain) keep as many.
 HOME_FILES_MAX: Final = 300
 HOME_FILE_CHARS_MAX: Final = 64 * 1024
@@ -363,6 +364,32 @@ class Committed(msgspec.Struct, frozen=True, kw_only=True):
     image: ImageReport | None = None
 
 
+class PullImage(msgspec.Struct, frozen=True, kw_only=True):
+    """Have an image on this node; pulled also where `digest` is given and the node has another one
+    of that name. Answered when it is there, or after `wait_seconds`: ask again then.
+    """
+
+    image: str
+    digest: str = ""
+    login: RegistryLogin | None = None
+    wait_seconds: float = 0.0
+
+
+class Pulled(msgspec.Struct, frozen=True, kw_only=True):
+    """`image` is None while the node still pulls it; `progress` reads like that of a kernel."""
+
+    image: ImageReport | None = None
+    progress: str = ""
+
+
+class RemoveImage(msgspec.Struct, frozen=True, kw_only=True):
+    """Remove the name of an image, and what only it needs; nothing is done where it is not there,
+    or where `digest` is given and the name has come to mean another one."""
+
+    image: str
+    digest: str = ""
+
+
 class Nothing(msgspec.Struct, frozen=True):
     """An empty request or reply."""
 
@@ -389,6 +416,17 @@ COMMIT: Final = Call(
     idempotent=True,
     deadline_seconds=COMMIT_WAIT_SECONDS_MAX + 20.0,
 )
+PULL_IMAGE: Final = Call(
+    "pull_image",
+    PullImage,
+    Pulled,
+    idempotent=True,
+    deadline_seconds=PULL_WAIT_SECONDS_MAX + 20.0,
+)
+# As long as the engine takes to work.
+REMOVE_IMAGE: Final = Call(
+    "remove_image", RemoveImage, Nothing, idempotent=True, deadline_seconds=120.0
+)
 
 CONTRACT: Final = (
     ENSURE,
@@ -401,4 +439,6 @@ CONTRACT: Final = (
     DOWNLOAD,
     LIST_FILES,
     COMMIT,
+    PULL_IMAGE,
+    REMOVE_IMAGE,
 )

@@ -7,6 +7,8 @@ image = LazyGroup(
     {
         "list": ("backendai.client.cli.images.image:list_images", "List images."),
         "rescan": ("backendai.client.cli.images.image:rescan", "Look for images."),
+        "preload": ("backendai.client.cli.images.image:preload", "Have nodes pull images."),
+        "unload": ("backendai.client.cli.images.image:unload", "Remove images from nodes."),
         "alias": ("backendai.client.cli.images.image:alias", "Give an image another name."),
         "dealias": ("backendai.client.cli.images.image:dealias", "Take another name back."),
         "limit": ("backendai.client.cli.images.image:limit", "Say what its sessions may have."),

@@ -1,6 +1,7 @@
 """`images`, `image` and `admin image`: look for images, name, limit and forget them."""
 
-from typing import TYPE_CHECKING, Final
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Final, NoReturn
 
 import click
 
@@ -14,6 +15,13 @@ if TYPE_CHECKING:
 COLUMNS: Final = ("image", "architecture", "size", "aliases", "digest")
 _architecture_option = click.option(
     "--arch", "architecture", default="x86_64", show_default=True, help="CPU of the image."
+)
+
+_detach_option = click.option(
+    "--detach", "is_detached", is_flag=True, help="Print the task's id and do not wait."
+)
+_node_option = click.option(
+    "--agent", "agents", metavar="AGENT", multiple=True, required=True, help="A node; repeat it."
 )
 
 
@@ -46,7 +54,7 @@ def list_images(output: Output) -> None:
 @click.command()
 @click.argument("registry", required=False)
 @click.option("--project", help="Only this project of it.")
-@click.option("--detach", "is_detached", is_flag=True, help="Print the task's id and do not wait.")
+@_detach_option
 def rescan(registry: str | None, project: str | None, is_detached: bool) -> None:
     """Look for images in REGISTRY, on the nodes (`local`) or, by default, everywhere.
 
@@ -57,19 +65,35 @@ def rescan(registry: str | None, project: str | None, is_detached: bool) -> None
       backendai admin image rescan
       backendai admin image rescan cr.example.com --project stable
     """
-    from backendai.client.cli.connect import with_client
-    from backendai.client.cli.images.task import follow_task
+    _run_task(lambda client: client.images.rescan(registry, project), is_detached=is_detached)
 
-    async def work(client: "Client") -> int:
-        task_id = await client.images.rescan(registry, project)
-        if is_detached:
-            click.echo(task_id)
-            return 0
-        # Who interrupts the command, or loses the connection, goes on with `task watch`.
-        click.echo(f"task {task_id}", err=True)
-        return await follow_task(client, task_id)
 
-    raise SystemExit(with_client(work))
+@click.command()
+@click.argument("images", metavar="IMAGE...", nargs=-1, required=True)
+@_node_option
+@_detach_option
+def preload(images: tuple[str, ...], agents: tuple[str, ...], is_detached: bool) -> None:
+    """Have nodes pull IMAGES now, so that no session waits for that.
+
+    Shows its task and the progress until it is over; Ctrl-C leaves it running.
+
+    Example: backendai admin image preload cr.example.com/stable/python:3.11 --agent i-1 --agent i-2
+    """
+    _run_task(lambda client: client.images.preload(images, agents), is_detached=is_detached)
+
+
+@click.command()
+@click.argument("images", metavar="IMAGE...", nargs=-1, required=True)
+@_node_option
+@_detach_option
+def unload(images: tuple[str, ...], agents: tuple[str, ...], is_detached: bool) -> None:
+    """Remove IMAGES of registries from nodes; where sessions need one it stays.
+
+    Shows its task and the progress until it is over; Ctrl-C leaves it running.
+
+    Example: backendai admin image unload cr.example.com/stable/python:3.11 --agent i-1
+    """
+    _run_task(lambda client: client.images.unload(images, agents), is_detached=is_detached)
 
 
 @click.command()
@@ -164,3 +188,19 @@ def clear(registry: str, is_sure: bool) -> None:
 
     ask_consent(f"Forget all images of {registry}?", is_sure=is_sure)
     with_client(lambda client: client.images.clear(registry))
+
+
+def _run_task(begin: Callable[["Client"], Awaitable[str]], *, is_detached: bool) -> NoReturn:
+    from backendai.client.cli.connect import with_client
+    from backendai.client.cli.images.task import follow_task
+
+    async def work(client: "Client") -> int:
+        task_id = await begin(client)
+        if is_detached:
+            click.echo(task_id)
+            return 0
+        # Who interrupts the command, or loses the connection, goes on with `task watch`.
+        click.echo(f"task {task_id}", err=True)
+        return await follow_task(client, task_id)
+
+    raise SystemExit(with_client(work))
