@@ -19,6 +19,8 @@ SEEDS = int(os.environ.get("BAI_SIM_SEEDS", "1000"))
 FIRST_SEED = int(os.environ.get("BAI_SIM_FIRST_SEED", "0"))
 PROCESSES = int(os.environ.get("BAI_SIM_PROCESSES", str(os.cpu_count() or 1)))
 CHUNK = 10
+# Beside the tests that wait for real processes, these have little of the machine.
+pytestmark = pytest.mark.timeout(3600)
 
 
 def test_the_same_seed_gives_the_same_trace() -> None:
@@ -27,7 +29,6 @@ def test_the_same_seed_gives_the_same_trace() -> None:
     assert first.trace != other.trace
 
 
-@pytest.mark.timeout(3600)
 def test_no_seed_breaks_an_invariant() -> None:
     failed = [outcome for outcome in run_seeds(FIRST_SEED, SEEDS) if outcome.violation]
     assert not failed, "\n".join([f"{len(failed)} of {SEEDS} seeds", *map(tell, failed[:3])])

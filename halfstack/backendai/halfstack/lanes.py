@@ -18,12 +18,16 @@ from typing import IO
 
 # An interrupted test takes its stack apart: containers, networks, mounts.
 _END_SECONDS = 120.0
-_LEAST_URGENT = 19
+# A tenth of the share of an ordinary one: little, yet not nothing on a machine that is full.
+_LESS_URGENT = 10
+# Killed ourselves, we end nothing: the kernel then does. A shell that starts us in its background
+# has us ignore interrupts, and so would the program.
+_WRAPPER = ("setpriv", "--pdeathsig", "INT", "env", "--default-signal=INT")
 
 
 @dataclass(frozen=True)
 class Program:
-    """What to run. One that is patient has only the processor time that others leave."""
+    """What to run. One that is patient makes do with the processor time that others leave."""
 
     title: str
     argv: Sequence[str]
@@ -81,8 +85,7 @@ async def _run_aside(program: Program) -> Ended:
 
 async def _run(program: Program, printed: IO[bytes] | None) -> int:
     process = await asyncio.create_subprocess_exec(
-        # Killed, we end nothing ourselves.
-        *("setpriv", "--pdeathsig", "INT"),
+        *_WRAPPER,
         *program.argv,
         cwd=program.folder,
         env=program.environ,
@@ -94,28 +97,32 @@ async def _run(program: Program, printed: IO[bytes] | None) -> int:
     )
     try:
         if program.is_patient and printed is not None:
-            _put_last(process.pid)
+            _put_back(process.pid)
         return await process.wait()
     finally:
-        await _end(process, was_told=printed is None)
+        await _end(process, is_leader=printed is not None)
 
 
-def _put_last(pid: int) -> None:
-    """Behind everything else; where Linux groups processes by session, the group counts."""
+def _put_back(pid: int) -> None:
+    """Behind the others; where Linux groups processes by session, the group counts."""
     with suppress(OSError):
-        os.setpriority(os.PRIO_PROCESS, pid, _LEAST_URGENT)
-        Path(f"/proc/{pid}/autogroup").write_text(str(_LEAST_URGENT))
+        os.setpriority(os.PRIO_PROCESS, pid, _LESS_URGENT)
+        Path(f"/proc/{pid}/autogroup").write_text(str(_LESS_URGENT))
 
 
-async def _end(process: asyncio.subprocess.Process, *, was_told: bool) -> None:
+async def _end(process: asyncio.subprocess.Process, *, is_leader: bool) -> None:
+    """Soon after an interruption. One that leads no session has had that of the terminal."""
     if process.returncode is not None:
         return
-    if not was_told:
+    if is_leader:
         process.send_signal(signal.SIGINT)
     try:
         async with asyncio.timeout(_END_SECONDS):
             await process.wait()
     except TimeoutError:
         with suppress(ProcessLookupError):
-            process.kill()
+            if is_leader:
+                os.killpg(process.pid, signal.SIGKILL)
+            else:
+                process.kill()
         await process.wait()

@@ -40,6 +40,7 @@ from backendai.common.settings.load import load_settings
 from backendai.common.settings.render import render_toml
 from backendai.halfstack.images import find_cache
 from backendai.kernel.bundle import build_bundle
+from tests.running.waiting import until
 
 WAIT_SECONDS = 90.0
 ASKED_AGAIN_MAX = 2
@@ -94,6 +95,7 @@ class Node:
     process: "Popen[bytes] | None" = None
     peer: RpcPeer | None = None
     port: int = 0
+    has_started: bool = False
 
     @property
     def keys(self) -> KeyPair:
@@ -119,6 +121,7 @@ class Node:
             stderr=log,
             env=environ,
         )
+        self.has_started = True
 
     @property
     def is_running(self) -> bool:
@@ -165,7 +168,16 @@ class Node:
         return found + [line for line in rules.stdout.splitlines() if prefix in line]
 
     async def connect(self) -> RpcPeer:
+        """A refused connection is tried again only after a while, so there is none before it can
+        be taken, and a new one to an agent that was started again.
+        """
+        if self.peer is not None and self.has_started:
+            await self.peer.close()
+            self.peer = None
         if self.peer is None:
+            self.has_started = False
+            listens = lambda: not self.is_running or is_listening(self.port)
+            await asyncio.to_thread(until, listens, "the agent listens")
             address = f"tcp://127.0.0.1:{self.port}"
             self.peer = RpcPeer(address, self.keys.public, self.manager_keys)
         return self.peer
@@ -265,6 +277,12 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def is_listening(port: int) -> bool:
+    """Without a connection, which the one that listens would have to get over."""
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    return any(row[1].endswith(f":{port:04X}") and row[3] == "0A" for row in rows)
 
 
 def make_spec(image: str, **changes: object) -> KernelSpec:

@@ -37,7 +37,9 @@ def _find_in_network(network: Network) -> list[str]:
         if a.get("local", "").startswith(start)
     ]
     for table in ("filter", "nat"):
-        rules = subprocess.check_output(["iptables", "-w", "-t", table, "-S"], text=True).splitlines()
+        rules = subprocess.check_output(
+            ["iptables", "-w", "-t", table, "-S"], text=True
+        ).splitlines()
         found += [rule for rule in rules if network.bridge in rule or start in rule]
     return found
 
