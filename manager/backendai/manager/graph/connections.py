@@ -17,7 +17,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from backendai.common.faults import BadRequest
 
 from .minilang import Condition
-from .pages import LIMIT_MAX, OFFSET_MAX, Listing, Row, join_needed, read_filter, read_order
+from .pages import (
+    LIMIT_MAX,
+    OFFSET_MAX,
+    Listing,
+    Row,
+    join_needed,
+    order_terms,
+    read_filter,
+    read_order,
+)
 
 _CURSOR: Final = "Place"
 
@@ -126,7 +135,7 @@ def _build_query(
     if owner is not None:
         core = core.join(owner.table, owner.on)
     owned_by = sa.null() if owner is None else owner.column
-    terms = [*(ordered.terms if ordered else listing.order), listing.key]
+    terms = order_terms(listing, ordered)
     ranked = (
         sa.select(
             listing.key.label("key"),

@@ -41,7 +41,7 @@ _SCHEDULED_AT: Final = (
 _LOCAL_RANK: Final = sa.case((_k.c.cluster_role == "main", 0), else_=_k.c.cluster_index)
 _IS_SUB: Final = _k.c.cluster_role != ClusterRole.MAIN.value
 _MAIN_FIRST: Final = (_IS_SUB, _k.c.cluster_index)
-_NODE: Final = Join(_a, _a.c.id == _k.c.agent_id)
+_NODE: Final = Join(_a, _a.c.id == _k.c.agent_id, optional=True)
 _BESIDE: Final = (_a.c.address.label("agent_addr"), _SCHEDULED_AT.label("scheduled_at"))
 _WITH_NODE: Final = _k.outerjoin(_a, _NODE.on)
 # Of the session, what its containers show too.

@@ -38,10 +38,14 @@ class MinilangError(ValueError):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Join:
-    """A table beside the list's own, with one row for each of its rows."""
+    """A table beside the list's own, with one row for each of its rows.
+
+    `optional`: or with none. Else the database may come to the rows from either table.
+    """
 
     table: sa.FromClause
     on: Condition
+    optional: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)

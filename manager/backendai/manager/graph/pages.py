@@ -124,9 +124,10 @@ def build_query(
     count = (
         sa.select(sa.func.count()).select_from(join_needed(listing, named)).where(*conditions)
     ).correlate(None)
-    terms = [*(ordered.terms if ordered else listing.order), listing.key]
+    terms = order_terms(listing, ordered)
+    shown_terms = [_bare(term).label(f"term_{place}") for place, term in enumerate(terms)]
     keys = (
-        sa.select(listing.key.label("key"))
+        sa.select(listing.key.label("key"), *shown_terms)
         .select_from(join_needed(listing, [*named, *(ordered.columns if ordered else ())]))
         .where(*conditions)
     )
@@ -139,9 +140,20 @@ def build_query(
     rows = (
         sa.select(*shown, total.label("total_of_all"))
         .select_from(listing.joined.join(page, page.c.key == listing.key))
-        .order_by(*terms)
+        .order_by(*(_directed(page.c[f"term_{n}"], term) for n, term in enumerate(terms)))
     )
     return Query(rows, count)
+
+
+def order_terms(listing: Listing, ordered: Order | None) -> list[sa.ColumnElement[Any]]:
+    """What rows are ordered by; at last by their key, which goes against what is asked.
+
+    So the order `name` is `-name` read backwards, and an index that is one of them is both.
+    """
+    if ordered is None:
+        return [*listing.order, listing.key]
+    key = listing.key.asc() if _falls(ordered.terms[-1]) else listing.key.desc()
+    return [*ordered.terms, key]
 
 
 def _far_page(
@@ -171,9 +183,22 @@ def _far_page(
 
 def _turned(term: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
     """The other way round; so are missing values, which the database takes for the greatest."""
+    return _bare(term).asc() if _falls(term) else _bare(term).desc()
+
+
+def _directed(column: sa.ColumnElement[Any], like: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+    return column.desc() if _falls(like) else column.asc()
+
+
+def _falls(term: sa.ColumnElement[Any]) -> bool:
+    return isinstance(term, sa.UnaryExpression) and term.modifier is desc_op
+
+
+def _bare(term: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+    """What is ordered by, without a direction."""
     if isinstance(term, sa.UnaryExpression) and term.modifier in (asc_op, desc_op):
-        return term.element.desc() if term.modifier is asc_op else term.element.asc()
-    return term.desc()
+        return term.element
+    return term
 
 
 def join_needed(listing: Listing, columns: Iterable[Column]) -> sa.FromClause:
@@ -181,7 +206,7 @@ def join_needed(listing: Listing, columns: Iterable[Column]) -> sa.FromClause:
     joins: dict[int, Join] = {id(join): join for column in columns for join in column.joins}
     core = listing.table
     for join in joins.values():
-        core = core.outerjoin(join.table, join.on)
+        core = core.join(join.table, join.on, isouter=join.optional)
     return core
 
 

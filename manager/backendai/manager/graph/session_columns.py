@@ -20,7 +20,11 @@ _OWNER: Final = Join(_u, _u.c.id == _s.c.user_id)
 _PROJECT: Final = Join(_p, _p.c.id == _s.c.project_id)
 _MAIN: Final = Join(
     _main,
-    sa.and_(_main.c.session_id == _s.c.id, _main.c.cluster_role == ClusterRole.MAIN.value),
+    sa.and_(
+        _main.c.session_id == _s.c.id,
+        # Written into the statement, as it is into the conditions of the indexes.
+        _main.c.cluster_role == sa.literal(ClusterRole.MAIN.value, literal_execute=True),
+    ),
 )
 _JOINED: Final = (
     _s.join(_u, _OWNER.on)
@@ -28,17 +32,30 @@ _JOINED: Final = (
     .join(_p, _PROJECT.on)
     .join(_main, _MAIN.on)
 )
-_SCHEDULED_AT: Final = (
-    sa.select(sa.func.max(t.history.c.at))
+
+
+def _schedulings(history: sa.FromClause) -> list[Condition]:
+    """Those rows of the history with which a session came to be scheduled."""
+    # Written into the statement, as it is into the condition of the index.
+    status = sa.literal(SessionStatus.SCHEDULED.value, literal_execute=True)
+    return [history.c.kernel_id.is_(None), history.c.to_status == status]
+
+
+_later = t.history.alias("later")
+# A join without a group: the database reads all of it, or looks for some, as there are many or few.
+_LAST_SCHEDULING: Final = (
+    sa.select(t.history.c.session_id, t.history.c.at)
     .where(
-        t.history.c.session_id == _s.c.id,
-        t.history.c.kernel_id.is_(None),
-        # Written into the statement, as it is into the condition of the index.
-        t.history.c.to_status == sa.literal(SessionStatus.SCHEDULED.value, literal_execute=True),
+        *_schedulings(t.history),
+        ~sa.exists().where(
+            _later.c.session_id == t.history.c.session_id,
+            *_schedulings(_later),
+            _later.c.id > t.history.c.id,
+        ),
     )
-    .correlate(_s)
-    .scalar_subquery()
+    .subquery("scheduled")
 )
+_SCHEDULED: Final = Join(_LAST_SCHEDULING, _LAST_SCHEDULING.c.session_id == _s.c.id, optional=True)
 SHOWN: Final[list[sa.ColumnElement[Any]]] = [
     *_s.c,
     _u.c.email.label("user_email"),
@@ -97,7 +114,7 @@ _COLUMNS: Final[Mapping[str, Column]] = {
     "priority": Column(_s.c.priority, integer, filterable=False),
     "result": Column(_s.c.result, word_of(SessionResult)),
     "scaling_group": Column(_s.c.resource_group, text),
-    "scheduled_at": Column(_SCHEDULED_AT, time),
+    "scheduled_at": Column(_LAST_SCHEDULING.c.at, time, joins=(_SCHEDULED,)),
     "starts_at": Column(_s.c.starts_at, time),
     "startup_command": Column(_s.c.startup_command, text, orderable=False),
     "status": Column(_s.c.status, word_of(SessionStatus)),

@@ -2,7 +2,10 @@
 
 import asyncio
 import itertools
+import json
+import uuid
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -11,11 +14,12 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from backendai.common.enums import UserRole
+from backendai.manager.db import tables as t
 from backendai.manager.db.engine import Database
 from backendai.manager.gate.actor import Actor
 from backendai.manager.graph import pages
 from backendai.manager.graph.pages import Wanted, build_query
-from backendai.manager.graph.session_columns import SESSIONS, SHOWN
+from backendai.manager.graph.session_columns import OF_AGENTS, SESSIONS, SHOWN
 from backendai.manager.graph.sessions import conditions_of
 from tests.integration.manager.graph import history
 
@@ -99,6 +103,60 @@ async def test_no_page_of_sessions_reads_the_whole_table(dsn: str, name: str) ->
     await database.close()
 
 
+@pytest.mark.parametrize("offset", [0, history.SESSIONS // 2])
+async def test_an_order_is_read_from_an_index(dsn: str, offset: int) -> None:
+    """Up and down, and whichever end is nearer; ids are sorted of those that are equal only."""
+    orders = {name for name, column in SESSIONS.columns.items() if column.orderable}
+    # To be read from the history; and far away, from the kernels.
+    orders -= {"scheduled_at", *((OF_AGENTS | {"image"}) if offset else ())}
+    database = open_database(dsn)
+    async with database.begin() as connection:
+        for order in (sign + name for name in sorted(orders) for sign in ("", "-")):
+            statement = statement_of(ACTORS["superadmin"], Wanted(20, offset, order=order))
+            found = (
+                await connection.exec_driver_sql(f"EXPLAIN (FORMAT JSON) {statement}")
+            ).scalar()
+            assert max(sorted_rows(found[0]["Plan"]), default=0) <= 20, (order, found)
+    await database.close()
+
+
+def sorted_rows(plan: dict[str, Any]) -> Iterator[int]:
+    """Of each part of a plan that has to see all its rows before it knows the first."""
+    if plan["Node Type"] == "Sort":
+        yield plan["Plan Rows"]
+    for inner in plan.get("Plans", ()):
+        yield from sorted_rows(inner)
+
+
+async def test_a_session_is_ordered_by_when_it_was_scheduled_last(dsn: str) -> None:
+    """Once, however often it was; one that never was comes behind, and no filter takes it."""
+    database = open_database(dsn)
+    names = ["session-11", "session-12", "session-13"]
+    twice, once, never = (uuid.UUID(int=1_000_000 + number) for number in (11, 12, 13))
+    rows = ((twice, None, 1), (once, None, 2), (twice, None, 3), (never, uuid.uuid4(), 4))
+    text = f"name in {json.dumps(names)}"
+    async with database.engine.connect() as connection:
+        for session, kernel, hour in rows:
+            at = datetime(2024, 5, 1, hour, tzinfo=UTC)
+            move = {"session_id": session, "kernel_id": kernel, "at": at, "event": "place"}
+            await connection.execute(sa.insert(t.history).values(to_status="SCHEDULED", **move))
+
+        async def found(where: str, order: str = "scheduled_at") -> list[str]:
+            wanted = Wanted(10, 0, f"{text}{where}", order)
+            page = await pages.load_page(connection, SESSIONS, wanted, [], [t.sessions.c.name])
+            assert page.total == len(page.rows)
+            return [row["name"] for row in page.rows]
+
+        assert await found("") == [names[1], names[0], names[2]]
+        assert await found("", "-scheduled_at") == [names[2], names[0], names[1]]
+        assert await found(' & scheduled_at < "2024-05-01T02:00"') == []
+        assert await found(' & scheduled_at > "2024-05-01T02:00"') == [names[0]]
+        assert await found(' & !(scheduled_at > "2024-05-01T02:00")') == [names[1]]
+        assert await found(" & scheduled_at is null") == [names[2]]
+        await connection.rollback()
+    await database.close()
+
+
 @pytest.mark.parametrize(
     ("pattern", "count"),
     [
@@ -146,17 +204,18 @@ async def test_every_page_is_right_and_every_total_too(dsn: str) -> None:
     assert {row["full_name"] for row in live.rows} == {"User 0"}
 
 
-@pytest.mark.parametrize("order", [None, "-terminated_at", "status,-name", "user_email"])
+@pytest.mark.parametrize(
+    "order", [None, "-terminated_at", "terminated_at", "status,-name", "-user_email"]
+)
 async def test_a_far_page_is_the_same_from_either_end(dsn: str, order: str | None) -> None:
     """Also where values are missing, and where the last page is not full."""
     database = open_database(dsn)
     actor, text = ACTORS["superadmin"], 'group_name == "project-4"'
-    ordered = pages.compile_order(order, SESSIONS.columns).terms if order else SESSIONS.order
     everything = (
         sa.select(SESSIONS.key)
         .select_from(SESSIONS.joined)
         .where(SESSIONS.columns["group_name"].expression == "project-4")
-        .order_by(*ordered, SESSIONS.key)
+        .order_by(*pages.order_terms(SESSIONS, pages.read_order(SESSIONS, order)))
     )
     async with database.begin() as connection:
         expected = list(await connection.scalars(everything))

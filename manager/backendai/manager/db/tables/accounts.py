@@ -36,6 +36,7 @@ projects: Final = sa.Table(
     created_at(),
     timestamp("modified_at"),
     sa.UniqueConstraint("domain_name", "name"),
+    sa.Index("ix_projects_name", "name"),
 )
 
 users: Final = sa.Table(
@@ -59,6 +60,7 @@ users: Final = sa.Table(
     flag("sudo_session_enabled", False),
     created_at(),
     timestamp("modified_at"),
+    sa.Index("ix_users_full_name", "full_name"),
 )
 
 project_members: Final = sa.Table(

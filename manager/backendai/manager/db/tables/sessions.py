@@ -95,6 +95,24 @@ sa.Index("ix_sessions_user", sessions.c.user_id, sessions.c.created_at.desc(), s
 # With this kind of order, beginnings of names are found too.
 sa.Index("ix_sessions_name", sessions.c.name, postgresql_ops={"name": "text_pattern_ops"})
 sa.Index("ix_sessions_project", sessions.c.project_id, sessions.c.created_at.desc())
+# Each order that lists of sessions may have by a column of theirs, lest far pages be sorted;
+# the opposite order is the index read backwards.
+for _name in (
+    "cluster_mode",
+    "cluster_size",
+    "ended_at",
+    "name",
+    "priority",
+    "resource_group",
+    "result",
+    "starts_at",
+    "status",
+    "status_info",
+    "type",
+):
+    sa.Index(f"ix_sessions_by_{_name}", sessions.c[_name].desc(), sessions.c.id)
+# By names of users and projects: who has which sessions, without their rows.
+sa.Index("ix_sessions_of_project", sessions.c.project_id, sessions.c.id)
 
 session_dependencies: Final = sa.Table(
     "session_dependencies",
@@ -146,6 +164,20 @@ sa.Index(
     kernels.c.status,
     postgresql_where=sa.text("status not in ('TERMINATED', 'CANCELLED')"),
 )
+# What lists of sessions tell of the main one.
+_IS_MAIN: Final = sa.text("cluster_role = 'main'")
+sa.Index(
+    "ix_kernels_main_image",
+    kernels.c.image.desc(),
+    kernels.c.session_id,
+    postgresql_where=_IS_MAIN,
+)
+sa.Index(
+    "ix_kernels_main_agent",
+    kernels.c.agent_id.desc(),
+    kernels.c.session_id,
+    postgresql_where=_IS_MAIN,
+)
 
 allocations: Final = sa.Table(
     "allocations",
@@ -176,7 +208,13 @@ history: Final = sa.Table(
     json_object("detail"),
     sa.Column("at", sa.TIMESTAMP(timezone=True), nullable=False, server_default=NOW),
     sa.Index("ix_history_session", "session_id", "id"),
-    sa.Index("ix_history_scheduled", "session_id", "at", postgresql_where=_IS_SCHEDULING),
+    sa.Index(
+        "ix_history_last_scheduled",
+        "session_id",
+        "id",
+        postgresql_include=["at"],
+        postgresql_where=_IS_SCHEDULING,
+    ),
 )
 
 # What sessions are started from again and again. `template` is checked and has canonical keys.
