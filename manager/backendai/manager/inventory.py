@@ -51,4 +51,5 @@ def _row(kind: str, name: str, action: Action) -> dict[str, object]:
         "access": action.access.name.lower(),
         "writes": action.writes,
         "begins": action.begins,
+        "in_projects": action.in_projects,
     }

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import UUID
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from backendai.common.enums import ProjectRole
 from backendai.manager.db import tables as t
 
 from .fixture import SHAPES
@@ -33,9 +34,12 @@ async def dump_rows(connection: AsyncConnection, box: SecretBox | None) -> dict[
     names = [name for name in SHAPES if box is not None or name != "keypairs"]
     rows = {name: await _load(connection, name, box) for name in names}
     members = await _pairs(connection, _MEMBERS)
+    admins = await _pairs(connection, _MEMBERS.where(_IS_ADMIN))
     aliases = await _pairs(connection, _ALIASES)
     for user in rows["users"]:
         user["projects"] = members[user["email"]]
+        if user["email"] in admins:
+            user["administers"] = admins[user["email"]]
     for image in rows["images"]:
         image["aliases"] = aliases[f"{image['name']} {image['architecture']}"]
     for column, statement in _OPENINGS.items():
@@ -87,6 +91,7 @@ _MEMBERS: Final = (
     .select_from(t.project_members.join(t.users).join(t.projects))
     .where(t.projects.c.domain_name == t.users.c.domain_name)
 )
+_IS_ADMIN: Final = t.project_members.c.role == ProjectRole.ADMIN.value
 _ALIASES: Final = sa.select(
     t.images.c.name + " " + t.images.c.architecture, t.image_aliases.c.alias
 ).join(t.image_aliases, t.image_aliases.c.image_id == t.images.c.id)

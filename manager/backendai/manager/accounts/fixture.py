@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from backendai.common.enums import DefaultForUnspecified, UserRole, UserStatus
+from backendai.common.enums import DefaultForUnspecified, ProjectRole, UserRole, UserStatus
 from backendai.common.faults import InvalidParams
 from backendai.common.slots import ResourceSlots, SlotError, parse_size
 from backendai.manager.db import tables as t
@@ -50,7 +50,7 @@ SHAPES: Final[Mapping[str, _Shape]] = {
     "users": _Shape(
         t.users,
         ("email",),
-        extra=frozenset({"password", "projects"}),
+        extra=frozenset({"password", "projects", "administers"}),
         required=("username", "domain_name", "resource_policy"),
         defaults={"role": UserRole.USER.value, "status": UserStatus.ACTIVE.value},
     ),
@@ -139,18 +139,22 @@ class _Loader:
     async def _relate(self, name: str, row: Row, values: Row) -> None:
         match name:
             case "users":
-                for project in row.get("projects", ()):
-                    project_id = await self._id_of(
-                        t.projects, domain_name=values["domain_name"], name=project
-                    )
-                    await self._insert(
-                        t.project_members, {"project_id": project_id, "user_id": values["id"]}
-                    )
+                await self._join(row, values)
             case "resource_groups":
                 await self._allow(row)
             case "images":
                 for alias in row.get("aliases", ()):
                     await self._insert(t.image_aliases, {"alias": alias, "image_id": values["id"]})
+
+    async def _join(self, row: Row, values: Row) -> None:
+        administered = row.get("administers", ())
+        for project in {*row.get("projects", ()), *administered}:
+            project_id = await self._id_of(
+                t.projects, domain_name=values["domain_name"], name=project
+            )
+            role = ProjectRole.ADMIN if project in administered else ProjectRole.MEMBER
+            key = {"project_id": project_id, "user_id": values["id"]}
+            await self._insert(t.project_members, {**key, "role": role.value})
 
     async def _allow(self, row: Row) -> None:
         group = {"resource_group": row["name"]}

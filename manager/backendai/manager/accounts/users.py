@@ -13,7 +13,7 @@ from backendai.manager.audit.change import Change
 from backendai.manager.audit.rows import Row, delete_row, insert_row, lock_row, update_row
 from backendai.manager.db import tables as t
 
-from . import fields, projects
+from . import fields, members
 from .erasure import erase_referrers, refuse_while_live
 from .keypairs import Keypairs, NewKeypair
 from .passwords import hash_password
@@ -74,8 +74,8 @@ class Users:
         )
         main = {"main_access_key": keypair.access_key}
         user = await update_row(change, t.users, {"id": user["id"]}, main)
-        await projects.join(
-            change, user, projects.read_ids("group_ids", props.get("group_ids") or [])
+        await members.join(
+            change, user, members.read_ids("group_ids", props.get("group_ids") or [])
         )
         return user, keypair
 
@@ -129,9 +129,9 @@ class Users:
     async def _follow(self, change: Change, before: Row, user: Row, group_ids: Any) -> None:
         """What hangs on the changed columns."""
         if group_ids is not None:
-            await projects.join(change, user, projects.read_ids("group_ids", group_ids))
+            await members.join(change, user, members.read_ids("group_ids", group_ids))
         elif user["domain_name"] != before["domain_name"]:
-            await projects.join(change, user, [])
+            await members.join(change, user, [])
         if user["role"] != before["role"]:
             await _set_keypairs(change, user, is_admin=_is_admin(user))
 

@@ -8,6 +8,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
+from backendai.common.enums import ProjectRole
 from backendai.common.slots import CPU, MEM, SlotError, parse_slot_name, slot_type
 from backendai.manager.db import tables as t
 from backendai.manager.db.engine import Database
@@ -86,17 +87,19 @@ class ClusterFacts:
         """Whether members see what their project may use and uses; they do unless told not to."""
         return self._config.get(PROJECT_USE_KEY, "true").strip().lower() not in _NO
 
-    async def is_member(self, actor: Actor, project: str) -> bool:
+    async def find_project_role(self, actor: Actor, project: str) -> ProjectRole | None:
+        """What the actor is in a project of its domain; None where it is not in."""
         reference = t.projects.c.name == project
         with contextlib.suppress(ValueError):
             reference = t.projects.c.id == uuid.UUID(project)
         statement = (
-            sa.select(sa.literal(1))
+            sa.select(t.project_members.c.role)
             .select_from(t.projects.join(t.project_members))
             .where(reference, t.project_members.c.user_id == actor.user_id)
         )
         async with self._database.begin() as connection:
-            return await connection.scalar(statement) is not None
+            role = await connection.scalar(statement)
+        return None if role is None else ProjectRole(role)
 
 
 def _configured_slots(config: Mapping[str, str]) -> dict[str, str]:

@@ -5,7 +5,7 @@ from typing import Any, Final, Protocol
 import trafaret as t
 from aiohttp import web
 
-from backendai.common.enums import HostPermission
+from backendai.common.enums import HostPermission, ProjectRole
 from backendai.common.faults import InvalidParams, ProjectNotFound
 from backendai.common.http import json_response
 from backendai.common.params import read_params
@@ -43,7 +43,7 @@ class Cluster(Protocol):
 
     async def registries(self) -> dict[str, str]: ...
 
-    async def is_member(self, actor: Actor, project: str) -> bool | None: ...
+    async def find_project_role(self, actor: Actor, project: str) -> ProjectRole | None: ...
 
 
 def routes(cluster: Cluster, pairs: ConfigPairs) -> list[Route]:
@@ -137,9 +137,10 @@ class _Handlers:
     async def _project_role(self, actor: Actor, project: str) -> str:
         if len(project) > 64:
             raise InvalidParams(facts={"group": "is longer than a name may be"})
-        if not await self._cluster.is_member(actor, project):
+        role = await self._cluster.find_project_role(actor, project)
+        if role is None:
             raise ProjectNotFound
-        return "user"
+        return "admin" if role is ProjectRole.ADMIN else "user"
 
 
 _WORDS: Final = {

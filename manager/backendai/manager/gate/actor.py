@@ -2,7 +2,7 @@
 
 import enum
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from backendai.common.enums import UserRole
@@ -11,7 +11,8 @@ from backendai.common.faults import AuthFailed, Forbidden
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """A keypair whose signature was checked, with the user who owns it."""
+    """A keypair whose signature was checked, with the user who owns it. `administers` are the
+    projects that the user is an admin of, as far as that matters to what is done."""
 
     access_key: str
     user_id: uuid.UUID
@@ -25,6 +26,7 @@ class Actor:
     rate_limit: int
     main_access_key: str | None = None
     bootstrap_script: str = ""
+    administers: frozenset[uuid.UUID] = frozenset()
 
     @property
     def is_superadmin(self) -> bool:
@@ -57,28 +59,35 @@ class Access(enum.IntEnum):
 
     OPEN = 0
     USER = 1
-    ADMIN = 2
-    SUPERADMIN = 3
+    PROJECT_ADMIN = 2
+    ADMIN = 3
+    SUPERADMIN = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Action:
     """What a route does, in one dotted word, and who may. `writes` closes it to monitors, `begins`
-    to everybody while the cluster is frozen."""
+    to everybody while the cluster is frozen. With `in_projects` a project admin does it to what is
+    in the project, without it only to what everybody has."""
 
     name: str
     access: Access = Access.USER
     writes: bool = False
     begins: bool = False
+    in_projects: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Whose objects a query may see: each set field narrows; all empty means every tenant's."""
+    """Whose objects a query may see: each set field narrows; all empty means every tenant's.
+
+    What is in `projects` is seen beside what is of `user_id`.
+    """
 
     user_id: uuid.UUID | None = None
     access_key: str | None = None
     domain: str | None = None
+    projects: frozenset[uuid.UUID] = frozenset()
 
 
 EVERYTHING: Final = Scope()
@@ -92,6 +101,7 @@ def may(actor: Actor | None, action: Action) -> bool:
         return False
     return {
         Access.USER: True,
+        Access.PROJECT_ADMIN: actor.is_domain_admin or bool(actor.administers),
         Access.ADMIN: actor.is_domain_admin,
         Access.SUPERADMIN: actor.is_superadmin,
     }[action.access]
@@ -101,6 +111,13 @@ def authorize(actor: Actor | None, action: Action) -> None:
     """Raises AuthFailed when `actor` may not do `action` at all."""
     if not may(actor, action):
         raise AuthFailed("Unauthorized access")
+
+
+def limit(actor: Actor, action: Action) -> Actor:
+    """`actor` with no more power over projects than `action` gives."""
+    if not actor.administers or action.in_projects:
+        return actor
+    return replace(actor, administers=frozenset())
 
 
 def may_manage(actor: Actor, domain: str) -> bool:
@@ -139,9 +156,10 @@ def user_scope(actor: Actor) -> Scope:
 
 
 def widest_scope(actor: Actor) -> Scope:
-    """Everything that `actor` may list: own objects, own domain, or all."""
+    """Everything that `actor` may list: own objects with those of projects that it administers, own
+    domain, or all."""
     if actor.is_superadmin:
         return EVERYTHING
     if actor.is_domain_admin:
         return Scope(domain=actor.domain)
-    return Scope(user_id=actor.user_id)
+    return Scope(user_id=actor.user_id, projects=actor.administers)

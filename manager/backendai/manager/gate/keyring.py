@@ -6,7 +6,7 @@ What this process changes ends at once; what another manager changed, within tha
 import asyncio
 import ipaddress
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from backendai.common.clock import Clock
-from backendai.common.enums import UserRole, UserStatus
+from backendai.common.enums import ProjectRole, UserRole, UserStatus
 from backendai.common.faults import ServerMisconfigured
 from backendai.common.logs import get_logger
 from backendai.manager.accounts.secretbox import SecretBox
@@ -32,7 +32,9 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 _SELECT: Final = sa.text(
     "select k.access_key, k.secret_key_encrypted, k.is_admin, k.rate_limit, k.resource_policy,"
     " k.bootstrap_script, u.id as user_id, u.email, u.username, u.full_name, u.role,"
-    " u.domain_name, u.allowed_client_ip, u.main_access_key"
+    " u.domain_name, u.allowed_client_ip, u.main_access_key,"
+    " array(select m.project_id from project_members m join projects p on p.id = m.project_id"
+    " where m.user_id = u.id and m.role = :admin and p.domain_name = u.domain_name) as administers"
     " from keypairs k join users u on u.id = k.user_id join domains d on d.name = u.domain_name"
     " where k.access_key = :access_key and k.is_active and d.is_active and u.status = :active"
 )
@@ -118,19 +120,23 @@ class Keyring:
 
     async def read(self, connection: AsyncConnection, access_key: str) -> Identity | None:
         """As `find`, past the cache and in the caller's transaction."""
-        values = {"access_key": access_key, "active": UserStatus.ACTIVE.value}
+        values = {
+            "access_key": access_key,
+            "active": UserStatus.ACTIVE.value,
+            "admin": ProjectRole.ADMIN.value,
+        }
         row = (await connection.execute(_SELECT, values)).mappings().first()
         return self._identity_of(row) if row is not None else None
 
     def _identity_of(self, row: Mapping[Any, Any]) -> Identity:
         return Identity(
-            actor_of(row),
+            actor_of(row, row["administers"]),
             self._box.open(row["access_key"], bytes(row["secret_key_encrypted"])),
             tuple(_network(text) for text in row["allowed_client_ip"] or ()),
         )
 
 
-def actor_of(row: Mapping[Any, Any]) -> Actor:
+def actor_of(row: Mapping[Any, Any], administers: Iterable[uuid.UUID] = ()) -> Actor:
     user_id = row["user_id"]
     return Actor(
         access_key=row["access_key"],
@@ -145,6 +151,7 @@ def actor_of(row: Mapping[Any, Any]) -> Actor:
         rate_limit=row["rate_limit"],
         main_access_key=row["main_access_key"],
         bootstrap_script=row["bootstrap_script"],
+        administers=frozenset(administers),
     )
 
 

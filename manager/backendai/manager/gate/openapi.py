@@ -18,6 +18,7 @@ _WITHOUT_BODY: Final = frozenset({"GET", "HEAD", "DELETE"})
 _WHO: Final = {
     Access.OPEN: "everybody, without a credential",
     Access.USER: "every user",
+    Access.PROJECT_ADMIN: "administrators, within their projects or their domain",
     Access.ADMIN: "administrators, within their domain",
     Access.SUPERADMIN: "superadmins",
 }
@@ -97,6 +98,8 @@ def describe_action(action: Action) -> str:
         parts.append("not monitors")
     if action.begins:
         parts.append("refused while the cluster is frozen")
+    if action.in_projects:
+        parts.append("project admins for all that is in their projects too")
     return "; ".join(parts)
 
 

@@ -13,7 +13,7 @@ from backendai.common.http import Handler
 from backendai.common.params import refuse_odd_text
 from backendai.common.signing import VERSION_HEADERS
 
-from .actor import Access, Action, Actor, authorize
+from .actor import Access, Action, Actor, authorize, limit
 from .identity import Gatekeeper
 from .limiter import ANONYMOUS, Allowance
 
@@ -67,7 +67,7 @@ def _guard(route: Route, gatekeeper: Gatekeeper, refuse_frozen: Callable[[], Non
         if not is_open:
             actor, request[_ALLOWANCE] = await gatekeeper.identify(request)
             authorize(actor, action)
-            request[ACTOR] = actor
+            request[ACTOR] = limit(actor, action)
         for text in request.match_info.values():
             refuse_odd_text(text)
         if action.begins:

@@ -51,7 +51,9 @@ USERS: Final = Listing(_u, _u.c.id, _u, _USER_COLUMNS, (_u.c.email,))
 _GROUPS: Final = (
     sa.select(
         sa.func.coalesce(
-            sa.func.jsonb_agg(sa.func.jsonb_build_object("id", _p.c.id, "name", _p.c.name)),
+            sa.func.jsonb_agg(
+                sa.func.jsonb_build_object("id", _p.c.id, "name", _p.c.name, "role", _m.c.role)
+            ),
             sa.literal([], JSONB),
         )
     )

@@ -44,12 +44,15 @@ _project_names = (
     .scalar_subquery()
 )
 
-# Objects of `id` and `name`, in order of name; null without any.
+# Objects of `id`, `name` and `role`, in order of name; null without any.
 _projects_of_user = (
     sa.select(
         sa.func.jsonb_agg(
             aggregate_order_by(
-                sa.func.jsonb_build_object("id", t.projects.c.id, "name", t.projects.c.name),
+                sa.func.jsonb_build_object(
+                    *("id", t.projects.c.id, "name", t.projects.c.name),
+                    *("role", t.project_members.c.role),
+                ),
                 t.projects.c.name,
             ),
             type_=JSONB,
@@ -64,6 +67,25 @@ _projects_of_user = (
 GROUPS_OF_PROJECT: Final = (
     sa.select(sa.func.array_agg(t.resource_group_projects.c.resource_group))
     .where(t.resource_group_projects.c.project_id == t.projects.c.id)
+    .correlate(t.projects)
+    .scalar_subquery()
+)
+# Objects of `id`, `email`, `full_name` and `role`, in order of email; null without any.
+_MEMBERS_OF_PROJECT: Final = (
+    sa.select(
+        sa.func.jsonb_agg(
+            aggregate_order_by(
+                sa.func.jsonb_build_object(
+                    *("id", t.users.c.id, "email", t.users.c.email),
+                    *("full_name", t.users.c.full_name, "role", t.project_members.c.role),
+                ),
+                t.users.c.email,
+            ),
+            type_=JSONB,
+        )
+    )
+    .select_from(t.users.join(t.project_members))
+    .where(t.project_members.c.project_id == t.projects.c.id)
     .correlate(t.projects)
     .scalar_subquery()
 )
@@ -130,14 +152,25 @@ async def load_domains(
 
 
 async def load_projects(
-    connection: AsyncConnection, actor: Actor, args: Mapping[str, Any]
+    connection: AsyncConnection, actor: Actor, args: Mapping[str, Any], fields: set[str]
 ) -> Sequence[Row]:
+    """The projects that the actor may see; the `members` only of those that it administers."""
     where = projects_seen_by(actor)
     narrowing = [name for name in ("id", "name", "domain_name", "is_active") if name in args]
     where += [t.projects.c[name] == args[name] for name in narrowing if args[name] is not None]
-    statement = sa.select(t.projects, GROUPS_OF_PROJECT.label("scaling_groups")).where(*where)
+    columns = [*t.projects.c, GROUPS_OF_PROJECT.label("scaling_groups")]
+    if "members" in fields:
+        columns.append(_members_shown_to(actor).label("members"))
+    statement = sa.select(*columns).where(*where)
     found = await connection.execute(statement.order_by(t.projects.c.name).limit(ROWS_MAX))
     return found.mappings().all()
+
+
+def _members_shown_to(actor: Actor) -> sa.ColumnElement[Any]:
+    if actor.is_domain_admin:
+        return _MEMBERS_OF_PROJECT
+    is_administered = t.projects.c.id.in_(sorted(actor.administers))
+    return sa.case((is_administered, _MEMBERS_OF_PROJECT), else_=sa.null())
 
 
 def projects_seen_by(actor: Actor) -> list[sa.ColumnElement[bool]]:

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from backendai.manager.db.engine import Database
 from backendai.manager.gate.actor import Access, Action, Actor
+from backendai.manager.sessions.actions import READ as READ_SESSIONS
 
 from . import account_lists, agents, flat_sessions, kernels, resource_groups, sessions
 from .execute import GraphContext, Resolver, sync_fields
@@ -15,7 +16,6 @@ from .texts import read_id
 _READ_AGENTS: Final = Action("agent.read", Access.SUPERADMIN)
 _READ_GROUPS: Final = Action("resource_group.read", Access.SUPERADMIN)
 _SUMMARIZE: Final = Action("agent.summarize")
-_READ_SESSIONS: Final = Action("session.read")
 
 
 class ListRoots:
@@ -40,11 +40,11 @@ class ListRoots:
             "scaling_groups_for_keypair": Root(_READ_GROUPS, self._groups),
             "user_list": Root(Action("user.read"), self._user_list),
             "keypair_list": Root(Action("keypair.read"), self._keypair_list),
-            "compute_session_list": Root(_READ_SESSIONS, self._session_list),
-            "compute_container": Root(_READ_SESSIONS, self._container),
-            "compute_container_list": Root(_READ_SESSIONS, self._container_list),
-            "legacy_compute_session": Root(_READ_SESSIONS, self._flat_session),
-            "legacy_compute_session_list": Root(_READ_SESSIONS, self._flat_session_list),
+            "compute_session_list": Root(READ_SESSIONS, self._session_list),
+            "compute_container": Root(READ_SESSIONS, self._container),
+            "compute_container_list": Root(READ_SESSIONS, self._container_list),
+            "legacy_compute_session": Root(READ_SESSIONS, self._flat_session),
+            "legacy_compute_session_list": Root(READ_SESSIONS, self._flat_session_list),
         }
 
     def fields(self) -> dict[str, dict[str, Resolver]]:

@@ -12,7 +12,7 @@ from graphql import GraphQLError, GraphQLObjectType, get_named_type
 from backendai.common.faults import Fault, InvalidParams, ServerFrozen
 from backendai.manager.accounts.service import Accounts
 from backendai.manager.audit.change import Change, Changes
-from backendai.manager.gate.actor import Action, may
+from backendai.manager.gate.actor import Action, limit, may
 
 from .execute import Resolver
 from .selection import Info
@@ -72,7 +72,7 @@ def _resolver(
             return await row.work(Asked(change, accounts, info), **args)
 
         try:
-            answer = await changes.run(actor, row.action, work)
+            answer = await changes.run(limit(actor, row.action), row.action, work)
         except Fault as fault:
             if fault.http_status >= 500:
                 raise

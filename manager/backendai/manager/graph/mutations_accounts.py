@@ -92,13 +92,21 @@ async def _domain(asked: Asked, name: str) -> Props:
 
 async def _project(asked: Asked, project_id: Any) -> Props:
     change = asked.change
-    found = await rows.load_projects(change.connection, change.actor, {"id": project_id})
+    wanted = selected(asked.info, "group")
+    key = {"id": project_id}
+    found = await rows.load_projects(change.connection, change.actor, key, wanted)
     return {"group": found[0]}
 
 
 async def _user(asked: Asked, email: str) -> Props:
     change = asked.change
     return {"user": await rows.find_user(change.connection, change.actor, {"email": email})}
+
+
+# Of a project that one only administers it changes who is in it, and nothing else.
+MODIFY_PROJECT: Final = Action(
+    "project.modify", Access.PROJECT_ADMIN, writes=True, in_projects=True
+)
 
 
 def _writes(name: str, access: Access = Access.SUPERADMIN) -> Action:
@@ -111,7 +119,7 @@ MUTATIONS: Final[Mapping[str, Mutation]] = {
     "delete_domain": Mutation(_writes("domain.delete"), delete_domain),
     "purge_domain": Mutation(_writes("domain.purge"), purge_domain),
     "create_group": Mutation(_writes("project.create", Access.ADMIN), create_group),
-    "modify_group": Mutation(_writes("project.modify", Access.ADMIN), modify_group),
+    "modify_group": Mutation(MODIFY_PROJECT, modify_group),
     "delete_group": Mutation(_writes("project.delete", Access.ADMIN), delete_group),
     "purge_group": Mutation(_writes("project.purge", Access.ADMIN), purge_group),
     "create_user": Mutation(_writes("user.create"), create_user),

@@ -1,11 +1,11 @@
 """Fields of Query: each is a function, and a row that says what it reads and who may."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from backendai.common.faults import Forbidden
-from backendai.manager.gate.actor import Access, Action, may
+from backendai.manager.gate.actor import Action, limit, may
 
 from .execute import Resolver
 from .selection import Info
@@ -24,13 +24,15 @@ def make_roots(table: Mapping[str, Root]) -> dict[str, Resolver]:
 
 
 def _guarded(name: str, root: Root) -> Resolver:
-    """The resolver behind what its action needs; what everybody may is not asked again."""
-    if root.action.access <= Access.USER and not root.action.writes:
-        return root.resolve
+    """The resolver behind what its action needs, with no more power than that gives."""
 
     async def resolve(source: Any, info: Info, **args: Any) -> Any:
-        if not may(info.context.actor, root.action):
+        actor = info.context.actor
+        if not may(actor, root.action):
             raise Forbidden(f"no permission to read {name}")
+        limited = limit(actor, root.action)
+        if limited is not actor:
+            info = info._replace(context=replace(info.context, actor=limited))
         return await root.resolve(source, info, **args)
 
     return resolve

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from .execute import Graph, Outcome
 
-QUERY: Final = Action("graph.query")
+QUERY: Final = Action("graph.query", in_projects=True)
 
 _BODY: Final = t.Dict(
     t.Key("query", trafaret=t.String()),

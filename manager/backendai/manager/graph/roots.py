@@ -12,6 +12,7 @@ from backendai.manager.db.engine import Database
 from backendai.manager.gate.actor import Access, Action, user_scope
 from backendai.manager.images.registries import list_rows as list_registries
 from backendai.manager.images.store import get_image, load_images, visible_to
+from backendai.manager.sessions.actions import READ as READ_SESSIONS
 
 from . import (
     accounts,
@@ -29,6 +30,8 @@ from .mutations import Mutation, make_resolvers
 from .nodes import NodeRoots
 from .queries import Root, make_roots
 from .selection import Info, arguments, selected
+
+READ_PROJECTS: Final = Action("project.read", in_projects=True)
 
 
 def make_graph(
@@ -77,9 +80,9 @@ def list_queries(database: Database, lists: ListRoots) -> dict[str, Root]:
         "project_resource_policies": Root(Action("policy.read"), roots.project_policies),
         "domain": Root(Action("domain.read"), roots.domain),
         "domains": Root(Action("domain.read"), roots.domains),
-        "group": Root(Action("project.read"), roots.project),
-        "groups_by_name": Root(Action("project.read"), roots.projects),
-        "groups": Root(Action("project.read"), roots.projects),
+        "group": Root(READ_PROJECTS, roots.project),
+        "groups_by_name": Root(READ_PROJECTS, roots.projects),
+        "groups": Root(READ_PROJECTS, roots.projects),
         "user": Root(Action("user.read"), roots.user),
         "users": Root(Action("user.read"), roots.users),
         "user_from_uuid": Root(Action("user.read"), roots.user_from_uuid),
@@ -94,7 +97,7 @@ def list_queries(database: Database, lists: ListRoots) -> dict[str, Root]:
         "container_registries": Root(
             Action("registry.read", Access.SUPERADMIN), roots.container_registries
         ),
-        "compute_session": Root(Action("session.read"), roots.session),
+        "compute_session": Root(READ_SESSIONS, roots.session),
         **lists.roots(),
         **NodeRoots(database).roots(),
     }
@@ -113,7 +116,7 @@ _FIELDS: Final[Mapping[str, Mapping[str, Callable[[Any], Any]]]] = {
     "UserResourcePolicy": policies.USER_POLICY_FIELDS,
     "ProjectResourcePolicy": policies.PROJECT_POLICY_FIELDS,
     "Domain": accounts.DOMAIN_FIELDS,
-    "Group": accounts.PROJECT_FIELDS,
+    "Group": {**accounts.PROJECT_FIELDS, "members": lambda row: row.get("members")},
     "User": accounts.USER_FIELDS,
     "ResourcePreset": accounts.PRESET_FIELDS,
 }
@@ -190,7 +193,7 @@ class _Roots:
 
     async def projects(self, _: Any, info: Info, **args: Any) -> Any:
         async with self._database.begin() as connection:
-            return await accounts.load_projects(connection, _actor(info), args)
+            return await accounts.load_projects(connection, _actor(info), args, selected(info))
 
     async def user(self, _: Any, info: Info, **args: Any) -> Any:
         async with self._database.begin() as connection:

@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -12,7 +12,7 @@ from backendai.common.enums import CommitStatus, SessionResult, SessionType
 from backendai.common.faults import Forbidden
 from backendai.common.lifecycle import SessionStatus
 from backendai.manager.db import tables as t
-from backendai.manager.gate.actor import Actor, Scope, widest_scope
+from backendai.manager.gate.actor import EVERYTHING, Actor, Scope, widest_scope
 from backendai.manager.idle.store import load_idle_checks
 from backendai.manager.images.commits import find_committing
 from backendai.manager.sessions import render
@@ -86,7 +86,7 @@ async def load_page(
     shown = shown_for(asked.fields)
     page = await pages.load_page(connection, asked.listing, asked.wanted, where, shown)
     views = [SessionView(row) for row in page.rows]
-    await _fill(connection, views, asked.fields)
+    await _fill(connection, widest_scope(actor), views, asked.fields)
     return {"items": views, "total_count": page.total}
 
 
@@ -99,7 +99,7 @@ async def find_named(
     statement = sa.select(*SHOWN).select_from(SESSIONS.joined).where(*where)
     found = await connection.execute(statement.order_by(is_final, _s.c.created_at.desc()).limit(1))
     views = [SessionView(row) for row in found.mappings()]
-    await _fill(connection, views, {"containers"})
+    await _fill(connection, widest_scope(actor), views, {"containers"})
     return next(iter(views), None)
 
 
@@ -113,7 +113,7 @@ async def load_one(
     if row is None:
         return None
     view = SessionView(row)
-    await _fill(connection, [view], selected(info))
+    await _fill(connection, widest_scope(actor), [view], selected(info))
     return view
 
 
@@ -140,7 +140,8 @@ async def load_of_keypairs(
         statement.order_by(_s.c.created_at.desc()).limit(OF_KEYPAIRS_MAX)
     )
     views = [SessionView(row) for row in rows.mappings()]
-    await _fill(connection, views, fields)
+    # Whose keypair one may see, of those one may see what their sessions depend on.
+    await _fill(connection, EVERYTHING, views, fields)
     grouped: dict[str, list[SessionView]] = {}
     for view in views:
         grouped.setdefault(view.row["access_key"], []).append(view)
@@ -154,9 +155,9 @@ def narrow(views: Sequence[SessionView], statuses: str | None) -> list[SessionVi
 
 
 async def _fill(
-    connection: AsyncConnection, views: Sequence[SessionView], fields: set[str]
+    connection: AsyncConnection, scope: Scope, views: Sequence[SessionView], fields: set[str]
 ) -> None:
-    """Load what the selected fields need, for all rows at once."""
+    """Load what the selected fields need and is in `scope`, for all rows at once."""
     ids = [view.row["id"] for view in views]
     if not ids:
         return
@@ -167,7 +168,7 @@ async def _fill(
             for container in view.containers:
                 container.session = view.row
     if "dependencies" in fields:
-        dependencies = await _load_dependencies(connection, ids)
+        dependencies = await _load_dependencies(connection, scope, ids)
         for view in views:
             view.dependencies = dependencies.get(view.row["id"], ())
     if "idle_checks" in fields:
@@ -202,13 +203,13 @@ async def _load_histories(
 
 
 async def _load_dependencies(
-    connection: AsyncConnection, ids: Sequence[uuid.UUID]
+    connection: AsyncConnection, scope: Scope, ids: Sequence[uuid.UUID]
 ) -> dict[uuid.UUID, list[Mapping[Any, Any]]]:
     edges = t.session_dependencies
     statement = (
         sa.select(*SHOWN, edges.c.session_id.label("dependent"))
         .select_from(SESSIONS.joined.join(edges, edges.c.depends_on == _s.c.id))
-        .where(edges.c.session_id.in_(ids))
+        .where(edges.c.session_id.in_(ids), *scope_conditions(scope))
         .order_by(_s.c.created_at)
     )
     grouped: dict[uuid.UUID, list[Mapping[Any, Any]]] = {}
@@ -232,9 +233,10 @@ def _scope_of(actor: Actor, args: Mapping[str, Any]) -> Scope:
     if domain is not None and domain != (widest.domain or domain):
         raise Forbidden("You may not list sessions of this domain.")
     access_key = args.get("access_key")
-    if access_key is not None and access_key != actor.access_key and not actor.is_domain_admin:
+    sees_others = actor.is_domain_admin or actor.administers
+    if access_key is not None and access_key != actor.access_key and not sees_others:
         raise Forbidden("You may not list sessions of this access key.")
-    return Scope(widest.user_id, access_key, domain or widest.domain)
+    return replace(widest, access_key=access_key, domain=domain or widest.domain)
 
 
 def _status_conditions(text: str | None) -> list[sa.ColumnElement[bool]]:

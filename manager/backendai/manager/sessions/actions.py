@@ -5,8 +5,8 @@ from typing import Final
 from backendai.manager.gate.actor import Action
 
 CREATE: Final = Action("session.create", writes=True, begins=True)
-READ: Final = Action("session.read")
-END: Final = Action("session.end", writes=True)
+READ: Final = Action("session.read", in_projects=True)
+END: Final = Action("session.end", writes=True, in_projects=True)
 RESTART: Final = Action("session.restart", writes=True)
 RENAME: Final = Action("session.rename", writes=True)
 COMMIT: Final = Action("session.commit", writes=True)

@@ -173,13 +173,13 @@ class Sessions:
                 "status": session.status.value,
                 "status_changed_at": session.status_changed_at,
             }
-            return await _tree(connection, root)
+            return await _tree(connection, _around(scope), root)
 
     async def _end_tree(
         self, connection: AsyncConnection, scope: Scope, reference: str, forced: bool
     ) -> list[Ended]:
         session = await store.get_session(connection, scope, reference)
-        dependents = await store.list_dependents(connection, session.id)
+        dependents = await store.list_dependents(connection, _around(scope), session.id)
         # In the order in which every transaction locks sessions.
         locked = {
             each: await store.lock_session(connection, EVERYTHING, str(each), ended_too=True)
@@ -201,7 +201,15 @@ class Sessions:
         return Ended(session, moved[-1].session_status)
 
 
-async def _tree(connection: AsyncConnection, root: Mapping[Any, Any]) -> dict[str, Any]:
+def _around(scope: Scope) -> Scope:
+    """Where to look for what hangs on a session of `scope`: everywhere, for it is its owner's; but
+    not beyond the projects for whose sake it was found. PURE."""
+    return scope if scope.projects else EVERYTHING
+
+
+async def _tree(
+    connection: AsyncConnection, scope: Scope, root: Mapping[Any, Any]
+) -> dict[str, Any]:
     """Level by level, one query each; a session that is reached twice is shown twice.
 
     Raises QuotaExceeded where that makes more than can be shown.
@@ -209,7 +217,7 @@ async def _tree(connection: AsyncConnection, root: Mapping[Any, Any]) -> dict[st
     below: dict[uuid.UUID, list[Mapping[Any, Any]]] = {}
     wanted = [root["id"]]
     while wanted:
-        found = await store.load_dependencies(connection, wanted)
+        found = await store.load_dependencies(connection, scope, wanted)
         below |= {key: found.get(key, []) for key in wanted}
         wanted = list({row["id"] for rows in found.values() for row in rows} - below.keys())
     return nest(root, below)

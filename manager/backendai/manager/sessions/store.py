@@ -169,7 +169,9 @@ async def find_session_of(
     return found
 
 
-async def list_dependents(connection: AsyncConnection, session_id: uuid.UUID) -> list[uuid.UUID]:
+async def list_dependents(
+    connection: AsyncConnection, scope: Scope, session_id: uuid.UUID
+) -> list[uuid.UUID]:
     """Live sessions that directly or indirectly depend on this one, nearest first."""
     edges = t.session_dependencies
     tree = sa.select(edges.c.session_id, sa.literal(1).label("depth")).where(
@@ -183,7 +185,7 @@ async def list_dependents(connection: AsyncConnection, session_id: uuid.UUID) ->
     found = await connection.execute(
         sa.select(walk.c.session_id, sa.func.min(walk.c.depth).label("depth"))
         .join(t.sessions, t.sessions.c.id == walk.c.session_id)
-        .where(t.sessions.c.status.not_in(FINAL_WORDS))
+        .where(t.sessions.c.status.not_in(FINAL_WORDS), *scope_conditions(scope))
         .group_by(walk.c.session_id)
         .order_by("depth", walk.c.session_id)
     )
@@ -191,7 +193,7 @@ async def list_dependents(connection: AsyncConnection, session_id: uuid.UUID) ->
 
 
 async def load_dependencies(
-    connection: AsyncConnection, session_ids: Sequence[uuid.UUID]
+    connection: AsyncConnection, scope: Scope, session_ids: Sequence[uuid.UUID]
 ) -> dict[uuid.UUID, list[Mapping[Any, Any]]]:
     """What each session depends on: rows of id, name, status and status_changed_at."""
     edges, other = t.session_dependencies, t.sessions
@@ -200,7 +202,7 @@ async def load_dependencies(
             edges.c.session_id, other.c.id, other.c.name, other.c.status, other.c.status_changed_at
         )
         .join(other, other.c.id == edges.c.depends_on)
-        .where(edges.c.session_id.in_(session_ids))
+        .where(edges.c.session_id.in_(session_ids), *scope_conditions(scope, other))
         .order_by(other.c.created_at)
     )
     grouped: dict[uuid.UUID, list[Mapping[Any, Any]]] = {}
@@ -268,7 +270,9 @@ def scope_conditions(
     """The WHERE that keeps tenants apart."""
     conditions: list[sa.ColumnElement[bool]] = []
     if scope.user_id is not None:
-        conditions.append(sessions.c.user_id == scope.user_id)
+        own = sessions.c.user_id == scope.user_id
+        administered = sessions.c.project_id.in_(sorted(scope.projects))
+        conditions.append(sa.or_(own, administered) if scope.projects else own)
     if scope.access_key is not None:
         conditions.append(sessions.c.access_key == scope.access_key)
     if scope.domain is not None:

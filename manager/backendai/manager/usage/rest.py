@@ -19,7 +19,8 @@ from .model import Span
 from .render import encode_project, encode_projects, point_object
 from .service import Usage
 
-READ: Final = Action("usage.read", Access.SUPERADMIN)
+READ_PROJECTS: Final = Action("usage.read_projects", Access.PROJECT_ADMIN, in_projects=True)
+READ_ALL: Final = Action("usage.read", Access.SUPERADMIN)
 READ_OWN: Final = Action("usage.read_own")
 DAYS_MAX: Final = 100
 PROJECTS_MAX: Final = 1000
@@ -76,10 +77,10 @@ _PERIOD: Final = t.Dict(
 def routes(usage: Usage) -> list[Route]:
     handlers = _Handlers(usage)
     return [
-        Route("GET", "/resource/usage/month", handlers.month, READ, _MONTHLY),
-        Route("GET", "/resource/usage/period", handlers.period, READ, _PERIOD),
+        Route("GET", "/resource/usage/month", handlers.month, READ_PROJECTS, _MONTHLY),
+        Route("GET", "/resource/usage/period", handlers.period, READ_PROJECTS, _PERIOD),
         Route("GET", "/resource/stats/user/month", handlers.own_curves, READ_OWN),
-        Route("GET", "/resource/stats/admin/month", handlers.all_curves, READ),
+        Route("GET", "/resource/stats/admin/month", handlers.all_curves, READ_ALL),
     ]
 
 
@@ -90,7 +91,7 @@ class _Handlers:
     async def month(self, request: web.Request) -> web.Response:
         params = await read_given_params(request, _MONTHLY)
         ids = params.get("group_ids") or None
-        found = await self._usage.list_projects(params["month"], ids)
+        found = await self._usage.list_projects(request[ACTOR], params["month"], ids)
         return _json(await asyncio.to_thread(encode_projects, found))
 
     async def period(self, request: web.Request) -> web.Response:
@@ -98,9 +99,9 @@ class _Handlers:
         params = await read_given_params(request, _PERIOD)
         span = read_period(params["start_date"], params["end_date"])
         if "group_id" not in params:
-            every = await self._usage.list_projects(span, None)
+            every = await self._usage.list_projects(request[ACTOR], span, None)
             return _json(await asyncio.to_thread(encode_projects, every))
-        found = await self._usage.find_project(span, params["group_id"])
+        found = await self._usage.find_project(request[ACTOR], span, params["group_id"])
         return _json(await asyncio.to_thread(encode_project, found))
 
     async def own_curves(self, request: web.Request) -> web.Response:

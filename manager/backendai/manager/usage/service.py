@@ -4,6 +4,8 @@ import asyncio
 import uuid
 from collections.abc import Sequence
 
+from sqlalchemy.ext.asyncio import AsyncConnection
+
 from backendai.common.clock import Clock
 from backendai.common.faults import ProjectNotFound
 from backendai.manager.db.engine import Database
@@ -22,20 +24,29 @@ class Usage:
         self._clock = clock
 
     async def list_projects(
-        self, span: Span, project_ids: Sequence[uuid.UUID] | None
+        self, actor: Actor, span: Span, project_ids: Sequence[uuid.UUID] | None
     ) -> list[ProjectUse]:
-        """The projects, of these or of all, that held something; also those that are gone."""
+        """The projects, of these or of all that `actor` manages or administers, that held
+        something; for superadmins also those that are gone."""
         async with self._database.begin() as conn:
+            ours = await _list_ours(conn, actor)
+            if ours is not None:
+                wanted = ours if project_ids is None else ours.intersection(project_ids)
+                project_ids = sorted(wanted)
             held = await store.load_held(conn, span, project_ids=project_ids)
         return await asyncio.to_thread(sum_by_project, held, span, self._clock.now())
 
-    async def find_project(self, span: Span, project_id: uuid.UUID) -> ProjectUse | None:
+    async def find_project(
+        self, actor: Actor, span: Span, project_id: uuid.UUID
+    ) -> ProjectUse | None:
         """What one project used, None when that was nothing. Raises ProjectNotFound."""
-        found = await self.list_projects(span, [project_id])
+        found = await self.list_projects(actor, span, [project_id])
         if found:
             return found[0]
-        if not await self._database.read(lambda conn: store.is_known(conn, project_id)):
-            raise ProjectNotFound(str(project_id))
+        async with self._database.begin() as conn:
+            ours = await _list_ours(conn, actor)
+            if not (await store.is_known(conn, project_id) if ours is None else project_id in ours):
+                raise ProjectNotFound(str(project_id))
         return None
 
     async def draw_own(self, actor: Actor) -> list[Point]:
@@ -51,3 +62,12 @@ class Usage:
         async with self._database.begin() as conn:
             held = await store.load_held(conn, span, user_id=user_id)
         return await asyncio.to_thread(draw, held, span)
+
+
+async def _list_ours(conn: AsyncConnection, actor: Actor) -> set[uuid.UUID] | None:
+    """The projects whose use `actor` may see; None for all, also those that are gone."""
+    if actor.is_superadmin:
+        return None
+    if actor.is_domain_admin:
+        return await store.list_projects_of(conn, actor.domain)
+    return set(actor.administers)

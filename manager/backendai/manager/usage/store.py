@@ -73,6 +73,11 @@ async def load_held(
     return found
 
 
+async def list_projects_of(conn: AsyncConnection, domain: str) -> set[uuid.UUID]:
+    of_domain = t.projects.c.domain_name == domain
+    return set(await conn.scalars(sa.select(t.projects.c.id).where(of_domain)))
+
+
 async def is_known(conn: AsyncConnection, project_id: uuid.UUID) -> bool:
     """Whether there is such a project, or was one that used something."""
     live = sa.exists().where(t.projects.c.id == project_id)

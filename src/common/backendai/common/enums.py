@@ -66,6 +66,13 @@ class UserRole(enum.StrEnum):
     MONITOR = "monitor"
 
 
+class ProjectRole(enum.StrEnum):
+    """What a member is in one project."""
+
+    MEMBER = "member"
+    ADMIN = "admin"
+
+
 class UserStatus(enum.StrEnum):
     ACTIVE = "active"
     INACTIVE = "inactive"

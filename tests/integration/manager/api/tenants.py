@@ -64,7 +64,16 @@ _EXTRA: Final[Mapping[str, Any]] = {
             "resource_policy": "default",
             "main_access_key": "AKPAWN",
             "projects": ["pawns"],
-        }
+        },
+        {
+            "email": "pia@example.com",
+            "username": "pia",
+            "domain_name": "default",
+            "role": "user",
+            "resource_policy": "default",
+            "main_access_key": "AKPIA",
+            "administers": ["pawns"],
+        },
     ],
     "keypairs": [
         {
@@ -83,7 +92,14 @@ _EXTRA: Final[Mapping[str, Any]] = {
             "secret_key": "secret-of-pawn",
             "user": "pawn@example.com",
             "resource_policy": "default",
-        }
+        },
+        {
+            "access_key": "AKPIA",
+            "secret_key": "secret-of-pia",
+            "user": "pia@example.com",
+            "resource_policy": "default",
+            "rate_limit": 100000,
+        },
     ],
     "resource_groups": [
         {"name": RESOURCE_GROUP, "domains": [DOMAIN]},

@@ -191,6 +191,14 @@ async def test_the_command_on_a_whole_tenant(manager: Manager, root: Client, wor
     assert "choose among id, email" in await admin("user", "list", "-f", "secret", code=2)
     await admin("project", "update", "vision", "--domain", word, "--remove-user", email)
     await admin("user", "update", email, "--project", "vision", "--password", typed="other\n")
+    await admin("project", "update", "vision", "--domain", word, "--add-admin", email)
+    shown = json.loads(
+        await admin("project", "info", "vision", "--domain", word, "--output", "json")
+    )
+    assert (shown["admins"], shown["members"]) == ([email], [email])
+    await admin("user", "update", email, "--project", "vision")
+    assert (await root.users.get(email)).projects[0].role == "admin"
+    await admin("project", "update", "vision", "--domain", word, "--remove-admin", email)
     assert (await root.users.get(email)).projects[0].name == "vision"
     key = json.loads(await admin("keypair", "add", email, "--output", "json"))
     csv = await admin("keypair", "list", "--user", email, "-f", "access_key", "--output", "csv")

@@ -29,6 +29,7 @@ from tests.integration.manager.api.asks import (
     tenant_keys,
 )
 from tests.integration.manager.api.caller import Answer, Caller
+from tests.integration.manager.api.conftest import body_of
 from tests.integration.manager.api.tenants import (
     HIDDEN,
     MARK,
@@ -50,10 +51,11 @@ CALLERS: Final = {
     ANONYMOUS: None,
     "eve": "monitor",
     "alice": "user",
+    "pia": "project admin",
     "carol": "admin",
     "root": "superadmin",
 }
-_RANKS: Final = {"monitor": 1, "user": 1, "admin": 2, "superadmin": 3}
+_RANKS: Final = {"monitor": 1, "user": 1, "project admin": 2, "admin": 3, "superadmin": 4}
 _NO_ID: Final = str(uuid.UUID(int=0))
 # Names nothing that exists.
 NOBODY: Final = Target(
@@ -94,6 +96,17 @@ async def tenants(
     return await furnish(manager, alice, "alice", session=f"own-{name}"), theirs
 
 
+@pytest.fixture
+async def mates(manager: Manager, as_user: Callable[[str], Caller], name: str) -> Target:
+    """What somebody has in the project that pia administers."""
+    pawn = as_user("pawn")
+    mates = await furnish(manager, pawn, "pawn", session=f"mate-{name}", project="pawns")
+    # Pages that are asked for begin with the second one.
+    newer = body_of(f"newer-{name}", enqueueOnly=True, group="pawns")
+    assert (await pawn.ask("POST", "/session", newer)).status == 201
+    return mates
+
+
 def callers(as_user: Callable[[str], Caller]) -> list[tuple[str, str | None, Caller]]:
     alice = as_user("alice")
     return [
@@ -102,12 +115,18 @@ def callers(as_user: Callable[[str], Caller]) -> list[tuple[str, str | None, Cal
     ]
 
 
-def reaches(name: str, role: str | None, target: Target, key: str) -> bool:
-    """Whether a caller of the default domain may reach what `key` names of a target."""
+def reaches(name: str, role: str | None, target: Target, key: str, action: Action) -> bool:
+    """Whether a caller of the default domain may reach what `key` names of a target by `action`."""
     if role == "superadmin":
         return True
     if target.domain != "default":
         return False
+    if role == "project admin":
+        if TENANT_KEYS.get(key) == "domain":
+            return True
+        is_shared = key == "template_id" or TENANT_KEYS.get(key) == "project"
+        is_seen = is_shared or (key == "session" and action.in_projects)
+        return is_seen and target.access_key == "AKPAWN"
     # Templates are for the members of their project.
     is_shared = key == "template_id" or TENANT_KEYS.get(key) in ("domain", "project")
     return is_shared or role == "admin" or target.access_key == f"AK{name.upper()}"
@@ -124,6 +143,19 @@ def asks_about(route: Route, target: Target) -> list[Ask]:
 def told_of(role: str | None, ask: Ask, answer: Answer, theirs: Target) -> list[str]:
     """Words of the closed tenant that an answer tells to who may not know them."""
     return [] if role == "superadmin" else leaks(answer.body, ask.text, words_of(theirs))
+
+
+def told_of_others(
+    role: str | None, ask: Ask, answer: Answer, action: Action, own: Target, mates: Target
+) -> list[str]:
+    """What an answer tells a project admin of other projects of the domain, and by what is not
+    declared for it, of people in its own."""
+    if role != "project admin":
+        return []
+    things = {mates.session, mates.kernel, mates.log, mates.task}
+    return leaks(answer.body, ask.text, words_of(own)) + (
+        [] if action.in_projects else leaks(answer.body, ask.text, things)
+    )
 
 
 def judge_refused(answer: Answer) -> str | None:
@@ -164,26 +196,34 @@ def judge(
         return judge_refused(answer)
     if route.action.access is Access.OPEN:
         return None
-    if all(reaches(name, role, target, key) for key in ask.named):
+    if all(reaches(name, role, target, key, route.action) for key in ask.named):
+        is_mates = role == "project admin" and "template_id" in ask.named
+        if is_mates and route.action.writes:
+            # Members see each other's templates, and only their owners change them.
+            return None if answer.status in (400, 403, 404) else f"not {answer.status}"
         return judge_reached(answer, ask)
     return judge_unreached(answer, ask)
 
 
 async def test_every_route_lets_in_whom_it_declares(
-    manager: Manager, as_user: Callable[[str], Caller], tenants: tuple[Target, Target]
+    manager: Manager,
+    as_user: Callable[[str], Caller],
+    tenants: tuple[Target, Target],
+    mates: Target,
 ) -> None:
     wrong, statuses, answered = [], Counter[int](), set()
     before = await snapshot(manager.stores.database)
     for name, role, caller in callers(as_user):
         if role == "superadmin":
             assert await snapshot(manager.stores.database) == before
-        for route, target, ask in cells_of(role, tenants):
+        for route, target, ask in cells_of(role, tenants, mates):
             answer = await send(caller, ask)
             statuses[answer.status] += 1
             if answer.status < 300:
                 answered.add((route.method, route.path))
             problem = judge((name, role), route, target, ask, answer)
             told = told_of(role, ask, answer, tenants[1])
+            told += told_of_others(role, ask, answer, route.action, tenants[0], mates)
             if problem or told:
                 wrong.append((name, ask, problem, told, answer.body[:200]))
     print(f"{statuses.total()} cells of {len(ROUTES)} routes: {dict(statuses)}")
@@ -194,7 +234,7 @@ async def test_every_route_lets_in_whom_it_declares(
 
 
 def cells_of(
-    role: str | None, tenants: tuple[Target, Target]
+    role: str | None, tenants: tuple[Target, Target], mates: Target
 ) -> Iterator[tuple[Route, Target, Ask]]:
     """What ends something comes last, so that there is something to look at before.
 
@@ -204,21 +244,21 @@ def cells_of(
         if not is_let_in(role, route.action):
             yield route, tenants[1], asks_about(route, tenants[1])[-1]
             continue
-        for target in tenants:
+        for target in targets_of(role, tenants, mates):
             # Spellings of one key are one check, so one caller tries them all.
             for ask in asks_about(route, target)[: None if role == "user" else 2]:
                 # What names nobody's things is asked once.
-                if ask.named or target is tenants[0]:
+                if ask.named or target is targets_of(role, tenants, mates)[0]:
                     yield route, target, ask
 
 
 async def test_every_query_shows_only_what_is_the_callers(
-    as_user: Callable[[str], Caller], tenants: tuple[Target, Target]
+    as_user: Callable[[str], Caller], tenants: tuple[Target, Target], mates: Target
 ) -> None:
-    wrong, seen = [], set()
+    wrong, seen, seen_by_admin = [], set(), set()
     for name, role, caller in callers(as_user):
         for root, action in ROOTS["Query"].items():
-            for target in tenants if role else tenants[1:]:
+            for target in targets_of(role, tenants, mates):
                 for values in argument_sets(root, OURS.query_type.fields[root], target):
                     ask = Ask("POST", "/admin/gql", document_of(OURS, "Query", (root, values)))
                     answer = await send(caller, ask)
@@ -228,12 +268,24 @@ async def test_every_query_shows_only_what_is_the_callers(
                         problem = judge_query(role, root, action, answer)
                     if role == "superadmin" and HIDDEN.encode() in answer.body:
                         seen.add(root)
+                    if role == "project admin" and mates.session.encode() in answer.body:
+                        seen_by_admin.add(root)
                     told = told_of(role, ask, answer, tenants[1])
+                    told += told_of_others(role, ask, answer, action, tenants[0], mates)
                     if problem or told:
                         wrong.append((name, ask, problem, told, answer.body[:300]))
     assert not wrong, "\n".join(map(str, wrong))
     # Who may see everything does, so that the others' empty answers mean something.
     assert seen >= {"users", "keypairs", "domains", "groups", "compute_session_list"}
+    assert seen_by_admin >= {"compute_session", "compute_session_list", "compute_container"}
+
+
+def targets_of(
+    role: str | None, tenants: tuple[Target, Target], mates: Target
+) -> tuple[Target, ...]:
+    if role is None:
+        return tenants[1:]
+    return (mates, *tenants) if role == "project admin" else tenants
 
 
 def judge_query(role: str, root: str, action: Action, answer: Answer) -> str | None:
@@ -254,7 +306,8 @@ async def test_every_mutation_is_for_whom_it_declares(
         if role == "superadmin":
             assert await snapshot(manager.stores.database) == before
         for root, action in ROOTS["Mutation"].items():
-            for target in (NOBODY,) if role == "superadmin" else (NOBODY, tenants[1]):
+            more = tenants if role == "project admin" else tenants[1:]
+            for target in (NOBODY,) if role == "superadmin" else (NOBODY, *more):
                 values = next(argument_sets(root, OURS.mutation_type.fields[root], target))
                 is_theirs = target is not NOBODY and names(target, values)
                 ask = Ask("POST", "/admin/gql", document_of(OURS, "Mutation", (root, values)))

@@ -142,7 +142,8 @@ async def test_strangers_and_those_who_may_not_are_refused(alice: Caller, as_use
     for route in ROUTES:
         await refuse_strangers(alice, route)
     for name in ("alice", "carol", "mallory", "eve"):
-        for route in ROUTES[:3]:
+        # Domain admins have the bills of their own projects.
+        for route in ROUTES[2 if name in ("carol", "mallory") else 0 : 3]:
             await refuse_role(as_user(name), route)
 
 

@@ -39,6 +39,19 @@ def problems_of(wanted: list[Wanted], present: Present) -> Mapping[str, Any]:
     return caught.value.facts
 
 
+def test_who_administers_a_project_is_in_it_and_leaves_both_with_the_domain() -> None:
+    wanted = [want(ANN, projects=["p"], administers=["p", "q"])]
+    told = problems_of(wanted, have(DEFAULT, ANN, project("p"), project("q")))
+    assert told == {"user[1].administers": "name q among the projects too"}
+    present = have(
+        DEFAULT, LAB, ANN, project("p", "lab"), domain="default", projects=["p"], administers=["p"]
+    )
+    moved = make_plan([want(ANN, domain="lab", projects=["p"], administers=["p"])], present)
+    assert Difference("administers", [], ["p"]) in moved.steps[0].differences
+    (kept,) = make_plan([want(ANN, administers=[])], present).steps
+    assert kept.differences == (Difference("administers", ["p"], []),)
+
+
 def test_what_is_not_there_is_made_with_what_the_file_says() -> None:
     wanted = [
         want(LAB, description="d"),

@@ -20,7 +20,7 @@ _numbers = itertools.count(1)
 ALLOWED = {
     UserRole.USER: {Access.OPEN, Access.USER},
     UserRole.MONITOR: {Access.OPEN, Access.USER},
-    UserRole.ADMIN: {Access.OPEN, Access.USER, Access.ADMIN},
+    UserRole.ADMIN: {Access.OPEN, Access.USER, Access.PROJECT_ADMIN, Access.ADMIN},
     UserRole.SUPERADMIN: set(Access),
 }
 

@@ -15,6 +15,7 @@ from backendai.manager.gate.actor import (
     Scope,
     authorize,
     authorize_delegation,
+    limit,
     may_manage,
     own_scope,
     widest_scope,
@@ -25,9 +26,11 @@ from backendai.manager.inventory import declared_roots, declared_routes
 LET_IN: dict[Access, set[UserRole | None]] = {
     Access.OPEN: {None, *UserRole},
     Access.USER: {*UserRole},
+    Access.PROJECT_ADMIN: {UserRole.ADMIN, UserRole.SUPERADMIN},
     Access.ADMIN: {UserRole.ADMIN, UserRole.SUPERADMIN},
     Access.SUPERADMIN: {UserRole.SUPERADMIN},
 }
+PROJECTS = frozenset({uuid.UUID(int=7)})
 DOMAINS = ("one", "two")
 
 
@@ -64,12 +67,15 @@ def declared_actions() -> list[tuple[str, Action]]:
 def test_an_action_lets_in_exactly_whom_it_declares(role: UserRole | None) -> None:
     for place, action in declared_actions():
         expected = role in LET_IN[action.access]
+        let_in_by_project = role is not None and action.access <= Access.PROJECT_ADMIN
         if action.writes and action.access is not Access.OPEN and role is UserRole.MONITOR:
-            expected = False
+            expected = let_in_by_project = False
         # The domain and the flag of a keypair that it is an administrator's decide nothing.
         for domain, is_admin in itertools.product(DOMAINS, (False, True)):
             actor = replace(actor_of(role, domain), is_admin=is_admin) if role else None
             assert _is_let_in(actor, action) is expected, (place, role)
+            admin = replace(actor, administers=PROJECTS) if actor else None
+            assert _is_let_in(admin, action) is (expected or let_in_by_project), (place, role)
 
 
 def _is_let_in(actor: Actor | None, action: Action) -> bool:
@@ -78,6 +84,27 @@ def _is_let_in(actor: Actor | None, action: Action) -> bool:
     except AuthFailed:
         return False
     return True
+
+
+def test_a_project_admin_brings_projects_only_to_what_is_declared_so() -> None:
+    user = actor_of(UserRole.USER, "one")
+    admin = replace(user, administers=PROJECTS)
+    seen = Scope(user_id=user.user_id, projects=PROJECTS)
+    for place, action in declared_actions():
+        limited = limit(admin, action)
+        assert limited == (admin if action.in_projects else user), place
+        assert widest_scope(limited) == (seen if action.in_projects else widest_scope(user)), place
+        assert limit(user, action) is user
+
+
+def test_administering_projects_gives_nothing_of_an_administrator() -> None:
+    for role, domain in itertools.product(UserRole, DOMAINS):
+        plain = actor_of(role, domain)
+        admin = replace(plain, administers=PROJECTS)
+        for other, owner in itertools.product(DOMAINS, all_actors("y")):
+            assert may_manage(admin, other) is may_manage(plain, other)
+            assert _may_act(admin, owner) is _may_act(plain, owner)
+        assert own_scope(admin) == own_scope(plain)
 
 
 def test_one_acts_for_others_only_below_oneself() -> None:

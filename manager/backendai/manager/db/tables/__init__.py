@@ -18,6 +18,7 @@ from .cluster import (
     error_logs,
     idempotency,
     leases,
+    managers,
     outbox,
     tasks,
 )
@@ -73,6 +74,7 @@ __all__ = [
     "keypair_policies",
     "keypairs",
     "leases",
+    "managers",
     "metadata",
     "outbox",
     "project_members",

@@ -68,6 +68,7 @@ project_members: Final = sa.Table(
     metadata,
     sa.Column("project_id", UUID(as_uuid=True), sa.ForeignKey("projects.id"), primary_key=True),
     sa.Column("user_id", UUID(as_uuid=True), sa.ForeignKey("users.id"), primary_key=True),
+    sa.Column("role", sa.Text, nullable=False, server_default="member"),
     sa.Index("ix_project_members_user", "user_id"),
 )
 

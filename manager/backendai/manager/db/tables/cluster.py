@@ -106,6 +106,14 @@ leases: Final = sa.Table(
     sa.Column("expires_at", sa.TIMESTAMP(timezone=True), nullable=False),
 )
 
+managers: Final = sa.Table(
+    "managers",
+    metadata,
+    sa.Column("holder", sa.Text, primary_key=True),
+    json_object("facts"),
+    sa.Column("beat_at", sa.TIMESTAMP(timezone=True), nullable=False),
+)
+
 # Without references: it outlives everything that it tells of.
 audit_log: Final = sa.Table(
     "audit_log",

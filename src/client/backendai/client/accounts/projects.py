@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from typing import Final, Unpack
 
-from backendai.client.accounts.rows import Project, ProjectChanges, ProjectProps, wire_props
+import msgspec
+
+from backendai.client.accounts.rows import Member, Project, ProjectChanges, ProjectProps, wire_props
 from backendai.client.channel import Channel
 from backendai.client.graph import Graph, fields_of, read_row
 from backendai.common.faults import ProjectNotFound
@@ -12,8 +14,13 @@ _MADE: Final = f"group {{ {fields_of(Project)} }}"
 _ID: Final = {"gid": "UUID!"}
 
 
+class _Members(msgspec.Struct, frozen=True):
+    members: tuple[Member, ...] | None
+
+
 class Projects:
-    """Users see their own, domain admins the domain's and change them, superadmins all.
+    """Users see their own, domain admins the domain's and change them, superadmins all. Admins of a
+    project see and change who is in it.
 
     Changes raise ProjectNotFound, Conflict, InsufficientPrivilege and BadUsage.
     """
@@ -54,12 +61,29 @@ class Projects:
             Project, (await self._graph.change("modify_group", types, args, _MADE))["group"]
         )
 
-    async def add_users(self, project_id: str, user_ids: Sequence[str]) -> None:
-        """Users of its domain; who is in it already stays so."""
-        await self._change_users(project_id, "add", user_ids)
+    async def members(self, project_id: str) -> tuple[Member, ...] | None:
+        """Who is in it, for those who administer it; None for others. Raises ProjectNotFound."""
+        found = await self._graph.find(_Members, "group", {"id": "UUID!"}, {"id": project_id})
+        if found is None:
+            raise ProjectNotFound(project_id)
+        return found.members
 
-    async def remove_users(self, project_id: str, user_ids: Sequence[str]) -> None:
-        await self._change_users(project_id, "remove", user_ids)
+    async def add_users(self, project_id: str, users: Sequence[str]) -> None:
+        """Users of its domain, by id or email; who is in it already stays so."""
+        await self._change_members(project_id, "user", "add", users)
+
+    async def remove_users(self, project_id: str, users: Sequence[str]) -> None:
+        """By id or email."""
+        await self._change_members(project_id, "user", "remove", users)
+
+    async def add_admins(self, project_id: str, users: Sequence[str]) -> None:
+        """Make users of its domain admins of it, by id or email; they come in if need be. For
+        domain admins and superadmins."""
+        await self._change_members(project_id, "admin", "add", users)
+
+    async def remove_admins(self, project_id: str, users: Sequence[str]) -> None:
+        """Let admins, by id or email, be nothing but members. For domain admins and superadmins."""
+        await self._change_members(project_id, "admin", "remove", users)
 
     async def activate(self, project_id: str) -> Project:
         return await self.modify(project_id, is_active=True)
@@ -76,7 +100,9 @@ class Projects:
         """Remove it for good, with the record of its sessions; refused while some are not over."""
         await self._graph.change("purge_group", _ID, {"gid": project_id})
 
-    async def _change_users(self, project_id: str, mode: str, user_ids: Sequence[str]) -> None:
+    async def _change_members(
+        self, project_id: str, whose: str, mode: str, users: Sequence[str]
+    ) -> None:
         types = {**_ID, "props": "ModifyGroupInput!"}
-        props = {"user_update_mode": mode, "user_uuids": list(user_ids)}
+        props = {f"{whose}_update_mode": mode, f"{whose}_uuids": list(users)}
         await self._graph.change("modify_group", types, {"gid": project_id, "props": props})

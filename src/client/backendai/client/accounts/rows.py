@@ -50,11 +50,21 @@ class Project(msgspec.Struct, frozen=True):
     modified_at: str | None = None
 
 
+class Member(msgspec.Struct, frozen=True):
+    """Who is in a project; `role` is member or admin."""
+
+    id: str
+    email: str
+    full_name: str | None = None
+    role: str = "member"
+
+
 class Membership(msgspec.Struct, frozen=True):
-    """A project that a user is in."""
+    """A project that a user is in, as `role`: member or admin."""
 
     id: str
     name: str
+    role: str = "member"
 
 
 class User(msgspec.Struct, frozen=True):

@@ -88,10 +88,23 @@ class _Driver:
         if (names := props.pop("projects", None)) is not None:
             refs = [Ref(Kind.PROJECT, name, step.domain) for name in names]
             props["project_ids"] = [self._ids[ref] for ref in refs]
-        if step.verb is Verb.MODIFY:
+        is_told = props.pop("administers", None) is not None
+        if step.verb is Verb.CREATE:
+            props["domain"] = step.domain
+            made = await self._client.users.create(email, self._passwords[step.ref], **props)
+            if made.main_access_key:
+                self._ids[Ref(Kind.KEYPAIR, email, "user")] = made.main_access_key
+        elif props:
             await self._client.users.modify(email, **props)
-            return
-        props["domain"] = step.domain
-        made = await self._client.users.create(email, self._passwords[step.ref], **props)
-        if made.main_access_key:
-            self._ids[Ref(Kind.KEYPAIR, email, "user")] = made.main_access_key
+        if is_told:
+            await self._administer(step)
+
+    async def _administer(self, step: Step) -> None:
+        """What the user shall administer, and does not; and nothing else."""
+        told = next(each for each in step.differences if each.name == "administers")
+        before, after = {*(told.before or ())}, {*told.after}
+        projects, email = self._client.projects, step.ref.name
+        for name in sorted(after - before):
+            await projects.add_admins(self._ids[Ref(Kind.PROJECT, name, step.domain)], [email])
+        for name in sorted(before - after):
+            await projects.remove_admins(self._ids[Ref(Kind.PROJECT, name, step.domain)], [email])

@@ -195,6 +195,7 @@ FIELDS: Final[Mapping[Kind, Mapping[str, Read]]] = {
         "status": _choice(UserStatus),
         "domain": _filled,
         "projects": _set,
+        "administers": _set,
         "resource-policy": _filled,
         "need-password-change": _flag,
         "sudo-session-enabled": _flag,

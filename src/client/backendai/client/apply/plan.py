@@ -77,6 +77,13 @@ def domain_of(user: Wanted, present: Present) -> str:
     return str(user.values.get("domain") or now.get("domain") or DEFAULT_DOMAIN)
 
 
+def projects_of(user: Wanted, present: Present) -> list[str]:
+    """The names of projects that a user's steps may name, those that it administers now too."""
+    now = present.properties.get(user.ref, {})
+    wanted = [*user.values.get("projects", ()), *user.values.get("administers", ())]
+    return sorted({*wanted, *now.get("administers", ())})
+
+
 def _problems(each: Wanted, present: Present, will_be: set[Ref]) -> Iterator[tuple[str, str]]:
     kind, is_new = each.ref.kind, each.ref not in present.properties
     if (policy := policy_ref(each)) is not None:
@@ -90,9 +97,11 @@ def _problems(each: Wanted, present: Present, will_be: set[Ref]) -> Iterator[tup
         yield from _missing(each, "projects", projects, will_be)
     if kind is Kind.USER:
         domain = domain_of(each, present)
-        projects = [Ref(Kind.PROJECT, name, domain) for name in each.values.get("projects", ())]
         yield from _missing(each, "domain", [Ref(Kind.DOMAIN, domain)], will_be)
-        yield from _missing(each, "projects", projects, will_be)
+        for field in ("projects", "administers"):
+            projects = [Ref(Kind.PROJECT, name, domain) for name in each.values.get(field, ())]
+            yield from _missing(each, field, projects, will_be)
+        yield from _outside(each, present)
         if is_new and each.password is None:
             yield each.place, "a new user needs password-env or generate-password = true"
     if kind is Kind.KEYPAIR and is_new:
@@ -102,6 +111,15 @@ def _problems(each: Wanted, present: Present, will_be: set[Ref]) -> Iterator[tup
             yield f"{each.place}.user", f"{each.ref.name} has no main keypair"
         else:
             yield from _missing(each, "user", [Ref(Kind.USER, each.ref.name)], will_be)
+
+
+def _outside(each: Wanted, present: Present) -> Iterator[tuple[str, str]]:
+    """Who administers a project is in it."""
+    now = present.properties.get(each.ref, {})
+    members = each.values.get("projects", now.get("projects", ()))
+    outside = sorted({*each.values.get("administers", ())} - {*members})
+    if outside:
+        yield f"{each.place}.administers", f"name {', '.join(outside)} among the projects too"
 
 
 def _missing(
@@ -127,11 +145,12 @@ def _step(each: Wanted, present: Present) -> Step | None:
 
 def _differences(each: Wanted, now: Mapping[str, Any]) -> Iterator[Difference]:
     """A user who goes to another domain leaves the projects of the old one, also those whose names
-    are the same in both."""
-    wanted = dict(each.values)
+    are the same in both, and administers them no more."""
+    wanted, now = dict(each.values), dict(now)
     moves = each.ref.kind is Kind.USER and wanted.get("domain", now["domain"]) != now["domain"]
     if moves:
         wanted.setdefault("projects", [])
+        now["administers"] = []
     for name, value in wanted.items():
         if now.get(name) != value or (moves and name == "projects"):
             yield Difference(name, now.get(name), value)

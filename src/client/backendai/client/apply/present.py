@@ -8,8 +8,9 @@ import msgspec
 from backendai.client.accounts.rows import Domain, Project, User
 from backendai.client.apply.document import Ref, Wanted, names_of, policy_ref, project_ref
 from backendai.client.apply.fields import POLICIES, Kind, canonical
-from backendai.client.apply.plan import Present, domain_of
+from backendai.client.apply.plan import Present, domain_of, projects_of
 from backendai.client.client import Client
+from backendai.common.enums import ProjectRole
 
 # Nouns of the client whose objects are called by a name alone.
 _NOUNS: Final[Mapping[Kind, str]] = {
@@ -20,6 +21,7 @@ _NOUNS: Final[Mapping[Kind, str]] = {
     Kind.DOMAIN: "domains",
     Kind.RESOURCE_GROUP: "resource_groups",
 }
+_ADMIN: Final = ProjectRole.ADMIN.value
 
 
 def noun_of(client: Client, kind: Kind) -> Any:
@@ -41,7 +43,7 @@ async def load_present(client: Client, wanted: Sequence[Wanted]) -> Present:
     for each in names_of(wanted, Kind.USER):
         await loader.load_user(each.ref)
         domain = domain_of(each, loader.present)
-        for name in each.values.get("projects", ()):
+        for name in projects_of(each, loader.present):
             await loader.load_project(Ref(Kind.PROJECT, name, domain))
     for each in names_of(wanted, Kind.KEYPAIR):
         await loader.load_keypair(each.ref)
@@ -142,6 +144,7 @@ class _Loader:
         facts = {**msgspec.structs.asdict(row), **more}
         if isinstance(row, User):
             facts["projects"] = [each.name for each in row.projects]
+            facts["administers"] = [each.name for each in row.projects if each.role == _ADMIN]
         self._properties[ref] = canonical(ref.kind, facts)
 
     def _note(self, opened: dict[str, set[str]], row: Domain | Project, name: str) -> None:

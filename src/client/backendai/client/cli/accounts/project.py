@@ -23,6 +23,9 @@ from backendai.client.cli.options import output_option
 from backendai.client.cli.render import Output
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from backendai.client.accounts.rows import Member, Project
     from backendai.client.client import Client
 
 SEEN: Final = ("name", "domain", "is_active", "resource_policy", "total_resource_slots")
@@ -34,6 +37,25 @@ _props = add_options(
     resources_option,
     hosts_option,
     click.option("--integration-id", help="Its id in another system."),
+)
+# What is done to the people of a project: methods of the client, with what each says of them.
+PEOPLE: Final = {
+    "add_users": "Who comes in; repeat.",
+    "remove_users": "Who leaves; repeat.",
+    "add_admins": "Who administers it; repeat.",
+    "remove_admins": "Who no longer does; repeat.",
+}
+_people = add_options(
+    *(
+        click.option(
+            f"--{name.replace('_', '-').removesuffix('s')}",
+            name,
+            multiple=True,
+            metavar="EMAIL",
+            help=told,
+        )
+        for name, told in PEOPLE.items()
+    )
 )
 
 
@@ -61,13 +83,28 @@ def list_all(
 @domain_option
 @output_option
 def info(name: str, domain: str, output: Output) -> None:
-    """Show the project NAME.
+    """Show the project NAME, and to who administers it its admins and members.
 
     Example: backendai admin project info vision --domain lab
     """
     from backendai.client.cli.connect import with_client
 
-    show_one(with_client(lambda client: client.projects.get(name, domain=domain)), output)
+    async def work(client: "Client") -> tuple["Project", "Sequence[Member] | None"]:
+        project = await client.projects.get(name, domain=domain)
+        return project, await client.projects.members(project.id)
+
+    project, members = with_client(work)
+    show_one(project, output, **_shown_members(members))
+
+
+def _shown_members(members: "Sequence[Member] | None") -> dict[str, Any]:
+    """Emails, the admins' apart from those of all."""
+    from backendai.common.enums import ProjectRole
+
+    if members is None:
+        return {}
+    admins = [each.email for each in members if each.role == ProjectRole.ADMIN]
+    return {"admins": admins, "members": [each.email for each in members]}
 
 
 @click.command()
@@ -90,37 +127,32 @@ def add(name: str, domain: str, **options: Any) -> None:
 @domain_option
 @click.option("--name", "new_name", help="Its new name.")
 @click.option("--move-to", help="Its new domain; it must have no users and no sessions.")
-@click.option("--add-user", "added", multiple=True, metavar="EMAIL", help="Who comes in; repeat.")
-@click.option("--remove-user", "removed", multiple=True, metavar="EMAIL", help="Who leaves; repeat")
+@_people
 @_props
 def update(
     name: str,
     domain: str,
     new_name: str | None,
     move_to: str | None,
-    added: tuple[str, ...],
-    removed: tuple[str, ...],
     **options: Any,
 ) -> None:
-    """Change the project NAME, and who is in it.
+    """Change the project NAME, who is in it, and who administers it.
+
+    Its admins let users of its domain in and out, and see and end its sessions.
 
     Example: backendai admin project update vision --domain lab --add-user ann@example.com
     """
     from backendai.client.cli.connect import with_client
 
-    members = {"added": added, "removed": removed}
-    changes = take_changes({"name": new_name, "domain": move_to, **options, **members})
+    changes = take_changes({"name": new_name, "domain": move_to, **options})
+    people = {each: changes.pop(each) for each in PEOPLE if each in changes}
 
     async def work(client: "Client") -> None:
         project = await client.projects.get(name, domain=domain)
-        comes = [(await client.users.get(email)).id for email in changes.pop("added", ())]
-        goes = [(await client.users.get(email)).id for email in changes.pop("removed", ())]
         if changes:
             await client.projects.modify(project.id, **changes)
-        if comes:
-            await client.projects.add_users(project.id, comes)
-        if goes:
-            await client.projects.remove_users(project.id, goes)
+        for method, emails in people.items():
+            await getattr(client.projects, method)(project.id, emails)
 
     with_client(work)
 
