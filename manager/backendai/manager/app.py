@@ -42,6 +42,7 @@ from .accounts.service import Accounts, make_accounts
 from .agents.directory import EtcdRegistry
 from .agents.link import RpcLinks
 from .agents.model import Patience
+from .agents.service import Agents
 from .audit import rest as audit_rest
 from .audit.change import Changes
 from .callbacks.loop import FORGET_SECONDS as CALLBACK_FORGET_SECONDS
@@ -392,7 +393,14 @@ def _make_services(
         cluster=cluster,
         pairs=ConfigPairs(stores.etcd),
         status=status,
-        maintenance=Maintenance(database, stores.etcd, cluster, status, clock, patience),
+        maintenance=Maintenance(
+            database,
+            stores.etcd,
+            cluster,
+            status,
+            clock,
+            lambda actor: Agents(database, changes, clock, patience, actor),
+        ),
         resources=Resources(database, cluster, clock, stores.core.load_drift),
         resource_groups=ResourceGroups(database, ask_version),
         error_logs=ErrorLogs(database, ids),

@@ -14,7 +14,7 @@ import click
 if TYPE_CHECKING:
     from backendai.common.etcd import EtcdStore
 
-    from .audit.change import Change
+    from .audit.change import Change, Changes
     from .db.engine import Database
     from .gate.actor import Action
     from .settings import ManagerSettings
@@ -111,20 +111,24 @@ def with_change(
     settings: ManagerSettings, action: Action, work: Callable[[Change], Awaitable[T]]
 ) -> T:
     """What `work` gives once it is committed; the audit log names who is at the prompt."""
-    from backendai.common.clock import SystemClock
-
-    from .audit.change import Changes
     from .gate.actor import local_administrator
 
     log_as_manager(settings)
     actor = local_administrator(find_operator())
 
     async def run(database: Database) -> T:
-        # This process keeps no copies that a change would make stale.
-        changes = Changes(database, SystemClock(), settled=lambda: None)
-        return await changes.run(actor, action, work)
+        return await open_changes(database).run(actor, action, work)
 
     return with_database(settings, run)
+
+
+def open_changes(database: Database) -> Changes:
+    """As a manager has them; this process keeps no copies that a change would make stale."""
+    from backendai.common.clock import SystemClock
+
+    from .audit.change import Changes
+
+    return Changes(database, SystemClock(), settled=lambda: None)
 
 
 def log_as_manager(settings: ManagerSettings) -> None:

@@ -7,8 +7,6 @@ from backendai.common.faults import InvalidParams
 from backendai.common.ids import AgentId
 from backendai.manager.accounts import fields
 from backendai.manager.audit.change import Change
-from backendai.manager.audit.model import Target
-from backendai.manager.audit.store import record
 
 from .service import allow_sessions
 from .store import lock_agent
@@ -29,10 +27,4 @@ async def modify(change: Change, agent_id: AgentId, props: Mapping[str, Any]) ->
         told = f"{agent_id} says itself that it is in {node.resource_group}: set resource-group in"
         raise InvalidParams("", {"scaling_group": f"{told} its agent.toml and restart its agent"})
     if "schedulable" in values:
-        await allow_sessions(change.connection, node, is_allowed=values["schedulable"])
-        await record(
-            change,
-            Target("agent", agent_id, None),
-            before={"schedulable": node.schedulable, "status": node.status.value},
-            after={"schedulable": values["schedulable"]},
-        )
+        await allow_sessions(change, node, is_allowed=values["schedulable"])

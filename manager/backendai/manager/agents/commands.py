@@ -14,6 +14,7 @@ from backendai.manager.console import (
     config_option,
     find_operator,
     log_as_manager,
+    open_changes,
     output_option,
     read_settings,
     with_database,
@@ -22,6 +23,7 @@ from backendai.manager.console import (
 
 if TYPE_CHECKING:
     from backendai.common.ids import AgentId
+    from backendai.manager.db.engine import Database
     from backendai.manager.settings import ManagerSettings
 
     from .service import Agents
@@ -128,8 +130,9 @@ def agent_resume(ctx: click.Context, agent_id: AgentId, config_path: Path | None
 
 
 def _with_agents(settings: ManagerSettings, work: Callable[[Agents], Awaitable[T]]) -> T:
-    """Whoever acts is named in the log."""
+    """Whoever acts is named in the logs."""
     from backendai.common.clock import SystemClock
+    from backendai.manager.gate.actor import local_administrator
 
     from .model import Patience
     from .service import Agents
@@ -137,6 +140,10 @@ def _with_agents(settings: ManagerSettings, work: Callable[[Agents], Awaitable[T
     log_as_manager(settings)
     own = settings.manager
     patience = Patience.of_timeouts(own.heartbeat_timeout, own.agent_lost_after)
-    return with_database(
-        settings, lambda database: work(Agents(database, SystemClock(), patience, find_operator()))
-    )
+    actor = local_administrator(find_operator())
+
+    async def run(database: Database) -> T:
+        changes = open_changes(database)
+        return await work(Agents(database, changes, SystemClock(), patience, actor))
+
+    return with_database(settings, run)

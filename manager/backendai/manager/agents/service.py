@@ -10,8 +10,11 @@ from backendai.common.clock import Clock
 from backendai.common.enums import AgentStatus
 from backendai.common.faults import Conflict
 from backendai.common.ids import AgentId
-from backendai.common.logs import get_logger
+from backendai.manager.audit.change import Change, Changes
+from backendai.manager.audit.model import Target
+from backendai.manager.audit.store import record
 from backendai.manager.db.engine import Database
+from backendai.manager.gate.actor import Access, Action, Actor
 from backendai.manager.lifecycle.changes import HINT_PLAN, agent_hint, work_out
 from backendai.manager.lifecycle.model import KernelRow, Move, SessionRow
 from backendai.manager.lifecycle.moves import lock_sessions, notify, write_moves
@@ -21,8 +24,8 @@ from . import store
 from .health import fence_refusal
 from .model import AgentRow, AgentView, Fence, Patience, SessionFate
 
-log = get_logger(__name__)
-
+FENCE: Final = Action("agent.fence", Access.SUPERADMIN, writes=True)
+MODIFY: Final = Action("agent.modify", Access.SUPERADMIN, writes=True)
 Held = tuple[SessionRow, list[KernelRow]]
 _HOW_TO_FENCE: Final = (
     "Stop its machine first: what is written off must not run. If you are sure, use --force."
@@ -30,10 +33,18 @@ _HOW_TO_FENCE: Final = (
 
 
 class Agents:
-    """`operator` is who acts, for the logs and the history."""
+    """`operator` is who acts, for the logs, the audit log and the history."""
 
-    def __init__(self, database: Database, clock: Clock, patience: Patience, operator: str) -> None:
+    def __init__(
+        self,
+        database: Database,
+        changes: Changes,
+        clock: Clock,
+        patience: Patience,
+        operator: Actor,
+    ) -> None:
         self._database = database
+        self._changes = changes
         self._clock = clock
         self._patience = patience
         self._operator = operator
@@ -59,29 +70,20 @@ class Agents:
         remove what was written off. Doing it again is right. Raises AgentNotFound, Conflict.
         """
 
-        async def work(conn: AsyncConnection) -> Fence:
-            now = self._clock.now()
+        async def work(change: Change) -> Fence:
+            conn = change.connection
             row = await self._lock(conn, agent_id, is_forced=is_forced)
             if row.status is not AgentStatus.TERMINATED:
                 await store.set_status(conn, row, AgentStatus.TERMINATED, row.flaps)
             held = await _lock_held(conn, row)
             moves = [move for _, kernels in held for move in self._write_off(row, kernels)]
-            await write_moves(conn, held, moves, now)
+            await write_moves(conn, held, moves, change.at)
             await notify(conn, [HINT_PLAN, agent_hint(agent_id)])
-            return Fence(row, self._foresee(row, held, now))
+            done = Fence(row, self._foresee(row, held, change.at))
+            await _note_fence(change, done, is_forced=is_forced)
+            return done
 
-        done = await self._database.transact(work)
-        log.warning(
-            "agent.fenced",
-            agent=agent_id,
-            by=self._operator,
-            was=done.row.status.value,
-            silent_seconds=round(done.row.silent_seconds, 1),
-            forced=is_forced,
-            kernels=done.kernels,
-            sessions=[str(fate.session_id) for fate in done.fates],
-        )
-        return done
+        return await self._changes.run(self._operator, FENCE, work)
 
     async def pause(self, agent_id: AgentId) -> AgentRow:
         """Place no new sessions on a node. Returns it as it was. Raises AgentNotFound."""
@@ -96,19 +98,12 @@ class Agents:
         return await self._allow(agent_id, is_allowed=True)
 
     async def _allow(self, agent_id: AgentId, *, is_allowed: bool) -> AgentRow:
-        async def work(conn: AsyncConnection) -> AgentRow:
-            row = await store.lock_agent(conn, agent_id)
-            await allow_sessions(conn, row, is_allowed=is_allowed)
+        async def work(change: Change) -> AgentRow:
+            row = await store.lock_agent(change.connection, agent_id)
+            await allow_sessions(change, row, is_allowed=is_allowed)
             return row
 
-        before = await self._database.transact(work)
-        log.warning(
-            "agent.resumed" if is_allowed else "agent.paused",
-            agent=agent_id,
-            by=self._operator,
-            was=before.status.value,
-        )
-        return before
+        return await self._changes.run(self._operator, MODIFY, work)
 
     async def _lock(self, conn: AsyncConnection, agent_id: AgentId, *, is_forced: bool) -> AgentRow:
         row = await store.lock_agent(conn, agent_id)
@@ -118,7 +113,7 @@ class Agents:
         return row
 
     def _write_off(self, agent: AgentRow, kernels: Sequence[KernelRow]) -> list[Move]:
-        return fence_moves(kernels, agent.id, {"by": self._operator})
+        return fence_moves(kernels, agent.id, {"by": self._operator.email})
 
     def _foresee(
         self, agent: AgentRow, held: Iterable[Held], now: datetime
@@ -129,12 +124,40 @@ class Agents:
         )
 
 
-async def allow_sessions(conn: AsyncConnection, row: AgentRow, *, is_allowed: bool) -> None:
+async def allow_sessions(change: Change, row: AgentRow, *, is_allowed: bool) -> None:
     """What `Agents.pause` and `Agents.resume` do with a node that the caller has locked."""
+    conn = change.connection
     await store.allow_sessions(conn, row.id, is_allowed=is_allowed)
     if is_allowed and row.status is AgentStatus.TERMINATED:
         await store.set_status(conn, row, AgentStatus.SUSPECT, 0)
     await notify(conn, [HINT_PLAN])
+    before = {"schedulable": row.schedulable, "status": row.status.value}
+    await record(change, _target(row), before=before, after={"schedulable": is_allowed})
+    event = "agent.resumed" if is_allowed else "agent.paused"
+    change.log_when_done(event, agent=row.id, was=row.status.value)
+
+
+async def _note_fence(change: Change, done: Fence, *, is_forced: bool) -> None:
+    row, sessions = done.row, [str(fate.session_id) for fate in done.fates]
+    await record(
+        change,
+        _target(row),
+        before={"status": row.status.value},
+        after={"status": AgentStatus.TERMINATED.value, "ended": sessions, "forced": is_forced},
+    )
+    change.log_when_done(
+        "agent.fenced",
+        agent=row.id,
+        was=row.status.value,
+        silent_seconds=round(row.silent_seconds, 1),
+        forced=is_forced,
+        kernels=done.kernels,
+        sessions=sessions,
+    )
+
+
+def _target(row: AgentRow) -> Target:
+    return Target("agent", row.id, None)
 
 
 async def _lock_held(conn: AsyncConnection, agent: AgentRow) -> list[Held]:

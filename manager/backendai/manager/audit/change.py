@@ -1,7 +1,7 @@
 """One change by one actor: its transaction, and what is told when it is committed."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeVar
 
@@ -27,6 +27,11 @@ class Change:
     action: Action
     at: datetime
     request_id: str = ""
+    lines: list[tuple[str, dict[str, object]]] = field(default_factory=list, compare=False)
+
+    def log_when_done(self, event: str, **fields: object) -> None:
+        """Warn of `event` in the log once this is committed, with who did it."""
+        self.lines.append((event, fields))
 
 
 class Changes:
@@ -51,14 +56,17 @@ class Changes:
         """
         request_id = str(context_field("request_id") or "")
 
-        async def attempt(connection: AsyncConnection) -> T:
+        async def attempt(connection: AsyncConnection) -> tuple[T, Change]:
             now = self._clock.now()
-            return await work(Change(connection, actor, owner or actor, action, now, request_id))
+            change = Change(connection, actor, owner or actor, action, now, request_id)
+            return await work(change), change
 
         try:
-            done = await self._database.transact(attempt)
+            done, change = await self._database.transact(attempt)
         finally:
             # Also when it failed: a lost answer to COMMIT may have been a commit.
             self._settled()
+        for event, fields in change.lines:
+            log.warning(event, by=actor.email, **fields)
         log.info("change.done", action=action.name, by=actor.email)
         return done

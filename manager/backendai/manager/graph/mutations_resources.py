@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from backendai.common.ids import AgentId
 from backendai.manager.agents import changes as agents
+from backendai.manager.agents.service import MODIFY as MODIFY_AGENT
 from backendai.manager.gate.actor import Access, Action
 from backendai.manager.resource_groups import changes as groups
 from backendai.manager.resources import presets
@@ -87,7 +88,7 @@ MUTATIONS: Final[Mapping[str, Mutation]] = {
     "create_resource_preset": _row("preset.create", create_preset),
     "modify_resource_preset": _row("preset.modify", modify_preset),
     "delete_resource_preset": _row("preset.delete", delete_preset),
-    "modify_agent": _row("agent.modify", modify_agent),
+    "modify_agent": Mutation(MODIFY_AGENT, modify_agent),
     "create_scaling_group": _row("resource_group.create", create_group),
     "modify_scaling_group": _row("resource_group.modify", modify_group),
     "delete_scaling_group": _row("resource_group.delete", delete_group),

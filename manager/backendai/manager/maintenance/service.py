@@ -1,7 +1,7 @@
 """What superadmins do to the cluster as a whole. Each deed is logged with who did it."""
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -12,7 +12,6 @@ from backendai.common.enums import Reason
 from backendai.common.faults import AgentNotFound
 from backendai.common.ids import AgentId
 from backendai.common.logs import get_logger
-from backendai.manager.agents.model import Patience
 from backendai.manager.agents.service import Agents
 from backendai.manager.agents.store import list_agents
 from backendai.manager.config.cluster import ANNOUNCEMENT_KEY
@@ -46,14 +45,15 @@ class Maintenance:
         notices: Notices,
         watch: StatusWatch,
         clock: Clock,
-        patience: Patience,
+        agents_of: Callable[[Actor], Agents],
     ) -> None:
+        """`agents_of` gives the nodes as somebody works on them."""
         self._database = database
         self._config = config
         self._notices = notices
         self._watch = watch
         self._clock = clock
-        self._patience = patience
+        self._agents_of = agents_of
 
     async def standing(self) -> Standing:
         return await self._database.read(load_standing)
@@ -105,7 +105,7 @@ class Maintenance:
         if missing:
             facts = {"known": ", ".join(sorted(known)[:_NAMED_MAX]) or "none"}
             raise AgentNotFound(", ".join(missing[:_NAMED_MAX]), facts)
-        agents = Agents(self._database, self._clock, self._patience, actor.email)
+        agents = self._agents_of(actor)
         for name in dict.fromkeys(agent_ids):
             await (agents.resume if is_allowed else agents.pause)(AgentId(name))
 

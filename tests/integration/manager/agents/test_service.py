@@ -14,6 +14,8 @@ from backendai.common.faults import AgentNotFound, Conflict, Stale
 from backendai.common.ids import AgentId, SystemIds
 from backendai.manager.agents.model import Patience
 from backendai.manager.agents.service import Agents
+from backendai.manager.audit.change import Changes
+from backendai.manager.gate.actor import local_administrator
 from backendai.manager.lifecycle.model import NewSession
 from backendai.manager.lifecycle.moves import load_session, move_kernels
 from backendai.manager.lifecycle.orders import end_moves
@@ -36,7 +38,17 @@ async def site(make_database: Callable[[str | None], str], world_dsn: str) -> As
 
 
 def operator_of(site: Site) -> Agents:
-    return Agents(site.database, SystemClock(), Patience(), "somebody")
+    clock = SystemClock()
+    changes = Changes(site.database, clock, settled=lambda: None)
+    return Agents(site.database, changes, clock, Patience(), local_administrator("somebody"))
+
+
+async def noted(site: Site) -> list[tuple[Any, ...]]:
+    return await fetch(
+        site.database,
+        "SELECT email, action, target_id, before, after FROM audit_log"
+        " WHERE target_kind = 'agent' ORDER BY id",
+    )
 
 
 async def silence(site: Site, status: str, seconds: float) -> None:
@@ -105,6 +117,9 @@ async def test_a_node_that_may_live_is_fenced_only_by_force(
         assert await status_of(site) == status
     await operator.fence(A1, is_forced=is_refused)
     assert await status_of(site) == "TERMINATED"
+    (row,) = await noted(site)
+    assert row[:4] == ("local:somebody", "agent.fence", "a1", {"status": status})
+    assert row[4] == {"status": "TERMINATED", "ended": [], "forced": is_refused}
 
 
 async def test_a_fence_ends_what_the_node_held_and_frees_room_and_names(site: Site) -> None:
@@ -139,7 +154,7 @@ async def test_a_fence_ends_what_the_node_held_and_frees_room_and_names(site: Si
         "SELECT event, reason, detail FROM history"
         " WHERE kernel_id IS NOT NULL AND event = 'fenced'",
     )
-    assert told == [("fenced", "agent-lost", {"by": "somebody", "agent": "a1"})] * 2
+    assert told == [("fenced", "agent-lost", {"by": "local:somebody", "agent": "a1"})] * 2
     await enqueue(site.database, Wish(name="one"))
 
     assert (await operator_of(site).fence(A1, is_forced=False)).fates == ()
@@ -221,6 +236,12 @@ async def test_a_paused_node_gets_nothing_until_it_is_resumed(site: Site) -> Non
         assert (await until(reason))["causes"] == {"not-schedulable": 1}
         assert not (await operator_of(site).resume(A1)).schedulable
         await site.await_status(new.id, "RUNNING")
+    who = ("local:somebody", "agent.modify", "a1")
+    was = {"status": "ALIVE"}
+    assert await noted(site) == [
+        (*who, {**was, "schedulable": True}, {"schedulable": False}),
+        (*who, {**was, "schedulable": False}, {"schedulable": True}),
+    ]
 
 
 async def test_a_fenced_node_that_comes_back_is_cleaned_and_waits_to_be_resumed(

@@ -70,6 +70,10 @@ async def test_a_paused_node_gets_nothing_new_until_it_is_resumed(
     manager: Manager, agent: ScriptedAgent, root: Client, alice: Caller, create: Create, name: str
 ) -> None:
     assert (await run(manager, "admin", "agent", "pause", agent.agent_id)).returncode == 0
+    records = (await root.cluster.log(level="WARNING")).items
+    told = [each.fields for each in records if each.event == "agent.paused"]
+    assert told[-1]["agent"] == agent.agent_id
+    assert told[-1]["by"] == "root@example.com"
     assert not (await root.agents.get(agent.agent_id)).schedulable
     waiting = asyncio.create_task(create(alice, name))
 
