@@ -45,6 +45,13 @@ class WaitedTooLong(Fault):
     slug, title = "client-waited-too-long", "Waited too long."
 
 
+class NodesLost(Fault):
+    """What is waited for on nodes does not come: they are LOST."""
+
+    kind, code = Kind.CONFLICT, "client.nodes_lost"
+    slug, title = "client-nodes-lost", "Nodes are lost."
+
+
 class NotRunning(Fault):
     """Code was sent to a session that does not run. Facts: `session`, `status`."""
 

@@ -26,7 +26,6 @@ SEEN: Final = (
     "occupied_slots",
     "available_slots",
 )
-LOOK_SECONDS: Final = 1.0
 
 _ids = click.argument("agent_ids", metavar="IDS", nargs=-1, required=True)
 
@@ -110,7 +109,8 @@ def drain(agent_ids: tuple[str, ...], max_wait: int | None) -> None:
     """Pause the nodes IDS, and wait until no container holds room on them.
 
     Nothing is ended: batch sessions come to their end, others are ended by their owners. Ctrl-C
-    leaves the nodes paused.
+    leaves the nodes paused. While the API is away it is asked again; a node that is lost is not
+    waited for, and makes this command end with 7.
 
     Example: backendai admin agent drain node-3 --max-wait 2h
     """
@@ -118,12 +118,8 @@ def drain(agent_ids: tuple[str, ...], max_wait: int | None) -> None:
 
     from backendai.client.cli.connect import with_client
     from backendai.client.cli.progress import show_waiting
+    from backendai.client.cli.resources.drain import Drain
     from backendai.client.faults import WaitedTooLong
-
-    async def what_is_left(client: "Client") -> str:
-        left = {each: (await client.agents.get(each)).container_count for each in agent_ids}
-        told = ", ".join(f"{count} on {each}" for each, count in left.items() if count)
-        return told and f"containers that hold room: {told}"
 
     async def work(client: "Client") -> None:
         for agent_id in agent_ids:
@@ -131,17 +127,19 @@ def drain(agent_ids: tuple[str, ...], max_wait: int | None) -> None:
         for agent_id in agent_ids:
             await client.agents.pause(agent_id)
         click.echo(f"Paused: {', '.join(agent_ids)}; Ctrl-C leaves them so.", err=True)
+        drain = Drain(client.agents, agent_ids, asyncio.sleep)
+
+        async def look() -> str:
+            return drain.told
+
         try:
             async with (
                 asyncio.timeout(max_wait),
-                show_waiting("waiting for containers", lambda: what_is_left(client)),
+                show_waiting("waiting for containers", look),
             ):
-                # There is nothing to be told by: the manager is asked again and again.
-                while await what_is_left(client):  # noqa: ASYNC110
-                    await asyncio.sleep(LOOK_SECONDS)
+                await drain.wait()
         except TimeoutError:
-            if left := await what_is_left(client):
-                raise WaitedTooLong(f"The nodes stay paused; {left}") from None
+            raise WaitedTooLong(f"The nodes stay paused; {drain.told}") from None
 
     with_client(work)
     click.echo(f"Drained: {', '.join(agent_ids)}", err=True)
