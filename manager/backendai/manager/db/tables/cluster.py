@@ -106,6 +106,7 @@ leases: Final = sa.Table(
     sa.Column("expires_at", sa.TIMESTAMP(timezone=True), nullable=False),
 )
 
+# One row for each life of a manager that beats.
 managers: Final = sa.Table(
     "managers",
     metadata,
