@@ -176,17 +176,19 @@ class Node:
             self.peer = None
         if self.peer is None:
             self.has_started = False
-            listens = lambda: not self.is_running or is_listening(self.port)
-            await asyncio.to_thread(until, listens, "the agent listens")
+            await asyncio.to_thread(until, self._is_awaited_no_more, "the agent listens")
             address = f"tcp://127.0.0.1:{self.port}"
             self.peer = RpcPeer(address, self.keys.public, self.manager_keys)
         return self.peer
 
+    def _is_awaited_no_more(self) -> bool:
+        return is_listening(self.port) or not self.is_running
+
     async def observe(self, after: int = 0, instance: str = "", wait: float = 0.0) -> AgentReport:
         """The agent's report; asked again when an agent that died took the question with it."""
-        peer = await self.connect()
         question = Observe(instance=instance, after=after, wait_seconds=wait)
         while True:
+            peer = await self.connect()
             with contextlib.suppress(AgentTimeout):
                 return await peer.ask(OBSERVE, question, timeout_seconds=wait + LOST_SECONDS)
 
@@ -221,7 +223,6 @@ class Node:
         self, spec: KernelSpec | None, kernel_id: str, generation: int = 1, **options: float | str
     ) -> KernelReport:
         """Ask for a kernel to run, or with no `spec` to be gone."""
-        peer = await self.connect()
         desired = Desired.GONE if spec is None else Desired.RUNNING
         order = EnsureKernel(
             kernel_id=kernel_id,
@@ -233,9 +234,10 @@ class Node:
         )
         for _ in range(ASKED_AGAIN_MAX):
             # An agent that is being restarted takes requests with it; asking again is right.
+            peer = await self.connect()
             with contextlib.suppress(AgentTimeout):
                 return await peer.ask(ENSURE, order)
-        return await peer.ask(ENSURE, order)
+        return await (await self.connect()).ask(ENSURE, order)
 
     async def run(self, spec: KernelSpec, generation: int = 1) -> KernelRef:
         """A running kernel."""
