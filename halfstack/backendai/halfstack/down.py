@@ -27,6 +27,7 @@ from .engine import (
     own_docker_host,
     prepare_engine,
     remove_cgroups,
+    remove_childless_cgroups,
     remove_engine,
     remove_tree,
 )
@@ -73,12 +74,21 @@ async def purge(
     await asyncio.to_thread(kill_marked, layout)
     if os.geteuid() == 0 and shutil.which("iptables"):
         await asyncio.to_thread(remove_chains, name_interfaces(layout))
-    await asyncio.to_thread(remove_cgroups, _SANDBOX_GROUP)
+    # Another instance may be about to put a sandbox of its own into an empty one.
+    for name in _list_sandboxes(layout):
+        await asyncio.to_thread(remove_cgroups, f"{_SANDBOX_GROUP}/{name}")
+    await asyncio.to_thread(remove_childless_cgroups, _SANDBOX_GROUP)
     await asyncio.to_thread(remove_cgroups, f"bai-{layout.instance}")
     say(f"deleting {layout.root}")
     for place in (layout.run, layout.root):
         await asyncio.to_thread(remove_tree, place)
     return (*remarks, *_tell_of_stores(external), *_tell_of_cache(find_cache()))
+
+
+def _list_sandboxes(layout: Layout) -> list[str]:
+    """The names that the agent gave to them, told from the folders that they ran in."""
+    runs = (layout.root / "scratch").glob("*/run.*")
+    return [f"bai.{run.parent.name}{run.suffix}" for run in runs]
 
 
 def kill_marked(layout: Layout) -> None:

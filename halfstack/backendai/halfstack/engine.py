@@ -224,6 +224,12 @@ def remove_cgroups(name: str) -> None:
         for folder in sorted((p for p in top.rglob("*") if p.is_dir()), reverse=True):
             with suppress(OSError):
                 folder.rmdir()
+    remove_childless_cgroups(name)
+
+
+def remove_childless_cgroups(name: str) -> None:
+    """The group of that name unless there are groups in it, in every hierarchy."""
+    for top in _find_cgroups(name):
         with suppress(OSError):
             top.rmdir()
 

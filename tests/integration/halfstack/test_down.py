@@ -2,6 +2,7 @@
 
 import asyncio
 import subprocess
+import uuid
 from pathlib import Path
 
 import docker
@@ -16,6 +17,9 @@ from backendai.halfstack.places import Layout
 from backendai.halfstack.stores import ExternalStores, prepare_stores
 
 from .traces import find_traces, is_running
+
+_CGROUPS = Path("/sys/fs/cgroup")
+_SANDBOX_GROUPS = _CGROUPS / ("pids" if (_CGROUPS / "pids").is_dir() else "") / "backendai"
 
 
 async def _bring_all(layout: Layout) -> None:
@@ -70,6 +74,20 @@ async def test_purge_of_nothing_is_fine(tmp_path: Path) -> None:
     layout = Layout(tmp_path / "never")
     await purge(layout, None, _say)
     assert _list(tmp_path) == []
+
+
+async def test_purge_leaves_the_control_groups_of_others(tmp_path: Path) -> None:
+    layout = Layout(tmp_path / "state")
+    ours, others = str(uuid.uuid4()), str(uuid.uuid4())
+    (layout.root / "scratch" / ours / "run.1").mkdir(parents=True)
+    groups = {name: _SANDBOX_GROUPS / f"bai.{name}.1" for name in (ours, others)}
+    for group in groups.values():
+        group.mkdir(parents=True)
+    try:
+        await purge(layout, None, _say)
+        assert [group.exists() for group in groups.values()] == [False, True]
+    finally:
+        groups[others].rmdir()
 
 
 async def test_purge_after_an_interrupted_start(tmp_path: Path) -> None:
