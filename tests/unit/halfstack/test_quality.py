@@ -4,7 +4,9 @@ import re
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from backendai.halfstack import cli
 from backendai.halfstack.faults import SetupFault
 from backendai.halfstack.quality import (
     KINDS,
@@ -161,3 +163,20 @@ def test_a_run_that_broke_off_is_not_made_up_by_a_second(tmp_path: Path) -> None
     )
     (outcome,) = run_kinds(tmp_path, ["e2e"], [])
     assert not outcome.is_ok
+
+
+def test_options_after_the_kinds_go_to_pytest(tmp_path: Path) -> None:
+    for kind in ("tidy", "contract"):
+        (tmp_path / "tests" / kind).mkdir(parents=True)
+        text = "def test_a(): pass\ndef test_b(): assert False\n"
+        (tmp_path / "tests" / kind / "test_x.py").write_text(text)
+    words = ["--lanes", "2", "tidy", "contract", "--", "-k", "test_a"]
+    done = CliRunner().invoke(cli.test, words, env={"BAI_ROOT": str(tmp_path)})
+    assert done.exit_code == 0, done.output
+    assert done.output.count("1 passed\n") == 2
+
+
+def test_a_number_of_lanes_that_is_none_is_refused() -> None:
+    done = CliRunner().invoke(cli.test, ["tidy"], env={"BAI_TEST_LANES": "0"})
+    assert done.exit_code == 2
+    assert "--lanes" in done.output
