@@ -1,5 +1,6 @@
 """`./bai up`, again and again: it shows a result, repairs what is down, keeps secrets to itself."""
 
+import json
 import os
 import re
 import signal
@@ -59,7 +60,7 @@ def test_up_again_keeps_sessions_and_credentials(stack: Stack, api: Api) -> None
 
 
 def test_status_tells_each_daemon_and_store_for_programs(stack: Stack) -> None:
-    status = stack.status()
+    status = json.loads(stack.bai("status", "--json").out)
     assert status["healthy"] is True
     names = {row["name"] for row in status["daemons"]}
     assert {"postgres", "valkey", "etcd", "manager", "agent"} <= names
