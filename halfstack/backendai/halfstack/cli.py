@@ -146,7 +146,7 @@ def doctor(as_json: bool, no_install: bool) -> None:
     "--lanes",
     envvar="BAI_TEST_LANES",
     type=click.IntRange(1),
-    help="Parts that run beside each other.  [default: one for each core]",
+    help="Parts that run beside each other.  [default: one for each core, at most 4]",
 )
 @_explained
 def test(words: tuple[str, ...], lanes: int | None) -> None:

@@ -34,6 +34,8 @@ LONGEST_FIRST = (
     "integration/halfstack",
     "unit",
 )
+# With more of them the longest part would end no earlier.
+LANES_MAX = 4
 # Nothing but computing, in as many processes as there are cores.
 PATIENT_KINDS = ("sim",)
 _SOME_FAILED = 1
@@ -92,7 +94,7 @@ def run_kinds(
 
 
 def count_lanes() -> int:
-    return len(os.sched_getaffinity(0))
+    return min(len(os.sched_getaffinity(0)), LANES_MAX)
 
 
 def list_parts(root: Path, kinds: Sequence[str]) -> list[Part]:
@@ -206,21 +208,22 @@ async def _run_part(root: Path, part: Part, extra: Sequence[str], lanes: Lanes) 
     folder = root / "tests" / part.folder
     if not folder.is_dir():
         return _Run(_NOT_RUN, 0.0, f"{folder} is missing", is_whole=False)
-    try:
-        command = await asyncio.to_thread(_ask_pytest, root, part)
-    except SetupFault as fault:
-        return _Run(_NOT_RUN, 0.0, fault.problem, is_whole=False)
+    python = Path(sys.executable)
+    if part.python:
+        try:
+            python = await asyncio.to_thread(_make_environment, root, part.python)
+        except SetupFault as fault:
+            return _Run(_NOT_RUN, 0.0, fault.problem, is_whole=False)
     with tempfile.TemporaryDirectory(prefix="bai-test-") as place:
         report = Path(place) / "report.xml"
-        argv = [*command, f"--junitxml={report}", *extra]
+        argv = [*_ask_pytest(root, part, python), f"--junitxml={report}", *extra]
         is_patient = part.kind in PATIENT_KINDS
         ended = await lanes.run(Program(part.name, argv, root, _environment(), is_patient))
         return _Run(ended.code, ended.seconds, _read_counts(report), _is_whole(report))
 
 
-def _ask_pytest(root: Path, part: Part) -> list[str]:
-    """The command. Each part remembers what failed in a place of its own. Raises SetupFault."""
-    python = _make_environment(root, part.python) if part.python else Path(sys.executable)
+def _ask_pytest(root: Path, part: Part, python: Path) -> list[str]:
+    """The command. Each part remembers what failed in a place of its own."""
     cache = f"cache_dir={root / '.pytest_cache' / part.name}"
     return [str(python), "-m", "pytest", str(root / "tests" / part.folder), "-o", cache]
 
@@ -231,7 +234,7 @@ def _judge(root: Path, part: Part, run: _Run, extra: Sequence[str]) -> Outcome:
     if code == _SOME_FAILED and part.kind in TIMED_KINDS and run.is_whole and not extra:
         print(f"── {part.name}: what failed, once more and alone", flush=True)
         started = time.monotonic()
-        argv = [*_ask_pytest(root, part), "--last-failed"]
+        argv = [*_ask_pytest(root, part, Path(sys.executable)), "--last-failed"]
         code = subprocess.run(argv, check=False, cwd=root, env=_environment()).returncode
         seconds += time.monotonic() - started
         counts += ", UNSTEADY: passed when run again" if code == 0 else ", failed again"
