@@ -161,13 +161,18 @@ def network() -> Check:
     return Check(t.Call(check), allowed)
 
 
-def secret(*, chars_min: int = 8) -> Check:
-    """A secret: long enough, and none of those that everybody knows. Empty means none is used."""
-    allowed = f'a secret of {chars_min} to 1024 characters that is not well known, or "" for none'
+def secret(*, chars_min: int = 8, is_needed: bool = False) -> Check:
+    """A secret: long enough, and none of those that everybody knows.
+
+    Empty means that none is used, unless one `is_needed`.
+    """
+    none = "" if is_needed else ', or "" for none'
+    allowed = f"a secret of {chars_min} to 1024 characters that is not well known{none}"
 
     def check(value: Any) -> str:
         is_text = isinstance(value, str) and not re.search(r"[\x00-\x1f]", value)
-        if not is_text or (value and not chars_min <= len(value) <= 1024):
+        is_none = value == "" and not is_needed
+        if not is_text or not (is_none or chars_min <= len(value) <= 1024):
             raise t.DataError(f"must be {allowed}")
         if value.lower() in WEAK_SECRETS:
             raise t.DataError(f"is well known; must be {allowed}")

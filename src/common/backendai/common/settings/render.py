@@ -82,7 +82,8 @@ def _reference_lines(tree: type[Any], path: tuple[str, ...]) -> Iterator[str]:
     found = list(entries(tree))
     own = [entry for entry in found if isinstance(entry, Setting)]
     if own:
-        yield from ("", f"## `[{'.'.join(path)}]`", "", (tree.__doc__ or "").strip(), "")
+        head = f"`[{'.'.join(path)}]`" if path else "At the top"
+        yield from ("", f"## {head}", "", (tree.__doc__ or "").strip(), "")
         yield from ("| key | default | allowed | |", "|---|---|---|---|")
         yield from (_reference_row(entry) for entry in own)
     for entry in found:

@@ -1,0 +1,147 @@
+"""Makes a storage proxy of its settings and runs it: the only place that constructs things."""
+
+import asyncio
+import os
+import resource
+import signal
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Final
+
+from backendai.common import http
+from backendai.common.access_log import AccessLog
+from backendai.common.clock import Clock, SystemClock
+from backendai.common.logs import get_logger
+from backendai.common.loops import LoopHealth, supervise
+from backendai.common.pidfile import hold_pid_file
+from backendai.common.settings.checks import HostPort
+
+from .client_api.app import make_client_app
+from .manager_api.app import make_manager_app
+from .settings import StorageSettings
+from .volumes.load import Volumes, open_volumes
+
+log = get_logger(__name__)
+
+DRAIN_SECONDS: Final = 5.0
+STOP_SECONDS_MAX: Final = 8.0
+LOG_FLUSH_SECONDS: Final = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class StorageProxy:
+    """A whole storage proxy, made but not started."""
+
+    settings: StorageSettings
+    volumes: Volumes
+    clock: Clock
+    health: LoopHealth
+    access_log: AccessLog
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    client: HostPort
+    manager: HostPort
+
+
+def make_storage_proxy(settings: StorageSettings) -> StorageProxy:
+    """Raises ServerMisconfigured with what must be changed."""
+    clock = SystemClock()
+    return StorageProxy(
+        settings=settings,
+        volumes=open_volumes(settings),
+        clock=clock,
+        health=LoopHealth(clock),
+        access_log=AccessLog(),
+    )
+
+
+@asynccontextmanager
+async def run_storage_proxy(proxy: StorageProxy) -> AsyncIterator[Addresses]:
+    """Serve as long as the context is open. Raises ServerMisconfigured."""
+    settings, volumes = proxy.settings, proxy.volumes
+    client_app = make_client_app(settings, volumes, proxy.clock, proxy.access_log)
+    manager_app = make_manager_app(settings, volumes, proxy.health, proxy.clock, proxy.access_log)
+    async with AsyncExitStack() as stack:
+        stack.enter_context(hold_pid_file(settings.storage_proxy.pid_file))
+        stack.callback(volumes.close)
+        await stack.enter_async_context(_running(proxy))
+        addresses = [
+            await stack.enter_async_context(http.serve(app, at, shutdown_seconds=DRAIN_SECONDS))
+            for app, at in (
+                (client_app, settings.api.client.service_addr),
+                (manager_app, settings.api.manager.service_addr),
+            )
+        ]
+        yield Addresses(*addresses)
+
+
+def serve(settings: StorageSettings) -> None:
+    """Run until SIGTERM or SIGINT. Raises ServerMisconfigured."""
+
+    async def main() -> None:
+        stop = asyncio.Event()
+        loop = asyncio.get_running_loop()
+
+        def begin_end() -> None:
+            stop.set()
+            _end_for_sure()
+
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, begin_end)
+        async with run_storage_proxy(make_storage_proxy(settings)) as addresses:
+            own = settings.storage_proxy
+            log.info(
+                "storage.started",
+                id=own.id,
+                client=str(addresses.client),
+                manager=str(addresses.manager),
+            )
+            await stop.wait()
+            log.info("storage.stopping")
+        # Threads that hang on a file system would keep the process.
+        os._exit(0)
+
+    _raise_descriptor_limit()
+    asyncio.run(main(), debug=settings.debug.asyncio)
+
+
+def _raise_descriptor_limit() -> None:
+    """Trees are walked by descriptors, so a daemon takes as many as it may have."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def _end_for_sure() -> None:
+    """A file system that hangs must not keep the daemon: dying at any moment is safe anyway."""
+    timer = threading.Timer(STOP_SECONDS_MAX, os._exit, (0,))
+    timer.daemon = True
+    timer.start()
+
+
+@asynccontextmanager
+async def _running(proxy: StorageProxy) -> AsyncIterator[None]:
+    """All loops of the daemon in one group, named; one that breaks ends the body."""
+    async with asyncio.TaskGroup() as group:
+        tasks = [
+            group.create_task(
+                supervise(
+                    name, step, period_seconds=period, clock=proxy.clock, health=proxy.health
+                ),
+                name=name,
+            )
+            for name, step, period in _periodic(proxy)
+        ]
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+
+
+def _periodic(proxy: StorageProxy) -> Iterator[tuple[str, Callable[[], Awaitable[None]], float]]:
+    """Name, step and period in seconds of each loop."""
+    yield "access-log", proxy.access_log.flush, LOG_FLUSH_SECONDS

@@ -1,0 +1,1 @@
+"""What browsers and clients ask for with tokens: uploads, downloads, archives."""

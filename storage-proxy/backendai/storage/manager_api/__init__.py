@@ -1,0 +1,1 @@
+"""What managers ask for with their secret: volumes, folders, files, quotas, tokens."""

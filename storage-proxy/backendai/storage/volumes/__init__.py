@@ -1,0 +1,1 @@
+"""Volumes: mounted directories with folders in them, each behind a backend of its kind."""

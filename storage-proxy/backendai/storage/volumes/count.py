@@ -1,0 +1,91 @@
+"""Counting what lies below a directory, by descriptors and without following links."""
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from threading import Lock
+from typing import Final, Generic, TypeVar
+
+from .volume import FolderUsage
+from .walk import walk
+
+K = TypeVar("K")
+
+FRESH_SECONDS: Final = 10.0
+# A large folder takes long to count, so its count is good for longer.
+_FRESH_PER_COST: Final = 20.0
+_KEPT_MAX: Final = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """Files and links (not directories) and their sizes in bytes; hard links count once."""
+
+    files: int
+    size_bytes: int
+    taken_at: float
+    cost_seconds: float
+
+    def is_fresh(self, at: float) -> bool:
+        return at - self.taken_at < max(FRESH_SECONDS, self.cost_seconds * _FRESH_PER_COST)
+
+
+def count_tree(top: int) -> Count:
+    """What lies below the open directory `top`. Blocks. Raises OSError.
+
+    What disappears meanwhile, and what nobody but its owner may read, is not counted.
+    """
+    began = time.monotonic()
+    files = size_bytes = 0
+    linked: set[tuple[int, int]] = set()
+    for found in walk(top, on_error=lambda _names, _error: None):
+        if found.is_directory:
+            continue
+        files += 1
+        identity = (found.stat.st_dev, found.stat.st_ino)
+        if identity in linked:
+            continue
+        if found.stat.st_nlink > 1:
+            linked.add(identity)
+        size_bytes += found.stat.st_size
+    taken_at = time.monotonic()
+    return Count(files, size_bytes, taken_at, taken_at - began)
+
+
+class Counts(Generic[K]):
+    """Counts that were taken a short while ago, by what was counted."""
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self._now = now
+        self._lock = Lock()
+        self._kept: OrderedDict[K, Count] = OrderedDict()
+
+    def get(self, key: K, count: Callable[[], Count]) -> Count:
+        """A fresh one, taken by `count` when there is none. Blocks."""
+        with self._lock:
+            found = self._kept.get(key)
+        if found is not None and found.is_fresh(self._now()):
+            return found
+        taken = replace(count(), taken_at=self._now())
+        with self._lock:
+            self._kept[key] = taken
+            self._kept.move_to_end(key)
+            if len(self._kept) > _KEPT_MAX:
+                self._kept.popitem(last=False)
+        return taken
+
+    def add(self, key: K, bytes_more: int) -> None:
+        """What changed since the count of `key` was taken."""
+        with self._lock:
+            found = self._kept.get(key)
+            if found is not None:
+                size = max(0, found.size_bytes + bytes_more)
+                self._kept[key] = replace(found, size_bytes=size)
+
+    def forget(self, key: K) -> None:
+        with self._lock:
+            self._kept.pop(key, None)
+
+    def usage(self, count: Count) -> FolderUsage:
+        return FolderUsage(count.files, count.size_bytes, self._now() - count.taken_at)

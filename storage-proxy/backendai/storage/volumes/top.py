@@ -1,0 +1,141 @@
+"""The directory of a volume itself: opened anew for each piece of work, and known by its id.
+
+A file system may be unmounted and mounted again while the daemon runs. Below the mount point lies
+an empty directory that must not be taken for the volume, so its id is compared whenever the
+directory is another one than before. All of it blocks.
+"""
+
+import os
+import re
+import threading
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from backendai.common.storage_faults import VolumeUnavailable
+
+from ..layout import VOLUME_FILE
+
+_MOUNTINFO: Final = Path("/proc/self/mountinfo")
+_OCTAL: Final = re.compile(r"\\([0-7]{3})")
+
+
+class VolumeTop:
+    """`is_mount` says that the path has to be a mount point."""
+
+    def __init__(self, volume: str, path: Path, *, is_mount: bool) -> None:
+        self._volume = volume
+        self._path = path
+        self._is_mount = is_mount
+        self._lock = threading.Lock()
+        self._seen: tuple[int, int] | None = None
+        self._id = ""
+
+    @contextmanager
+    def opened(self) -> Iterator[int]:
+        """Raises VolumeUnavailable when it is not there, or is another volume than before."""
+        try:
+            fd = os.open(self._path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError as error:
+            raise self._unavailable(f"cannot be opened: {error.strerror}") from error
+        try:
+            self._recognise(fd)
+            yield fd
+        finally:
+            os.close(fd)
+
+    def id(self) -> str:
+        """Made once, and the same on every machine that has this volume mounted."""
+        with self.opened():
+            return self._id
+
+    def _recognise(self, fd: int) -> None:
+        found = os.fstat(fd)
+        if (found.st_dev, found.st_ino) == self._seen:
+            return
+        with self._lock:
+            if self._is_mount and os.path.realpath(self._path) not in mount_points():
+                raise self._unavailable("is not mounted")
+            known = self._read_or_make_id(fd)
+            if self._id not in ("", known):
+                raise self._unavailable("is another volume than when this daemon started")
+            self._id, self._seen = known, (found.st_dev, found.st_ino)
+
+    def _read_or_make_id(self, fd: int) -> str:
+        try:
+            return read_volume_id(fd) or self._make_id(fd)
+        except OSError as error:
+            raise self._unavailable(f"cannot be read: {error.strerror}") from error
+
+    def _make_id(self, fd: int) -> str:
+        if self._id:
+            raise self._unavailable("is not the one that was there when this daemon started")
+        content = msgspec.json.encode({"id": str(uuid.uuid4()), "volume": self._volume})
+        with suppress(FileExistsError):
+            write_once(fd, VOLUME_FILE, content)
+        return read_volume_id(fd)
+
+    def _unavailable(self, why: str) -> VolumeUnavailable:
+        return VolumeUnavailable(f"volume {self._volume} {why}", {"volume": self._volume})
+
+
+def read_volume_id(top: int) -> str:
+    """Empty when there is none. Raises OSError."""
+    try:
+        fd = os.open(VOLUME_FILE, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=top)
+    except FileNotFoundError:
+        return ""
+    with os.fdopen(fd, "rb") as file, suppress(msgspec.DecodeError):
+        content: Any = msgspec.json.decode(file.read(4096))
+        return str(content.get("id", "")) if isinstance(content, dict) else ""
+    return ""
+
+
+def write_once(directory: int, name: str, content: bytes, mode: int = 0o644) -> None:
+    """A file that is there whole and durable, or not at all. Raises FileExistsError, OSError."""
+    temporary = _write_beside(directory, name, content, mode)
+    try:
+        os.link(temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
+    finally:
+        os.unlink(temporary, dir_fd=directory)
+    os.fsync(directory)
+
+
+def replace_file(directory: int, name: str, content: bytes, mode: int = 0o644) -> None:
+    """As `write_once`, in place of what was there. Raises OSError."""
+    temporary = _write_beside(directory, name, content, mode)
+    try:
+        os.replace(temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
+    except BaseException:
+        os.unlink(temporary, dir_fd=directory)
+        raise
+    os.fsync(directory)
+
+
+def _write_beside(directory: int, name: str, content: bytes, mode: int) -> str:
+    temporary = f"{name}.{uuid.uuid4().hex}"
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    fd = os.open(temporary, flags, mode, dir_fd=directory)
+    try:
+        with os.fdopen(fd, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+    except BaseException:
+        os.unlink(temporary, dir_fd=directory)
+        raise
+    return temporary
+
+
+def mount_points() -> frozenset[str]:
+    """Paths at which something is mounted in this process's view."""
+    lines = _MOUNTINFO.read_text("utf-8", "surrogateescape").splitlines()
+    return frozenset(_unescaped(line.split(" ")[4]) for line in lines)
+
+
+def _unescaped(text: str) -> str:
+    return _OCTAL.sub(lambda match: chr(int(match[1], 8)), text)

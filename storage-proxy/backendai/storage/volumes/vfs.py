@@ -1,0 +1,111 @@
+"""A volume that is a plain directory: a local disk, NFS, or whatever else is mounted there.
+
+Usage is counted, and quotas are enforced by counting.
+"""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final, TypeVar
+
+from backendai.common.storage_faults import FolderNotFound
+
+from ..beneath import open_beneath
+from ..layout import FolderId
+from ..owner import Owner
+from .performance import read_performance
+from .quotas import CountedQuotas
+from .threads import VolumeThreads
+from .top import VolumeTop
+from .volume import Capability, FsUsage, Performance, Quotas, VolumeParts
+
+T = TypeVar("T")
+
+_FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
+
+
+class DirectoryVolume:
+    def __init__(
+        self,
+        parts: VolumeParts,
+        top: VolumeTop,
+        quotas: Quotas,
+        capabilities: frozenset[Capability],
+    ) -> None:
+        self._parts = parts
+        self._top = top
+        self._threads = VolumeThreads(parts.name, parts.threads, parts.io_timeout_seconds)
+        self._quotas = quotas
+        self._capabilities = capabilities
+
+    @property
+    def name(self) -> str:
+        return self._parts.name
+
+    @property
+    def backend(self) -> str:
+        return self._parts.options.backend
+
+    @property
+    def path(self) -> Path:
+        return self._parts.options.path
+
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        return self._capabilities
+
+    @property
+    def owner(self) -> Owner:
+        return self._parts.owner
+
+    @property
+    def quotas(self) -> Quotas:
+        return self._quotas
+
+    def volume_id(self) -> str:
+        return self._top.id()
+
+    @contextmanager
+    def opened_top(self) -> Iterator[int]:
+        with self._top.opened() as fd:
+            yield fd
+
+    @contextmanager
+    def opened_folder(self, folder: FolderId) -> Iterator[int]:
+        with self._top.opened() as top:
+            try:
+                fd = open_beneath(top, folder.path, _FOLDER)
+            except (FileNotFoundError, NotADirectoryError) as error:
+                raise FolderNotFound(f"there is no {folder} on volume {self.name}") from error
+        try:
+            yield fd
+        finally:
+            os.close(fd)
+
+    async def run(self, function: Callable[..., T], *args: object) -> T:
+        return await self._threads.run(function, *args)
+
+    async def run_long(self, function: Callable[..., T], *args: object) -> T:
+        return await self._threads.run_long(function, *args)
+
+    def fs_usage(self) -> FsUsage:
+        with self._top.opened() as top:
+            found = os.fstatvfs(top)
+        capacity = found.f_blocks * found.f_frsize
+        return FsUsage(capacity, capacity - found.f_bfree * found.f_frsize)
+
+    def performance(self) -> Performance:
+        with self._top.opened() as top:
+            return read_performance(os.fstat(top).st_dev, self.path)
+
+    def close(self) -> None:
+        self._threads.close()
+
+
+def open_vfs(parts: VolumeParts) -> DirectoryVolume:
+    top = VolumeTop(parts.name, parts.options.path, is_mount=parts.options.mount)
+    capabilities = frozenset(
+        {Capability.VFOLDER, Capability.QUOTA, Capability.METRIC, Capability.FAST_FS_SIZE}
+    )
+    return DirectoryVolume(parts, top, CountedQuotas(top), capabilities)
