@@ -1,0 +1,1 @@
+"""Uploads: resumable, durable before they are acknowledged, whole or not at all."""

@@ -1,0 +1,121 @@
+"""Putting a whole part to where it belongs in its folder. Blocks."""
+
+import errno
+import os
+import stat
+from typing import Final
+
+from ..beneath import make_directories, open_beneath, opened, opened_directory
+from ..layout import parse_folder_id
+from ..paths import RelPath, parse_relpath
+from ..volumes.volume import Volume
+from . import files
+from .part import Part
+from .record import UploadRecord
+
+_COPY_BYTES: Final = 8 << 20
+
+
+def target_of(record: UploadRecord) -> RelPath:
+    """Below the folder. Raises BadRequest."""
+    return RelPath((*parse_relpath(record.dst_dir).names, *parse_relpath(record.relpath).names))
+
+
+def check_target(volume: Volume, record: UploadRecord) -> None:
+    """Refuse early what could not be put into its place. Raises OSError, FolderNotFound."""
+    path = target_of(record)
+    with volume.opened_folder(parse_folder_id(record.folder)) as top:
+        try:
+            with opened(top, path, os.O_PATH | os.O_NOFOLLOW) as fd:
+                is_directory = stat.S_ISDIR(os.fstat(fd).st_mode)
+        except FileNotFoundError:
+            return
+    if is_directory:
+        raise _refusal(errno.EISDIR, path)
+
+
+def check_room(volume: Volume, record: UploadRecord) -> None:
+    """Raises StorageFull."""
+    volume.quotas.check_room(parse_folder_id(record.folder).scope, record.size)
+
+
+def place(volume: Volume, part: Part) -> None:
+    """Rename, making the directories above. What was there as a file is replaced.
+
+    Raises OSError (EISDIR for a directory in its place), FolderNotFound, StorageFull.
+    """
+    record, path = part.record, target_of(part.record)
+    check_room(volume, record)
+    folder = parse_folder_id(record.folder)
+    with volume.opened_folder(folder) as top:
+        _make_parents(top, path.parent, volume)
+        with opened_directory(top, path.parent) as parent:
+            _rename(part, parent, path)
+    volume.quotas.note(folder.scope, record.size)
+    part.is_placed = True
+
+
+def settle(volume: Volume, record: UploadRecord) -> None:
+    """Make the name in its directory durable, and those of the directories above.
+
+    What was removed again since then needs no name. Raises OSError, FolderNotFound.
+    """
+    above = target_of(record).parent
+    with volume.opened_folder(parse_folder_id(record.folder)) as top:
+        for depth in range(len(above.names), -1, -1):
+            try:
+                with opened_directory(top, RelPath(above.names[:depth])) as directory:
+                    os.fsync(directory)
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+
+
+def _make_parents(top: int, path: RelPath, volume: Volume) -> None:
+    try:
+        os.close(open_beneath(top, path, os.O_PATH | os.O_DIRECTORY))
+    except FileNotFoundError:
+        make_directories(top, path, volume.owner)
+
+
+def _rename(part: Part, parent: int, path: RelPath) -> None:
+    name = part.record.id + files.PART
+    try:
+        os.rename(name, path.name, src_dir_fd=part.directory, dst_dir_fd=parent)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise _refusal(error.errno or errno.EIO, path) from error
+        # Trees with quotas of their own do not take files by rename.
+        _copy(part, parent, path)
+
+
+def _copy(part: Part, parent: int, path: RelPath) -> None:
+    fresh = f".{part.record.id}{files.PART}"
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+    out = os.open(fresh, flags, 0o600, dir_fd=parent)
+    try:
+        with part.used() as source:
+            _copy_bytes(source, out, part.record.size)
+            found = os.fstat(source)
+        os.fchown(out, found.st_uid, found.st_gid)
+        os.fchmod(out, stat.S_IMODE(found.st_mode))
+        os.fsync(out)
+        os.rename(fresh, path.name, src_dir_fd=parent, dst_dir_fd=parent)
+    except OSError:
+        os.unlink(fresh, dir_fd=parent)
+        raise
+    finally:
+        os.close(out)
+    os.unlink(part.record.id + files.PART, dir_fd=part.directory)
+
+
+def _copy_bytes(source: int, out: int, size: int) -> None:
+    position = 0
+    while position < size:
+        copied = os.sendfile(out, source, position, min(_COPY_BYTES, size - position))
+        if not copied:
+            raise OSError(errno.EIO, "the part became shorter")
+        position += copied
+
+
+def _refusal(code: int, path: RelPath) -> OSError:
+    return OSError(code, os.strerror(code), str(path))
