@@ -8,19 +8,24 @@ import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from backendai.common import http
 from backendai.common.access_log import AccessLog
 from backendai.common.clock import Clock, SystemClock
+from backendai.common.ids import SystemIds
 from backendai.common.logs import get_logger
 from backendai.common.loops import LoopHealth, supervise
 from backendai.common.pidfile import hold_pid_file
 from backendai.common.settings.checks import HostPort
 
 from .client_api.app import make_client_app
+from .grants import Grants
 from .manager_api.app import make_manager_app
 from .settings import StorageSettings
+from .tokens import TokenBox
+from .uploads.service import UploadLimits, Uploads
 from .volumes.load import Volumes, open_volumes
 
 log = get_logger(__name__)
@@ -28,6 +33,7 @@ log = get_logger(__name__)
 DRAIN_SECONDS: Final = 5.0
 STOP_SECONDS_MAX: Final = 8.0
 LOG_FLUSH_SECONDS: Final = 0.5
+UPLOAD_SWEEP_SECONDS: Final = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +42,9 @@ class StorageProxy:
 
     settings: StorageSettings
     volumes: Volumes
+    tokens: TokenBox
+    uploads: Uploads
+    grants: Grants
     clock: Clock
     health: LoopHealth
     access_log: AccessLog
@@ -50,9 +59,20 @@ class Addresses:
 def make_storage_proxy(settings: StorageSettings) -> StorageProxy:
     """Raises ServerMisconfigured with what must be changed."""
     clock = SystemClock()
+    own = settings.storage_proxy
+    tokens = TokenBox(own.secret, clock)
+    limits = UploadLimits(
+        bytes_max=own.upload_bytes_max,
+        lifetime_seconds=own.token_lifetime,
+        idle_seconds=settings.api.client.idle_timeout,
+    )
+    uploads = Uploads(limits, clock, SystemIds())
     return StorageProxy(
         settings=settings,
         volumes=open_volumes(settings),
+        tokens=tokens,
+        uploads=uploads,
+        grants=Grants(tokens, uploads, own.token_lifetime, clock),
         clock=clock,
         health=LoopHealth(clock),
         access_log=AccessLog(),
@@ -63,7 +83,9 @@ def make_storage_proxy(settings: StorageSettings) -> StorageProxy:
 async def run_storage_proxy(proxy: StorageProxy) -> AsyncIterator[Addresses]:
     """Serve as long as the context is open. Raises ServerMisconfigured."""
     settings, volumes = proxy.settings, proxy.volumes
-    client_app = make_client_app(settings, volumes, proxy.clock, proxy.access_log)
+    client_app = make_client_app(
+        settings.api.client, volumes, proxy.tokens, proxy.uploads, proxy.grants, proxy.access_log
+    )
     manager_app = make_manager_app(settings, volumes, proxy.health, proxy.clock, proxy.access_log)
     async with AsyncExitStack() as stack:
         stack.enter_context(hold_pid_file(settings.storage_proxy.pid_file))
@@ -142,6 +164,9 @@ async def _running(proxy: StorageProxy) -> AsyncIterator[None]:
                 task.cancel()
 
 
-def _periodic(proxy: StorageProxy) -> Iterator[tuple[str, Callable[[], Awaitable[None]], float]]:
+def _periodic(proxy: StorageProxy) -> Iterator[tuple[str, Callable[[], Awaitable[object]], float]]:
     """Name, step and period in seconds of each loop."""
     yield "access-log", proxy.access_log.flush, LOG_FLUSH_SECONDS
+    for volume in proxy.volumes:
+        sweep = partial(proxy.uploads.sweep, volume)
+        yield f"uploads-{volume.name}", sweep, UPLOAD_SWEEP_SECONDS

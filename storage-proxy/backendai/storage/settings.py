@@ -119,6 +119,12 @@ class ClientListener:
     allowed_origins: str = setting(
         text(), "Origins of web pages that may send and fetch files; * is any", default="*"
     )
+    idle_timeout: float = setting(
+        number(1, 3600),
+        "How long a body may pause, coming or going",
+        unit="seconds",
+        default=60.0,
+    )
 
 
 @settings

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import jwt
 import msgspec
+from jwt.types import Options
 
 from backendai.common.clock import Clock
 from backendai.common.faults import Forbidden
@@ -19,6 +20,8 @@ from backendai.common.upload_faults import TokenExpired, TokenForOther, TokenRef
 
 ALGORITHM: Final = "HS256"
 TOKEN_CHARS_MAX: Final = 16 * 1024
+# Times are compared with the clock that this daemon was given.
+_OPTIONS: Final[Options] = {"verify_exp": False, "verify_iat": False}
 _LABEL: Final = "backendai.storage.token."
 
 
@@ -79,8 +82,7 @@ class TokenBox:
         try:
             named = jwt.decode(token, options={"verify_signature": False})
             key = self._keys[Purpose(named["op"])]
-            options = {"verify_exp": False, "verify_iat": False}
-            found: Mapping[str, Any] = jwt.decode(token, key, [ALGORITHM], options=options)
+            found: Mapping[str, Any] = jwt.decode(token, key, [ALGORITHM], options=_OPTIONS)
             return msgspec.convert(found, Claims)
         except (jwt.InvalidTokenError, KeyError, TypeError, ValueError, OverflowError):
             # Which of them it was would tell a guesser how close it came.

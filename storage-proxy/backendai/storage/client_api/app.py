@@ -3,21 +3,30 @@
 from aiohttp import web
 
 from backendai.common.access_log import AccessLog
-from backendai.common.clock import Clock
 from backendai.common.http import json_response, make_app
 
-from ..settings import StorageSettings
+from ..grants import Grants
+from ..settings import ClientListener
+from ..tokens import TokenBox
+from ..uploads.service import Uploads
 from ..version import VERSION
 from ..volumes.load import Volumes
+from .edge import make_cors, make_problems
 from .routes import list_routes
 
 
 def make_client_app(
-    settings: StorageSettings, volumes: Volumes, clock: Clock, access_log: AccessLog
+    listener: ClientListener,
+    volumes: Volumes,
+    tokens: TokenBox,
+    uploads: Uploads,
+    grants: Grants,
+    access_log: AccessLog,
 ) -> web.Application:
-    app = make_app(access_log=access_log)
+    app = make_app(middlewares=[make_problems()], access_log=access_log)
+    app.on_response_prepare.append(make_cors(listener.allowed_origins))
     app.router.add_get("/", show_status)
-    app.router.add_routes(list_routes(settings, volumes, clock))
+    app.router.add_routes(list_routes(volumes, tokens, uploads, grants))
     return app
 
 

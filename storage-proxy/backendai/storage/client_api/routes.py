@@ -2,11 +2,16 @@
 
 from aiohttp import web
 
-from backendai.common.clock import Clock
-
-from ..settings import StorageSettings
+from ..grants import Grants
+from ..tokens import TokenBox
+from ..uploads.service import Uploads
 from ..volumes.load import Volumes
+from .asking import Door
+from .uploads import UploadRoutes
 
 
-def list_routes(settings: StorageSettings, volumes: Volumes, clock: Clock) -> list[web.RouteDef]:
-    return []
+def list_routes(
+    volumes: Volumes, tokens: TokenBox, uploads: Uploads, grants: Grants
+) -> list[web.RouteDef]:
+    door = Door(tokens, volumes)
+    return [*UploadRoutes(door, uploads, grants).routes()]

@@ -122,7 +122,6 @@ def http_date(at: datetime) -> str:
     return format_datetime(at, usegmt=True)
 
 
-
 def _read_number(headers: Headers, name: str) -> int:
     given = read_one(headers, name)
     if given is None or not _DIGITS.fullmatch(given):

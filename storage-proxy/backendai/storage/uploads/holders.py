@@ -45,9 +45,12 @@ class Hold:
             async with asyncio.timeout(idle_seconds) as self._scope:
                 return await body.readany()
         except TimeoutError:
-            raise (Interrupted if self._is_interrupted else Idle) from None
+            raise self._ending() from None
         finally:
             self._scope = None
+
+    def _ending(self) -> Exception:
+        return Interrupted() if self._is_interrupted else Idle()
 
     def interrupt(self) -> None:
         self._is_interrupted = True

@@ -5,14 +5,16 @@ import os
 import stat
 from typing import Final
 
-from ..beneath import make_directories, open_beneath, opened, opened_directory
+from ..beneath import open_beneath, opened_directory
 from ..layout import parse_folder_id
+from ..owner import Owner
 from ..paths import RelPath, parse_relpath
 from ..volumes.volume import Volume
 from . import files
 from .part import Part
 from .record import UploadRecord
 
+DIRECTORY_MODE: Final = 0o755
 _COPY_BYTES: Final = 8 << 20
 
 
@@ -26,11 +28,11 @@ def check_target(volume: Volume, record: UploadRecord) -> None:
     path = target_of(record)
     with volume.opened_folder(parse_folder_id(record.folder)) as top:
         try:
-            with opened(top, path, os.O_PATH | os.O_NOFOLLOW) as fd:
-                is_directory = stat.S_ISDIR(os.fstat(fd).st_mode)
+            with opened_directory(top, path.parent) as parent:
+                found = os.stat(path.name, dir_fd=parent, follow_symlinks=False)
         except FileNotFoundError:
             return
-    if is_directory:
+    if stat.S_ISDIR(found.st_mode):
         raise _refusal(errno.EISDIR, path)
 
 
@@ -48,7 +50,7 @@ def place(volume: Volume, part: Part) -> None:
     check_room(volume, record)
     folder = parse_folder_id(record.folder)
     with volume.opened_folder(folder) as top:
-        _make_parents(top, path.parent, volume)
+        make_parents(top, path.parent, volume.owner)
         with opened_directory(top, path.parent) as parent:
             _rename(part, parent, path)
     volume.quotas.note(folder.scope, record.size)
@@ -70,11 +72,24 @@ def settle(volume: Volume, record: UploadRecord) -> None:
                 continue
 
 
-def _make_parents(top: int, path: RelPath, volume: Volume) -> None:
+def make_parents(top: int, path: RelPath, owner: Owner) -> None:
+    """All of `path`; what is there already stays. Raises OSError."""
     try:
-        os.close(open_beneath(top, path, os.O_PATH | os.O_DIRECTORY))
+        os.close(open_beneath(top, path, os.O_RDONLY | os.O_DIRECTORY))
     except FileNotFoundError:
-        make_directories(top, path, volume.owner)
+        _make_directories(top, path, owner)
+
+
+def _make_directories(top: int, path: RelPath, owner: Owner) -> None:
+    for depth in range(1, len(path.names) + 1):
+        part = RelPath(path.names[:depth])
+        with opened_directory(top, part.parent) as parent:
+            try:
+                os.mkdir(part.name, DIRECTORY_MODE, dir_fd=parent)
+            except FileExistsError:
+                continue
+        with opened_directory(top, part) as made:
+            owner.take(made)
 
 
 def _rename(part: Part, parent: int, path: RelPath) -> None:

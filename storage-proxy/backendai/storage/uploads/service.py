@@ -284,5 +284,3 @@ class Uploads:
         await failpoint("storage.upload.before_done")
         await volume.run(part.mark, msgspec.structs.replace(part.record, done=True))
         await failpoint("storage.upload.after_done")
-
-
