@@ -5,11 +5,11 @@ import os
 import resource
 import signal
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from backendai.common import http
 from backendai.common.access_log import AccessLog
@@ -21,8 +21,9 @@ from backendai.common.pidfile import hold_pid_file
 from backendai.common.settings.checks import HostPort
 
 from .client_api.app import make_client_app
+from .emptying import TrashEmptiers
 from .grants import Grants
-from .manager_api.app import make_manager_app
+from .manager_api.app import ManagerServices, make_manager_app
 from .settings import StorageSettings
 from .tokens import TokenBox
 from .uploads.service import UploadLimits, Uploads
@@ -42,6 +43,7 @@ class StorageProxy:
 
     settings: StorageSettings
     volumes: Volumes
+    emptiers: TrashEmptiers
     tokens: TokenBox
     uploads: Uploads
     grants: Grants
@@ -67,9 +69,11 @@ def make_storage_proxy(settings: StorageSettings) -> StorageProxy:
         idle_seconds=settings.api.client.idle_timeout,
     )
     uploads = Uploads(limits, clock, SystemIds())
+    volumes = open_volumes(settings)
     return StorageProxy(
         settings=settings,
-        volumes=open_volumes(settings),
+        volumes=volumes,
+        emptiers=TrashEmptiers(volumes),
         tokens=tokens,
         uploads=uploads,
         grants=Grants(tokens, uploads, own.token_lifetime, clock),
@@ -86,7 +90,8 @@ async def run_storage_proxy(proxy: StorageProxy) -> AsyncIterator[Addresses]:
     client_app = make_client_app(
         settings.api.client, volumes, proxy.tokens, proxy.uploads, proxy.grants, proxy.access_log
     )
-    manager_app = make_manager_app(settings, volumes, proxy.health, proxy.clock, proxy.access_log)
+    services = ManagerServices(volumes, proxy.emptiers, proxy.grants, proxy.health)
+    manager_app = make_manager_app(settings.api.manager, services, proxy.access_log)
     async with AsyncExitStack() as stack:
         stack.enter_context(hold_pid_file(settings.storage_proxy.pid_file))
         stack.callback(volumes.close)
@@ -148,15 +153,7 @@ def _end_for_sure() -> None:
 async def _running(proxy: StorageProxy) -> AsyncIterator[None]:
     """All loops of the daemon in one group, named; one that breaks ends the body."""
     async with asyncio.TaskGroup() as group:
-        tasks = [
-            group.create_task(
-                supervise(
-                    name, step, period_seconds=period, clock=proxy.clock, health=proxy.health
-                ),
-                name=name,
-            )
-            for name, step, period in _periodic(proxy)
-        ]
+        tasks = [group.create_task(loop, name=name) for name, loop in _loops(proxy).items()]
         try:
             yield
         finally:
@@ -164,9 +161,24 @@ async def _running(proxy: StorageProxy) -> AsyncIterator[None]:
                 task.cancel()
 
 
-def _periodic(proxy: StorageProxy) -> Iterator[tuple[str, Callable[[], Awaitable[object]], float]]:
-    """Name, step and period in seconds of each loop."""
-    yield "access-log", proxy.access_log.flush, LOG_FLUSH_SECONDS
-    for volume in proxy.volumes:
-        sweep = partial(proxy.uploads.sweep, volume)
-        yield f"uploads-{volume.name}", sweep, UPLOAD_SWEEP_SECONDS
+def _loops(proxy: StorageProxy) -> dict[str, Coroutine[Any, Any, None]]:
+    """Those that touch a volume are no part of the daemon's health: one that hangs must not have
+    it restarted, for the others work on."""
+    clock = proxy.clock
+    flush = supervise(
+        "access-log",
+        proxy.access_log.flush,
+        period_seconds=LOG_FLUSH_SECONDS,
+        clock=clock,
+        health=proxy.health,
+    )
+    sweeps = {
+        f"uploads:{volume.name}": supervise(
+            f"uploads:{volume.name}",
+            partial(proxy.uploads.sweep, volume),
+            period_seconds=UPLOAD_SWEEP_SECONDS,
+            clock=clock,
+        )
+        for volume in proxy.volumes
+    }
+    return {"access-log": flush, **sweeps, **proxy.emptiers.loops(clock)}

@@ -9,7 +9,7 @@ import ctypes
 import errno
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
@@ -92,12 +92,42 @@ def check_regular(fd: int, path: RelPath) -> os.stat_result:
     return found
 
 
-def make_directories(top: int, path: RelPath, mode: int = 0o755) -> None:
-    """All of `path`; what is there already stays. Raises OSError."""
+def make_directories(
+    top: int,
+    path: RelPath,
+    mode: int = 0o755,
+    take: Callable[[int], None] | None = None,
+) -> None:
+    """All of `path`; what is there already stays, and `take` gets what is made. Raises OSError."""
     for depth in range(1, len(path.names) + 1):
         part = RelPath(path.names[:depth])
         with opened_directory(top, part.parent) as parent:
             try:
-                os.mkdir(part.name, mode, dir_fd=parent)
+                make_directory(parent, part.name, mode, take)
             except FileExistsError:
                 continue
+
+
+def make_directory(
+    parent: int, name: str, mode: int = 0o755, take: Callable[[int], None] | None = None
+) -> None:
+    """One directory in the one that is open at `parent`. Raises OSError."""
+    os.mkdir(name, mode, dir_fd=parent)
+    if take is None:
+        return
+    fd = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | _ALWAYS, dir_fd=parent)
+    try:
+        take(fd)
+    finally:
+        os.close(fd)
+
+
+@contextmanager
+def named(*paths: RelPath) -> Iterator[None]:
+    """OSErrors inside tell of these `paths` (one, or two), and not of parts of them."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = str(paths[0])
+        error.filename2 = str(paths[1]) if len(paths) > 1 else None
+        raise

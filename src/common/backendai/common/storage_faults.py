@@ -83,7 +83,9 @@ class PathExists(PathFault):
 
 
 class PathForbidden(PathFault):
-    kind, code = Kind.FORBIDDEN, "path.forbidden"
+    """Whoever asks may well be allowed to: what forbids it is how the file was left."""
+
+    code = "path.forbidden"
     slug, title = "storage/path-forbidden", "The permissions of the file forbid this."
 
 

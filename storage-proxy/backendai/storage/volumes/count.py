@@ -8,11 +8,12 @@ from threading import Lock
 from typing import Final, Generic, TypeVar
 
 from .volume import FolderUsage
-from .walk import walk
+from .walk import skip, walk
 
 K = TypeVar("K")
 
 FRESH_SECONDS: Final = 10.0
+RENEWED_SECONDS: Final = 1.0
 # A large folder takes long to count, so its count is good for longer.
 _FRESH_PER_COST: Final = 20.0
 _KEPT_MAX: Final = 10_000
@@ -27,8 +28,8 @@ class Count:
     taken_at: float
     cost_seconds: float
 
-    def is_fresh(self, at: float) -> bool:
-        return at - self.taken_at < max(FRESH_SECONDS, self.cost_seconds * _FRESH_PER_COST)
+    def is_fresh(self, at: float, least_seconds: float = FRESH_SECONDS) -> bool:
+        return at - self.taken_at < max(least_seconds, self.cost_seconds * _FRESH_PER_COST)
 
 
 def count_tree(top: int) -> Count:
@@ -39,7 +40,7 @@ def count_tree(top: int) -> Count:
     began = time.monotonic()
     files = size_bytes = 0
     linked: set[tuple[int, int]] = set()
-    for found in walk(top, on_error=lambda _names, _error: None):
+    for found in walk(top, on_error=skip):
         if found.is_directory:
             continue
         files += 1
@@ -63,10 +64,18 @@ class Counts(Generic[K]):
 
     def get(self, key: K, count: Callable[[], Count]) -> Count:
         """A fresh one, taken by `count` when there is none. Blocks."""
+        return self._find(key, FRESH_SECONDS) or self._take(key, count)
+
+    def renew(self, key: K, count: Callable[[], Count]) -> Count:
+        """One that was taken just now: counting all the time would be an attack. Blocks."""
+        return self._find(key, RENEWED_SECONDS) or self._take(key, count)
+
+    def _find(self, key: K, least_seconds: float) -> Count | None:
         with self._lock:
             found = self._kept.get(key)
-        if found is not None and found.is_fresh(self._now()):
-            return found
+        return found if found and found.is_fresh(self._now(), least_seconds) else None
+
+    def _take(self, key: K, count: Callable[[], Count]) -> Count:
         taken = replace(count(), taken_at=self._now())
         with self._lock:
             self._kept[key] = taken
@@ -82,10 +91,6 @@ class Counts(Generic[K]):
             if found is not None:
                 size = max(0, found.size_bytes + bytes_more)
                 self._kept[key] = replace(found, size_bytes=size)
-
-    def forget(self, key: K) -> None:
-        with self._lock:
-            self._kept.pop(key, None)
 
     def usage(self, count: Count) -> FolderUsage:
         return FolderUsage(count.files, count.size_bytes, self._now() - count.taken_at)

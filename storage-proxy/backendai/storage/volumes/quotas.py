@@ -18,7 +18,7 @@ from backendai.common.storage_faults import (
     VolumeFailed,
 )
 
-from ..beneath import opened_directory
+from ..beneath import open_beneath
 from ..layout import ScopeId
 from .count import Counts, count_tree
 from .top import VolumeTop, replace_file
@@ -57,7 +57,11 @@ class CountedQuotas:
             limit = read_limit(fd)
             if limit is None:
                 return
-            used = self._counts.get(scope, lambda: count_tree(fd)).size_bytes
+            count = self._counts.get(scope, lambda: count_tree(fd))
+            if count.size_bytes + wanted_bytes > limit:
+                # Somebody may have cleaned up since: nobody is refused for an old count.
+                count = self._counts.renew(scope, lambda: count_tree(fd))
+        used = count.size_bytes
         if used + wanted_bytes > limit:
             raise StorageFull(
                 f"{scope} holds {used} bytes and may hold {limit}: no room for {wanted_bytes} more",
@@ -71,14 +75,13 @@ class CountedQuotas:
     def _opened(self, scope: ScopeId) -> Iterator[int]:
         with self._top.opened() as top:
             try:
-                opening = opened_directory(top, scope.path)
-                fd = opening.__enter__()
-            except FileNotFoundError:
-                raise QuotaScopeNotFound(f"there is no {scope} on this volume") from None
-            try:
-                yield fd
-            finally:
-                opening.__exit__(None, None, None)
+                fd = open_beneath(top, scope.path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+            except FileNotFoundError as error:
+                raise QuotaScopeNotFound(f"there is no {scope} on this volume") from error
+        try:
+            yield fd
+        finally:
+            os.close(fd)
 
 
 def read_limit(scope_fd: int) -> int | None:

@@ -35,8 +35,9 @@ class VolumeThreads:
         """
         if self._hanging >= self._count:
             raise self._unavailable()
+        deadline = asyncio.timeout(self._timeout_seconds)
         try:
-            async with asyncio.timeout(self._timeout_seconds) as deadline:
+            async with deadline:
                 return await self._in_thread(function, args)
         except TimeoutError as error:
             if not deadline.expired():

@@ -14,11 +14,12 @@ from backendai.common.storage_faults import FolderNotFound
 from ..beneath import open_beneath
 from ..layout import FolderId
 from ..owner import Owner
+from .count import Counts, count_tree
 from .performance import read_performance
 from .quotas import CountedQuotas
 from .threads import VolumeThreads
 from .top import VolumeTop
-from .volume import Capability, FsUsage, Performance, Quotas, VolumeParts
+from .volume import Capability, FolderUsage, FsUsage, Performance, Quotas, VolumeParts
 
 T = TypeVar("T")
 
@@ -38,6 +39,7 @@ class DirectoryVolume:
         self._threads = VolumeThreads(parts.name, parts.threads, parts.io_timeout_seconds)
         self._quotas = quotas
         self._capabilities = capabilities
+        self._counts: Counts[FolderId] = Counts()
 
     @property
     def name(self) -> str:
@@ -88,6 +90,10 @@ class DirectoryVolume:
 
     async def run_long(self, function: Callable[..., T], *args: object) -> T:
         return await self._threads.run_long(function, *args)
+
+    def usage(self, folder: FolderId) -> FolderUsage:
+        with self.opened_folder(folder) as fd:
+            return self._counts.usage(self._counts.get(folder, lambda: count_tree(fd)))
 
     def fs_usage(self) -> FsUsage:
         with self._top.opened() as top:

@@ -35,12 +35,6 @@ class Health(enum.StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class HealthReport:
-    status: Health
-    info: str
-
-
-@dataclass(frozen=True, slots=True)
 class FolderUsage:
     """What a folder holds; it was counted `age_seconds` ago."""
 
@@ -150,6 +144,10 @@ class Volume(Protocol):
 
     async def run_long(self, function: Callable[..., T], *args: object) -> T:
         """As `run`, for what takes as long as it takes."""
+        ...
+
+    def usage(self, folder: FolderId) -> FolderUsage:
+        """Counted, perhaps a short while ago. Blocks long. Raises FolderNotFound."""
         ...
 
     def fs_usage(self) -> FsUsage:
