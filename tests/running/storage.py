@@ -132,9 +132,7 @@ class StorageDaemon:
         }
         return self.tokens.sign(Claims(**(claims | more)))
 
-    def ask(
-        self, method: str, target: str, body: bytes | None = None, **headers: str
-    ) -> Answer:
+    def ask(self, method: str, target: str, body: bytes | None = None, **headers: str) -> Answer:
         """Over a connection of its own. `_` in names of headers is `-`."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         try:

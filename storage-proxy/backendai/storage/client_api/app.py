@@ -26,7 +26,7 @@ def make_client_app(
     app = make_app(middlewares=[make_problems()], access_log=access_log)
     app.on_response_prepare.append(make_cors(listener.allowed_origins))
     app.router.add_get("/", show_status)
-    app.router.add_routes(list_routes(volumes, tokens, uploads, grants))
+    app.router.add_routes(list_routes(volumes, tokens, uploads, grants, listener.idle_timeout))
     return app
 
 

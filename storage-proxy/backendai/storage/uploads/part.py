@@ -1,8 +1,7 @@
 """The open part of one upload: written, made durable, checked, put into its place. Blocks.
 
-A thread that hangs in the file system may outlive the request that it works for. So descriptors
-close with their last user, and what such a thread still finds out (that bytes are lost) it acts on
-itself.
+A thread that hangs in the file system may outlive the request that it works for. What it still
+finds out (that bytes are lost) it therefore acts on itself.
 """
 
 import ctypes
@@ -10,14 +9,14 @@ import errno
 import fcntl
 import hashlib
 import os
-import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, suppress
 from datetime import datetime
 from typing import Any, Final
 
 from backendai.common.upload_faults import UploadBusy, UploadChecksumMismatch, UploadLost
 
+from ..handle import Handle
 from ..volumes.volume import Volume
 from . import files
 from .record import Trial, UploadRecord, decode_trial, encode_trial
@@ -36,11 +35,9 @@ class Part:
     def __init__(self, record: UploadRecord, directory: int, fd: int | None) -> None:
         self.record = record
         self.is_placed = fd is None
-        self._directory = directory
-        self._fd = fd
-        self._users = 1
-        self._guard = threading.Lock()
         self.offset = record.size if fd is None else os.fstat(fd).st_size
+        self._directory = Handle(directory)
+        self._bytes = Handle(os.dup(directory) if fd is None else fd)
         self._handed_on = self.offset
         self._trial: Trial | None = None
         self._hash: Any = None
@@ -49,30 +46,17 @@ class Part:
     def is_whole(self) -> bool:
         return self.offset == self.record.size
 
-    @property
-    def directory(self) -> int:
-        return self._directory
+    def used(self) -> AbstractContextManager[int]:
+        """The descriptor of the bytes."""
+        return self._bytes.used()
 
-    @contextmanager
-    def used(self) -> Iterator[int]:
-        """The descriptor of the bytes, open until this ends."""
-        with self._guard:
-            if not self._users or self._fd is None:
-                raise OSError(errno.EBADF, "the upload is no longer open")
-            self._users += 1
-        try:
-            yield self._fd
-        finally:
-            self.close()
+    def used_directory(self) -> AbstractContextManager[int]:
+        """The descriptor of the directory with the files of the upload."""
+        return self._directory.used()
 
     def close(self) -> None:
-        with self._guard:
-            self._users -= 1
-            if self._users:
-                return
-        if self._fd is not None:
-            os.close(self._fd)
-        os.close(self._directory)
+        self._bytes.release()
+        self._directory.release()
 
     def write(self, pieces: Sequence[bytes]) -> None:
         """Append. Raises OSError; `offset` then tells how much was written."""
@@ -118,7 +102,7 @@ class Part:
 
     def _lose(self, error: OSError) -> None:
         with suppress(OSError):
-            files.drop(self._directory, self.record.id)
+            self.drop()
         raise UploadLost(error.strerror or "The disk failed.") from error
 
     def truncate(self, offset: int) -> None:
@@ -131,13 +115,14 @@ class Part:
     def begin_trial(self, trial: Trial) -> None:
         """What comes now counts only when its checksum is right. Raises OSError."""
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
-        out = os.open(self.record.id + files.TRIAL, flags, 0o600, dir_fd=self._directory)
-        try:
-            files.write_whole(out, encode_trial(trial), 0)
-            os.fsync(out)
-        finally:
-            os.close(out)
-        os.fsync(self._directory)
+        with self.used_directory() as directory:
+            out = os.open(self.record.id + files.TRIAL, flags, 0o600, dir_fd=directory)
+            try:
+                files.write_whole(out, encode_trial(trial), 0)
+                os.fsync(out)
+            finally:
+                os.close(out)
+            os.fsync(directory)
         self._trial, self._hash = trial, hashlib.new(trial.algorithm, usedforsecurity=False)
 
     def end_trial(self) -> None:
@@ -159,10 +144,11 @@ class Part:
 
     def find_trial(self) -> Trial | None:
         """What a crash left unchecked."""
-        try:
-            return decode_trial(files.read_small(self._directory, self.record.id + files.TRIAL))
-        except FileNotFoundError:
-            return None
+        with self.used_directory() as directory:
+            try:
+                return decode_trial(files.read_small(directory, self.record.id + files.TRIAL))
+            except FileNotFoundError:
+                return None
 
     def resolve_trial(self, trial: Trial) -> None:
         """Check what a crash left unchecked, and take it back unless it is right and whole."""
@@ -187,21 +173,24 @@ class Part:
         """Bytes that come to the same place later must not be judged by this trial."""
         self.truncate(min(self.offset, trial.offset))
         self._unlink_trial()
-        os.fsync(self._directory)
+        with self.used_directory() as directory:
+            os.fsync(directory)
 
     def _unlink_trial(self) -> None:
-        with suppress(FileNotFoundError):
-            os.unlink(self.record.id + files.TRIAL, dir_fd=self._directory)
+        with self.used_directory() as directory, suppress(FileNotFoundError):
+            os.unlink(self.record.id + files.TRIAL, dir_fd=directory)
 
     def mark(self, record: UploadRecord) -> None:
         """Remember what has changed of the record. Raises OSError."""
-        files.replace_record(self._directory, record)
+        with self.used_directory() as directory:
+            files.replace_record(directory, record)
         self.record = record
 
     def drop(self) -> None:
         """Raises OSError."""
-        files.drop(self._directory, self.record.id)
-        os.fsync(self._directory)
+        with self.used_directory() as directory:
+            files.drop(directory, self.record.id)
+            os.fsync(directory)
 
 
 def open_part(volume: Volume, upload: str, now: datetime) -> Part:

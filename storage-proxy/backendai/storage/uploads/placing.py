@@ -94,13 +94,15 @@ def _make_directories(top: int, path: RelPath, owner: Owner) -> None:
 
 def _rename(part: Part, parent: int, path: RelPath) -> None:
     name = part.record.id + files.PART
-    try:
-        os.rename(name, path.name, src_dir_fd=part.directory, dst_dir_fd=parent)
-    except OSError as error:
-        if error.errno != errno.EXDEV:
-            raise _refusal(error.errno or errno.EIO, path) from error
-        # Trees with quotas of their own do not take files by rename.
-        _copy(part, parent, path)
+    with part.used_directory() as uploads:
+        try:
+            os.rename(name, path.name, src_dir_fd=uploads, dst_dir_fd=parent)
+        except OSError as error:
+            if error.errno != errno.EXDEV:
+                raise _refusal(error.errno or errno.EIO, path) from error
+            # Trees with quotas of their own do not take files by rename.
+            _copy(part, parent, path)
+            os.unlink(name, dir_fd=uploads)
 
 
 def _copy(part: Part, parent: int, path: RelPath) -> None:
@@ -120,7 +122,6 @@ def _copy(part: Part, parent: int, path: RelPath) -> None:
         raise
     finally:
         os.close(out)
-    os.unlink(part.record.id + files.PART, dir_fd=part.directory)
 
 
 def _copy_bytes(source: int, out: int, size: int) -> None:

@@ -30,7 +30,8 @@ def raw_patch(
     connection = socket.create_connection(("127.0.0.1", daemon.port))
     head = (
         f"PATCH {target} HTTP/1.1\r\nHost: x\r\nTus-Resumable: 1.0.0\r\n"
-        f"Upload-Offset: {offset}\r\nContent-Type: {OFFSET_TYPE}\r\nContent-Length: {length}\r\n\r\n"
+        f"Upload-Offset: {offset}\r\nContent-Type: {OFFSET_TYPE}\r\n"
+        f"Content-Length: {length}\r\n\r\n"
     )
     connection.sendall(head.encode() + begin)
     return connection
@@ -224,7 +225,11 @@ def test_more_than_announced_without_a_length(daemon: StorageDaemon) -> None:
     connection.sendall(
         f"PATCH {target} HTTP/1.1\r\nHost: x\r\nTus-Resumable: 1.0.0\r\nUpload-Offset: 0\r\n"
         f"Content-Type: {OFFSET_TYPE}\r\nTransfer-Encoding: chunked\r\n\r\n"
-        "60\r\n".encode() + b"a" * 0x60 + b"\r\n60\r\n" + b"b" * 0x60 + b"\r\n0\r\n\r\n"
+        "60\r\n".encode()
+        + b"a" * 0x60
+        + b"\r\n60\r\n"
+        + b"b" * 0x60
+        + b"\r\n0\r\n\r\n"
     )
     assert connection.recv(100).startswith(b"HTTP/1.1 413 ")
     connection.close()
@@ -269,7 +274,8 @@ def test_a_chunk_with_a_checksum_that_breaks_off_leaves_nothing(daemon: StorageD
     connection.sendall(
         f"PATCH {target} HTTP/1.1\r\nHost: x\r\nTus-Resumable: 1.0.0\r\nUpload-Offset: 0\r\n"
         f"Content-Type: {OFFSET_TYPE}\r\nContent-Length: {len(DATA)}\r\n"
-        f"Upload-Checksum: {checksum(DATA)}\r\n\r\n".encode() + DATA[:1000]
+        f"Upload-Checksum: {checksum(DATA)}\r\n\r\n".encode()
+        + DATA[:1000]
     )
     connection.close()
     assert daemon.offset(target) == 0

@@ -1,0 +1,1 @@
+"""Archives of trees: made while they are sent, and unpacked without trusting them."""

@@ -1,0 +1,1 @@
+"""Downloads of files: ranges, validators, and what a browser may make of them."""
