@@ -74,5 +74,5 @@ def _is_shallow(found: Found) -> bool:
     return len(found.names) < DEPTH_MAX
 
 
-def _leave_out(_names: tuple[str, ...], _error: OSError) -> None:
+def _leave_out(_parent: int, _names: tuple[str, ...], _error: OSError) -> None:
     """Somebody else's directory in a shared folder must not keep the rest from its owner."""

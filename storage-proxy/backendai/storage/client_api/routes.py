@@ -1,13 +1,15 @@
-"""The routes of uploads and downloads."""
+"""The routes of uploads, downloads and archives."""
 
 from aiohttp import web
 
+from ..archives.unpack import UnpackLimits
 from ..grants import Grants
 from ..tokens import TokenBox
 from ..uploads.service import Uploads
 from ..volumes.load import Volumes
 from .asking import Door
 from .downloads import DownloadRoutes
+from .extract import ExtractRoutes
 from .uploads import UploadRoutes
 
 
@@ -18,4 +20,5 @@ def list_routes(
     return [
         *UploadRoutes(door, uploads, grants).routes(),
         *DownloadRoutes(door, idle_seconds).routes(),
+        *ExtractRoutes(door, UnpackLimits()).routes(),
     ]

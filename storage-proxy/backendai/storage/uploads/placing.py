@@ -5,7 +5,7 @@ import os
 import stat
 from typing import Final
 
-from ..beneath import open_beneath, opened_directory
+from ..beneath import make_directories, open_beneath, opened_directory
 from ..layout import parse_folder_id
 from ..owner import Owner
 from ..paths import RelPath, parse_relpath
@@ -14,7 +14,6 @@ from . import files
 from .part import Part
 from .record import UploadRecord
 
-DIRECTORY_MODE: Final = 0o755
 _COPY_BYTES: Final = 8 << 20
 
 
@@ -77,19 +76,7 @@ def make_parents(top: int, path: RelPath, owner: Owner) -> None:
     try:
         os.close(open_beneath(top, path, os.O_RDONLY | os.O_DIRECTORY))
     except FileNotFoundError:
-        _make_directories(top, path, owner)
-
-
-def _make_directories(top: int, path: RelPath, owner: Owner) -> None:
-    for depth in range(1, len(path.names) + 1):
-        part = RelPath(path.names[:depth])
-        with opened_directory(top, part.parent) as parent:
-            try:
-                os.mkdir(part.name, DIRECTORY_MODE, dir_fd=parent)
-            except FileExistsError:
-                continue
-        with opened_directory(top, part) as made:
-            owner.take(made)
+        make_directories(top, path, take=owner.take)
 
 
 def _rename(part: Part, parent: int, path: RelPath) -> None:

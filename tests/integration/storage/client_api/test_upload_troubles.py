@@ -135,7 +135,7 @@ def sum_of(chunk: bytes) -> str:
 
 def test_random_cuts_doubles_and_checksums(own_daemon: StorageDaemon) -> None:
     dice = random.Random(SEED)
-    for _ in range(COUNT - COUNT // 8):
+    for _ in range(COUNT - COUNT // 16):
         upload = Upload(own_daemon, dice, dice.choice([1, 100, 5000, 300_000, 3_000_000]))
         upload.begin()
         for _ in range(dice.randint(0, 6)):
@@ -151,7 +151,7 @@ def test_random_cuts_doubles_and_checksums(own_daemon: StorageDaemon) -> None:
 def test_the_daemon_is_killed_at_every_step(own_daemon: StorageDaemon) -> None:
     """Recovery is killed too: each new daemon dies at the next failpoint."""
     dice = random.Random(SEED + 1)
-    wanted = max(len(FAILPOINTS), COUNT // 8)
+    wanted = max(len(FAILPOINTS), COUNT // 16)
     deadly = (FAILPOINTS[number % len(FAILPOINTS)] for number in itertools.count())
     killed: list[str] = []
     own_daemon.kill()
