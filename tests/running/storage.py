@@ -132,20 +132,20 @@ class StorageDaemon:
         }
         return self.tokens.sign(Claims(**(claims | more)))
 
+    def order(self, method: str, path: str, secret: str = MANAGER_SECRET, **body: Any) -> Answer:
+        """What a manager asks for."""
+        headers = {"X-BackendAI-Storage-Auth-Token": secret, "Content-Type": "application/json"}
+        return _ask(self.manager_port, method, path, json.dumps(body).encode(), headers)
+
+    def order_file(self, word: str, **body: Any) -> Answer:
+        """`/folder/file/<word>`, in the folder that tests use."""
+        path = f"/folder/file/{word}"
+        return self.order("POST", path, volume=VOLUME, vfid=str(self.folder), **body)
+
     def ask(self, method: str, target: str, body: bytes | None = None, **headers: str) -> Answer:
         """Over a connection of its own. `_` in names of headers is `-`."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
-        try:
-            named = {name.replace("_", "-"): text for name, text in headers.items()}
-            connection.request(method, target, body, named)
-            response = connection.getresponse()
-            data = response.read()
-            pairs = {name.lower(): text for name, text in response.getheaders()}
-            return Answer(response.status, pairs, data)
-        except http.client.HTTPException as error:
-            raise ConnectionError(f"{method}: {error!r}") from error
-        finally:
-            connection.close()
+        named = {name.replace("_", "-"): text for name, text in headers.items()}
+        return _ask(self.port, method, target, body, named)
 
     def begin(self, name: str, size: int, *, size_max: int = 1 << 40, **headers: str) -> str:
         """The address of a new upload."""
@@ -169,6 +169,22 @@ class StorageDaemon:
         answer = self.ask("HEAD", target, Tus_Resumable="1.0.0")
         assert answer.status == 200, answer
         return int(answer.headers["upload-offset"])
+
+
+def _ask(
+    port: int, method: str, target: str, body: bytes | None, headers: dict[str, str]
+) -> Answer:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    try:
+        connection.request(method, target, body, headers)
+        response = connection.getresponse()
+        data = response.read()
+        pairs = {name.lower(): text for name, text in response.getheaders()}
+        return Answer(response.status, pairs, data)
+    except http.client.HTTPException as error:
+        raise ConnectionError(f"{method}: {error!r}") from error
+    finally:
+        connection.close()
 
 
 @contextlib.contextmanager

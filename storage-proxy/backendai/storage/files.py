@@ -142,7 +142,7 @@ def delete_items(
 
 def check_item(folder: int, path: RelPath) -> None:
     """Raises OSError when there is nothing, or when it leads out."""
-    os.close(open_beneath(folder, path, os.O_PATH))
+    os.close(open_beneath(folder, path, os.O_RDONLY | os.O_NONBLOCK))
 
 
 def open_file(folder: int, path: RelPath) -> tuple[int, os.stat_result]:

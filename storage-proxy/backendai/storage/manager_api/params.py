@@ -10,7 +10,7 @@ from backendai.common.faults import Fault
 from backendai.common.params import read_params
 
 from ..layout import FolderId, ScopeId, parse_folder_id, parse_scope_id
-from ..paths import RelPath, parse_relpath
+from ..paths import parse_relpath
 
 BYTES_MAX: Final = 1 << 60
 PATHS_MAX: Final = 10_000
@@ -77,7 +77,7 @@ CLONE: Final = t.Dict(
     t.Key("dst_vfid", trafaret=FOLDER),
     _optional("options", _FREE, None),
 )
-MOUNT: Final = t.Dict(*_IN_FOLDER, _optional("subpath", RELPATH, RelPath(())))
+MOUNT: Final = t.Dict(*_IN_FOLDER, _optional("subpath", RELPATH, "."))
 METADATA: Final = t.Dict(*_IN_FOLDER, _optional("payload", t.Any(), None))
 VOLUME_QUOTA: Final = t.Dict(
     t.Key("volume", trafaret=VOLUME),
@@ -92,7 +92,7 @@ NEW_SCOPE: Final = A_SCOPE + t.Dict(
 SCOPE_LIMIT: Final = A_SCOPE + t.Dict(t.Key("options", trafaret=_LIMIT))
 
 A_FILE: Final = t.Dict(*_IN_FOLDER, t.Key("relpath", trafaret=RELPATH))
-LISTED: Final = t.Dict(*_IN_FOLDER, _optional("relpath", RELPATH, RelPath(())))
+LISTED: Final = t.Dict(*_IN_FOLDER, _optional("relpath", RELPATH, "."))
 NEW_DIRECTORY: Final = A_FILE + t.Dict(
     _optional("parents", _FLAG, True), _optional("exist_ok", _FLAG, False)
 )

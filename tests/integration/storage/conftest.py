@@ -1,4 +1,4 @@
-"""A storage proxy as a process, asked as browsers and clients ask."""
+"""A storage proxy as a process, asked as clients and managers ask."""
 
 from collections.abc import Iterator
 from pathlib import Path
