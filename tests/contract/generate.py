@@ -22,6 +22,7 @@ from backendai.manager.config.rest import API_VERSION
 from backendai.manager.gate.openapi import make_document
 from backendai.manager.inventory import declared_routes
 from backendai.manager.settings import ManagerSettings
+from backendai.storage.settings import StorageSettings
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 
@@ -141,6 +142,10 @@ GENERATED: Final[Mapping[str, Callable[[], str]]] = {
     "docs/reference/agent-settings.md": lambda: render_reference(AgentSettings, "agent"),
     "docs/reference/openapi.json": render_openapi,
     "docs/reference/manager-settings.md": lambda: render_reference(ManagerSettings, "manager"),
+    "docs/reference/storage-proxy-settings.md": lambda: render_reference(
+        StorageSettings, "storage proxy"
+    ),
+    "configs/storage-proxy/sample.toml": lambda: render_sample(StorageSettings, "storage proxy"),
     "configs/agent/sample.toml": lambda: render_sample(AgentSettings, "agent"),
     "configs/agent/halfstack.toml": render_agent_halfstack,
     "configs/manager/halfstack.toml": render_manager_halfstack,

@@ -13,6 +13,7 @@ MAY_IMPORT: Final = {
     "backendai.client": {"backendai.common"},
     "backendai.manager": {"backendai.common"},
     "backendai.agent": {"backendai.common", "backendai.kernel"},
+    "backendai.storage": {"backendai.common"},
     "backendai.halfstack": {"backendai.common", "backendai.client", "backendai.kernel"},
 }
 
@@ -32,6 +33,8 @@ PURE: Final = (
     "backendai.agent.resources.inventory",
     "backendai.agent.resources.cpu",
     "backendai.agent.resources.memory",
+    "backendai.storage.layout",
+    "backendai.storage.paths",
 )
 # The edge of the scheduler: it reads the view, writes the plan, and wakes.
 IMPURE_PARTS: Final = (
@@ -89,6 +92,7 @@ def test_no_module_is_dead() -> None:
         "backendai.client.cli",
         "backendai.manager.cli",
         "backendai.agent.cli",
+        "backendai.storage.cli",
         "backendai.halfstack.cli",
     }
     dead = [

@@ -17,6 +17,7 @@ DISTRIBUTIONS: Final = {
     "src/kernel": "backendai.kernel",
     "manager": "backendai.manager",
     "agent": "backendai.agent",
+    "storage-proxy": "backendai.storage",
     "halfstack": "backendai.halfstack",
 }
 

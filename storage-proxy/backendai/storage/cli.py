@@ -55,7 +55,7 @@ def show_config() -> None:
 
     from .settings import StorageSettings
 
-    click.echo(render_sample(StorageSettings, "storage-proxy"), nl=False)
+    click.echo(render_sample(StorageSettings, "storage proxy"), nl=False)
 
 
 @storage.command("check-config")

@@ -32,8 +32,10 @@ class Count:
         return at - self.taken_at < max(least_seconds, self.cost_seconds * _FRESH_PER_COST)
 
 
-def count_tree(top: int) -> Count:
-    """What lies below the open directory `top`. Blocks. Raises OSError.
+def count_tree(top: int, left_out: str = "") -> Count:
+    """What lies below the open directory `top`, without the file `left_out` in it.
+
+    Blocks. Raises OSError.
 
     What disappears meanwhile, and what nobody but its owner may read, is not counted.
     """
@@ -41,7 +43,7 @@ def count_tree(top: int) -> Count:
     files = size_bytes = 0
     linked: set[tuple[int, int]] = set()
     for found in walk(top, on_error=skip):
-        if found.is_directory:
+        if found.is_directory or found.path == left_out:
             continue
         files += 1
         identity = (found.stat.st_dev, found.stat.st_ino)

@@ -45,7 +45,7 @@ class CountedQuotas:
 
     def get(self, scope: ScopeId) -> ScopeUsage:
         with self._opened(scope) as fd:
-            used = self._counts.get(scope, lambda: count_tree(fd)).size_bytes
+            used = self._counts.get(scope, lambda: count_tree(fd, QUOTA_FILE)).size_bytes
             return ScopeUsage(used, read_limit(fd))
 
     def set_limit(self, scope: ScopeId, limit_bytes: int | None) -> None:
@@ -57,10 +57,10 @@ class CountedQuotas:
             limit = read_limit(fd)
             if limit is None:
                 return
-            count = self._counts.get(scope, lambda: count_tree(fd))
+            count = self._counts.get(scope, lambda: count_tree(fd, QUOTA_FILE))
             if count.size_bytes + wanted_bytes > limit:
                 # Somebody may have cleaned up since: nobody is refused for an old count.
-                count = self._counts.renew(scope, lambda: count_tree(fd))
+                count = self._counts.renew(scope, lambda: count_tree(fd, QUOTA_FILE))
         used = count.size_bytes
         if used + wanted_bytes > limit:
             raise StorageFull(

@@ -1,0 +1,156 @@
+import os
+import shutil
+import subprocess
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from backendai.common.storage_faults import (
+    FolderNotFound,
+    StorageFull,
+    VolumeFailed,
+    VolumeUnavailable,
+)
+from backendai.storage.files import list_items
+from backendai.storage.folders import clone_folder, create_folder
+from backendai.storage.layout import VOLUME_FILE, FolderId, ScopeId, ScopeKind
+from backendai.storage.owner import Owner
+from backendai.storage.paths import RelPath
+from backendai.storage.settings import VolumeOptions
+from backendai.storage.volumes.oserrors import fault_of
+from backendai.storage.volumes.quotas import QUOTA_FILE
+from backendai.storage.volumes.vfs import DirectoryVolume, open_vfs
+from backendai.storage.volumes.volume import VolumeParts
+
+SCOPE = ScopeId(ScopeKind.USER, uuid.uuid4())
+UID, GID = (1000, 1000) if os.geteuid() == 0 else (os.geteuid(), os.getegid())
+
+
+def open_at(path: Path, *, mount: bool = False) -> DirectoryVolume:
+    path.mkdir(exist_ok=True)
+    options = VolumeOptions("vfs", path, mount, {})
+    return open_vfs(VolumeParts("local", options, Owner(UID, GID), 2, 10.0))
+
+
+@pytest.fixture
+def volume(tmp_path: Path) -> Iterator[DirectoryVolume]:
+    made = open_at(tmp_path / "volume")
+    yield made
+    made.close()
+
+
+def new_folder(volume: DirectoryVolume, scope: ScopeId = SCOPE) -> FolderId:
+    folder = FolderId(scope, uuid.uuid4().hex)
+    create_folder(volume, folder)
+    return folder
+
+
+def place(volume: DirectoryVolume, folder: FolderId) -> Path:
+    return volume.path / str(folder.path)
+
+
+def test_a_folder_is_the_users_and_lists_nothing_of_others(volume: DirectoryVolume) -> None:
+    folder = new_folder(volume)
+    found = place(volume, folder).stat()
+    assert (found.st_uid, found.st_gid) == (UID, GID)
+    assert place(volume, folder).parents[1].stat().st_mode & 0o777 == 0o711
+    with volume.opened_folder(folder) as fd:
+        assert list_items(fd, RelPath(())) == []
+    with pytest.raises(FolderNotFound), volume.opened_folder(FolderId(SCOPE, "0" * 32)):
+        pass
+
+
+def test_a_volume_keeps_its_id(volume: DirectoryVolume) -> None:
+    made = volume.volume_id()
+    assert volume.volume_id() == made
+    again = open_at(volume.path)
+    assert again.volume_id() == made
+    again.close()
+
+
+def test_another_directory_at_its_path_is_not_the_volume(volume: DirectoryVolume) -> None:
+    volume.volume_id()
+    volume.path.rename(volume.path.with_name("away"))
+    with pytest.raises(VolumeUnavailable):
+        volume.volume_id()
+    volume.path.mkdir()
+    with pytest.raises(VolumeUnavailable):
+        volume.volume_id()
+    assert not (volume.path / VOLUME_FILE).exists()
+    other = open_at(volume.path.with_name("other"))
+    other.volume_id()
+    volume.path.rmdir()
+    (volume.path.with_name("other")).rename(volume.path)
+    with pytest.raises(VolumeUnavailable):
+        volume.volume_id()
+    shutil.rmtree(volume.path)
+    volume.path.with_name("away").rename(volume.path)
+    assert volume.volume_id()
+    other.close()
+
+
+def test_a_mount_that_is_not_there_is_not_written_below(tmp_path: Path) -> None:
+    volume = open_at(tmp_path / "mount", mount=True)
+    with pytest.raises(VolumeUnavailable, match="not mounted"):
+        volume.volume_id()
+    assert os.listdir(tmp_path / "mount") == []
+    volume.close()
+
+
+def test_a_damaged_limit_is_not_no_limit(volume: DirectoryVolume) -> None:
+    volume.quotas.make(SCOPE, 100)
+    (volume.path / str(SCOPE) / QUOTA_FILE).write_text("{")
+    with pytest.raises(VolumeFailed):
+        volume.quotas.check_room(SCOPE, 1)
+
+
+def test_room_is_checked_with_what_was_written_meanwhile(volume: DirectoryVolume) -> None:
+    volume.quotas.make(SCOPE, 1000)
+    folder = new_folder(volume)
+    volume.quotas.check_room(SCOPE, 1000)
+    volume.quotas.note(SCOPE, 600)
+    (place(volume, folder) / "file").write_bytes(b"x" * 600)
+    with pytest.raises(StorageFull) as caught:
+        volume.quotas.check_room(SCOPE, 500)
+    assert (caught.value.http_status, caught.value.facts["limitBytes"]) == (507, 1000)
+    volume.quotas.check_room(SCOPE, 100)
+
+
+def test_descriptors_are_given_back(volume: DirectoryVolume) -> None:
+    folder = new_folder(volume)
+    (place(volume, folder) / "a" / "b").mkdir(parents=True)
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(3):
+        volume.usage(folder)
+        clone_folder(volume, folder, volume, FolderId(SCOPE, uuid.uuid4().hex))
+        with pytest.raises(FolderNotFound):
+            volume.usage(FolderId(SCOPE, "0" * 32))
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Iterator[DirectoryVolume]:
+    """A volume of one MiB in memory."""
+    if os.geteuid() != 0:
+        pytest.skip("only root may mount")
+    where = tmp_path / "small"
+    where.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", str(where)], check=True)
+    made = open_at(where, mount=True)
+    yield made
+    made.close()
+    subprocess.run(["umount", "-l", str(where)], check=True)
+
+
+def test_a_full_disk_leaves_no_half_clone(small: DirectoryVolume) -> None:
+    folder = new_folder(small)
+    (place(small, folder) / "file").write_bytes(os.urandom(700_000))
+    clone = FolderId(SCOPE, uuid.uuid4().hex)
+    with pytest.raises(OSError) as caught:
+        clone_folder(small, folder, small, clone)
+    assert type(fault_of(caught.value, "local")) is StorageFull
+    assert not place(small, clone).exists()
+    assert not list(small.path.glob("*/.cloning/*"))
+    assert (place(small, folder) / "file").stat().st_size == 700_000
