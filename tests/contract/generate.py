@@ -17,6 +17,7 @@ from backendai.common.settings.render import render_reference, render_sample
 from backendai.halfstack.daemons import Core, Node, render_agent_config, render_manager_config
 from backendai.halfstack.engine import Engine
 from backendai.halfstack.places import Layout
+from backendai.halfstack.storage import Storage, render_storage_config
 from backendai.halfstack.stores import StoreAddresses
 from backendai.manager.config.rest import API_VERSION
 from backendai.manager.gate.openapi import make_document
@@ -84,6 +85,12 @@ def render_agent_halfstack() -> str:
     return head + render_agent_config(node)
 
 
+def render_storage_halfstack() -> str:
+    names = "BACKEND_STORAGE_SECRET, BACKEND_STORAGE_MANAGER_SECRET"
+    head = _HALFSTACK_HEAD.format(secrets=names)
+    return head + render_storage_config(Storage(STATE, 6021, 6022, (1000, 1000)))
+
+
 def _introduction() -> list[str]:
     return [
         "# Lifecycle of kernels and sessions",
@@ -145,6 +152,7 @@ GENERATED: Final[Mapping[str, Callable[[], str]]] = {
     "docs/reference/storage-proxy-settings.md": lambda: render_reference(
         StorageSettings, "storage proxy"
     ),
+    "configs/storage-proxy/halfstack.toml": render_storage_halfstack,
     "configs/storage-proxy/sample.toml": lambda: render_sample(StorageSettings, "storage proxy"),
     "configs/agent/sample.toml": lambda: render_sample(AgentSettings, "agent"),
     "configs/agent/halfstack.toml": render_agent_halfstack,

@@ -63,7 +63,7 @@ def test_status_tells_each_daemon_and_store_for_programs(stack: Stack) -> None:
     status = json.loads(stack.bai("status", "--json").out)
     assert status["healthy"] is True
     names = {row["name"] for row in status["daemons"]}
-    assert {"postgres", "valkey", "etcd", "manager", "agent"} <= names
+    assert {"postgres", "valkey", "etcd", "manager", "agent", "storage"} <= names
     for row in status["daemons"]:
         assert set(row) >= {"name", "pid", "healthy", "address"}
         assert row["healthy"] is True, row

@@ -10,12 +10,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from backendai.common.enums import VFolderHostPermission
+
 from .places import Layout, write_file
+from .storage import HOST
 
 PROJECT: Final = "default"
 _DOMAIN: Final = "default"
 _POLICY: Final = "default"
 _GROUP: Final = "default"
+_HOSTS: Final = {HOST: [word.value for word in VFolderHostPermission]}
 _CAPITALS: Final = string.ascii_uppercase + string.digits
 _LETTERS: Final = string.ascii_letters + string.digits
 
@@ -72,7 +76,13 @@ def compose_fixture(layout: Layout) -> dict[str, list[dict[str, Any]]]:
         "user_policies": [{"name": _POLICY, "max_vfolder_count": 0}],
         "project_policies": [{"name": _POLICY, "max_vfolder_count": 0}],
         "resource_presets": _presets(),
-        "domains": [{"name": _DOMAIN, "description": "The first domain"}],
+        "domains": [
+            {
+                "name": _DOMAIN,
+                "description": "The first domain",
+                "allowed_vfolder_hosts": _HOSTS,
+            }
+        ],
         "projects": [_project(layout)],
         "users": [_user(account) for account in accounts],
         "keypairs": [_keypair(account) for account in accounts],
@@ -103,6 +113,7 @@ def _project(layout: Layout) -> dict[str, Any]:
         "name": PROJECT,
         "domain_name": _DOMAIN,
         "resource_policy": _POLICY,
+        "allowed_vfolder_hosts": _HOSTS,
     }
 
 
@@ -137,6 +148,7 @@ def _keypair_policy() -> dict[str, Any]:
         "default_for_unspecified": "UNLIMITED",
         "max_concurrent_sessions": 100,
         "max_containers_per_session": 16,
+        "allowed_vfolder_hosts": _HOSTS,
     }
 
 

@@ -106,9 +106,9 @@ def find_docker_host(layout: Layout) -> str | None:
 def specify_manager(core: Core, stores: tuple[str, ...]) -> Service:
     return Service(
         name="manager",
-        argv=_command("mgr", "start-server", "-f", core.layout.etc / "manager.toml"),
+        argv=command("mgr", "start-server", "-f", core.layout.etc / "manager.toml"),
         probe=Probe("http", "127.0.0.1", core.manager_port, "/"),
-        env=_mark(core.layout, "manager"),
+        env=mark(core.layout, "manager"),
         cwd=str(core.layout.root),
         after=stores,
         address=core.endpoint,
@@ -120,10 +120,10 @@ def specify_agent(node: Node, stores: tuple[str, ...]) -> Service:
     needed = [name for name in stores if name == "etcd"] + ["dockerd"] * node.engine.own
     return Service(
         name="agent",
-        argv=_command("ag", "start-server", "-f", node.layout.etc / "agent.toml"),
+        argv=command("ag", "start-server", "-f", node.layout.etc / "agent.toml"),
         probe=Probe("tcp", "127.0.0.1", node.agent_port),
         # The agent must see the daemon of its file, whatever the caller's shell says.
-        env={**_mark(node.layout, "agent"), "DOCKER_HOST": node.engine.docker_host},
+        env={**mark(node.layout, "agent"), "DOCKER_HOST": node.engine.docker_host},
         cwd=str(node.layout.root),
         after=tuple(needed),
         address=f"tcp://127.0.0.1:{node.agent_port}",
@@ -136,11 +136,12 @@ def find_program() -> Path:
     return Path(sys.executable).with_name("backendai")
 
 
-def _command(*words: str | Path) -> tuple[str, ...]:
+def command(*words: str | Path) -> tuple[str, ...]:
+    """`backendai` with these words, of the environment that is running."""
     return (str(find_program()), *(str(word) for word in words))
 
 
-def _mark(layout: Layout, name: str) -> dict[str, str]:
+def mark(layout: Layout, name: str) -> dict[str, str]:
     """A changed file means a restart: its digest is a part of the service."""
     content = (layout.etc / f"{name}.toml").read_bytes()
     return {"BAI_CONFIG_DIGEST": hashlib.sha256(content).hexdigest()[:16]}

@@ -12,7 +12,7 @@ from .processes import find_recorded
 from .services import Probe, Service, decode_services
 from .stores import ExternalStores, split_address
 
-_NEEDED = ("manager", "agent")
+_NEEDED = ("manager", "agent", "storage")
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Report:
 
 
 async def report_status(layout: Layout, settings: HalfstackSettings) -> Report:
-    """Healthy when every daemon is, and the manager and the agent are among them."""
+    """Healthy when every daemon is, and none of those that a cluster needs is missing."""
     ours, external = await asyncio.gather(
         _report_services(layout), report_external(settings.external)
     )

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from backendai.common.faults import Fault
+
 from . import doctor
 from .accounts import compose_fixture, write_environment_files
 from .config import HalfstackSettings
@@ -32,9 +34,11 @@ from .images import BASE, PYTHON, find_cache, name_first_image
 from .places import Layout, write_file
 from .ports import forget_ports, is_port_free, keep_ports, load_ports
 from .status import report_external
-from .stores import find_etcd, list_addresses, prepare_stores
+from .storage import Storage, announce_storage, specify_storage, write_storage_config
+from .stores import StoreAddresses, find_etcd, list_addresses, prepare_stores
 
 _MANAGER_PORT = 8081
+_STORAGE_PORT = 6021
 _READY_SECONDS = 60.0
 
 
@@ -106,10 +110,30 @@ async def _bring_manager(
     write_manager_config(core)
     with display.step("database and accounts"):
         await asyncio.to_thread(_prepare_database, core, is_ours="postgres" in names)
+    with display.step("storage"):
+        storage = await _bring_storage(layout, addresses)
     with display.step("manager") as say:
         await ensure_services(layout, [specify_manager(core, names)])
-        await await_healthy(layout, ["manager"], _READY_SECONDS, say)
+        await await_healthy(layout, ["manager", storage], _READY_SECONDS, say)
     return core, names
+
+
+async def _bring_storage(layout: Layout, addresses: StoreAddresses) -> str:
+    """Starts beside the manager, which finds it in etcd. Returns its name."""
+    wanted = {"storage": _STORAGE_PORT, "storage-peer": _STORAGE_PORT + 1}
+    ports = keep_ports(layout, wanted)
+    storage = Storage(layout, ports["storage"], ports["storage-peer"])
+    write_storage_config(storage)
+    service = specify_storage(storage)
+    await ensure_services(layout, [service])
+    try:
+        await announce_storage(storage, addresses)
+    except Fault as fault:
+        raise SetupFault(
+            f"etcd does not take the address of the storage proxy: {fault}",
+            "look at `backendai logs etcd`, then run `./bai up` again",
+        ) from fault
+    return service.name
 
 
 async def _check_external(settings: HalfstackSettings) -> None:

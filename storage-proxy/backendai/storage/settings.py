@@ -51,16 +51,14 @@ def volume_table() -> Check:
         for name, (check, default) in checks.items()
     ]
     allowed = (
-        'a table: path, an absolute path; backend, the name of an installed one ("vfs"); mount, '
+        'a table: path; backend, the name of an installed one ("vfs"); mount, '
         "whether the path has to be a mount point; options, a table of the backend's own"
     )
     return Check(t.Dict(*keys) >> _volume_options, allowed)
 
 
 def _volume_options(found: Mapping[str, Any]) -> VolumeOptions:
-    if not found["path"].is_absolute():
-        raise t.DataError({"path": t.DataError("must be an absolute path")})
-    return VolumeOptions(**found)
+    return VolumeOptions(**{**found, "path": found["path"].absolute()})
 
 
 @settings

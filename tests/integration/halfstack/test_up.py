@@ -67,7 +67,7 @@ def test_status_has_exactly_what_is_promised(home: Path) -> None:
     assert report["healthy"] is True
     assert all(set(row) == {"name", "pid", "healthy", "address"} for row in report["daemons"])
     names = {row["name"] for row in report["daemons"]}
-    assert names >= {"supervisor", "postgres", "valkey", "etcd", "manager", "agent"}
+    assert names >= {"supervisor", "postgres", "valkey", "etcd", "manager", "agent", "storage"}
 
 
 def test_a_second_up_changes_nothing(home: Path) -> None:
