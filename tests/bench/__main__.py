@@ -22,6 +22,7 @@ can not. A figure that was taken at a load average above 6 is inconclusive: take
 |          | G5e      | either with the access log        | the same without               |
 | graph    | G5c, G5d | a page of 100 sessions, 20 fields | the SELECT; bare graphql-core  |
 | lists    |          | any page of 100,000 sessions      | the SELECT                     |
+| storage  | G4a to e | uploads, downloads, trees, lists  | nginx, cp -r, dd, scandir      |
 | recovery |          | green after kill -9 of a daemon   | ten seconds                    |
 """
 
@@ -45,6 +46,7 @@ NAMES: Final = (
     "gate",
     "graph",
     "lists",
+    "storage",
     "recovery",
 )
 
