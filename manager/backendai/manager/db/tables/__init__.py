@@ -52,6 +52,12 @@ from .sessions import (
     sessions,
     usage_records,
 )
+from .vfolders import (
+    session_mounts,
+    vfolder_invitations,
+    vfolder_permissions,
+    vfolders,
+)
 
 __all__ = [
     "AMOUNT",
@@ -87,10 +93,14 @@ __all__ = [
     "resource_presets",
     "session_dependencies",
     "session_idleness",
+    "session_mounts",
     "session_templates",
     "sessions",
     "tasks",
     "usage_records",
     "user_policies",
     "users",
+    "vfolder_invitations",
+    "vfolder_permissions",
+    "vfolders",
 ]

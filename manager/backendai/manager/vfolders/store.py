@@ -1,0 +1,242 @@
+"""Folders in Postgres, always as somebody sees them; and the one function that moves a status."""
+
+import contextlib
+import uuid
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from backendai.common.enums import UserRole
+from backendai.common.faults import Stale, VFolderNotFound
+from backendai.manager.db import tables as t
+from backendai.manager.gate.actor import Actor
+from backendai.manager.sessions.store import FINAL_WORDS
+
+from .access import AllowedHosts, Seen, merge_hosts, pick_seen, see
+from .model import (
+    LISTED,
+    Folder,
+    FolderEvent,
+    FolderStatus,
+    Ownership,
+    Permission,
+    UsageMode,
+    next_status,
+)
+
+LISTED_MAX: Final = 10_000
+TOLD_MAX: Final = 10
+
+_c: Final = t.vfolders.c
+_FROM: Final = t.vfolders.outerjoin(t.users, t.users.c.id == _c.user_id).outerjoin(
+    t.projects, t.projects.c.id == _c.project_id
+)
+_COLUMNS: Final = (
+    t.vfolders,
+    t.users.c.email.label("user_email"),
+    t.users.c.role.label("user_role"),
+    t.projects.c.name.label("project"),
+)
+_LISTED_WORDS: Final = sorted(status.value for status in LISTED)
+
+
+def select_seen(actor: Actor, *, administered: bool = False) -> sa.Select[Any]:
+    """Every folder that `actor` sees, one row each, as `seen_of` reads it, also what is in the bin
+    or being deleted: one's own, those of one's projects, and what others share.
+
+    `administered` adds what `actor` sees as an administrator only.
+    """
+    conditions = [
+        _c.user_id == actor.user_id,
+        _is_member(actor),
+        sa.and_(_c.user_id.is_not(None), _shared(actor).is_not(None)),
+    ]
+    if administered and actor.is_domain_admin:
+        conditions.append(_administered_by(actor))
+    is_member, shared = _is_member(actor).label("is_member"), _shared(actor).label("shared")
+    return sa.select(*_COLUMNS, is_member, shared).select_from(_FROM).where(sa.or_(*conditions))
+
+
+def seen_of(actor: Actor, row: Mapping[str, Any]) -> Seen:
+    """The folder of a row of `select_seen`. Raises VFolderNotFound where the rule of access says
+    that it is not seen, whatever the query said."""
+    shared = None if row["shared"] is None else Permission(row["shared"])
+    folder = folder_of(row)
+    seen = see(actor, folder, is_member=bool(row["is_member"]), shared=shared)
+    if seen is None:
+        raise VFolderNotFound(str(folder.id))
+    return seen
+
+
+async def list_seen(
+    conn: AsyncConnection,
+    actor: Actor,
+    *where: sa.ColumnElement[bool],
+    administered: bool = False,
+) -> list[Seen]:
+    """What `actor` sees, by name; `where` narrows it."""
+    statement = select_seen(actor, administered=administered).where(*where)
+    found = await conn.execute(statement.order_by(_c.name, _c.id).limit(LISTED_MAX))
+    return [seen_of(actor, row) for row in found.mappings()]
+
+
+async def get_seen(
+    conn: AsyncConnection, actor: Actor, reference: str, *, lock: bool = False, binned: bool = False
+) -> Seen:
+    """The folder that `reference`, an id or a name, means to `actor`.
+
+    An id also finds what is in the bin and what an administrator only manages. A name finds what
+    `pick_seen` says, then a project's that an administrator manages, and with `binned` at last the
+    one that was put into the bin last. With `lock` nobody else changes it, or begins to mount it,
+    before the transaction ends. Raises VFolderNotFound, and Conflict for a name of several.
+    """
+    if lock:
+        await _lock(conn, (await get_seen(conn, actor, reference, binned=binned)).folder.id)
+    with contextlib.suppress(ValueError):
+        by_id = _c.id == uuid.UUID(reference)
+        if found := await list_seen(conn, actor, by_id, administered=True):
+            return found[0]
+    is_named = _c.name == reference
+    is_listed = _c.status.in_(_LISTED_WORDS)
+    found = await list_seen(conn, actor, is_named, is_listed)
+    if not found and actor.is_domain_admin:
+        of_projects = (is_named, is_listed, _c.project_id.is_not(None))
+        found = await list_seen(conn, actor, *of_projects, administered=True)
+    if not found and binned:
+        is_in_bin = _c.status == FolderStatus.BINNED.value
+        found = await list_seen(conn, actor, is_named, is_in_bin)
+        found = sorted(found, key=lambda seen: seen.folder.status_changed_at)[-1:]
+    return pick_seen(found, reference)
+
+
+async def get_folder(conn: AsyncConnection, folder_id: uuid.UUID, *, lock: bool = False) -> Folder:
+    """The folder, for work that acts for nobody. Raises VFolderNotFound."""
+    if lock:
+        await _lock(conn, folder_id)
+    statement = sa.select(*_COLUMNS).select_from(_FROM).where(_c.id == folder_id)
+    row = (await conn.execute(statement)).mappings().first()
+    if row is None:
+        raise VFolderNotFound(str(folder_id))
+    return folder_of(row)
+
+
+async def move_folder(
+    conn: AsyncConnection, folder: Folder, event: FolderEvent, at: datetime
+) -> FolderStatus:
+    """What the folder is now; the row of one that is gone is deleted. Nothing else sets a status.
+
+    Raises Conflict where `event` cannot happen to it, Stale when it changed since it was read.
+    """
+    status = next_status(folder.status, event)
+    is_it = (_c.id == folder.id, _c.revision == folder.revision)
+    statement: Any = sa.update(t.vfolders).where(*is_it)
+    statement = statement.values(
+        status=status.value, status_changed_at=at, revision=_c.revision + 1
+    )
+    if status is FolderStatus.GONE:
+        statement = sa.delete(t.vfolders).where(*is_it)
+    if (await conn.execute(statement)).rowcount != 1:
+        raise Stale(f"The folder {folder.name} changed in the meantime.")
+    return status
+
+
+async def count_owned(
+    conn: AsyncConnection, user_id: uuid.UUID | None, project_id: uuid.UUID | None
+) -> int:
+    """How many folders a user or a project has, those in the bin not counted."""
+    owned = _c.user_id == user_id if user_id is not None else _c.project_id == project_id
+    counted = sa.select(sa.func.count()).where(owned, _c.status.in_(_LISTED_WORDS))
+    return int(await conn.scalar(counted) or 0)
+
+
+async def list_mounting(conn: AsyncConnection, folder_id: uuid.UUID) -> list[tuple[str, uuid.UUID]]:
+    """Name and id of the live sessions that mount a folder, at most a few."""
+    sessions, mounts = t.sessions.c, t.session_mounts.c
+    statement = (
+        sa.select(sessions.name, sessions.id)
+        .join(t.session_mounts, mounts.session_id == sessions.id)
+        .where(mounts.vfolder_id == folder_id, sessions.status.not_in(FINAL_WORDS))
+        .distinct()
+        .order_by(sessions.name, sessions.id)
+        .limit(TOLD_MAX)
+    )
+    return [(row.name, row.id) for row in await conn.execute(statement)]
+
+
+async def load_allowed_hosts(
+    conn: AsyncConnection, actor: Actor, project_id: uuid.UUID | None = None
+) -> AllowedHosts:
+    """What is allowed to `actor` on which hosts: by the domain, the policy of the keypair, and the
+    projects that `actor` is a member of, or `project_id` alone."""
+    domains, projects, policies = t.domains.c, t.projects.c, t.keypair_policies.c
+    members = t.project_members.c
+    own = sa.select(members.project_id).where(members.user_id == actor.user_id)
+    is_meant = projects.id == project_id if project_id is not None else projects.id.in_(own)
+    maps = sa.union_all(
+        sa.select(domains.allowed_vfolder_hosts).where(domains.name == actor.domain),
+        sa.select(projects.allowed_vfolder_hosts).where(is_meant, projects.is_active),
+        sa.select(policies.allowed_vfolder_hosts).where(policies.name == actor.policy),
+    )
+    return merge_hosts(await conn.scalars(maps))
+
+
+def folder_of(row: Mapping[str, Any]) -> Folder:
+    values = {
+        column: row[column]
+        for column in (
+            "id",
+            "revision",
+            "name",
+            "host",
+            "quota_scope_id",
+            "user_id",
+            "project_id",
+            "creator",
+            "cloneable",
+            "status_changed_at",
+            "unmanaged_path",
+            "last_used_at",
+            "created_at",
+            "user_email",
+            "project",
+        )
+    }
+    return Folder(
+        **values,
+        domain=row["domain_name"],
+        usage_mode=UsageMode(row["usage_mode"]),
+        permission=Permission(row["permission"]),
+        ownership=Ownership(row["ownership_type"]),
+        status=FolderStatus(row["status"]),
+        is_guarded=row["user_role"] == UserRole.SUPERADMIN.value,
+    )
+
+
+async def _lock(conn: AsyncConnection, folder_id: uuid.UUID) -> None:
+    """Also against a session that is about to mount it: its row refers to this one."""
+    await conn.execute(sa.select(_c.id).where(_c.id == folder_id).with_for_update())
+
+
+def _administered_by(actor: Actor) -> sa.ColumnElement[bool]:
+    if actor.is_superadmin:
+        return sa.true()
+    is_guarded = sa.func.coalesce(t.users.c.role == UserRole.SUPERADMIN.value, sa.false())
+    return sa.and_(_c.domain_name == actor.domain, sa.not_(is_guarded))
+
+
+def _is_member(actor: Actor) -> sa.ColumnElement[bool]:
+    members = t.project_members.c
+    own = sa.select(members.project_id).where(members.user_id == actor.user_id)
+    return sa.func.coalesce(_c.project_id.in_(own), False)
+
+
+def _shared(actor: Actor) -> sa.ScalarSelect[Any]:
+    given = t.vfolder_permissions.c
+    return (
+        sa.select(given.permission)
+        .where(given.vfolder_id == _c.id, given.user_id == actor.user_id)
+        .scalar_subquery()
+    )
