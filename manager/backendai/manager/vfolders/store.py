@@ -60,7 +60,7 @@ def select_seen(actor: Actor, *, administered: bool = False) -> sa.Select[Any]:
     return sa.select(*_COLUMNS, is_member, shared).select_from(_FROM).where(sa.or_(*conditions))
 
 
-def seen_of(actor: Actor, row: Mapping[str, Any]) -> Seen:
+def seen_of(actor: Actor, row: Mapping[Any, Any]) -> Seen:
     """The folder of a row of `select_seen`. Raises VFolderNotFound where the rule of access says
     that it is not seen, whatever the query said."""
     shared = None if row["shared"] is None else Permission(row["shared"])
@@ -183,7 +183,7 @@ async def load_allowed_hosts(
     return merge_hosts(await conn.scalars(maps))
 
 
-def folder_of(row: Mapping[str, Any]) -> Folder:
+def folder_of(row: Mapping[Any, Any]) -> Folder:
     values = {
         column: row[column]
         for column in (

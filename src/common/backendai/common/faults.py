@@ -271,6 +271,18 @@ class TooManySessionsMatched(Fault):
 # What clashes with what is
 
 
+class VFolderExists(Fault):
+    """Facts: `name`."""
+
+    kind, code, status = Kind.CONFLICT, "vfolder.already_exists", 400
+    slug, title = "vfolder-already-exists", "The virtual folder already exists with the same name."
+
+
+class VFolderCreationFailed(Fault):
+    kind, code = Kind.INVALID, "vfolder.creation_failed"
+    slug, title = "vfolder-creation-failed", "Virtual folder creation has failed."
+
+
 class SessionAlreadyExists(Fault):
     """Facts: `existingSessionId`."""
 
@@ -355,6 +367,20 @@ class NotOffered(Fault):
 
     kind, code = Kind.UNAVAILABLE, "server.not_offered"
     slug, title = "not-implemented", "This API is not implemented."
+
+
+class StorageUnavailable(Unavailable):
+    """A storage proxy does not answer; facts: `host`."""
+
+    code = "storage.unavailable"
+    title = "The storage host does not answer."
+
+
+class StorageFailed(Fault):
+    """A storage proxy answers, but could not do it."""
+
+    kind, code = Kind.INTERNAL, "storage.failed"
+    slug, title = "vfolder-operation-failed", "The storage host failed."
 
 
 class RegistryFault(Fault):
