@@ -58,6 +58,15 @@ async def begin_task(
     return uuid.UUID(str(row["id"]))
 
 
+async def queue_task(
+    conn: AsyncConnection, name: str, params: Mapping[str, Any], user_id: uuid.UUID
+) -> None:
+    """As `begin_task`, for what a manager begins by itself, in the name of a user."""
+    values = {"name": name, "params": dict(params), "user_id": user_id}
+    await conn.execute(sa.insert(t.tasks).values(values))
+    await notify(conn, [HINT_TASKS])
+
+
 async def claim_tasks(
     conn: AsyncConnection,
     holder: str,

@@ -120,6 +120,11 @@ class Folder:
     is_guarded: bool = False
 
     @property
+    def owner_id(self) -> uuid.UUID | None:
+        """Of the user or project."""
+        return self.user_id or self.project_id
+
+    @property
     def vfid(self) -> str:
         """What proxies know it by."""
         return f"{self.quota_scope_id}/{self.id.hex}"

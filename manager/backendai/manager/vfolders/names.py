@@ -17,11 +17,6 @@ _RESERVED: Final = (
     re.compile(r"\.[a-z0-9]+rc", re.ASCII),
     re.compile(r"\.[a-z0-9]+_profile", re.ASCII),
 )
-# At the root of a container; a folder may be mounted there by its name.
-SYSTEM: Final = frozenset(
-    ("bin", "boot", "dev", "etc", "home", "lib", "lib32", "lib64", "libx32", "media", "mnt", "opt")
-    + ("proc", "root", "run", "sbin", "srv", "sys", "tmp", "usr", "var")
-)
 
 
 def check_name(name: str, ownership: Ownership) -> str:
@@ -43,8 +38,6 @@ def _find_problem(name: str, ownership: Ownership) -> str | None:
     if name in RESERVED or any(pattern.fullmatch(name) for pattern in _RESERVED):
         told = ", ".join(sorted(RESERVED))
         return f"is reserved, as are {told}, .<word>rc and .<word>_profile; choose another one"
-    if name in SYSTEM:
-        return "is a system directory; choose another one"
     if name.startswith(".") and ownership is Ownership.PROJECT:
         return "begins with a dot, which only folders of a user may: it is mounted in a home"
     return None

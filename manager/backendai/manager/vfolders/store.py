@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from backendai.common.enums import UserRole
-from backendai.common.faults import Stale, VFolderNotFound
+from backendai.common.faults import Stale, VFolderExists, VFolderNotFound
 from backendai.manager.db import tables as t
 from backendai.manager.gate.actor import Actor
 from backendai.manager.sessions.store import FINAL_WORDS
@@ -40,7 +40,8 @@ _COLUMNS: Final = (
     t.users.c.role.label("user_role"),
     t.projects.c.name.label("project"),
 )
-_LISTED_WORDS: Final = sorted(status.value for status in LISTED)
+_IS_LISTED: Final = _c.status.in_(sorted(status.value for status in LISTED))
+_LOCK: Final = sa.text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))")
 
 
 def select_seen(actor: Actor, *, administered: bool = False) -> sa.Select[Any]:
@@ -100,10 +101,9 @@ async def get_seen(
         if found := await list_seen(conn, actor, by_id, administered=True):
             return found[0]
     is_named = _c.name == reference
-    is_listed = _c.status.in_(_LISTED_WORDS)
-    found = await list_seen(conn, actor, is_named, is_listed)
+    found = await list_seen(conn, actor, is_named, _IS_LISTED)
     if not found and actor.is_domain_admin:
-        of_projects = (is_named, is_listed, _c.project_id.is_not(None))
+        of_projects = (is_named, _IS_LISTED, _c.project_id.is_not(None))
         found = await list_seen(conn, actor, *of_projects, administered=True)
     if not found and binned:
         is_in_bin = _c.status == FolderStatus.BINNED.value
@@ -143,13 +143,66 @@ async def move_folder(
     return status
 
 
-async def count_owned(
-    conn: AsyncConnection, user_id: uuid.UUID | None, project_id: uuid.UUID | None
-) -> int:
+async def note_use(conn: AsyncConnection, folder_id: uuid.UUID, at: datetime) -> None:
+    await conn.execute(sa.update(t.vfolders).where(_c.id == folder_id).values(last_used_at=at))
+
+
+async def lock_owner(conn: AsyncConnection, owner_id: uuid.UUID) -> None:
+    """Let nobody else give this user or project a folder, or one a name, before the transaction
+    ends."""
+    await conn.execute(_LOCK, {"key": f"vfolders:{owner_id}"})
+
+
+async def refuse_taken(conn: AsyncConnection, owner_id: uuid.UUID, name: str) -> None:
+    """Raises VFolderExists where the user or project has a folder of that name already."""
+    taken = sa.select(sa.literal(1)).where(_of_owner(owner_id), _c.name == name, _IS_LISTED)
+    if await conn.scalar(taken):
+        raise VFolderExists(f"There is a folder named {name} already.", {"name": name})
+
+
+async def count_owned(conn: AsyncConnection, owner_id: uuid.UUID) -> int:
     """How many folders a user or a project has, those in the bin not counted."""
-    owned = _c.user_id == user_id if user_id is not None else _c.project_id == project_id
-    counted = sa.select(sa.func.count()).where(owned, _c.status.in_(_LISTED_WORDS))
+    counted = sa.select(sa.func.count()).where(_of_owner(owner_id), _IS_LISTED)
     return int(await conn.scalar(counted) or 0)
+
+
+async def lock_unsettled(
+    conn: AsyncConnection, status: FolderStatus, since: datetime, count_max: int
+) -> list[Folder]:
+    """Folders that have been so since before `since`, in any order; what others look after now is
+    left out."""
+    overdue = (
+        sa.select(_c.id)
+        .where(_c.status == status.value, _c.status_changed_at < since)
+        .order_by(sa.func.random())
+        .limit(count_max)
+        .with_for_update(skip_locked=True)
+    )
+    ids = list(await conn.scalars(overdue))
+    found = await conn.execute(sa.select(*_COLUMNS).select_from(_FROM).where(_c.id.in_(ids)))
+    return [folder_of(row) for row in found.mappings()]
+
+
+async def find_keeper(conn: AsyncConnection, folder: Folder) -> uuid.UUID | None:
+    """In whose name a manager works on a folder by itself: its owner, who made it, or any
+    superadmin."""
+    users = t.users.c
+    statement = (
+        sa.select(users.id)
+        .where(
+            sa.or_(
+                users.id == folder.user_id,
+                users.email == folder.creator,
+                users.role == UserRole.SUPERADMIN.value,
+            )
+        )
+        .order_by(
+            (users.id == folder.user_id).desc().nulls_last(),
+            (users.email == folder.creator).desc(),
+            users.created_at,
+        )
+    )
+    return await conn.scalar(statement.limit(1))
 
 
 async def list_mounting(conn: AsyncConnection, folder_id: uuid.UUID) -> list[tuple[str, uuid.UUID]]:
@@ -213,6 +266,10 @@ def folder_of(row: Mapping[Any, Any]) -> Folder:
         status=FolderStatus(row["status"]),
         is_guarded=row["user_role"] == UserRole.SUPERADMIN.value,
     )
+
+
+def _of_owner(owner_id: uuid.UUID) -> sa.ColumnElement[bool]:
+    return sa.or_(_c.user_id == owner_id, _c.project_id == owner_id)
 
 
 async def _lock(conn: AsyncConnection, folder_id: uuid.UUID) -> None:

@@ -1,0 +1,24 @@
+"""What is done with folders, in one word each, and who may at all."""
+
+from typing import Final
+
+from backendai.manager.gate.actor import Access, Action
+
+READ: Final = Action("vfolder.read")
+CREATE: Final = Action("vfolder.create", writes=True, begins=True)
+CLONE: Final = Action("vfolder.clone", writes=True, begins=True)
+MODIFY: Final = Action("vfolder.modify", writes=True)
+DELETE: Final = Action("vfolder.delete", writes=True)
+RESTORE: Final = Action("vfolder.restore", writes=True)
+PURGE: Final = Action("vfolder.purge", writes=True)
+TRANSFER: Final = Action("vfolder.transfer", Access.SUPERADMIN, writes=True)
+DOWNLOAD: Final = Action("vfolder.download")
+UPLOAD: Final = Action("vfolder.upload", writes=True)
+MODIFY_FILES: Final = Action("vfolder.modify_files", writes=True)
+USAGE: Final = Action("vfolder.usage", Access.SUPERADMIN)
+SET_QUOTA: Final = Action("vfolder.set_quota", Access.ADMIN, writes=True)
+HOSTS: Final = Action("storage.hosts")
+ALL_HOSTS: Final = Action("storage.all_hosts", Access.SUPERADMIN)
+METRIC: Final = Action("storage.metric", Access.SUPERADMIN)
+MOUNTS: Final = Action("storage.mounts", Access.SUPERADMIN)
+SET_MOUNTS: Final = Action("storage.set_mounts", Access.SUPERADMIN, writes=True)

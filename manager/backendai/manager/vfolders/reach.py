@@ -1,0 +1,45 @@
+"""Finds the folder that a request is about and asks whether it may be done: load, then decide."""
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from backendai.common.faults import Conflict
+from backendai.manager.gate.actor import Actor
+
+from . import store
+from .access import AllowedHosts, Operation, authorize
+from .model import Folder, require_ready
+
+
+async def reach(
+    conn: AsyncConnection,
+    actor: Actor,
+    reference: str,
+    operation: Operation,
+    *,
+    lock: bool = False,
+    binned: bool = False,
+) -> Folder:
+    """The folder that `reference` means, on which `actor` may do `operation`.
+
+    As `store.get_seen`. Raises VFolderNotFound, and Forbidden with what is missing.
+    """
+    seen = await store.get_seen(conn, actor, reference, lock=lock, binned=binned)
+    allowed: AllowedHosts = {}
+    if operation.on_host is not None:
+        allowed = await store.load_allowed_hosts(conn, actor, seen.folder.project_id)
+    return authorize(seen, operation, allowed)
+
+
+async def reach_files(
+    conn: AsyncConnection,
+    actor: Actor,
+    reference: str,
+    operation: Operation,
+    *,
+    lock: bool = False,
+) -> Folder:
+    """As `reach`, for work on files through its proxy. Raises Conflict for a folder without."""
+    folder = require_ready(await reach(conn, actor, reference, operation, lock=lock))
+    if folder.unmanaged_path is not None:
+        raise Conflict("The folder is a plain directory of its machines: no proxy has its files.")
+    return folder
