@@ -5,7 +5,7 @@ import contextlib
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import Any, Final
@@ -19,7 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from backendai.common import logs
 from backendai.common.access_log import AccessLog
 from backendai.common.clock import Clock, SystemClock
-from backendai.common.config import CachedConfig
+from backendai.common.config import CachedConfig, Snapshot
 from backendai.common.etcd import EtcdStore
 from backendai.common.failpoints import arm_from_environment
 from backendai.common.faults import ServerMisconfigured, StoreUnavailable
@@ -104,6 +104,12 @@ from .templates import rest as templates_rest
 from .templates.service import Templates
 from .usage import rest as usage_rest
 from .usage.service import Usage
+from .vfolders import assembly as vfolders_assembly
+from .vfolders.assembly import VFolders, make_vfolders
+from .vfolders.creation import PURGE_FOLDER
+from .vfolders.link import ProxyLink
+from .vfolders.purge import LOOK_SECONDS as FOLDERS_LOOK_SECONDS
+from .vfolders.volumes import VOLUMES_PREFIX
 
 log = logs.get_logger(__name__)
 
@@ -125,6 +131,8 @@ class Stores:
     hints: RedisHints
     etcd: EtcdStore
     config: CachedConfig
+    volumes: CachedConfig
+    proxies: ProxyLink
     links: RpcLinks
     core: PostgresStore
 
@@ -158,6 +166,7 @@ class Services:
     idleness: Idleness
     idle_watch: IdleWatch
     callbacks: Callbacks
+    vfolders: VFolders
 
 
 def run(settings: ManagerSettings) -> int:
@@ -235,7 +244,8 @@ async def _running(
     background = {
         "core": core.run(),
         "hints": listen(board, dsn, clock),
-        "config": _follow_config(stores.config, services.cluster),
+        "config": _follow_config(stores.config, services.cluster.learn),
+        "volumes": _follow_config(stores.volumes, stores.proxies.learn),
         "status": services.status.follow(board, clock, core.health),
         "tasks": services.task_runner.run(board, core.health),
         "callbacks": services.callbacks.run(core.health),
@@ -247,6 +257,7 @@ async def _running(
         "activity": (services.activities.save, SAVE_SECONDS),
         "idle": (services.idle_watch.step, IDLE_LOOK_SECONDS),
         "idle-forget": (services.idle_watch.forget, FORGET_SECONDS),
+        "vfolders": (services.vfolders.watch.step, FOLDERS_LOOK_SECONDS),
         "callbacks-forget": (services.callbacks.forget, CALLBACK_FORGET_SECONDS),
         "pulse": (stores.pulse.look, LOOK_SECONDS),
     }
@@ -326,6 +337,7 @@ def list_routes(
         *stream.routes(services.sessions, services.work),
         *events_rest.routes(services.sessions, services.feed),
         *tasks_rest.routes(services.tasks, clock),
+        *vfolders_assembly.routes(services.vfolders),
     ]
 
 
@@ -346,11 +358,15 @@ async def _open_stores(
     hints = RedisHints(settings.redis, clock)
     stack.push_async_callback(hints.close)
     etcd = await stack.enter_async_context(EtcdStore(settings.etcd))
-    config = CachedConfig(etcd, CONFIG_PREFIX, settings.manager.config_cache)
+    cache = settings.manager.config_cache
+    config = CachedConfig(etcd, CONFIG_PREFIX, cache)
+    volumes = CachedConfig(etcd, VOLUMES_PREFIX, cache.with_name(f"volumes-{cache.name}"))
+    proxies = ProxyLink()
+    stack.push_async_callback(proxies.close)
     links = RpcLinks(keypair)
     stack.push_async_callback(links.close)
     core = PostgresStore(database, SystemIds(), Registries(box))
-    return Stores(database, pulse, redis, hints, etcd, config, links, core)
+    return Stores(database, pulse, redis, hints, etcd, config, volumes, proxies, links, core)
 
 
 def _make_services(
@@ -374,12 +390,15 @@ def _make_services(
     accounts = make_accounts(ids, box)
     attempts = Attempts(stores.redis)
     preload = Preload(database, accounts.registries, stores.links, clock)
+    vfolders = make_vfolders(database, changes, stores.proxies, ids, clock)
     works: dict[str, TaskWork] = {
         RESCAN: Rescan(database, accounts.registries, ids, clock),
         COMMIT_SESSION: CommitWork(database, stores.links, ids, clock),
         PRELOAD: StepsWork(preload),
         UNLOAD: StepsWork(Unload(database, stores.links, clock)),
+        **vfolders.works,
     }
+    resumed = [COMMIT_SESSION, PRELOAD, UNLOAD, PURGE_FOLDER]
     limits = CommitLimits(own.custom_images_max, own.commit_bytes_max)
     rulebook, activities = Rulebook(cluster), Activities(database, clock)
     post = GuardedPost(own.callback_networks)
@@ -412,12 +431,13 @@ def _make_services(
         accounts=accounts,
         logins=Logins(database, changes, accounts.users, box, attempts, clock, cluster.find),
         tasks=Tasks(database, board, clock),
-        task_runner=TaskRunner(database, clock, holder, works, [COMMIT_SESSION, PRELOAD, UNLOAD]),
+        task_runner=TaskRunner(database, clock, holder, works, resumed),
         commits=Commits(database, changes, ids, limits),
         activities=activities,
         idleness=Idleness(database, rulebook, clock),
         idle_watch=IdleWatch(database, rulebook, hold_turn(stores.core, clock, holder), clock),
         callbacks=Callbacks(database, stores.core, post, clock, holder),
+        vfolders=vfolders,
     )
 
 
@@ -439,15 +459,15 @@ def _patience(own: ServiceSettings) -> Patience:
     return Patience.of_timeouts(own.heartbeat_timeout, own.agent_lost_after)
 
 
-async def _follow_config(config: CachedConfig, cluster: ClusterFacts) -> None:
+async def _follow_config(config: CachedConfig, learn: Callable[[Snapshot], None]) -> None:
     """Learn each change; while etcd is away the last known values serve, also after a start."""
     try:
-        cluster.learn(await config.load())
+        learn(await config.load())
     except StoreUnavailable as fault:
         log.warning("config.nothing_known", detail=fault.detail)
     async with contextlib.aclosing(config.follow()) as snapshots:
         async for snapshot in snapshots:
-            cluster.learn(snapshot)
+            learn(snapshot)
 
 
 def _refuse_taken_port(address: HostPort) -> None:

@@ -19,6 +19,9 @@ PROTECTED: Final[Mapping[str, str]] = {
     "nodes": "Agents register there themselves with their public keys; who could write there could "
     "pose as an agent. Use `backendai mgr agent` to take a node out of use.",
 }
+HIDDEN: Final = "***"
+# What storage proxies know managers by.
+_SECRET: Final = re.compile(r"volumes/proxies/[^/]+/secret")
 _WORD: Final = re.compile(r"[^\x00-\x1f\x7f/]+")
 
 
@@ -80,6 +83,11 @@ def moved_pairs(
     if taken := [key for key, (_, value) in moved.items() if there.get(key, value) != value]:
         raise Conflict(f"There is another value already at {', '.join(taken)}; delete it first.")
     return moved
+
+
+def is_secret(key: str) -> bool:
+    """Whether the value at `key` is never shown again."""
+    return _SECRET.fullmatch(key) is not None
 
 
 def nest(pairs: Mapping[str, str], prefix: str) -> dict[str, Any]:

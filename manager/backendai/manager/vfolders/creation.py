@@ -53,7 +53,7 @@ PURGE_FOLDER: Final = actions.PURGE.name
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewFolder:
-    """What somebody asks for: without a `project` their own, without a `host` on the default one."""
+    """What is asked for: without a `project` one's own, without a `host` on the default one."""
 
     name: str
     host: str | None = None
@@ -220,14 +220,18 @@ async def load_owner(conn: AsyncConnection, actor: Actor, project: str | None) -
     found = await get_project(conn, actor, project)
     if not may_manage(actor, found.domain):
         raise Forbidden("Only administrators make folders of projects.")
+    return await load_project_owner(conn, found.id)
+
+
+async def load_project_owner(conn: AsyncConnection, project_id: uuid.UUID) -> Owner:
     policies, projects = t.project_policies.c, t.projects.c
     statement = (
-        sa.select(policies.max_vfolder_count, policies.max_quota_scope_size)
+        sa.select(projects.domain_name, policies.max_vfolder_count, policies.max_quota_scope_size)
         .join(t.projects, projects.resource_policy == policies.name)
-        .where(projects.id == found.id)
+        .where(projects.id == project_id)
     )
-    count, size = (await conn.execute(statement)).one()
-    return Owner(Ownership.PROJECT, found.id, found.domain, _limit(count), _limit(size))
+    domain, count, size = (await conn.execute(statement)).one()
+    return Owner(Ownership.PROJECT, project_id, domain, _limit(count), _limit(size))
 
 
 async def load_user_owner(conn: AsyncConnection, user_id: uuid.UUID) -> Owner:

@@ -97,7 +97,7 @@ class FolderHosts:
         """Set the limit of the folder's quota scope, for administrators; None takes it away."""
 
         async def work(change: Change) -> Folder:
-            folder = await self._get(actor, folder_id, host)
+            folder = await _get(change.connection, actor, folder_id, host)
             if not may_manage(actor, folder.domain):
                 raise Forbidden("Only administrators of its domain set the quota of a folder.")
             target = Target("quota_scope", folder.quota_scope_id, folder.domain)
@@ -110,13 +110,7 @@ class FolderHosts:
         await self._proxies.set_limit(folder.host, folder.quota_scope_id, size_bytes)
 
     async def _get(self, actor: Actor, folder_id: UUID, host: str | None) -> Folder:
-        """Raises VFolderNotFound, and InvalidParams for a host that is not the folder's."""
-        folder = await self._database.read(
-            lambda conn: reach(conn, actor, str(folder_id), Operation.INFO)
-        )
-        if host is not None and host != folder.host:
-            raise InvalidParams(facts={"folder_host": "is not the host of this folder"})
-        return folder
+        return await self._database.read(lambda conn: _get(conn, actor, folder_id, host))
 
     async def _look(self) -> tuple[dict[str, HostInfo], set[str]]:
         """The volumes of all proxies by host, and the proxies that do not answer."""
@@ -151,3 +145,11 @@ class FolderHosts:
             log.info("storage.usage_unknown", host=host, code=fault.code)
             return None
         return 100 * usage.used_bytes / usage.capacity_bytes if usage.capacity_bytes else 0.0
+
+
+async def _get(conn: AsyncConnection, actor: Actor, folder_id: UUID, host: str | None) -> Folder:
+    """Raises VFolderNotFound, and InvalidParams for a host that is not the folder's."""
+    folder = await reach(conn, actor, str(folder_id), Operation.INFO)
+    if host is not None and host != folder.host:
+        raise InvalidParams(facts={"folder_host": "is not the host of this folder"})
+    return folder

@@ -1,4 +1,4 @@
-"""What people do with whole folders: see, rename, put into the bin and out of it, purge, hand on."""
+"""What people do with whole folders: see, rename, bin, restore, purge and hand them on."""
 
 import uuid
 from typing import Any
@@ -19,7 +19,13 @@ from backendai.manager.tasks.store import begin_task, list_live
 
 from . import actions, store
 from .access import Operation, Seen
-from .creation import PURGE_FOLDER, load_user_owner, purge_params, refuse_crowd
+from .creation import (
+    PURGE_FOLDER,
+    load_project_owner,
+    load_user_owner,
+    purge_params,
+    refuse_crowd,
+)
 from .model import (
     Folder,
     FolderEvent,
@@ -204,6 +210,8 @@ async def _take_name(conn: AsyncConnection, folder: Folder, name: str) -> None:
 async def _refuse_crowd_of(conn: AsyncConnection, folder: Folder) -> None:
     if folder.user_id is not None:
         await refuse_crowd(conn, await load_user_owner(conn, folder.user_id))
+    elif folder.project_id is not None:
+        await refuse_crowd(conn, await load_project_owner(conn, folder.project_id))
 
 
 async def _find_active(conn: AsyncConnection, email: str) -> uuid.UUID:

@@ -1,0 +1,62 @@
+"""All that serves folders, made at once: the use cases, their routes, and what runs behind them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from backendai.common.clock import Clock
+from backendai.common.ids import IdSource
+from backendai.manager.audit.change import Changes
+from backendai.manager.db.engine import Database
+from backendai.manager.gate.routes import Route
+from backendai.manager.tasks.model import TaskWork
+
+from . import rest, rest_files, rest_hosts
+from .clone import CLONE_FOLDER, CloneWork, FolderClones
+from .creation import PURGE_FOLDER, FolderCreation
+from .files import FolderFiles
+from .hosts import FolderHosts
+from .link import ProxyLink
+from .proxies import Proxies
+from .purge import FolderWatch, PurgeWork
+from .service import Folders
+
+
+@dataclass(frozen=True, slots=True)
+class VFolders:
+    """`works` are those of the background tasks."""
+
+    folders: Folders
+    creation: FolderCreation
+    clones: FolderClones
+    files: FolderFiles
+    hosts: FolderHosts
+    watch: FolderWatch
+    works: Mapping[str, TaskWork]
+
+
+def make_vfolders(
+    database: Database, changes: Changes, link: ProxyLink, ids: IdSource, clock: Clock
+) -> VFolders:
+    proxies = Proxies(link)
+    creation = FolderCreation(database, changes, proxies, ids, clock)
+    return VFolders(
+        folders=Folders(database, changes),
+        creation=creation,
+        clones=FolderClones(changes, creation),
+        files=FolderFiles(database, changes, proxies),
+        hosts=FolderHosts(database, changes, proxies),
+        watch=FolderWatch(database, clock),
+        works={
+            CLONE_FOLDER: CloneWork(database, proxies, clock),
+            PURGE_FOLDER: PurgeWork(database, proxies, clock),
+        },
+    )
+
+
+def routes(vfolders: VFolders) -> list[Route]:
+    """Literal paths come before those with a folder."""
+    return [
+        *rest_hosts.routes(vfolders.hosts),
+        *rest.routes(vfolders.folders, vfolders.creation, vfolders.clones, vfolders.files),
+        *rest_files.routes(vfolders.files),
+    ]
