@@ -15,7 +15,7 @@ T = TypeVar("T", str, str | None)
 
 
 class ConfigPairs:
-    """Every method raises StoreUnavailable while the store is away. Secrets can be set, not read."""
+    """Every method raises StoreUnavailable while the store is away. No secret is ever shown."""
 
     def __init__(self, store: ConfigStore) -> None:
         self._store = store

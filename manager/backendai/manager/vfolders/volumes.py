@@ -6,7 +6,6 @@ A host, as people name it, is `<proxy>:<volume>`.
 import urllib.parse
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Final
 
 from backendai.common.faults import InvalidParams
@@ -35,8 +34,8 @@ class ProxyAddress:
 class VolumeConfig:
     """`broken` are the proxies of which something is missing, with what."""
 
-    proxies: Mapping[str, ProxyAddress] = MappingProxyType({})
-    broken: Mapping[str, str] = MappingProxyType({})
+    proxies: Mapping[str, ProxyAddress] = field(default_factory=dict)
+    broken: Mapping[str, str] = field(default_factory=dict)
     default_host: str | None = None
     types: frozenset[Ownership] = frozenset(Ownership)
 
@@ -75,8 +74,8 @@ def read_config(pairs: Mapping[str, str]) -> VolumeConfig:
             proxies[name] = _address(name, values)
     types = {key.removeprefix(_TYPES) for key in below if key.startswith(_TYPES)}
     return VolumeConfig(
-        proxies=MappingProxyType(proxies),
-        broken=MappingProxyType(broken),
+        proxies=proxies,
+        broken=broken,
         default_host=below.get("default_host") or None,
         types=frozenset(each for each in Ownership if each in types or not types),
     )
