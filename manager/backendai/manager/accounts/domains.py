@@ -16,6 +16,7 @@ from backendai.manager.audit.rows import (
     update_row,
 )
 from backendai.manager.db import tables as t
+from backendai.manager.vfolders.leaving import refuse_while_folders
 
 from . import fields
 from .erasure import erase_referrers, refuse_while_live
@@ -63,5 +64,6 @@ async def purge(change: Change, name: str) -> None:
         found = list(await change.connection.scalars(within.limit(NAMES_TOLD_MAX)))
         if found:
             raise Conflict(f"Domain {name} still has {table.name}: {', '.join(found)}. Purge them.")
+    await refuse_while_folders(change, name)
     erased = await erase_referrers(change, t.domains, t.domains.c.name == name)
     await delete_row(change, t.domains, {"name": name}, erased=erased)

@@ -20,6 +20,7 @@ from backendai.manager.audit.rows import (
 )
 from backendai.manager.db import tables as t
 from backendai.manager.gate.actor import may_manage
+from backendai.manager.vfolders.leaving import follow_domain, release_folders
 
 from . import fields
 from .erasure import erase_referrers, refuse_while_live
@@ -61,6 +62,8 @@ class Projects:
         values = fields.read_fields(props, _FIELDS)
         if values.get("domain_name", row["domain_name"]) != row["domain_name"]:
             await _check_move(change, row, values["domain_name"])
+            is_owned = t.vfolders.c.project_id == project_id
+            await follow_domain(change, is_owned, values["domain_name"])
         row = await update_row(change, t.projects, {"id": project_id}, values)
         await change_members(change, row, props)
         return row
@@ -70,10 +73,12 @@ class Projects:
         await self.modify(change, project_id, {"is_active": False})
 
     async def purge(self, change: Change, project_id: uuid.UUID) -> None:
-        """Remove it for good, with the record of its sessions. Refuses while some are not over."""
+        """Remove it for good, with its folders and the record of its sessions. Refuses while some
+        are not over."""
         row = await self._lock(change, project_id)
         ours = t.sessions.c.project_id == project_id
         await refuse_while_live(change, ours, f"project {row['name']}")
+        await release_folders(change, t.vfolders.c.project_id == project_id)
         erased = await erase_referrers(change, t.projects, t.projects.c.id == project_id)
         await delete_row(change, t.projects, {"id": project_id}, erased=erased)
 

@@ -12,6 +12,7 @@ from backendai.common.params import without_nulls
 from backendai.manager.audit.change import Change
 from backendai.manager.audit.rows import Row, delete_row, insert_row, lock_row, update_row
 from backendai.manager.db import tables as t
+from backendai.manager.vfolders.leaving import follow_domain, release_folders
 
 from . import fields, members
 from .erasure import erase_referrers, refuse_while_live
@@ -113,15 +114,18 @@ class Users:
         values = fields.read_fields({"full_name": full_name}, _FIELDS)
         await update_row(change, t.users, {"id": change.actor.user_id}, values)
 
-    async def purge(self, change: Change, email: str) -> None:
-        """Remove a user for good, with keypairs and the record of sessions. Refuses while some are
-        not over. Sessions that the user made for others stay theirs."""
+    async def purge(self, change: Change, email: str, *, with_shared: bool = True) -> None:
+        """Remove a user for good, with keypairs, folders and the record of sessions. Refuses while
+        some are not over, and without `with_shared` while others have a share of a folder.
+        Sessions that the user made for others stay theirs."""
         user = await lock_row(change, t.users, {"email": email})
         refuse_self(user["id"] == change.actor.user_id, "purge")
         await refuse_while_live(change, t.sessions.c.user_id == user["id"], f"user {email}")
         created = sa.and_(t.sessions.c.created_by == user["id"], t.sessions.c.user_id != user["id"])
         handed = sa.update(t.sessions).where(created).values(created_by=t.sessions.c.user_id)
         await change.connection.execute(handed)
+        own = t.vfolders.c.user_id == user["id"]
+        await release_folders(change, own, with_shared=with_shared)
         erased = await erase_referrers(change, t.users, t.users.c.id == user["id"])
         await delete_row(change, t.users, {"id": user["id"]}, erased=erased)
         await keep_a_superadmin(change)
@@ -132,6 +136,8 @@ class Users:
             await members.join(change, user, members.read_ids("group_ids", group_ids))
         elif user["domain_name"] != before["domain_name"]:
             await members.join(change, user, [])
+        if user["domain_name"] != before["domain_name"]:
+            await follow_domain(change, t.vfolders.c.user_id == user["id"], user["domain_name"])
         if user["role"] != before["role"]:
             await _set_keypairs(change, user, is_admin=_is_admin(user))
 

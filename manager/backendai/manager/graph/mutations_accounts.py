@@ -64,7 +64,8 @@ async def delete_user(asked: Asked, email: str) -> None:
 
 
 async def purge_user(asked: Asked, email: str, props: Props) -> None:
-    await asked.accounts.users.purge(asked.change, email)
+    with_shared = bool(props.get("purge_shared_vfolders"))
+    await asked.accounts.users.purge(asked.change, email, with_shared=with_shared)
 
 
 async def create_keypair(asked: Asked, user_id: str, props: Props) -> Props:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from backendai.common.clock import Clock
-from backendai.common.faults import Fault, Forbidden, InvalidParams
+from backendai.common.faults import Fault, FileNotFound, Forbidden, InvalidParams
 from backendai.common.logs import get_logger
 from backendai.manager.audit.change import Change, Changes
 from backendai.manager.db.engine import Database
@@ -28,7 +28,7 @@ log = get_logger(__name__)
 
 # The name of the tasks.
 CLONE_FOLDER: Final = actions.CLONE.name
-LOOK_SECONDS: Final = 2.0
+LOOK_SECONDS: Final = 10.0
 
 
 class FolderClones:
@@ -119,6 +119,9 @@ class CloneWork:
             await self._clock.sleep(LOOK_SECONDS)
             try:
                 present = min(size, await self._proxies.used_bytes(target))
+            except FileNotFound:
+                # Proxies may show a copy only when it is whole.
+                continue
             except Fault as fault:
                 log.info("clone.progress_unknown", folder=str(target.id), code=fault.code)
                 continue

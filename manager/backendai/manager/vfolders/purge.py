@@ -96,7 +96,8 @@ class FolderWatch:
                 await self._fail(conn, folder)
         purging = await _folders_at_work(conn, PURGE_FOLDER, "folder_id")
         for folder in await self._overdue(conn, FolderStatus.DELETING):
-            if str(folder.id) not in purging and len(purging) < RESUMED_MAX:
+            is_worked_on = str(folder.id) in purging | copying
+            if not is_worked_on and len(purging) < RESUMED_MAX:
                 purging.add(str(folder.id))
                 await queue_purge(conn, folder)
 

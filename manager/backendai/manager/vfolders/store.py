@@ -183,6 +183,13 @@ async def lock_unsettled(
     return [folder_of(row) for row in found.mappings()]
 
 
+async def lock_folders(conn: AsyncConnection, where: sa.ColumnElement[bool]) -> list[Folder]:
+    """Folders that nobody else changes before the transaction ends."""
+    ids = list(await conn.scalars(sa.select(_c.id).where(where).order_by(_c.id).with_for_update()))
+    found = await conn.execute(sa.select(*_COLUMNS).select_from(_FROM).where(_c.id.in_(ids)))
+    return [folder_of(row) for row in found.mappings()]
+
+
 async def find_keeper(conn: AsyncConnection, folder: Folder) -> uuid.UUID | None:
     """In whose name a manager works on a folder by itself: its owner, who made it, or any
     superadmin."""

@@ -52,6 +52,7 @@ PATH_KEYS: Final[Mapping[str, str]] = {
     "log_id": "log",
     "template_id": "template",
     "task_id": "task",
+    "folder": "folder",
 }
 # Sound values where the check is more than a schema tells; nothing here does lasting harm.
 EXAMPLES: Final[Mapping[str, Any]] = {

@@ -4,16 +4,23 @@ import asyncio
 import errno
 import os
 import shutil
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pytest
+import sqlalchemy as sa
 from aiohttp import web
 
+from backendai.common.enums import HostPermission
 from backendai.common.etcd import EtcdStore
+from backendai.manager.app import Manager
+from backendai.manager.db import tables as t
+from tests.integration.manager.api.caller import Caller, until
 
+HOST = "local:volume1"
 SECRET = "the-secret-of-the-proxy"
 CLIENT_API = "http://storage.example.com:6021"
 Handler = Callable[[dict[str, Any]], Awaitable[Any]]
@@ -62,7 +69,7 @@ class ScriptedStorage:
         }
         for key, value in pairs.items():
             await etcd.put(f"volumes/proxies/{self.name}/{key}", value)
-        await etcd.put("volumes/default_host", "local:volume1")
+        await etcd.put("volumes/default_host", HOST)
 
     def folder(self, vfid: str, volume: str = "volume1") -> Path:
         scope, _, folder_id = vfid.partition("/")
@@ -199,4 +206,55 @@ def _entry(path: Path) -> dict[str, Any]:
         "type": "DIRECTORY" if path.is_dir() else "FILE",
         "stat": {"mode": found.st_mode, "size": found.st_size, "created": at, "modified": at},
         "symlink_target": "",
+    }
+
+
+@pytest.fixture
+async def storage(manager: Manager, tmp_path: Path) -> AsyncIterator[ScriptedStorage]:
+    """A proxy that the manager has learned of, and everything allowed on its first volume."""
+    scripted = ScriptedStorage(tmp_path)
+    await scripted.start()
+    await scripted.register(manager.stores.etcd)
+    await allow(manager, {HOST: [*HostPermission]})
+
+    async def is_known() -> bool:
+        address = manager.stores.proxies.config.proxies.get("local")
+        return address is not None and address.manager_api.endswith(f":{scripted.port}")
+
+    await until(is_known)
+    yield scripted
+    await scripted.stop()
+    async with manager.stores.database.begin() as connection:
+        for table in (t.session_mounts, t.vfolders):
+            await connection.execute(sa.delete(table))
+        await connection.execute(sa.delete(t.tasks))
+        limits = {"max_vfolder_count": 0, "max_quota_scope_size": -1}
+        await connection.execute(sa.update(t.user_policies).values(limits))
+
+
+async def allow(manager: Manager, hosts: dict[str, list[Any]]) -> None:
+    async with manager.stores.database.begin() as connection:
+        values = {host: [str(word) for word in words] for host, words in hosts.items()}
+        await connection.execute(sa.update(t.domains).values(allowed_vfolder_hosts=values))
+
+
+async def make(caller: Caller, name: str = "data", **more: Any) -> dict[str, Any]:
+    answer = await caller.ask("POST", "/folders", body_of(name, **more))
+    assert answer.status == 201, answer.body
+    made: dict[str, Any] = answer.json
+    return made
+
+
+def body_of(name: str, **more: Any) -> dict[str, Any]:
+    """As the official client writes it."""
+    return {
+        "name": name,
+        "host": HOST,
+        "unmanaged_path": None,
+        "group": None,
+        "usage_mode": "general",
+        "permission": "rw",
+        "quota": "0",
+        "cloneable": False,
+        **more,
     }

@@ -11,10 +11,13 @@ from typing import Any, Final
 import pytest
 import sqlalchemy as sa
 import yaml
+from sqlalchemy.ext.asyncio import AsyncConnection
 
+from backendai.common.enums import HostPermission
 from backendai.manager.accounts.fixture import check_fixture, load_fixture
 from backendai.manager.accounts.secretbox import SecretBox, load_secret_key
 from backendai.manager.app import Manager
+from backendai.manager.db import tables as t
 from backendai.manager.db.engine import Database, open_database
 from backendai.manager.settings import ManagerSettings
 from tests.integration.manager.api.belongings import Snapshot, read_belongings
@@ -28,6 +31,7 @@ HIDDEN: Final = "h5kvt2"
 DOMAIN: Final = f"vault{MARK}"
 PROJECT: Final = f"crown{MARK}"
 PEOPLE: Final = (("zoe", "user"), ("yuri", "admin"))
+FOLDER_HOST: Final = "local:volume1"
 RESOURCE_GROUP: Final = f"strongroom{MARK}"
 
 _EXTRA: Final[Mapping[str, Any]] = {
@@ -123,6 +127,7 @@ class Target:
     log: str
     template: str
     task: str
+    folder: str
     path: str = ".target"
 
 
@@ -145,6 +150,9 @@ async def _prepare_tenant(settings: ManagerSettings) -> None:
     try:
         await database.transact(lambda connection: load_fixture(connection, rows, box))
         async with database.begin() as connection:
+            # Folders are refused because of whose they are, not because of their host.
+            hosts = {FOLDER_HOST: [*HostPermission]}
+            await connection.execute(sa.update(t.domains).values(allowed_vfolder_hosts=hosts))
             # The group is there already, so the fixture left it alone.
             await connection.execute(
                 sa.text("insert into resource_group_domains values ('default', :domain)"),
@@ -161,8 +169,8 @@ def tenants_key(caller: Caller, name: str) -> Caller:
 async def furnish(
     manager: Manager, caller: Caller, name: str, *, session: str, project: str = "default"
 ) -> Target:
-    """A waiting session, a template, a task, dotfiles and an error log of `caller`, with their
-    names."""
+    """A waiting session, a template, a task, a folder, dotfiles and an error log of `caller`, with
+    their names."""
     is_closed = caller.access_key is not None and MARK in caller.access_key
     text = f"text-{HIDDEN if is_closed else 'of-nobody'}"
     asked = body_of(session, enqueueOnly=True, tag=text)
@@ -220,6 +228,7 @@ async def _read_target(
         found = await connection.execute(statement, {"id": uuid.UUID(session_id), "name": name})
         domain, project, key, user, session_name, email, kernel, log = found.one()
         task_id = await connection.scalar(task, {"user": user, "text": text})
+        folder_id = await _make_folder(connection, domain, user, text)
     return Target(
         domain=domain,
         project=str(project),
@@ -232,7 +241,33 @@ async def _read_target(
         log=str(log),
         template=template_id,
         task=str(task_id),
+        folder=str(folder_id),
     )
+
+
+async def _make_folder(
+    connection: AsyncConnection, domain: str, user_id: uuid.UUID, text: str
+) -> uuid.UUID:
+    """A folder of which a test is, anew: the last test may have left it in the bin."""
+    await connection.execute(sa.delete(t.vfolders).where(t.vfolders.c.user_id == user_id))
+    folder_id = uuid.uuid4()
+    values = {
+        "id": folder_id,
+        "name": text,
+        "domain_name": domain,
+        "host": FOLDER_HOST,
+        "quota_scope_id": f"user:{user_id}",
+        "usage_mode": "general",
+        "permission": "rw",
+        "ownership_type": "user",
+        "user_id": user_id,
+        "creator": text,
+        "cloneable": True,
+        "status": "ready",
+        "status_changed_at": sa.func.now(),
+    }
+    await connection.execute(sa.insert(t.vfolders).values(values))
+    return folder_id
 
 
 async def _mark(database: Database, target: Target) -> None:
@@ -272,7 +307,8 @@ async def snapshot(database: Database) -> Snapshot:
 def words_of(target: Target) -> set[str]:
     """What names the tenant's things, and can only be learnt from it."""
     ids = {target.project, target.user, target.session, target.kernel, target.log}
-    return {*ids, target.template, target.task, MARK, HIDDEN}
+    folder = {target.folder, uuid.UUID(target.folder).hex}
+    return {*ids, *folder, target.template, target.task, MARK, HIDDEN}
 
 
 def leaks(answer: bytes, asked: str, words: set[str]) -> list[str]:

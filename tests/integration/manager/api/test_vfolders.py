@@ -1,22 +1,27 @@
 """Folders through REST: made, seen, renamed, put into the bin, purged, copied and handed on."""
 
 import uuid
-from collections.abc import AsyncIterator, Callable
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
-import pytest
 import sqlalchemy as sa
 
-from backendai.common.enums import HostPermission
 from backendai.manager.app import Manager
 from backendai.manager.db import tables as t
 from tests.integration.manager.api.caller import Answer, Caller, until
-from tests.integration.manager.api.storage import SECRET, ScriptedStorage
+from tests.integration.manager.api.storage import (
+    HOST,
+    SECRET,
+    ScriptedStorage,
+    body_of,
+    make,
+    storage,
+)
 from tests.integration.manager.api.strangers import refuse_role, refuse_strangers
 
+__all__ = ["storage"]
+
 AsUser = Callable[[str], Caller]
-HOST = "local:volume1"
 UNKNOWN = uuid.UUID(int=1).hex
 ROUTES: list[tuple[str, str, Any]] = [
     ("POST", "/folders", {"name": "data"}),
@@ -41,56 +46,6 @@ FOR_SUPERADMINS: list[tuple[str, str, Any]] = [
     ("GET", f"/folders/_/used-bytes?id={UNKNOWN}", None),
     ("POST", "/folders/_/change-ownership", {"vfolder": UNKNOWN, "user_email": "a@b.c"}),
 ]
-
-
-@pytest.fixture
-async def storage(manager: Manager, tmp_path: Path) -> AsyncIterator[ScriptedStorage]:
-    """A proxy that the manager has learned of, and everything allowed on its first volume."""
-    scripted = ScriptedStorage(tmp_path)
-    await scripted.start()
-    await scripted.register(manager.stores.etcd)
-    await allow(manager, {HOST: [*HostPermission]})
-
-    async def is_known() -> bool:
-        address = manager.stores.proxies.config.proxies.get("local")
-        return address is not None and address.manager_api.endswith(f":{scripted.port}")
-
-    await until(is_known)
-    yield scripted
-    await scripted.stop()
-    async with manager.stores.database.begin() as connection:
-        for table in (t.session_mounts, t.vfolders):
-            await connection.execute(sa.delete(table))
-        await connection.execute(sa.delete(t.tasks))
-        await connection.execute(sa.update(t.user_policies).values(max_vfolder_count=0))
-
-
-async def allow(manager: Manager, hosts: dict[str, list[Any]]) -> None:
-    async with manager.stores.database.begin() as connection:
-        values = {host: [str(word) for word in words] for host, words in hosts.items()}
-        await connection.execute(sa.update(t.domains).values(allowed_vfolder_hosts=values))
-
-
-async def make(caller: Caller, name: str = "data", **more: Any) -> dict[str, Any]:
-    answer = await caller.ask("POST", "/folders", body_of(name, **more))
-    assert answer.status == 201, answer.body
-    made: dict[str, Any] = answer.json
-    return made
-
-
-def body_of(name: str, **more: Any) -> dict[str, Any]:
-    """As the official client writes it."""
-    return {
-        "name": name,
-        "host": HOST,
-        "unmanaged_path": None,
-        "group": None,
-        "usage_mode": "general",
-        "permission": "rw",
-        "quota": "0",
-        "cloneable": False,
-        **more,
-    }
 
 
 async def names(caller: Caller, *, is_all: bool = False) -> list[str]:
