@@ -34,7 +34,7 @@ PURE: Final = (
     "backendai.agent.resources.cpu",
     "backendai.agent.resources.memory",
     "backendai.storage.layout",
-    "backendai.storage.paths",
+    "backendai.common.paths",
 )
 # The edge of the scheduler: it reads the view, writes the plan, and wakes.
 IMPURE_PARTS: Final = (

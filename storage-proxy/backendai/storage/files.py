@@ -13,16 +13,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from backendai.common.storage_faults import PathFault
-
-from .beneath import (
+from backendai.common.beneath import (
     make_directories,
     make_directory,
     named,
     open_beneath,
     opened_directory,
 )
-from .paths import RelPath
+from backendai.common.paths import RelPath
+from backendai.common.storage_faults import PathFault
+
 from .syscalls import rename_new
 
 ENTRIES_MAX: Final = 200_000

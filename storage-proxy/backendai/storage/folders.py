@@ -10,13 +10,13 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
+from backendai.common.beneath import make_directory, named, opened_directory
+from backendai.common.paths import RelPath
 from backendai.common.storage_faults import FolderExists, FolderNotFound, PathFault
 
-from .beneath import make_directory, named, opened_directory
 from .copying import CopyRules, copy_item, copy_tree
 from .files import find_place
 from .layout import CLONING, FolderId, ScopeId
-from .paths import RelPath
 from .syscalls import rename_new, sync_filesystem
 from .trash import throw_away
 from .volumes.count import count_tree

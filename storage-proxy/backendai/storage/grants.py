@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from backendai.common.clock import Clock
+from backendai.common.paths import RelPath, parse_relpath
 
 from .layout import FolderId
-from .paths import RelPath, parse_relpath
 from .tokens import Claims, Purpose, TokenBox, expiry
 from .uploads.record import UploadRecord
 from .uploads.service import Uploads

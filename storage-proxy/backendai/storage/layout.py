@@ -9,9 +9,8 @@ import uuid
 from dataclasses import dataclass
 from typing import Final
 
+from backendai.common.paths import RelPath
 from backendai.common.storage_faults import StorageInvalidParams
-
-from .paths import RelPath
 
 TRASH: Final = RelPath((".trash",))
 CLONING: Final = RelPath((".cloning",))

@@ -12,10 +12,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Final
 
+from backendai.common.beneath import opened_directory
 from backendai.common.logs import get_logger
 from backendai.common.storage_faults import StorageInvalidParams, VolumeFailed
 
-from .beneath import opened_directory
 from .layout import CLONING, TRASH, ScopeId, parse_scope_id
 from .syscalls import rename_new
 from .volumes.volume import Volume

@@ -11,9 +11,9 @@ from typing import Final
 
 import pytest
 
-from backendai.storage.beneath import make_directories, opened_regular
+from backendai.common.beneath import make_directories, opened_regular
+from backendai.common.paths import parse_relpath
 from backendai.storage.files import list_items
-from backendai.storage.paths import parse_relpath
 from backendai.storage.syscalls import exchange
 
 TRIES: Final = int(os.environ.get("BAI_TEST_RACES", "20000"))

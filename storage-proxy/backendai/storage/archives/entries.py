@@ -11,8 +11,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
-from ..beneath import opened
-from ..paths import RelPath, parse_relpath
+from backendai.common.beneath import opened
+from backendai.common.paths import RelPath, parse_relpath
+
 from ..volumes.walk import DEPTH_MAX, Found, walk
 
 _FILE: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC

@@ -12,12 +12,12 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
+from backendai.common.beneath import make_directories, opened_directory, opened_regular
 from backendai.common.faults import BadRequest
+from backendai.common.paths import RelPath, parse_relpath
 from backendai.common.upload_faults import ArchiveRefused, ArchiveTooLarge
 
-from ..beneath import make_directories, opened_directory, opened_regular
 from ..layout import FolderId
-from ..paths import RelPath, parse_relpath
 from ..syscalls import sync_filesystem
 from ..uploads import files
 from ..uploads.placing import make_parents

@@ -6,10 +6,10 @@ from typing import Final
 from aiohttp import web
 
 from backendai.common.params import read_query
+from backendai.common.paths import RelPath, parse_relpath
 from backendai.common.storage_faults import StorageInvalidParams
 
 from ..layout import FolderId, parse_folder_id
-from ..paths import RelPath, parse_relpath
 from ..tokens import Claims, Purpose, TokenBox
 from ..volumes.load import Volumes
 from ..volumes.volume import Volume

@@ -9,12 +9,12 @@ from typing import Final
 
 from aiohttp import web
 
+from backendai.common.beneath import check_regular, open_beneath, opened_directory
 from backendai.common.faults import Fault
 from backendai.common.logs import get_logger
 from backendai.common.storage_faults import StorageInvalidParams
 
 from ..archives.stream import FORMATS, make_stream, next_piece
-from ..beneath import check_regular, open_beneath, opened_directory
 from ..downloads.heads import (
     PROTECTION,
     UNKNOWN_TYPE,

@@ -5,12 +5,12 @@ from contextlib import suppress
 
 from aiohttp import web
 
+from backendai.common.beneath import opened_directory
 from backendai.common.http import json_response
+from backendai.common.paths import RelPath, parse_relpath
 
 from ..archives.unpack import UnpackLimits, unpack
-from ..beneath import opened_directory
 from ..layout import FolderId
-from ..paths import RelPath, parse_relpath
 from ..tokens import Purpose
 from ..volumes.volume import Volume
 from .asking import Door

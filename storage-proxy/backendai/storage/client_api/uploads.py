@@ -5,11 +5,11 @@ from typing import Final
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
+from backendai.common.paths import RelPath, parse_relpath
 from backendai.common.storage_faults import StorageInvalidParams
 from backendai.common.upload_faults import TokenRefused, UploadTypeRefused
 
 from ..grants import Grants
-from ..paths import RelPath, parse_relpath
 from ..tokens import Purpose
 from ..uploads.headers import (
     CONTENT_TYPE,

@@ -7,6 +7,7 @@ from aiohttp import web
 
 from backendai.common.faults import Fault
 from backendai.common.http import json_response
+from backendai.common.paths import RelPath
 
 from ..emptying import TrashEmptiers
 from ..files import (
@@ -20,7 +21,6 @@ from ..files import (
 )
 from ..folders import copy_within
 from ..layout import FolderId
-from ..paths import RelPath
 from ..trash import throw_away
 from ..volumes.load import Volumes
 from ..volumes.oserrors import fault_of

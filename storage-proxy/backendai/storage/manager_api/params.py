@@ -8,9 +8,9 @@ from aiohttp import web
 
 from backendai.common.faults import Fault
 from backendai.common.params import read_params
+from backendai.common.paths import parse_relpath
 
 from ..layout import FolderId, ScopeId, parse_folder_id, parse_scope_id
-from ..paths import parse_relpath
 
 BYTES_MAX: Final = 1 << 60
 PATHS_MAX: Final = 10_000

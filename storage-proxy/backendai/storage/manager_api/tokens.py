@@ -3,11 +3,11 @@
 from aiohttp import web
 
 from backendai.common.http import json_response
+from backendai.common.paths import RelPath
 
 from ..files import check_item
 from ..grants import Grants
 from ..layout import FolderId
-from ..paths import RelPath
 from ..volumes.load import Volumes
 from ..volumes.volume import Volume
 from .params import DOWNLOAD, UPLOAD, read_folder

@@ -16,10 +16,10 @@ from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime
 from typing import Final
 
+from backendai.common.beneath import make_directories, opened_directory
+from backendai.common.paths import RelPath
 from backendai.common.upload_faults import UploadNotFound
 
-from ..beneath import make_directories, opened_directory
-from ..paths import RelPath
 from ..volumes.volume import Volume
 from .record import UploadRecord, decode_record, encode_record, is_upload_id
 

@@ -5,10 +5,11 @@ import os
 import stat
 from typing import Final
 
-from ..beneath import make_directories, open_beneath, opened_directory
+from backendai.common.beneath import make_directories, open_beneath, opened_directory
+from backendai.common.paths import RelPath, parse_relpath
+
 from ..layout import parse_folder_id
 from ..owner import Owner
-from ..paths import RelPath, parse_relpath
 from ..volumes.volume import Volume
 from . import files
 from .part import Part

@@ -16,6 +16,7 @@ from backendai.common.failpoints import failpoint
 from backendai.common.faults import Fault
 from backendai.common.ids import IdSource
 from backendai.common.logs import get_logger
+from backendai.common.paths import RelPath
 from backendai.common.storage_faults import StorageFull, VolumeFailed
 from backendai.common.upload_faults import (
     UploadExceeded,
@@ -26,7 +27,6 @@ from backendai.common.upload_faults import (
 )
 
 from ..layout import FolderId
-from ..paths import RelPath
 from ..volumes.volume import Volume
 from . import files
 from .headers import Checksum

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
-from ..beneath import opened_directory
-from ..paths import RelPath
+from backendai.common.beneath import opened_directory
+from backendai.common.paths import RelPath
+
 from ..volumes.volume import Volume
 from . import files
 from .record import UploadRecord, decode_record, is_upload_id

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
+from backendai.common.beneath import open_beneath
 from backendai.common.storage_faults import (
     QuotaScopeExists,
     QuotaScopeNotFound,
@@ -18,7 +19,6 @@ from backendai.common.storage_faults import (
     VolumeFailed,
 )
 
-from ..beneath import open_beneath
 from ..layout import ScopeId
 from .count import Counts, count_tree
 from .top import VolumeTop, replace_file

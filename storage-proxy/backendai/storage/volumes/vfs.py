@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, TypeVar
 
+from backendai.common.beneath import open_beneath
 from backendai.common.storage_faults import FolderNotFound
 
-from ..beneath import open_beneath
 from ..layout import FolderId
 from ..owner import Owner
 from .count import Counts, count_tree

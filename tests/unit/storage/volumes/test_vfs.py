@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from backendai.common.paths import RelPath
 from backendai.common.storage_faults import (
     FolderNotFound,
     StorageFull,
@@ -17,7 +18,6 @@ from backendai.storage.files import list_items
 from backendai.storage.folders import clone_folder, create_folder
 from backendai.storage.layout import VOLUME_FILE, FolderId, ScopeId, ScopeKind
 from backendai.storage.owner import Owner
-from backendai.storage.paths import RelPath
 from backendai.storage.settings import VolumeOptions
 from backendai.storage.volumes.oserrors import fault_of
 from backendai.storage.volumes.quotas import QUOTA_FILE

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from backendai.storage.beneath import (
+from backendai.common.beneath import (
     make_directories,
     open_beneath,
     opened,
     opened_directory,
     opened_regular,
 )
-from backendai.storage.paths import RelPath, parse_relpath
+from backendai.common.paths import RelPath, parse_relpath
 
 
 @pytest.fixture

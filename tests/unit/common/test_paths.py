@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backendai.common.faults import BadRequest
-from backendai.storage.paths import RelPath, parse_relpath
+from backendai.common.paths import RelPath, parse_relpath
 
 
 @pytest.mark.parametrize(
