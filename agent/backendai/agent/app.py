@@ -203,6 +203,7 @@ async def run_agent(agent: Agent, stop: asyncio.Event) -> None:
         stack.enter_context(hold_pid_file(agent.settings.agent.pid_file))
         stack.push_async_callback(agent.node.backend.close)
         stack.callback(agent.node.threads.close)
+        stack.callback(agent.node.volumes.close)
         stack.push_async_callback(agent.node.runners.close_all)
         stack.push_async_callback(agent.store.close)
         # Which devices are sick must be known before the first kernel gets one.

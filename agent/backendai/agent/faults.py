@@ -69,6 +69,27 @@ class DiskRefused(AgentFault):
     agent_slug, agent_title = "disk-refused", "The disk of the node refused."
 
 
+class VolumeMissing(AgentFault):
+    """The volume is not mounted on this node, or another one is in its place."""
+
+    kind, code = Kind.UNAVAILABLE, "agent.volume_missing"
+    agent_slug, agent_title = "volume-missing", "The volume is not mounted on the node."
+
+
+class VolumeSilent(AgentFault):
+    """The volume is mounted and does not answer, as a network file system whose server is away."""
+
+    kind, code = Kind.UNAVAILABLE, "agent.volume_silent"
+    agent_slug, agent_title = "volume-silent", "The volume does not answer."
+
+
+class FolderUnfit(AgentFault):
+    """What shall be mounted is not there, is no directory, or lies outside of its folder."""
+
+    code = "agent.folder_unfit"
+    agent_slug, agent_title = "folder-unfit", "The folder cannot be mounted."
+
+
 class RunnerSilent(AgentFault):
     kind, code = Kind.UNAVAILABLE, "agent.runner_silent"
     agent_slug, agent_title = "runner-silent", "The runner in the kernel does not answer."

@@ -5,10 +5,11 @@ abandoned half-way, because what it makes must be known before anybody says that
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Final, TypeVar
 
 import msgspec
+from msgspec.structs import replace
 
 from backendai.common.contracts.agent import ImageReport, KernelSpec, KernelState
 from backendai.common.enums import SessionType
@@ -26,6 +27,7 @@ from .ports import list_service_ports
 from .profile import Folders, Maker, Profile, make_environ, make_profile
 from .resources.inventory import Share
 from .threads import finish
+from .volumes import HeldFolder
 
 CREATES_AT_ONCE: Final = 6
 READY_SECONDS_MAX: Final = 60.0
@@ -61,12 +63,13 @@ class Launcher:
         """
         spec = _spec_of(desire)
         image = await self._find_image(desire, spec)
-        async with self._slots:
-            self._note(desire, KernelState.PREPARING)
-            profile = await self._prepare(desire, spec, image)
-            container_id = await self._create(desire, profile)
-            await self._begin(desire, container_id)
-        return await self._follow(desire, container_id)
+        async with self._node.volumes.held(spec.mounts) as folders:
+            async with self._slots:
+                self._note(desire, KernelState.PREPARING)
+                profile = await self._prepare(desire, spec, image, folders)
+                container_id = await self._create(desire, profile)
+                await self._begin(desire, container_id)
+            return await self._follow(desire, container_id)
 
     async def start(self, desire: Desire, container_id: str) -> str:
         """Start a container that was made, and wait for its runner; its id."""
@@ -114,7 +117,13 @@ class Launcher:
             spec, desire.login, lambda text: self._note(desire, KernelState.PULLING, progress=text)
         )
 
-    async def _prepare(self, desire: Desire, spec: KernelSpec, image: ImageReport) -> Profile:
+    async def _prepare(
+        self,
+        desire: Desire,
+        spec: KernelSpec,
+        image: ImageReport,
+        held: Sequence[HeldFolder],
+    ) -> Profile:
         node, key = self._node, (desire.kernel_id, desire.generation)
         share = self._take_share(desire, spec)
         identity = Identity(
@@ -136,10 +145,11 @@ class Launcher:
             service_ports=list(identity.service_ports),
         )
         environ = make_environ(spec, identity, share.limits)
-        setup = make_setup(desire, spec, image, environ, node.maker)
-        await failpoint("agent.scratch.before_prepare")
-        await node.threads.run(node.scratch.prepare, *key, msgspec.json.encode(setup))
-        await failpoint("agent.scratch.after_prepare")
+        setup = replace(
+            make_setup(desire, spec, image, environ, node.maker),
+            folders=[one.expected for one in held],
+        )
+        await self._lay_out(desire, setup)
         accounts = await node.accounts.prepare(spec.image, image.digest, node.threads)
         folders = Folders(
             bundle=node.bundle,
@@ -147,8 +157,17 @@ class Launcher:
             work=str(node.scratch.work_dir(desire.kernel_id)),
             tmp=str(node.scratch.tmp_dir(*key)),
             accounts=accounts,
+            mounts=tuple(one.as_mount for one in held),
         )
         return make_profile(spec, identity, share, folders, node.maker, RUNNER_COMMAND)
+
+    async def _lay_out(self, desire: Desire, setup: KernelSetup) -> None:
+        scratch, run = self._node.scratch, self._node.threads.run
+        targets = [one.target for one in setup.folders]
+        await failpoint("agent.scratch.before_prepare")
+        await run(scratch.prepare, desire.kernel_id, desire.generation, msgspec.json.encode(setup))
+        await run(scratch.make_mount_points, desire.kernel_id, targets)
+        await failpoint("agent.scratch.after_prepare")
 
     def _take_share(self, desire: Desire, spec: KernelSpec) -> Share:
         """No await from looking at what is free to holding it, so no other kernel comes between."""

@@ -16,6 +16,7 @@ from .resources.inventory import Inventory
 from .runners import Runners
 from .scratch import Scratch
 from .threads import Threads
+from .volumes import Volumes
 
 RUNNER_COMMAND: Final = ("/opt/kernel/entry",)
 
@@ -38,4 +39,5 @@ class Node:
     clock: Clock
     bundle: str
     booted_at: float
+    volumes: Volumes = field(default_factory=Volumes)
     conditions: Conditions = field(default_factory=Conditions)

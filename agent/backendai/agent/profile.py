@@ -61,13 +61,15 @@ class Profile:
 
 @dataclass(frozen=True, slots=True)
 class Folders:
-    """Where a kernel's directories are on the host; `accounts` empty: the image has its own."""
+    """Where a kernel's directories are on the host; `accounts` empty: the image has its own.
+    `mounts` are those of folders of volumes."""
 
     bundle: str
     run: str
     work: str
     tmp: str
     accounts: str = ""
+    mounts: tuple[Mount, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +99,7 @@ def make_profile(
         labels=write_labels(identity, spec, maker.instance, maker.version),
         uid=maker.uid,
         gid=maker.gid,
-        mounts=(*_mounts(folders), *share.limits.mounts),
+        mounts=(*_mounts(folders), *share.limits.mounts, *folders.mounts),
         limits=share.limits,
         shared_memory_bytes=spec.shared_memory_bytes,
         network=_network(spec),

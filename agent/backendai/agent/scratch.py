@@ -7,10 +7,14 @@
 import os
 import time
 import uuid
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from backendai.common.beneath import opened_directory, opened_path
+from backendai.common.mounts import below_home
+from backendai.common.paths import RelPath
 from backendai.kernel.wire import LOG_PATH, SETUP_NAME
 
 KEPT_LOGS: Final = ".logs"
@@ -19,6 +23,7 @@ LOG_KEEP_SECONDS: Final = 7 * 24 * 3600.0
 LOG_KEEP_BYTES_MAX: Final = 2 * 1024**3
 _NO_ACCESS_FOR_OTHERS: Final = 0o700
 _EVERYBODY_BUT_OWN_FILES: Final = 0o1777
+_FOLDER_OF_USER: Final = 0o755
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +53,27 @@ class Scratch:
         target = run / SETUP_NAME
         target.write_bytes(setup)
         self._own(target, 0o400)
+
+    def make_mount_points(self, kernel_id: str, targets: Iterable[str]) -> None:
+        """What an engine would make itself, as root's, where `targets` lie below the home.
+
+        A kernel that ran before may have made links there: none that leads out is followed. Raises
+        OSError.
+        """
+        inside = [path for target in targets if (path := below_home(target)) is not None]
+        with opened_path(self.work_dir(kernel_id)) as home:
+            for path in inside:
+                for depth in range(1, len(path.names) + 1):
+                    self._make_below(home, RelPath(path.names[:depth]))
+
+    def _make_below(self, home: int, path: RelPath) -> None:
+        with opened_directory(home, path.parent) as parent:
+            try:
+                os.mkdir(path.name, _FOLDER_OF_USER, dir_fd=parent)
+            except FileExistsError:
+                return
+            if os.geteuid() == 0:
+                os.chown(path.name, self.uid, self.gid, dir_fd=parent, follow_symlinks=False)
 
     def drop_generation(self, kernel_id: str, generation: int) -> None:
         """Keep the logs of one generation and remove its own directories; work files stay."""

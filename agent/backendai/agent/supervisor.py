@@ -56,6 +56,7 @@ from .machine import (
     decide,
 )
 from .node import Node
+from .volumes import check_mounts
 
 log = get_logger(__name__)
 
@@ -419,6 +420,7 @@ def check_order(order: EnsureKernel) -> None:
         raise BadOrder(f"generation {order.generation}: allowed are 1 to {GENERATION_MAX}")
     if order.desired is Desired.RUNNING and order.spec is None:
         raise BadOrder("an order to run a kernel needs its specification")
+    check_mounts(order.spec.mounts if order.spec is not None else ())
     if not 0 <= order.grace_seconds <= GRACE_SECONDS_MAX:
         raise BadOrder(f"grace_seconds {order.grace_seconds}: allowed are 0 to {GRACE_SECONDS_MAX}")
 

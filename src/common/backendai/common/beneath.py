@@ -56,6 +56,16 @@ def open_beneath(top: int, path: RelPath, flags: int, mode: int = 0) -> int:
 
 
 @contextmanager
+def opened_path(path: str | os.PathLike[str]) -> Iterator[int]:
+    """The directory at `path`, which is trusted, to open below. Raises OSError."""
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        yield fd
+    finally:
+        os.close(fd)
+
+
+@contextmanager
 def opened(top: int, path: RelPath, flags: int, mode: int = 0) -> Iterator[int]:
     fd = open_beneath(top, path, flags, mode)
     try:

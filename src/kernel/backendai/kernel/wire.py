@@ -52,13 +52,22 @@ class HomeFile(msgspec.Struct, frozen=True):
     data: str
 
 
+class MountedFolder(msgspec.Struct, frozen=True, kw_only=True):
+    """The directory that has to be mounted at `target`, as stat(2) tells it apart from others."""
+
+    target: str
+    device: int
+    inode: int
+
+
 class KernelSetup(msgspec.Struct, frozen=True, kw_only=True):
     """`kernel.json`: one kernel's configuration, written by the agent before the runner starts.
 
     `environ` is laid over the image's own environment. `runtime_path` is the image's interpreter (a
     path or a name to search in PATH); empty means `python3`. `uid` and `gid` are taken on when
     the runner is started as root. `exec_timeout_seconds` 0 means that a run may last for ever.
-    `files` are laid into the work directory before the bootstrap script runs.
+    `files` are laid into the work directory before the bootstrap script runs. The runner ends at
+    once when another directory than one of `folders` is mounted in its place.
     """
 
     kernel_id: str
@@ -74,6 +83,7 @@ class KernelSetup(msgspec.Struct, frozen=True, kw_only=True):
     exec_timeout_seconds: float = 0
     grace_seconds: float = 5.0
     files: list[HomeFile] = []
+    folders: list[MountedFolder] = []
 
 
 class ExitRecord(msgspec.Struct, frozen=True, kw_only=True):

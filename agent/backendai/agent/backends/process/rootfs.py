@@ -37,7 +37,7 @@ _HOST_ETC: Final = (
 )
 # These are made fresh in each sandbox, whatever the image has there.
 _FRESH: Final = frozenset({"proc", "dev", "sys", "tmp", "run"})
-# Mounts lie below these, so their entries are bound one by one.
+# Our own mounts lie below these, so their entries are bound one by one.
 _OPENED: Final = frozenset({"etc", "home", "opt"})
 
 
@@ -72,10 +72,11 @@ class RootFs:
 
     def bind_arguments(self, hidden: frozenset[str]) -> Iterator[str]:
         """bwrap arguments that show this root read-only; `hidden` are targets mounted over it."""
+        opened = _OPENED | {target.split("/")[1] for target in hidden} - {*_HOST_TOP}
         for entry in self._top():
             if entry.is_symlink():
                 yield from ("--symlink", str(entry.readlink()), f"/{entry.name}")
-            elif entry.name in _OPENED:
+            elif entry.name in opened:
                 yield from ("--dir", f"/{entry.name}")
                 yield from self._open(entry, hidden)
             else:

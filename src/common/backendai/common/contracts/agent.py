@@ -21,6 +21,7 @@ PULL_WAIT_SECONDS_MAX: Final = 10.0
 HOME_FILES_MAX: Final = 300
 HOME_FILE_CHARS_MAX: Final = 64 * 1024
 HOME_PATH_CHARS_MAX: Final = 256
+MOUNTS_MAX: Final = 100
 # The label that tells one commit from all others.
 COMMIT_LABEL: Final = "ai.backend.customized-image.id"
 
@@ -60,12 +61,29 @@ class HomeFile(msgspec.Struct, frozen=True, kw_only=True):
         return f"HomeFile(path={self.path!r}, permission={self.permission!r})"
 
 
+class FolderMount(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A folder, or what lies at `subpath` in it, seen at `target` in a kernel.
+
+    `volume` is its storage host (`local:volume1`). `volume_path` is where that is mounted on every
+    node, proved there by a file with `volume_id`; `path` is the folder's own, below it.
+    """
+
+    name: str
+    volume: str
+    volume_id: str
+    volume_path: str
+    path: str
+    target: str
+    subpath: str = "."
+    read_only: bool = False
+
+
 class KernelSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Everything an agent needs to make the container of one kernel.
 
     `slots` maps slot names to exact amounts as text (cores, bytes, devices). `environ` is what the
     user asked for; the agent adds its own variables, which win. `files` are laid into the home at
-    each start, before anything else runs there.
+    each start, before anything else runs there. No target of `mounts` lies in another's.
     """
 
     session_id: str
@@ -93,6 +111,7 @@ class KernelSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     runtime_path: str = ""
     pull: bool = True
     files: Annotated[list[HomeFile], msgspec.Meta(max_length=HOME_FILES_MAX)] = []
+    mounts: Annotated[list[FolderMount], msgspec.Meta(max_length=MOUNTS_MAX)] = []
 
 
 class RegistryLogin(msgspec.Struct, frozen=True, kw_only=True):

@@ -16,6 +16,7 @@ import msgspec
 
 from backendai.kernel.runner.console import ConsoleLog
 from backendai.kernel.runner.environment import make_environ
+from backendai.kernel.runner.folders import check_folders
 from backendai.kernel.runner.interpreter import Interpreter, NoInterpreterError
 from backendai.kernel.runner.processes import Processes
 from backendai.kernel.runner.server import Server
@@ -128,10 +129,11 @@ def main(argv: Sequence[str]) -> int:
     try:
         places = parse_arguments(argv)
         setup = load_setup(places.run_dir / SETUP_NAME)
+        drop_root(setup)
+        check_folders(setup.folders)
     except (ValueError, OSError) as error:
         _logger.error("%s", error)
         return BAD_USAGE
-    drop_root(setup)
     work_dir = places.work_dir or Path(setup.work_dir)
     os.umask(0o022)
 
