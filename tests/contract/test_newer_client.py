@@ -123,6 +123,26 @@ ASKED: dict[str, tuple[str, dict[str, Any]]] = {
             rescan_images(registry: $registry, project: $project) { ok msg task_id } }""",
         {"registry": "cr.backend.ai", "project": None},
     ),
+    "image list --customized": (
+        "query { customized_images { id name registry architecture tag digest size_bytes aliases"
+        " labels { key value } } }",
+        {},
+    ),
+    "image forget": (
+        """mutation($image_id: String!) {
+            forget_image_by_id(image_id: $image_id) { ok msg } }""",
+        {"image_id": ID},
+    ),
+    "untag_image_from_registry": (
+        "mutation($id: String!) { untag_image_from_registry(id: $id) { ok msg } }",
+        {"id": ID},
+    ),
+    "modify_compute_session": (
+        """mutation($input: ModifyComputeSessionInput!) {
+            modify_compute_session(input: $input) {
+                item { name priority } clientMutationId } }""",
+        {"input": {"id": ID, "clientMutationId": "m", "name": "other", "priority": 20}},
+    ),
 }
 
 

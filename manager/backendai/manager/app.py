@@ -73,7 +73,11 @@ from .idle.loop import FORGET_SECONDS, IdleWatch, hold_turn
 from .idle.loop import LOOK_SECONDS as IDLE_LOOK_SECONDS
 from .idle.service import Idleness, Rulebook
 from .images import rest as images_rest
+from .images import rest_registries
 from .images.commits import COMMIT_SESSION, CommitLimits, Commits, CommitWork
+from .images.discard import LOOK_SECONDS as DISCARD_LOOK_SECONDS
+from .images.discard import Discard
+from .images.discard import hold_turn as hold_discard_turn
 from .images.preloads import PRELOAD, UNLOAD, Preload, StepsWork, Unload
 from .images.registries import Registries
 from .images.rescan import RESCAN, Rescan
@@ -165,6 +169,7 @@ class Services:
     activities: Activities
     idleness: Idleness
     idle_watch: IdleWatch
+    discard: Discard
     callbacks: Callbacks
     vfolders: VFolders
 
@@ -256,6 +261,7 @@ async def _running(
         "access-log": (access_log.flush, LOG_FLUSH_SECONDS),
         "activity": (services.activities.save, SAVE_SECONDS),
         "idle": (services.idle_watch.step, IDLE_LOOK_SECONDS),
+        "images": (services.discard.step, DISCARD_LOOK_SECONDS),
         "idle-forget": (services.idle_watch.forget, FORGET_SECONDS),
         "vfolders": (services.vfolders.watch.step, FOLDERS_LOOK_SECONDS),
         "callbacks-forget": (services.callbacks.forget, CALLBACK_FORGET_SECONDS),
@@ -333,6 +339,7 @@ def list_routes(
         *rest_work.routes(services.sessions, services.work),
         *rest_files.routes(services.sessions, services.work),
         *images_rest.routes(services.sessions, services.commits),
+        *rest_registries.routes(services.changes, services.accounts.registries),
         *idle_rest.routes(services.sessions, services.idleness),
         *stream.routes(services.sessions, services.work),
         *events_rest.routes(services.sessions, services.feed),
@@ -436,6 +443,7 @@ def _make_services(
         activities=activities,
         idleness=Idleness(database, rulebook, clock),
         idle_watch=IdleWatch(database, rulebook, hold_turn(stores.core, clock, holder), clock),
+        discard=Discard(database, stores.links, hold_discard_turn(stores.core, clock, holder)),
         callbacks=Callbacks(database, stores.core, post, clock, holder),
         vfolders=vfolders,
     )

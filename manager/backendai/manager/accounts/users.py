@@ -12,6 +12,7 @@ from backendai.common.params import without_nulls
 from backendai.manager.audit.change import Change
 from backendai.manager.audit.rows import Row, delete_row, insert_row, lock_row, update_row
 from backendai.manager.db import tables as t
+from backendai.manager.images.changes import forget_all_of
 from backendai.manager.vfolders.leaving import follow_domain, release_folders
 
 from . import fields, members
@@ -115,12 +116,13 @@ class Users:
         await update_row(change, t.users, {"id": change.actor.user_id}, values)
 
     async def purge(self, change: Change, email: str, *, with_shared: bool = True) -> None:
-        """Remove a user for good, with keypairs, folders and the record of sessions. Refuses while
-        some are not over, and without `with_shared` while others have a share of a folder.
-        Sessions that the user made for others stay theirs."""
+        """Remove a user for good, with keypairs, folders, custom images and the record of sessions.
+        Refuses while some are not over, and without `with_shared` while others have a share of a
+        folder. Sessions that the user made for others stay theirs."""
         user = await lock_row(change, t.users, {"email": email})
         refuse_self(user["id"] == change.actor.user_id, "purge")
         await refuse_while_live(change, t.sessions.c.user_id == user["id"], f"user {email}")
+        await forget_all_of(change, user["id"])
         created = sa.and_(t.sessions.c.created_by == user["id"], t.sessions.c.user_id != user["id"])
         handed = sa.update(t.sessions).where(created).values(created_by=t.sessions.c.user_id)
         await change.connection.execute(handed)

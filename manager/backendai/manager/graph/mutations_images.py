@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from backendai.manager.gate.actor import Access, Action
 from backendai.manager.images import actions, changes, preloads
 
 from .images import shown_registry
@@ -32,6 +31,17 @@ async def unload_image(
 
 async def forget_image(asked: Asked, reference: str, architecture: str) -> None:
     await changes.forget(asked.change, reference, architecture)
+
+
+async def forget_image_by_id(asked: Asked, image_id: str) -> None:
+    await changes.forget_by_id(asked.change, image_id)
+
+
+async def untag_image_from_registry(
+    asked: Asked,
+    id: str,  # noqa: A002 - the name of the argument
+) -> None:
+    await changes.untag(asked.change, id)
 
 
 async def clear_images(asked: Asked, registry: str | None = None) -> None:
@@ -73,20 +83,18 @@ async def _begin(
     return {"task_id": str(await preloads.begin(asked.change, name, images, nodes))}
 
 
-def _writes(name: str) -> Action:
-    return Action(name, Access.SUPERADMIN, writes=True)
-
-
 MUTATIONS: Final[Mapping[str, Mutation]] = {
     "rescan_images": Mutation(actions.RESCAN, rescan_images),
     "preload_image": Mutation(actions.PRELOAD, preload_image),
     "unload_image": Mutation(actions.UNLOAD, unload_image),
     "modify_image": Mutation(actions.MODIFY, modify_image),
     "forget_image": Mutation(actions.FORGET, forget_image),
+    "forget_image_by_id": Mutation(actions.FORGET, forget_image_by_id),
+    "untag_image_from_registry": Mutation(actions.FORGET, untag_image_from_registry),
     "alias_image": Mutation(actions.ALIAS, alias_image),
     "dealias_image": Mutation(actions.DEALIAS, dealias_image),
     "clear_images": Mutation(actions.CLEAR, clear_images),
-    "create_container_registry": Mutation(_writes("registry.create"), create_container_registry),
-    "modify_container_registry": Mutation(_writes("registry.modify"), modify_container_registry),
-    "delete_container_registry": Mutation(_writes("registry.delete"), delete_container_registry),
+    "create_container_registry": Mutation(actions.CREATE_REGISTRY, create_container_registry),
+    "modify_container_registry": Mutation(actions.MODIFY_REGISTRY, modify_container_registry),
+    "delete_container_registry": Mutation(actions.DELETE_REGISTRY, delete_container_registry),
 }

@@ -88,7 +88,7 @@ class NodeRoots:
         return found and {**found, "__typename": kind}
 
     async def _user(self, _: Any, info: Info, id: str) -> Any:  # noqa: A002
-        found = await self._load_users(info, {}, _u.c.id == _own_id(USER, id))
+        found = await self._load_users(info, {}, _u.c.id == read_own_id(USER, id))
         return next((edge["node"] for edge in found["edges"]), None)
 
     async def _users(self, _: Any, info: Info, **args: Any) -> Any:
@@ -103,7 +103,7 @@ class NodeRoots:
 
     async def _project(self, _: Any, info: Info, id: str) -> Any:  # noqa: A002
         asked = arguments(info, PROJECT, "user_nodes")
-        found = await self._load_projects(info, {}, asked, _p.c.id == _own_id(PROJECT, id))
+        found = await self._load_projects(info, {}, asked, _p.c.id == read_own_id(PROJECT, id))
         return next((edge["node"] for edge in found["edges"]), None)
 
     async def _projects(self, _: Any, info: Info, **args: Any) -> Any:
@@ -148,7 +148,7 @@ def _key(args: Mapping[str, Any]) -> frozenset[tuple[str, Any]]:
     return frozenset(args.items())
 
 
-def _own_id(kind: str, told: str) -> uuid.UUID:
+def read_own_id(kind: str, told: str) -> uuid.UUID:
     """From the id of a node, or from the plain one. Raises BadRequest."""
     try:
         return uuid.UUID(told)

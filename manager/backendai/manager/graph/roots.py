@@ -11,7 +11,7 @@ from backendai.manager.db import tables as t
 from backendai.manager.db.engine import Database
 from backendai.manager.gate.actor import Access, Action, user_scope
 from backendai.manager.images.registries import list_rows as list_registries
-from backendai.manager.images.store import get_image, load_images, visible_to
+from backendai.manager.images.store import get_image, is_custom_row, load_images, visible_to
 from backendai.manager.sessions.actions import READ as READ_SESSIONS
 
 from . import (
@@ -21,6 +21,7 @@ from . import (
     mutations_images,
     mutations_policies,
     mutations_resources,
+    mutations_sessions,
     policies,
     sessions,
 )
@@ -91,6 +92,7 @@ def list_queries(database: Database, lists: ListRoots) -> dict[str, Root]:
         "vfolder_host_permissions": Root(Action("config.permissions"), roots.host_permissions),
         "image": Root(Action("image.read"), roots.image),
         "images": Root(Action("image.read"), roots.images),
+        "customized_images": Root(Action("image.read"), roots.customized_images),
         "container_registry": Root(
             Action("registry.read", Access.SUPERADMIN), roots.container_registry
         ),
@@ -108,6 +110,7 @@ MUTATIONS: Final[Mapping[str, Mutation]] = {
     **mutations_images.MUTATIONS,
     **mutations_policies.MUTATIONS,
     **mutations_resources.MUTATIONS,
+    **mutations_sessions.MUTATIONS,
 }
 
 
@@ -243,6 +246,10 @@ class _Roots:
             found = await load_images(connection, *visible_to(user_scope(_actor(info))))
         wanted = args.get("is_installed")
         return [row for row in found if wanted is None or bool(row["agents"]) is wanted]
+
+    async def customized_images(self, _: Any, info: Info) -> Any:
+        seen = visible_to(user_scope(_actor(info)))
+        return await self._database.read(lambda conn: load_images(conn, is_custom_row(), *seen))
 
     async def container_registry(self, _: Any, info: Info, hostname: str) -> Any:
         found = await self._database.read(lambda conn: list_registries(conn, hostname))

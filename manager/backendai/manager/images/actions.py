@@ -1,4 +1,4 @@
-"""The actions on images, named once: mutations and commands do them."""
+"""The actions on images and registries, named once: mutations, routes and commands do them."""
 
 from typing import Final
 
@@ -13,3 +13,6 @@ DEALIAS: Final = Action("image.dealias", Access.SUPERADMIN, writes=True)
 PRELOAD: Final = Action("image.preload", Access.SUPERADMIN, writes=True)
 UNLOAD: Final = Action("image.unload", Access.SUPERADMIN, writes=True)
 CLEAR: Final = Action("image.clear", Access.SUPERADMIN, writes=True)
+CREATE_REGISTRY: Final = Action("registry.create", Access.SUPERADMIN, writes=True)
+MODIFY_REGISTRY: Final = Action("registry.modify", Access.SUPERADMIN, writes=True)
+DELETE_REGISTRY: Final = Action("registry.delete", Access.SUPERADMIN, writes=True)

@@ -1,7 +1,8 @@
 """What superadmins do to images: forget and change them, give them other names, look for more.
 Owners forget their custom ones.
 
-A forgotten image keeps its row, since sessions may wait for it; a rescan makes it known again.
+A forgotten image keeps its row, since sessions may wait for it; a rescan makes it known again. A
+custom one is removed from its node instead (`discard.py`).
 """
 
 import uuid
@@ -10,7 +11,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from backendai.common.faults import InsufficientPrivilege, InvalidParams
+from backendai.common.faults import Conflict, ImageNotFound, InsufficientPrivilege, InvalidParams
 from backendai.common.images import is_custom
 from backendai.common.slots import INFINITY, format_amount, parse_amount, parse_slot_name
 from backendai.manager.accounts import fields
@@ -24,10 +25,11 @@ from backendai.manager.sessions.names import check_image_name
 from backendai.manager.sessions.render import registry_of
 from backendai.manager.tasks.store import begin_task
 
+from .custom import prefix_of
 from .model import Image
 from .registries import list_rows
 from .rescan import LOCAL, RESCAN
-from .store import get_image
+from .store import get_image, is_custom_row
 
 ACCELERATORS_LABEL: Final = "ai.backend.accelerators"
 ROLE_LABEL: Final = "ai.backend.role"
@@ -63,9 +65,43 @@ async def forget(change: Change, reference: str, architecture: str) -> None:
     await _forget(change, image.id)
 
 
+async def forget_by_id(change: Change, text: str) -> None:
+    """As `forget`, of whichever architecture. Raises ImageNotFound also for what is no id."""
+    image = await _get_by_id(change, text)
+    await forget(change, str(image.id), image.architecture)
+
+
+async def untag(change: Change, text: str) -> None:
+    """Custom images are in no registry: forgotten they leave their node. The tags of registries are
+    removed there. Raises as `forget_by_id`, and Conflict."""
+    image = await _get_by_id(change, text)
+    if not is_custom(image.name):
+        raise Conflict(f"{image.name}: remove the tag in its registry, and rescan that.")
+    await forget(change, str(image.id), image.architecture)
+
+
+async def _get_by_id(change: Change, text: str) -> Image:
+    try:
+        image_id = uuid.UUID(text)
+    except ValueError:
+        raise ImageNotFound(f"{text[:128]!r} is no id of an image") from None
+    statement = sa.select(t.images.c.architecture).where(t.images.c.id == image_id)
+    architecture = await change.connection.scalar(statement) or "x86_64"
+    return await get_image(change.connection, user_scope(change.actor), str(image_id), architecture)
+
+
+async def forget_all_of(change: Change, owner_id: uuid.UUID) -> None:
+    """The custom images of a user."""
+    is_own = (t.images.c.is_active, t.images.c.name.startswith(prefix_of(owner_id)))
+    statement = sa.select(t.images.c.id).where(*is_own).order_by(t.images.c.name)
+    for image_id in list(await change.connection.scalars(statement)):
+        await _forget(change, image_id)
+
+
 async def clear(change: Change, registry: str | None) -> None:
-    """Forget all images of a registry, `local` for those without one; without it, all."""
-    where: list[sa.ColumnElement[bool]] = [t.images.c.is_active.is_(True)]
+    """Forget all images of a registry, `local` for those without one; without it, all. Custom ones
+    stay, since no rescan could bring them back."""
+    where: list[sa.ColumnElement[bool]] = [t.images.c.is_active.is_(True), ~is_custom_row()]
     if registry is not None:
         where.append(t.images.c.registry == ("" if registry == LOCAL else registry))
     statement = sa.select(t.images.c.id).where(*where).order_by(t.images.c.name)

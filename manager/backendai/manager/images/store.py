@@ -74,7 +74,11 @@ def visible_to(scope: Scope) -> list[sa.ColumnElement[bool]]:
         return []
     name = images.c.name
     own = name.startswith(prefix_of(scope.user_id))
-    return [sa.or_(~name.startswith(CUSTOM_PREFIX), own)]
+    return [sa.or_(~is_custom_row(), own)]
+
+
+def is_custom_row() -> sa.ColumnElement[bool]:
+    return images.c.name.startswith(CUSTOM_PREFIX)
 
 
 async def get_image(
@@ -126,12 +130,13 @@ async def take_in(conn: AsyncConnection, found: Sequence[FoundImage], ids: IdSou
 
 
 async def take_in_local(conn: AsyncConnection) -> tuple[int, int]:
-    """Make forgotten images of nodes known again: how many there are, how many were forgotten."""
+    """Make forgotten images of nodes known again: how many there are, how many were forgotten.
+    Custom ones are on their way out of there."""
     there = images.c.is_local & images.c.id.in_(sa.select(image_agents.c.image_id))
-    revived = await conn.execute(
-        sa.update(images).where(there, ~images.c.is_active).values(is_active=True)
-    )
-    count = await conn.scalar(sa.select(sa.func.count()).select_from(images).where(there))
+    lost = ~images.c.is_active & ~is_custom_row()
+    revived = await conn.execute(sa.update(images).where(there, lost).values(is_active=True))
+    known = sa.select(sa.func.count()).select_from(images).where(there, images.c.is_active)
+    count = await conn.scalar(known)
     return int(count or 0), revived.rowcount
 
 

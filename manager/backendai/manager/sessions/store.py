@@ -264,6 +264,18 @@ async def rename(connection: AsyncConnection, session_id: uuid.UUID, name: str) 
     )
 
 
+async def prefer(connection: AsyncConnection, session_id: uuid.UUID, priority: int) -> bool:
+    """Give a session that waits another priority; False when it does not wait any more."""
+    waits = t.sessions.c.status == SessionStatus.PENDING.value
+    done = await connection.execute(
+        sa.update(t.sessions)
+        .where(t.sessions.c.id == session_id, waits)
+        .values(priority=priority)
+        .returning(t.sessions.c.id)
+    )
+    return done.first() is not None
+
+
 def scope_conditions(
     scope: Scope, sessions: sa.FromClause = t.sessions
 ) -> list[sa.ColumnElement[bool]]:

@@ -80,7 +80,7 @@ class Images:
         await self._change("dealias_image", {"alias": alias})
 
     async def forget(self, reference: str, architecture: str = _ARCHITECTURE) -> None:
-        """Nobody may use it any more, until a rescan finds it."""
+        """Nobody may use it any more, until a rescan finds it; custom ones are removed for good."""
         await self._change("forget_image", {"reference": reference, "architecture": architecture})
 
     async def clear(self, registry: str | None) -> None:

@@ -10,9 +10,15 @@ from typing import Any
 import aiohttp
 import pytest
 
-from backendai.agent.faults import EngineRefused, EngineUnreachable
+from backendai.agent.faults import EngineRefused, EngineUnreachable, ImageInUse
 from backendai.client import Client, Config
-from backendai.common.contracts.agent import COMMIT_LABEL, CommitKernel, Committed
+from backendai.common.contracts.agent import (
+    COMMIT_LABEL,
+    CommitKernel,
+    Committed,
+    Nothing,
+    RemoveImage,
+)
 from backendai.common.faults import Conflict
 from backendai.manager.app import Manager
 from backendai.manager.settings import ManagerSettings
@@ -61,6 +67,10 @@ async def names_of(caller: Caller) -> list[str]:
 async def hold(_: CommitKernel) -> Committed:
     await asyncio.sleep(0.05)
     return Committed()
+
+
+async def keep(_: RemoveImage) -> Nothing:
+    raise ImageInUse("a container of somebody else")
 
 
 async def test_strangers_are_refused(alice: Caller) -> None:
@@ -265,6 +275,7 @@ async def test_asking_again_is_right_and_a_taken_name_is_not(
         refused = await alice.ask("POST", f"/session/{session}/commit", {"image_name": wanted})
         assert (refused.status, refused.slug) == (409, "conflict")
     agent.commit = None
+    agent.remove = keep
     assert await ending(alice, begun["task_id"]) == "bgtask_done"
     taken = await alice.ask("POST", path, body)
     assert taken.status == 409

@@ -12,6 +12,7 @@ from backendai.manager.app import Manager
 from tests.integration.manager.api.caller import Caller, until
 from tests.integration.manager.api.conftest import body_of
 from tests.integration.manager.api.scripted import ScriptedAgent
+from tests.integration.manager.api.strangers import refuse_strangers
 from tests.integration.manager.api.test_images import CREATE_REGISTRY, DELETE_REGISTRY
 from tests.integration.manager.api.test_images import MODIFY_REGISTRY as MODIFY
 from tests.integration.manager.world import fetch
@@ -99,3 +100,47 @@ async def test_a_refused_login_is_why_the_session_failed(
     await until(has_failed)
     found = (await alice.ask("GET", f"/session/{session_id}")).json
     assert "unauthorized" in json.dumps(found["statusData"])
+
+
+async def test_newer_clients_change_a_registry(
+    private: Caller, alice: Caller, as_user: Callable[[str], Caller], manager: Manager
+) -> None:
+    ask = ("PATCH", f"/container-registries/{HOST}", {"username": "robot2"})
+    await refuse_strangers(alice, ask)
+    for other in (alice, as_user("carol"), as_user("mallory")):
+        assert (await other.ask(*ask)).status in (401, 403)
+    unknown = await private.ask("PATCH", "/container-registries/nowhere.example.com", {"url": None})
+    assert unknown.status == 404
+    for wrong in (
+        {"url": "ftp://x"},
+        {"type": "floppy"},
+        {"registry_name": "another.example.com"},
+        {"is_global": False},
+        {"project": "Not One"},
+        {"allowed_groups": {"add": ["x"]}},
+    ):
+        answer = await private.ask("PATCH", ask[1], wrong)
+        assert (answer.status, answer.slug) == (400, "invalid-api-params"), wrong
+        assert next(iter(wrong)) in answer.json["data"], answer.json
+    body = {
+        "id": None,
+        "url": f"http://{HOST}",
+        "registry_name": HOST,
+        "type": "harbor2",
+        "project": "team",
+        "username": "robot2",
+        "password": "minnow",
+        "ssl_verify": False,
+        "is_global": None,
+        "extra": None,
+        "allowed_groups": None,
+    }
+    answer = await private.ask("PATCH", ask[1], body)
+    assert answer.status == 200, answer.body
+    wanted = {"url": f"http://{HOST}", "type": "harbor2", "project": "team", "ssl_verify": False}
+    wanted |= {"id": HOST, "username": "robot2", "password": "*****", "projects": ["team"]}
+    assert wanted.items() <= answer.json.items()
+    login = await manager.stores.core.find_login(IMAGE)
+    assert login == RegistryLogin(hostname=HOST, username="robot2", password="minnow")
+    emptied = await private.ask("PATCH", ask[1], {"project": "", "password": ""})
+    assert (emptied.json["projects"], emptied.json["password"]) == ([], None)

@@ -162,7 +162,8 @@ def limit(
 def forget(image: str, architecture: str) -> None:
     """Let nobody use IMAGE any more. What runs stays; a rescan that finds it brings it back.
 
-    Your own are those that you made of sessions; all others are for superadmins.
+    Your own are those that you made of sessions: they are removed for good when nothing runs of
+    them any more. All others are for superadmins.
 
     \b
     Examples:
