@@ -51,7 +51,6 @@ from .callbacks.post import GuardedPost
 from .config import rest as config_rest
 from .config.cluster import CONFIG_PREFIX, ClusterFacts
 from .config.pairs import ConfigPairs
-from .config.rest import MANAGER_VERSION
 from .db.engine import Database, open_database
 from .db.pulse import LOOK_SECONDS, Pulse
 from .db.revision import REVISION, current_revision
@@ -86,6 +85,7 @@ from .lifecycle.hints import HintBoard, listen
 from .lifecycle.postgres import PostgresStore
 from .lifecycle.store import CoreStore
 from .maintenance import rest as maintenance_rest
+from .maintenance.presence import BEAT_SECONDS, Presence, describe
 from .maintenance.service import Maintenance
 from .maintenance.watch import StatusWatch
 from .refusals import tell_outage
@@ -152,6 +152,7 @@ class Services:
     cluster: ClusterFacts
     pairs: ConfigPairs
     status: StatusWatch
+    presence: Presence
     maintenance: Maintenance
     resources: Resources
     resource_groups: ResourceGroups
@@ -224,6 +225,8 @@ async def run_manager(settings: ManagerSettings) -> AsyncIterator[Manager]:
         holder = f"{own.id}:{SystemIds().uuid()}"
         services = _make_services(settings, stores, box, board, clock, recent_logs, holder)
         await services.status.look()
+        await services.presence.beat()
+        stack.push_async_callback(services.presence.end)
         core = _make_core(settings, stores, board, clock, holder)
         stack.push_async_callback(_end_leases, stores.core, holder)
         access_log = AccessLog()
@@ -265,6 +268,7 @@ async def _running(
         "idle-forget": (services.idle_watch.forget, FORGET_SECONDS),
         "vfolders": (services.vfolders.watch.step, FOLDERS_LOOK_SECONDS),
         "callbacks-forget": (services.callbacks.forget, CALLBACK_FORGET_SECONDS),
+        "presence": (services.presence.beat, BEAT_SECONDS),
         "pulse": (stores.pulse.look, LOOK_SECONDS),
     }
     async with asyncio.TaskGroup() as tasks:
@@ -326,9 +330,7 @@ def list_routes(
         ),
         *audit_rest.routes(stores.database),
         *config_rest.routes(services.cluster, services.pairs),
-        *maintenance_rest.routes(
-            services.maintenance, health, services.recent_logs, _describe(own)
-        ),
+        *maintenance_rest.routes(services.maintenance, health, services.recent_logs, own.id),
         *resources_rest.routes(services.resources),
         *usage_rest.routes(services.usage),
         *resource_groups_rest.routes(services.resource_groups),
@@ -419,6 +421,7 @@ def _make_services(
         cluster=cluster,
         pairs=ConfigPairs(stores.etcd),
         status=status,
+        presence=Presence(database, holder, describe(own)),
         maintenance=Maintenance(
             database,
             stores.etcd,
@@ -523,15 +526,3 @@ def _rpc_keypair(own: ServiceSettings) -> KeyPair | None:
         log.warning("manager.rpc_not_encrypted", hint="set [manager] rpc-keypair")
         return None
     return load_keypair(own.rpc_keypair)
-
-
-def _describe(own: ServiceSettings) -> dict[str, Any]:
-    return {
-        "id": own.id,
-        "num_proc": 1,
-        "service_addr": str(own.service_addr),
-        "heartbeat_timeout": own.heartbeat_timeout,
-        "ssl_enabled": False,
-        "version": MANAGER_VERSION,
-        "api_version": [7, "20230615"],
-    }

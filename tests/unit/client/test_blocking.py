@@ -19,6 +19,7 @@ from backendai.client.blocking import (
     BlockingCluster,
     BlockingDomains,
     BlockingDotfiles,
+    BlockingErrorLogs,
     BlockingImages,
     BlockingKeypairPolicies,
     BlockingKeypairs,
@@ -40,6 +41,7 @@ from backendai.client.blocking import (
 )
 from backendai.client.cluster import Cluster
 from backendai.client.dotfiles import Dotfiles
+from backendai.client.error_logs import ErrorLogs
 from backendai.client.images import Images
 from backendai.client.registries import Registries
 from backendai.client.resources.policies import KeypairPolicies, ProjectPolicies, UserPolicies
@@ -59,6 +61,7 @@ TWINS = [
     (Templates, BlockingTemplates),
     (Usage, BlockingUsage),
     (Registries, BlockingRegistries),
+    (ErrorLogs, BlockingErrorLogs),
     (Tasks, BlockingTasks),
     (Account, BlockingAccount),
     (Domains, BlockingDomains),

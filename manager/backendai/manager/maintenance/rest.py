@@ -56,10 +56,9 @@ _TRIGGER: Final = t.Dict(t.Key("event", trafaret=t.Enum("schedule", "prepare", "
 
 
 def routes(
-    maintenance: Maintenance, health: LoopHealth, recent_logs: RecentLogs, node: dict[str, Any]
+    maintenance: Maintenance, health: LoopHealth, recent_logs: RecentLogs, manager_id: str
 ) -> list[Route]:
-    """`node` describes this manager as the status shows it."""
-    handlers = _Handlers(maintenance, health, recent_logs, node)
+    handlers = _Handlers(maintenance, health, recent_logs, manager_id)
     return [
         Route("GET", "/manager/status", handlers.status, SEE),
         Route("PUT", "/manager/status", handlers.set_status, FREEZE, _STATUS),
@@ -78,17 +77,17 @@ class _Handlers:
         maintenance: Maintenance,
         health: LoopHealth,
         recent_logs: RecentLogs,
-        node: dict[str, Any],
+        manager_id: str,
     ) -> None:
         self._maintenance = maintenance
         self._health = health
         self._recent_logs = recent_logs
-        self._node = node
+        self._manager_id = manager_id
 
     async def status(self, _request: web.Request) -> web.Response:
-        standing = await self._maintenance.standing()
+        standing, managers = await self._maintenance.standing()
         told = {"status": standing.status.value, "active_sessions": standing.active_sessions}
-        return json_response({"nodes": [{**self._node, **told}], **told})
+        return json_response({"nodes": [{**each, **told} for each in managers], **told})
 
     async def set_status(self, request: web.Request) -> web.Response:
         params = await read_params(request, _STATUS)
@@ -141,7 +140,7 @@ class _Handlers:
         params = await read_params(request, _LOG)
         records = self._recent_logs.list(params["level"], params["limit"])
         items = [_record(each) for each in records]
-        return json_response({"manager": self._node["id"], "items": items})
+        return json_response({"manager": self._manager_id, "items": items})
 
 
 def _record(record: dict[str, Any]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Callable, Sequence
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -23,6 +23,7 @@ from backendai.manager.lifecycle.orders import end_moves
 from backendai.manager.sched.apply import lock_planning
 
 from .model import ClusterStatus, Standing
+from .presence import list_live
 from .store import list_active, load_standing, write_status
 from .watch import HINT_STATUS, StatusWatch
 
@@ -55,8 +56,13 @@ class Maintenance:
         self._clock = clock
         self._agents_of = agents_of
 
-    async def standing(self) -> Standing:
-        return await self._database.read(load_standing)
+    async def standing(self) -> tuple[Standing, list[dict[str, Any]]]:
+        """With what the managers that live say of themselves."""
+
+        async def work(conn: AsyncConnection) -> tuple[Standing, list[dict[str, Any]]]:
+            return await load_standing(conn), await list_live(conn)
+
+        return await self._database.read(work)
 
     async def set_status(
         self, actor: Actor, status: ClusterStatus, *, is_killing: bool = False

@@ -20,6 +20,7 @@ from backendai.client.client import Client
 from backendai.client.cluster import Cluster
 from backendai.client.config import Config
 from backendai.client.dotfiles import Dotfiles
+from backendai.client.error_logs import ErrorLogs
 from backendai.client.images import Images
 from backendai.client.registries import Registries
 from backendai.client.resources.agents import Agents
@@ -165,6 +166,12 @@ class BlockingRegistries(Blocking[Registries]):
     add = Waits(Registries.add)
     modify = Waits(Registries.modify)
     delete = Waits(Registries.delete)
+
+
+class BlockingErrorLogs(Blocking[ErrorLogs]):
+    list = Waits(ErrorLogs.list)
+    add = Waits(ErrorLogs.add)
+    clear = Waits(ErrorLogs.clear)
 
 
 class BlockingTasks(Blocking[Tasks]):
@@ -362,6 +369,7 @@ class SyncClient:
         self.usage = BlockingUsage(self._client.usage, self._loop)
         self.registries = BlockingRegistries(self._client.registries, self._loop)
         self.tasks = BlockingTasks(self._client.tasks, self._loop)
+        self.error_logs = BlockingErrorLogs(self._client.error_logs, self._loop)
         self.account = BlockingAccount(self._client.account, self._loop)
         self.domains = BlockingDomains(self._client.domains, self._loop)
         self.projects = BlockingProjects(self._client.projects, self._loop)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from backendai.client.accounts.users import Users
     from backendai.client.audit import Audit
     from backendai.client.dotfiles import Dotfiles
+    from backendai.client.error_logs import ErrorLogs
     from backendai.client.registries import Registries
     from backendai.client.resources.agents import Agents
     from backendai.client.resources.policies import KeypairPolicies, ProjectPolicies, UserPolicies
@@ -61,6 +62,12 @@ class Client:
         from backendai.client.tasks import Tasks
 
         return Tasks(self._channel)
+
+    @cached_property
+    def error_logs(self) -> "ErrorLogs":
+        from backendai.client.error_logs import ErrorLogs
+
+        return ErrorLogs(self._channel)
 
     @cached_property
     def templates(self) -> "Templates":

@@ -8,10 +8,14 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from backendai.client import Client, Config
+from backendai.common.faults import ErrorLogNotFound
 from backendai.manager.app import Manager
 from backendai.manager.error_logs import store
 from tests.integration.manager.api.caller import Caller
+from tests.integration.manager.api.command import run_inside as run
 from tests.integration.manager.api.strangers import refuse_role, refuse_strangers
+from tests.integration.manager.api.test_client import environ_of
 
 NEW: dict[str, Any] = {
     "severity": "error",
@@ -186,3 +190,27 @@ async def test_only_so_many_of_a_user_are_kept(
         await add(alice, str(number))
     assert await messages(alice) == ["4", "3", "2"]
     assert await messages(bob) == ["of bob"]
+
+
+async def test_our_own_sdk_and_command(manager: Manager, alice: Caller) -> None:
+    async with Client(Config.from_environment(environ_of(manager, "alice"))) as client:
+        await client.error_logs.add("of the SDK", source="test", request_status=500)
+        told = await run(manager, "error-log", "add", "--severity", "info", "typed", name="alice")
+        assert (told.returncode, told.stdout) == (0, "")
+        page = await client.error_logs.list(is_marking=True)
+        assert [each.message for each in page.logs] == ["typed", "of the SDK"]
+        assert (page.count, page.logs[1].request_status, page.logs[0].is_read) == (2, 500, False)
+        assert [each.is_read for each in (await client.error_logs.list(page_size=1)).logs] == [True]
+        listed = await run(manager, "error-log", "list", name="alice")
+        assert "typed" in listed.stdout
+        shown = await run(manager, "admin", "error-log", "list", "--output", "json")
+        (last, first) = json.loads(shown.stdout)
+        assert (last["severity"], first["source"]) == ("info", "test")
+        gone = await run(manager, "error-log", "clear", last["log_id"], name="alice")
+        assert gone.stdout == f"{last['log_id']}\n"
+        assert await messages(alice) == ["of the SDK"]
+        others = await run(manager, "error-log", "clear", first["log_id"], name="bob")
+        assert (others.returncode, others.stdout) == (6, "")
+        with pytest.raises(ErrorLogNotFound):
+            await client.error_logs.clear(str(uuid.UUID(int=1)))
+    assert "No error logs." in (await run(manager, "error-log", "list", name="bob")).stderr

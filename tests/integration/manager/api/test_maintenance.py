@@ -3,6 +3,7 @@
 import asyncio
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import aiohttp
@@ -12,6 +13,7 @@ import sqlalchemy as sa
 from backendai.common.logs import get_logger
 from backendai.manager.app import Manager
 from backendai.manager.db.engine import open_database
+from backendai.manager.maintenance.presence import LIVE_SECONDS
 from backendai.manager.settings import ManagerSettings
 from tests.integration.manager.api.caller import SOON_SECONDS, Answer, Caller, until
 from tests.integration.manager.api.command import run_inside
@@ -80,6 +82,32 @@ async def status_of(caller: Caller) -> dict[str, Any]:
     assert answer.status == 200
     told: dict[str, Any] = answer.json
     return told
+
+
+async def test_every_manager_that_lives_is_shown(
+    manager: Manager, settings: ManagerSettings, nobody: Caller
+) -> None:
+    async def shown() -> list[str]:
+        return [node["id"] for node in (await status_of(nobody))["nodes"]]
+
+    (one,) = (await status_of(nobody))["nodes"]
+    assert set(one) >= {"id", "num_proc", "service_addr", "version", "api_version"}
+    age = datetime.now(UTC) - datetime.fromisoformat(one["heartbeat"])
+    assert age < timedelta(seconds=LIVE_SECONDS)
+    async with started(settings):
+        assert await shown() == [one["id"]] * 2
+    # Who stops says so; who does not is shown as long as it may live.
+    assert await shown() == [one["id"]]
+    row = "INSERT INTO managers VALUES (:id, :facts, now() - make_interval(secs => :age))"
+    async with manager.stores.database.begin() as connection:
+        for name, seconds in (("crashed", LIVE_SECONDS + 1), ("silent", LIVE_SECONDS - 10)):
+            values = {"id": name, "facts": f'{{"id": "{name}"}}', "age": seconds}
+            await connection.execute(sa.text(row), values)
+    assert await shown() == sorted([one["id"], "silent"])
+    async with manager.stores.database.begin() as connection:
+        await connection.execute(
+            sa.text("DELETE FROM managers WHERE holder IN ('crashed', 'silent')")
+        )
 
 
 async def ask_session(caller: Caller, name: str) -> Answer:

@@ -86,6 +86,10 @@ admin = LazyGroup(
         ),
         "audit": ("backendai.client.cli.audit:audit", "List who changed what."),
         "logs": ("backendai.client.cli.server_logs:logs", "Show what a manager logged."),
+        "error-log": (
+            "backendai.client.cli.error_log:error_log",
+            "What went wrong in front of users.",
+        ),
         "manager": ("backendai.client.cli.admin:manager", "Freeze the cluster and let it run."),
         "announcement": ("backendai.client.cli.admin:announcement", "What every user is told."),
         "etcd": ("backendai.client.cli.admin:etcd", "The cluster's configuration."),

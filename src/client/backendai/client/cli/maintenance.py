@@ -17,7 +17,8 @@ LOOK_SECONDS: Final = 1.0
 @click.command()
 @output_option
 def status(output: Output) -> None:
-    """Show whether the cluster runs or is frozen, and how many sessions hold room.
+    """Show whether the cluster runs or is frozen, how many sessions hold room, and which managers
+    live.
 
     Example: backendai admin manager status --output json
     """
@@ -25,7 +26,9 @@ def status(output: Output) -> None:
 
     standing = with_client(lambda client: client.cluster.standing())
     facts = {"status": standing.status, "active_sessions": standing.active_sessions}
-    show_object(facts if output != "json" else {**facts, "nodes": list(standing.nodes)}, output)
+    managers = ", ".join(f"{each['id']} ({each['version']})" for each in standing.nodes)
+    more = {"nodes": list(standing.nodes)} if output == "json" else {"managers": managers}
+    show_object({**facts, **more}, output)
 
 
 @click.command()

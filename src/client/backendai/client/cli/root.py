@@ -19,6 +19,10 @@ OWN = {
         "Keep what sessions are started from.",
     ),
     "task": ("backendai.client.cli.images.groups:task", "Look at long work of the server."),
+    "error-log": (
+        "backendai.client.cli.error_log:error_log",
+        "What went wrong in front of users.",
+    ),
     "usage": ("backendai.client.cli.usage:curves", "Show what your sessions held over time."),
     "account": ("backendai.client.cli.accounts.groups:account", "Your own account."),
     "dotfile": ("backendai.client.cli.dotfile:dotfile", "Small files for the homes of sessions."),
