@@ -155,7 +155,8 @@ def _fault_of(host: Host, call: Call, status: int, body: bytes) -> Fault:
     if status == 507 or number in _FULL:
         return QuotaExceeded(detail or f"There is no room left on {host}.", facts)
     if status in (400, 413, 415):
-        return BadRequest(detail, facts)
+        data = told.get("data")
+        return BadRequest(detail, data if isinstance(data, dict) else facts)
     log.warning("storage.refused", host=str(host), path=call.path, status=status, detail=detail)
     if status in (401, 403):
         return ServerMisconfigured(f"The storage host {host} does not take this manager's secret.")

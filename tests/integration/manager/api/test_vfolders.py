@@ -517,3 +517,33 @@ async def test_every_change_is_in_the_audit_log(
         "vfolder.delete",
         "vfolder.purge",
     ]
+
+
+async def test_the_folders_of_a_purged_user_are_deleted_unless_others_use_them(
+    manager: Manager, as_user: AsUser, alice: Caller, storage: ScriptedStorage
+) -> None:
+    made, root, email = await make(alice), as_user("root"), "leaver@example.com"
+    create = (
+        "mutation($email: String!, $props: UserInput!) {"
+        " create_user(email: $email, props: $props) { ok msg } }"
+    )
+    props = {"username": "leaver", "password": "password of leaver", "domain_name": "default"}
+    told = await root.graph(create, email=email, props=props)
+    assert told["data"]["create_user"]["ok"], told
+    to_leaver = {"vfolder": made["id"], "user_email": email}
+    assert (await root.ask("POST", "/folders/_/change-ownership", to_leaver)).status == 200
+    await share(manager, made["id"], "bob", "ro")
+    purge_user = (
+        "mutation($email: String!, $props: PurgeUserInput!) {"
+        " purge_user(email: $email, props: $props) { ok msg } }"
+    )
+    told = await root.graph(purge_user, email=email, props={"purge_shared_vfolders": False})
+    assert told["data"]["purge_user"]["ok"] is False
+    assert "data" in told["data"]["purge_user"]["msg"]
+    told = await root.graph(purge_user, email=email, props={"purge_shared_vfolders": True})
+    assert told["data"]["purge_user"]["ok"], told
+    assert await status_of(manager, made["id"]) == "deleting"
+    await long_ago(manager, made["id"])
+    await manager.services.vfolders.watch.step()
+    await is_gone(manager, made["id"])
+    assert not storage.folder(f"{made['quota_scope_id']}/{made['id']}").exists()
