@@ -56,6 +56,12 @@ CALLERS: Final = {
     "root": "superadmin",
 }
 _RANKS: Final = {"monitor": 1, "user": 1, "project admin": 2, "admin": 3, "superadmin": 4}
+# Folders tell apart what one knows of: administrators manage those of others without reading them,
+# and make those of projects, which are for all members.
+FOLDER_REFUSALS: Final = (
+    b"they do not read or write them",
+    b"Only administrators make folders of projects",
+)
 _NO_ID: Final = str(uuid.UUID(int=0))
 # Names nothing that exists.
 NOBODY: Final = Target(
@@ -167,9 +173,8 @@ def judge_refused(answer: Answer) -> str | None:
 def judge_reached(answer: Answer, ask: Ask) -> str | None:
     """Let in by the role, and by the tenant where one is named. The rest is the handler's."""
     is_refused = answer.status == 401 and b"Unauthorized access" in answer.body
-    # Administrators manage the folders of others, and do not read them.
-    is_private = ask.named == {"folder"} and b"do not read" in answer.body
-    if is_refused or (answer.status == 403 and ask.named and not is_private):
+    is_of_folders = any(words in answer.body for words in FOLDER_REFUSALS)
+    if is_refused or (answer.status == 403 and ask.named and not is_of_folders):
         return f"refused with {answer.status}"
     return None
 

@@ -10,6 +10,7 @@ from backendai.common.faults import BadRequest, Conflict, Forbidden, InvalidPara
 from backendai.manager.config.keys import (
     LEAVES_MAX,
     check_key,
+    is_secret,
     moved_pairs,
     nest,
     pairs_of,
@@ -82,3 +83,9 @@ def test_a_subtree_moves_with_what_is_at_its_root_and_nothing_beside() -> None:
     with pytest.raises(BadRequest):
         moved_pairs(pairs, {}, "a/b", "a")
     assert moved_pairs(pairs, {}, "b", "ba") == {}
+
+
+def test_the_secrets_of_storage_proxies_are_known_by_their_keys() -> None:
+    assert is_secret("volumes/proxies/local/secret")
+    for key in ("volumes/proxies/local/manager_api", "volumes/default_host", "config/secret"):
+        assert not is_secret(key)
