@@ -415,7 +415,7 @@ def _make_services(
         recent_logs=recent_logs,
         gatekeeper=gatekeeper,
         keyring=keyring,
-        creation=SessionCreation(database, gatekeeper, clock, ids),
+        creation=SessionCreation(database, gatekeeper, vfolders.proxies, clock, ids),
         sessions=Sessions(database, gatekeeper, watch, clock),
         work=SessionWork(database, stores.links, ids, activities),
         cluster=cluster,

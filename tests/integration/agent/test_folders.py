@@ -104,12 +104,12 @@ async def test_what_a_kernel_writes_is_in_the_folder(
     ref = await run(node, image, *mounts)
     assert await say(node, ref, "print(open('data/new', 'w').write('hello'))") == "5\n"
     assert (volume.folder / "new").read_text() == "hello"
-    assert (volume.folder / "new").stat().st_uid == os.stat(volume.folder).st_uid
+    assert (volume.folder / "new").stat().st_uid == volume.folder.stat().st_uid
     assert await say(node, ref, "print(open('deep/er/old').read())") == "kept\n"
     refusal = "\ntry:\n    open('deep/er/x', 'w')\nexcept OSError as error:\n    print(error.errno)"
     assert await say(node, ref, refusal) == "30\n"
     await say(node, ref, "open('/mnt/elsewhere/data/too', 'w').close(); open('deep/own', 'w')")
-    assert sorted(os.listdir(volume.folder / "sub")) == ["old", "too"]
+    assert sorted(one.name for one in (volume.folder / "sub").iterdir()) == ["old", "too"]
     # An agent that comes back finds it as it was, and its end leaves the folder alone.
     node.restart()
     await node.kernel(ref.kernel_id, KernelState.RUNNING)

@@ -137,6 +137,7 @@ async def test_create_says_everything_in_the_words_of_the_wire(
         shared_memory="64m",
         environ={"A": "B"},
         mounts={"data": None, "more": "/home/work/m"},
+        mount_permissions={"more": "ro"},
         startup_command="echo 1",
         bootstrap_script="echo boot",
         starts_at="1h",
@@ -153,6 +154,7 @@ async def test_create_says_everything_in_the_words_of_the_wire(
     assert body["config"] == {
         "mounts": ["data", "more"],
         "mount_map": {"more": "/home/work/m"},
+        "mount_options": {"more": {"type": "bind", "permission": "ro"}},
         "environ": {"A": "B"},
         "resources": {"cpu": "1", "mem": "1g"},
         "resource_opts": {"shmem": "64m"},

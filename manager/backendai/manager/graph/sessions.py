@@ -42,6 +42,7 @@ _KERNEL_FIELDS: Final = frozenset(
         "service_ports",
     }
 )
+_MOUNT_FIELDS: Final = frozenset({"mounts", "vfolder_mounts"})
 
 _s = t.sessions
 
@@ -56,6 +57,7 @@ class SessionView:
     history: Sequence[Mapping[Any, Any]] = ()
     idle_checks: Mapping[str, Any] = field(default_factory=dict)
     commit_status: CommitStatus = CommitStatus.READY
+    mounts: Sequence[Mapping[Any, Any]] = ()
 
     @property
     def kernels(self) -> list[Kernel]:
@@ -99,7 +101,7 @@ async def find_named(
     statement = sa.select(*SHOWN).select_from(SESSIONS.joined).where(*where)
     found = await connection.execute(statement.order_by(is_final, _s.c.created_at.desc()).limit(1))
     views = [SessionView(row) for row in found.mappings()]
-    await _fill(connection, widest_scope(actor), views, {"containers"})
+    await _fill(connection, widest_scope(actor), views, {"containers", "mounts"})
     return next(iter(views), None)
 
 
@@ -175,6 +177,10 @@ async def _fill(
         checks = await load_idle_checks(connection, ids)
         for view in views:
             view.idle_checks = checks.get(view.row["id"], {})
+    if fields & _MOUNT_FIELDS:
+        mounts = await _load_mounts(connection, ids)
+        for view in views:
+            view.mounts = mounts.get(view.row["id"], ())
     if "commit_status" in fields:
         committing = await find_committing(connection, ids)
         for view in views:
@@ -184,6 +190,18 @@ async def _fill(
         histories = await _load_histories(connection, ids)
         for view in views:
             view.history = histories.get(view.row["id"], ())
+
+
+async def _load_mounts(
+    connection: AsyncConnection, ids: Sequence[uuid.UUID]
+) -> dict[uuid.UUID, list[Mapping[Any, Any]]]:
+    m = t.session_mounts.c
+    columns = (m.session_id, m.vfolder_id, m.name, m.kernel_path, m.permission)
+    statement = sa.select(*columns).where(m.session_id.in_(ids)).order_by(m.session_id, m.position)
+    grouped: dict[uuid.UUID, list[Mapping[Any, Any]]] = {}
+    for row in (await connection.execute(statement)).mappings():
+        grouped.setdefault(row["session_id"], []).append(row)
+    return grouped
 
 
 async def _load_histories(
@@ -299,8 +317,8 @@ SESSION_FIELDS: Final[Mapping[str, Field]] = {
     "resource_opts": lambda v: json_text(v.row["resource_opts"]),
     "scaling_group": lambda v: v.row["resource_group"],
     "service_ports": lambda v: json_text(render.service_ports(v.kernels[0]) if v.kernels else []),
-    "mounts": lambda v: [],
-    "vfolder_mounts": lambda v: [],
+    "mounts": lambda v: [mount["name"] for mount in v.mounts],
+    "vfolder_mounts": lambda v: [str(m["vfolder_id"]) for m in v.mounts if m["vfolder_id"]],
     "occupying_slots": lambda v: json_text(render.occupied_slots(v.kernels)),
     "occupied_slots": lambda v: json_text(render.occupied_slots(v.kernels)),
     "requested_slots": lambda v: json_text(v.row["requested_slots"]),

@@ -4,6 +4,7 @@ It begins PENDING; from then on only `moves` writes its status.
 """
 
 import json
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Final
 
@@ -46,6 +47,12 @@ WITH made AS (
     image, image_id, architecture, requested_slots, shared_memory_bytes, status, status_changed_at,
     created_at
   FROM jsonb_populate_recordset(CAST(NULL AS kernels), CAST(:kernels AS jsonb))
+), mounted AS (
+  INSERT INTO session_mounts (session_id, position, vfolder_id, name, host, volume_path, volume_id,
+    host_path, kernel_path, permission, subpath)
+  SELECT session_id, position, vfolder_id, name, host, volume_path, volume_id,
+    host_path, kernel_path, permission, subpath
+  FROM jsonb_populate_recordset(CAST(NULL AS session_mounts), CAST(:mounts AS jsonb))
 ), linked AS (
   INSERT INTO session_dependencies (session_id, depends_on)
   SELECT :session_id, other FROM unnest(CAST(:depends_on AS uuid[])) AS other
@@ -76,6 +83,7 @@ async def insert_session(
         "now": now,
         "session": json.dumps(_session_values(new, session)),
         "kernels": json.dumps(rows),
+        "mounts": json.dumps(_mount_values(new)),
         "session_id": new.id,
         "depends_on": list(new.depends_on),
         "claims": json.dumps([] if claim is None else [_claim_values(claim, new)]),
@@ -166,6 +174,18 @@ def _kernel_values(made: NewKernel, row: KernelRow) -> dict[str, Any]:
         "status_changed_at": time_text(row.status_changed_at),
         "created_at": time_text(row.status_changed_at),
     }
+
+
+def _mount_values(new: NewSession) -> list[dict[str, Any]]:
+    return [
+        {
+            **asdict(mount),
+            "vfolder_id": str(mount.vfolder_id),
+            "session_id": str(new.id),
+            "position": position,
+        }
+        for position, mount in enumerate(new.mounts)
+    ]
 
 
 def _claim_values(claim: Claim, new: NewSession) -> dict[str, Any]:

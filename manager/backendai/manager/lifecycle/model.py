@@ -115,6 +115,21 @@ class NewKernel:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NewMount:
+    """A folder of a session to be: a row of session_mounts, but for its place among the others."""
+
+    vfolder_id: Any
+    name: str
+    host: str
+    volume_path: str
+    volume_id: str
+    host_path: str
+    kernel_path: str
+    permission: str
+    subpath: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NewSession:
     """A session to be, with its kernels, the main one first."""
 
@@ -141,6 +156,7 @@ class NewSession:
     preopen_ports: tuple[int, ...] = ()
     starts_at: datetime | None = None
     depends_on: tuple[SessionId, ...] = ()
+    mounts: tuple[NewMount, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from typing import Any, Final, Protocol
 
 import msgspec
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import ARRAY, UUID, aggregate_order_by
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, UUID, aggregate_order_by
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -221,6 +221,16 @@ async def _hold(conn: AsyncConnection, name: str, holder: str, seconds: float) -
     return taken.first() is not None
 
 
+def _mounts_of_session() -> sa.ScalarSelect[Any]:
+    """A column of a statement on sessions: the rows of session_mounts of one, in their order."""
+    mounts = t.session_mounts
+    ranked = aggregate_order_by(sa.func.to_jsonb(mounts.table_valued()), mounts.c.position)
+    whole = sa.func.jsonb_agg(ranked, type_=JSONB)
+    return (
+        sa.select(whole).where(mounts.c.session_id == _s.id).correlate(t.sessions).scalar_subquery()
+    )
+
+
 async def _load_specs(
     conn: AsyncConnection, kernel_ids: Sequence[KernelId]
 ) -> dict[KernelId, KernelSpec]:
@@ -259,6 +269,7 @@ async def _load_specs(
             t.images.c.is_local,
             hosts.label("hosts"),
             files_of_session().label("dotfiles"),
+            _mounts_of_session().label("mounts"),
         )
         .join(t.sessions, _s.id == _k.session_id)
         .join(t.users, t.users.c.id == _s.user_id)

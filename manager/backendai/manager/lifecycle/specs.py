@@ -4,10 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from backendai.common.contracts.agent import HomeFile, KernelSpec
+from backendai.common.contracts.agent import FolderMount, HomeFile, KernelSpec
 from backendai.manager.dotfiles.model import Dotfile, choose_files
 
 _RUNTIME_LABEL = "ai.backend.runtime-path"
+_READ_ONLY = "ro"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +39,7 @@ class SpecSource:
     project: str
     preopen_ports: Sequence[int] = field(default_factory=tuple)
     dotfiles: Sequence[Dotfile] = ()
+    mounts: Sequence[FolderMount] = ()
 
 
 def make_spec(source: SpecSource) -> KernelSpec:
@@ -73,6 +75,7 @@ def make_spec(source: SpecSource) -> KernelSpec:
             HomeFile(path=file.path, permission=file.permission, data=file.data)
             for file in choose_files(source.dotfiles)
         ],
+        mounts=list(source.mounts),
     )
 
 
@@ -102,4 +105,19 @@ def source_of(row: Mapping[Any, Any], hosts: Sequence[str]) -> SpecSource:
         project=row["project"],
         preopen_ports=row["preopen_ports"],
         dotfiles=[Dotfile(*one) for one in row["dotfiles"] or ()],
+        mounts=[_mount_of(one) for one in row["mounts"] or ()],
+    )
+
+
+def _mount_of(row: Mapping[str, Any]) -> FolderMount:
+    """From a row of session_mounts."""
+    return FolderMount(
+        name=row["name"],
+        volume=row["host"],
+        volume_id=row["volume_id"],
+        volume_path=row["volume_path"],
+        path=row["host_path"],
+        target=row["kernel_path"],
+        subpath=row["subpath"],
+        read_only=row["permission"] == _READ_ONLY,
     )

@@ -16,7 +16,6 @@ from backendai.common.faults import (
     InvalidParams,
     NotOffered,
     QuotaExceeded,
-    VFolderNotFound,
 )
 from backendai.common.ids import IdSource, KernelId, SessionId
 from backendai.common.slots import (
@@ -93,8 +92,6 @@ def compose_session(request: SessionRequest, facts: Facts, ids: IdSource) -> New
 
 
 def _refuse_unoffered(request: SessionRequest, facts: Facts) -> None:
-    if request.mounts:
-        raise VFolderNotFound(", ".join(request.mounts), {"folders": list(request.mounts)})
     if request.agents and not facts.asker.is_superadmin:
         raise InsufficientPrivilege("Only a superadmin may choose the agents.")
     wanted = request.cluster_size if request.cluster_mode is ClusterMode.MULTI_NODE else 1

@@ -3,7 +3,7 @@
 import hashlib
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol
 
 import msgspec
@@ -29,7 +29,7 @@ from backendai.manager.gate.actor import EVERYTHING, Actor, Scope
 from backendai.manager.images.model import Image
 from backendai.manager.images.store import get_image, list_nodes
 from backendai.manager.lifecycle.enqueue import insert_session
-from backendai.manager.lifecycle.model import Claim, NewSession
+from backendai.manager.lifecycle.model import Claim, NewMount, NewSession
 from backendai.manager.policies.model import PendingLimit
 from backendai.manager.policies.store import guard_pending
 
@@ -37,6 +37,8 @@ from . import store
 from .compose import Facts, compose_session
 from .facts import Place, look_up
 from .model import Session, SessionRequest, session_of_new
+from .mounting import Places, hold_folders, locate, plan_for
+from .mounts import PlannedMount
 
 log = get_logger(__name__)
 
@@ -66,18 +68,22 @@ class Created:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A session to store, and what bounds how many of its owner's may wait."""
+    """A session to store, what bounds how many of its owner's may wait, and what it mounts."""
 
     session: NewSession
     pending: PendingLimit
+    mounts: tuple[PlannedMount, ...]
 
 
 class SessionCreation:
     """`create` is the use case; it returns when the session is stored, PENDING."""
 
-    def __init__(self, database: Database, owners: Owners, clock: Clock, ids: IdSource) -> None:
+    def __init__(
+        self, database: Database, owners: Owners, places: Places, clock: Clock, ids: IdSource
+    ) -> None:
         self._database = database
         self._owners = owners
+        self._places = places
         self._clock = clock
         self._ids = ids
 
@@ -96,7 +102,8 @@ class SessionCreation:
                 if isinstance(found, Created):
                     return found
                 mine.append(found.session.id)
-                return await self._insert(actor, found, token)
+                mounts = await locate(self._places, found.mounts)
+                return await self._insert(actor, found, mounts, token)
             except IntegrityError as error:
                 if getattr(error.orig, "sqlstate", None) != UNIQUE_VIOLATION:
                     raise
@@ -138,21 +145,34 @@ class SessionCreation:
             place = found.place()
             nodes = await _nodes_of(connection, image)
             facts = _facts_of(place, owner, actor, image, nodes, depends_on)
-            return Draft(compose_session(request, facts, self._ids), place.limits.pending)
+            new = compose_session(request, facts, self._ids)
+            mounts: tuple[PlannedMount, ...] = ()
+            if request.mounts or found.has_home_folders:
+                mounts = await plan_for(connection, owner, request.mounts)
+            return Draft(new, place.limits.pending, mounts)
 
         return await self._database.read(work)
 
-    async def _insert(self, actor: Actor, draft: Draft, token: ClientToken | None) -> Created:
+    async def _insert(
+        self,
+        actor: Actor,
+        draft: Draft,
+        mounts: tuple[NewMount, ...],
+        token: ClientToken | None,
+    ) -> Created:
         claim = None if token is None else Claim(actor.user_id, token.text, token.request_hash)
-        new, now = draft.session, self._clock.now()
+        new, now = replace(draft.session, mounts=mounts), self._clock.now()
 
         async def work(connection: AsyncConnection) -> None:
             asked = ResourceSlots.parse(new.requested_slots)
             await guard_pending(connection, new.access_key, draft.pending, asked)
+            if mounts:
+                await hold_folders(connection, mounts, now)
             await insert_session(connection, new, now, claim)
 
-        # Without a limit it is one statement, which needs no transaction around it.
-        run = self._database.read if draft.pending.is_none else self._database.transact
+        # Without limit and folders it is one statement, which needs no transaction around it.
+        is_one = draft.pending.is_none and not mounts
+        run = self._database.read if is_one else self._database.transact
         await run(work)
         return Created(session_of_new(new, now), is_new=True)
 

@@ -79,6 +79,8 @@ SELECT project.id, project.slots, project.domain_slots,
       AND (name = :name OR id = CAST(:name_as_id AS uuid))
     ORDER BY id = CAST(:name_as_id AS uuid) DESC NULLS LAST LIMIT 1
   ) AS namesake,
+  EXISTS (SELECT FROM vfolders WHERE user_id = :user_id AND starts_with(name, '.')
+    AND status = 'ready') AS has_home_folders,
   claim.request_hash, claim.session_id AS claimed
 FROM (SELECT) AS nothing
 LEFT JOIN project ON true
@@ -126,6 +128,11 @@ class Found:
         """The hash of the request and the session that the client's token stands for."""
         row = self._row
         return None if row.claimed is None else (row.request_hash, row.claimed)
+
+    @property
+    def has_home_folders(self) -> bool:
+        """Whether the owner has folders that are mounted without being named."""
+        return bool(self._row.has_home_folders)
 
     def place(self) -> Place:
         """Raises ProjectNotFound, ResourceGroupNotFound, PolicyNotFound, and InvalidParams where

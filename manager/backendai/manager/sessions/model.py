@@ -10,6 +10,8 @@ from backendai.common.enums import ClusterMode, SessionResult, SessionType
 from backendai.common.lifecycle import SESSION_FINAL, KernelStatus, SessionStatus
 from backendai.manager.lifecycle.model import NewKernel, NewSession
 
+from .mounts import MountWish
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionRequest:
@@ -37,7 +39,7 @@ class SessionRequest:
     dependencies: tuple[str, ...] = ()
     callback_url: str | None = None
     owner_access_key: str | None = None
-    mounts: tuple[str, ...] = ()
+    mounts: tuple[MountWish, ...] = ()
     environ: Mapping[str, str] = field(default_factory=dict)
     resources: Mapping[str, object] = field(default_factory=dict)
     resource_opts: Mapping[str, object] = field(default_factory=dict)

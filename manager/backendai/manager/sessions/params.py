@@ -6,12 +6,15 @@ from typing import Any, Final
 
 import trafaret as t
 
+from backendai.common.contracts.agent import MOUNTS_MAX
 from backendai.common.enums import ClusterMode, SessionType
 from backendai.common.faults import InvalidParams
+from backendai.common.mounts import TARGET_CHARS_MAX
 from backendai.common.params import check_params, checked, without_nulls
 
 from . import names
 from .model import SessionRequest
+from .mounts import read_wishes
 
 CLUSTER_SIZE_MAX: Final = 256
 WAIT_SECONDS_MAX: Final = 7 * 24 * 3600
@@ -44,7 +47,9 @@ _ALIASES: Final[Mapping[str, str]] = {
     "ownerAccessKey": "owner_access_key",
 }
 _CONFIG_ALIASES: Final[Mapping[str, str]] = {
+    "mountIds": "mount_ids",
     "mountMap": "mount_map",
+    "mountIdMap": "mount_id_map",
     "mountOptions": "mount_options",
     "resourceOpts": "resource_opts",
     "scaling_group": "scalingGroup",
@@ -64,8 +69,10 @@ def _optional(name: str, trafaret: Any) -> Any:
 
 
 _CONFIG: Final = t.Dict(
-    _optional("mounts", t.List(_text(), max_length=64)),
-    _optional("mount_map", t.Mapping(_text(), _text(1024))),
+    _optional("mounts", t.List(_text(), max_length=MOUNTS_MAX)),
+    _optional("mount_ids", t.List(_text(64), max_length=MOUNTS_MAX)),
+    _optional("mount_map", t.Mapping(_text(), _text(TARGET_CHARS_MAX))),
+    _optional("mount_id_map", t.Mapping(_text(64), _text(TARGET_CHARS_MAX))),
     _optional("mount_options", t.Mapping(_text(), t.Any)),
     _optional("environ", t.Mapping(_text(65536), _text(262144)) & checked(names.check_environ)),
     _optional("resources", t.Mapping(_text(64), t.Any)),
@@ -135,7 +142,7 @@ def read_session_request(body: Mapping[str, Any], now: datetime) -> SessionReque
         type=SessionType(given.get("type", SessionType.INTERACTIVE)),
         cluster_mode=ClusterMode(given.get("clusterMode", ClusterMode.SINGLE_NODE)),
         dependencies=tuple(dict.fromkeys(given.get("dependencies", ()))),
-        mounts=tuple({**dict.fromkeys(config.get("mounts", ())), **config.get("mount_map", {})}),
+        mounts=read_wishes(config),
         agents=tuple(config.get("agentList", ())),
     )
     _refuse_contradictions(request)

@@ -31,6 +31,7 @@ class VFolders:
     files: FolderFiles
     hosts: FolderHosts
     watch: FolderWatch
+    proxies: Proxies
     works: Mapping[str, TaskWork]
 
 
@@ -46,6 +47,7 @@ def make_vfolders(
         files=FolderFiles(database, changes, proxies),
         hosts=FolderHosts(database, changes, proxies),
         watch=FolderWatch(database, clock),
+        proxies=proxies,
         works={
             CLONE_FOLDER: CloneWork(database, proxies, clock),
             PURGE_FOLDER: PurgeWork(database, proxies, clock),

@@ -20,13 +20,15 @@ CLONE_SECONDS: Final = 24 * 3600.0
 
 
 class Volume(msgspec.Struct, frozen=True):
-    """A volume as its proxy describes it."""
+    """A volume as its proxy describes it. `path` is where nodes have it mounted, `volume_id` what
+    proves it there; None while its proxy cannot read it."""
 
     name: str
     backend: str
     path: str = ""
     fsprefix: str | None = None
     capabilities: list[str] = []
+    volume_id: str | None = None
 
 
 class FolderUsage(msgspec.Struct, frozen=True):

@@ -31,7 +31,9 @@ class NewSession:
 
     `max_wait_seconds` bounds how long a create waits for RUNNING (0: without limit);
     `enqueue_only` does not wait. `starts_at` (batch only) is ISO 8601 or relative (`1h`).
-    `reuse` gives back a live session of the same name and image in place of a conflict.
+    `reuse` gives back a live session of the same name and image in place of a conflict. `mounts`
+    are folders by name or id, perhaps with a path inside (`data/sub`), with their place in the
+    container (None: the home); `mount_permissions` are `ro` or `rw` by the same names.
     """
 
     image: str
@@ -41,6 +43,7 @@ class NewSession:
     shared_memory: str | None = None
     environ: Mapping[str, str] = field(default_factory=dict)
     mounts: Mapping[str, str | None] = field(default_factory=dict)
+    mount_permissions: Mapping[str, str] = field(default_factory=dict)
     startup_command: str | None = None
     bootstrap_script: str | None = None
     starts_at: str | None = None

@@ -291,6 +291,10 @@ def _creation_config(new: NewSession) -> dict[str, Any]:
     config = {
         "mounts": [*new.mounts],
         "mount_map": {name: path for name, path in new.mounts.items() if path},
+        "mount_options": {
+            name: {"type": "bind", "permission": word}
+            for name, word in new.mount_permissions.items()
+        },
         "environ": dict(new.environ),
         "resources": dict(new.resources),
         "resource_opts": shared_memory,

@@ -109,6 +109,7 @@ class ScriptedStorage:
             ("POST", "/folder/create"): self._create,
             ("POST", "/folder/delete"): self._delete,
             ("POST", "/folder/clone"): self._clone,
+            ("GET", "/folder/mount"): self._mount,
             ("GET", "/folder/usage"): self._usage,
             ("GET", "/folder/used-bytes"): self._usage,
             ("GET", "/folder/fs-usage"): self._fs_usage,
@@ -124,7 +125,14 @@ class ScriptedStorage:
     async def _volumes(self, _body: dict[str, Any]) -> Any:
         path = str(self.root)
         rows = [
-            {"name": name, "backend": "vfs", "path": path, "fsprefix": "", "capabilities": ["vfs"]}
+            {
+                "name": name,
+                "backend": "vfs",
+                "path": path,
+                "fsprefix": "",
+                "capabilities": ["vfs"],
+                "volume_id": f"id-of-{name}",
+            }
             for name in self.volumes
         ]
         return {"volumes": rows}
@@ -161,6 +169,11 @@ class ScriptedStorage:
     async def _clone(self, body: dict[str, Any]) -> Any:
         source = self.folder(body["src_vfid"], body["src_volume"])
         shutil.copytree(source, self.folder(body["dst_vfid"], body["dst_volume"]))
+
+    async def _mount(self, body: dict[str, Any]) -> Any:
+        path = self._at(body, "subpath")
+        path.stat()
+        return {"path": str(path)}
 
     async def _usage(self, body: dict[str, Any]) -> Any:
         files = [path for path in self._at(body).rglob("*") if path.is_file()]

@@ -342,19 +342,7 @@ async def test_a_folder_that_a_live_session_mounts_is_not_purged(
     name: str,
 ) -> None:
     made = await make(alice)
-    session = await create(alice, name)
-    async with manager.stores.database.begin() as connection:
-        await connection.execute(
-            sa.insert(t.session_mounts).values(
-                session_id=uuid.UUID(session["sessionId"]),
-                position=0,
-                vfolder_id=uuid.UUID(made["id"]),
-                name="data",
-                host_path="/x",
-                kernel_path="/home/work/data",
-                permission="rw",
-            )
-        )
+    session = await create(alice, name, config={"mounts": ["data"]})
     assert (await alice.ask("DELETE", "/folders/data")).status == 204
     refused = await purge(alice, made["id"])
     assert refused.status == 409

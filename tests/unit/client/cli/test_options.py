@@ -7,6 +7,7 @@ from backendai.client.cli.options import (
     read_amount,
     read_duration,
     read_limit,
+    read_mount,
     read_pair,
     read_size,
     read_size_limit,
@@ -62,3 +63,23 @@ def test_limits_may_be_none() -> None:
     for wrong in ("-1", "many", "", "1.5"):
         with pytest.raises(click.BadParameter, match="or none"):
             read_limit(wrong)
+
+
+@pytest.mark.parametrize(
+    ("text", "mount"),
+    [
+        ("data", ("data", None, None)),
+        ("data:ro", ("data", None, "ro")),
+        ("data/sub:/mnt/x", ("data/sub", "/mnt/x", None)),
+        ("data:work/x:rw", ("data", "work/x", "rw")),
+        ("data=/mnt/x", ("data", "/mnt/x", None)),
+    ],
+)
+def test_a_mount_is_read(text: str, mount: tuple[str, str | None, str | None]) -> None:
+    assert read_mount(text) == mount
+
+
+@pytest.mark.parametrize("text", ["", ":/x", "data:/x:all"])
+def test_a_mount_without_sense_is_refused(text: str) -> None:
+    with pytest.raises(click.BadParameter):
+        read_mount(text)

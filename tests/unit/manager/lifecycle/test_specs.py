@@ -29,6 +29,7 @@ def spec_of(hosts: list[str], **changes: Any) -> Any:
         "project": "p",
         "preopen_ports": [8080],
         "dotfiles": None,
+        "mounts": None,
         **changes,
     }
     return make_spec(source_of(row, hosts))

@@ -11,7 +11,6 @@ from backendai.common.faults import (
     InvalidParams,
     NotOffered,
     QuotaExceeded,
-    VFolderNotFound,
 )
 from backendai.common.ids import SeededIds
 from backendai.common.slots import ResourceSlots
@@ -187,8 +186,6 @@ def test_what_only_different_nodes_have_is_told_whole() -> None:
 
 
 def test_what_is_not_offered_is_said() -> None:
-    with pytest.raises(VFolderNotFound):
-        compose(mounts=("data",))
     with pytest.raises(InsufficientPrivilege):
         compose(agents=("i-1",))
     with pytest.raises(NotOffered):

@@ -5,7 +5,9 @@ from datetime import UTC, datetime
 import pytest
 
 from backendai.common.faults import InvalidParams
+from backendai.manager.sessions.mounts import MountWish
 from backendai.manager.sessions.params import read_session_request
+from backendai.manager.vfolders.model import Permission
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 
@@ -37,3 +39,35 @@ def test_other_spellings_mean_the_same() -> None:
         1,
         True,
     )
+
+
+def test_folders_are_read_in_every_form() -> None:
+    config = {
+        "mounts": ["data", "models/v1", "data"],
+        "mountMap": {"data": "/mnt/data"},
+        "mount_ids": ["6f1d8a9e-0b7c-4ba2-8a2c-0f5e1f1c2d3e"],
+        "mount_options": {"data": {"type": "bind", "permission": "ro"}, "models/v1": None},
+    }
+    wanted = read_session_request({"name": "demo", "image": "busybox:1", "config": config}, NOW)
+    assert wanted.mounts == (
+        MountWish("data", "data", target="/mnt/data", permission=Permission.READ_ONLY),
+        MountWish("models/v1", "models", "v1"),
+        MountWish("6f1d8a9e-0b7c-4ba2-8a2c-0f5e1f1c2d3e", "6f1d8a9e-0b7c-4ba2-8a2c-0f5e1f1c2d3e"),
+    )
+
+
+def test_all_faults_of_folders_are_told_at_once() -> None:
+    config = {
+        "mounts": ["data", "/x", "up/../.."],
+        "mount_map": {"code": "/etc/x", "data": "sub"},
+        "mount_options": {"data": {"permission": "rwx"}, "other": {}},
+    }
+    with pytest.raises(InvalidParams) as caught:
+        read_session_request({"name": "demo", "image": "busybox:1", "config": config}, NOW)
+    assert sorted(caught.value.facts) == [
+        "config.mount_options.other",
+        "config.mounts./x",
+        "config.mounts.code",
+        "config.mounts.data",
+        "config.mounts.up/../..",
+    ]

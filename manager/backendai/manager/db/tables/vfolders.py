@@ -131,8 +131,12 @@ session_mounts: Final = sa.Table(
     sa.Column("session_id", UUID(as_uuid=True), sa.ForeignKey("sessions.id", ondelete="CASCADE")),
     sa.Column("position", sa.Integer),
     sa.Column("vfolder_id", UUID(as_uuid=True), sa.ForeignKey("vfolders.id", ondelete="SET NULL")),
-    # The folder's, as it was then.
+    # The folder's, as they were then.
     sa.Column("name", sa.Text, nullable=False),
+    sa.Column("host", sa.Text, nullable=False),
+    # Where nodes have the volume, and what proves it there.
+    sa.Column("volume_path", sa.Text, nullable=False),
+    sa.Column("volume_id", sa.Text, nullable=False),
     sa.Column("host_path", sa.Text, nullable=False),
     sa.Column("kernel_path", sa.Text, nullable=False),
     sa.Column("permission", sa.Text, nullable=False),

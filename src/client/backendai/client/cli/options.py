@@ -10,6 +10,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 IMAGE_VARIABLE: Final = "BACKENDAI_IMAGE"
 NONE: Final = "none"
+MOUNT_WORDS: Final = ("ro", "rw")
 _DURATION: Final = re.compile(r"(\d+(?:\.\d+)?)(s|m|h|d)?")
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -88,6 +89,20 @@ def read_script(name: str, content: bytes) -> str:
         raise click.UsageError(f"{name} is not UTF-8 text: {error}") from None
 
 
+def read_mount(text: str) -> tuple[str, str | None, str | None]:
+    """Folder, path and permission of `data`, `data:/mnt/data`, `data:ro` or `data:work/x:rw`.
+
+    `data=/mnt/data`, as the official client has it, is the same as with a colon.
+    """
+    folder, _, rest = text.replace("=", ":", 1).partition(":")
+    path, _, word = rest.rpartition(":") if ":" in rest else (rest, "", "")
+    if path in MOUNT_WORDS and not word:
+        path, word = "", path
+    if not folder or (word and word not in MOUNT_WORDS):
+        raise click.BadParameter(f"{text!r} must be FOLDER, FOLDER:PATH or FOLDER:PATH:ro")
+    return folder, path or None, word or None
+
+
 output_option = click.option(
     "--output",
     type=click.Choice(["table", "json", "csv"]),
@@ -123,6 +138,17 @@ _CREATION_OPTIONS: Final = (
         metavar="NAME=VALUE",
         multiple=True,
         help="Environment variable; repeat it.",
+    ),
+    click.option(
+        "-v",
+        "-m",
+        "--mount",
+        "mounts",
+        type=read_mount,
+        metavar="FOLDER[:PATH][:ro]",
+        multiple=True,
+        help="Folder to mount, or a directory in it (data/sub); at PATH, else in the home by its"
+        " name. Repeat it.",
     ),
     click.option("--resource-group", help="Resource group to run in."),
     click.option("--arch", "architecture", default="x86_64", help="CPU of the image."),
@@ -164,6 +190,8 @@ def take_creation(options: dict[str, Any]) -> dict[str, Any]:
         "resources": dict(options["resources"]),
         "shared_memory": options["shmem"],
         "environ": dict(options["environ"]),
+        "mounts": {folder: path for folder, path, _ in options["mounts"]},
+        "mount_permissions": {folder: word for folder, _, word in options["mounts"] if word},
         "resource_group": options["resource_group"],
         "architecture": options["architecture"],
         "cluster_size": options["cluster_size"],
