@@ -35,6 +35,8 @@ DRAIN_SECONDS: Final = 5.0
 STOP_SECONDS_MAX: Final = 8.0
 LOG_FLUSH_SECONDS: Final = 0.5
 UPLOAD_SWEEP_SECONDS: Final = 600.0
+# So that a connection goes on while what it brought before is written.
+UPLOAD_AHEAD_BYTES: Final = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,10 +99,12 @@ async def run_storage_proxy(proxy: StorageProxy) -> AsyncIterator[Addresses]:
         stack.callback(volumes.close)
         await stack.enter_async_context(_running(proxy))
         addresses = [
-            await stack.enter_async_context(http.serve(app, at, shutdown_seconds=DRAIN_SECONDS))
-            for app, at in (
-                (client_app, settings.api.client.service_addr),
-                (manager_app, settings.api.manager.service_addr),
+            await stack.enter_async_context(
+                http.serve(app, at, shutdown_seconds=DRAIN_SECONDS, read_ahead_bytes=ahead)
+            )
+            for app, at, ahead in (
+                (client_app, settings.api.client.service_addr, UPLOAD_AHEAD_BYTES),
+                (manager_app, settings.api.manager.service_addr, http.READ_AHEAD_BYTES),
             )
         ]
         yield Addresses(*addresses)

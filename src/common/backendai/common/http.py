@@ -40,6 +40,7 @@ log = get_logger(__name__)
 REQUEST_ID_HEADER: Final = "X-Request-Id"
 SERVER_NAME: Final = "BackendAI"
 BODY_BYTES_MAX: Final = 16 * 1024 * 1024
+READ_AHEAD_BYTES: Final = 64 * 1024
 RETRY_AFTER_SECONDS: Final = 1
 REQUEST_ID: Final = web.RequestKey("request_id", str)
 _REQUEST_ID_GIVEN: Final = re.compile(r"[A-Za-z0-9_-]{8,64}")
@@ -150,13 +151,19 @@ async def serve(
     *,
     ssl_context: ssl.SSLContext | None = None,
     shutdown_seconds: float = 5.0,
+    read_ahead_bytes: int = READ_AHEAD_BYTES,
 ) -> AsyncIterator[HostPort]:
     """Serve `app` while the context is open; gives the real address, as port 0 takes a free one.
 
+    `read_ahead_bytes` is how much of a body is taken from a connection before somebody reads it.
     Raises ServerMisconfigured when the address cannot be listened at.
     """
     runner = web.AppRunner(
-        app, access_log=None, shutdown_timeout=shutdown_seconds, logger=_framework_logger()
+        app,
+        access_log=None,
+        shutdown_timeout=shutdown_seconds,
+        logger=_framework_logger(),
+        read_bufsize=read_ahead_bytes,
     )
     await runner.setup()
     try:

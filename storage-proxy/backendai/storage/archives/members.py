@@ -135,7 +135,7 @@ def _decompressor_of(head: bytes) -> Callable[[], Any] | None:
 
 def _tar_members(reader: Decompressed) -> Iterator[Member]:
     reader.allowance = HEAD_BYTES_MAX
-    with tarfile.open(fileobj=reader, mode="r|", errorlevel=2) as archive:
+    with tarfile.open(fileobj=reader, mode="r|", errorlevel=2, bufsize=PIECE_BYTES) as archive:
         while True:
             found = archive.next()
             if found is None:

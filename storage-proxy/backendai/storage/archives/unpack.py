@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, field
+from itertools import groupby
 from typing import Any, Final
 
 from backendai.common.beneath import make_directories, opened_directory, opened_regular
@@ -159,8 +160,8 @@ class _Unpacking:
             sync_filesystem(self._aside)
             staged, self._staged = self._staged, []
             self._pending_bytes = 0
-            for one in staged:
-                self._place(one)
+            for directory, some in groupby(staged, lambda one: one.path.parent):
+                self._place(directory, list(some))
         sync_filesystem(self._top)
 
     def forget(self) -> None:
@@ -226,17 +227,28 @@ class _Unpacking:
                 self._volume.quotas.check_room(self._scope, self._pending_bytes)
         return size
 
-    def _place(self, one: _Staged) -> None:
+    def _place(self, directory: RelPath, staged: list[_Staged]) -> None:
         try:
-            self._make_parents(one.path.parent)
-            with opened_directory(self._top, one.path.parent) as parent:
-                os.rename(one.name, one.path.name, src_dir_fd=self._aside, dst_dir_fd=parent)
+            self._make_parents(directory)
+            with opened_directory(self._top, directory) as parent:
+                for one in staged:
+                    self._rename(one, parent)
         except OSError as error:
-            self._unlink(one.name)
-            self.report.skip(str(one.path), error.strerror or "cannot be made")
+            for one in staged:
+                self._skip(one, error)
+
+    def _rename(self, one: _Staged, parent: int) -> None:
+        try:
+            os.rename(one.name, one.path.name, src_dir_fd=self._aside, dst_dir_fd=parent)
+        except OSError as error:
+            self._skip(one, error)
             return
         self._volume.quotas.note(self._scope, one.size)
         self.report.files += 1
+
+    def _skip(self, one: _Staged, error: OSError) -> None:
+        self._unlink(one.name)
+        self.report.skip(str(one.path), error.strerror or "cannot be made")
 
     def _unlink(self, name: str) -> None:
         with suppress(FileNotFoundError):
