@@ -136,9 +136,10 @@ def has_folder(volume: Volume, folder: FolderId) -> bool:
 @contextmanager
 def opened_prefix(volume: Volume, folder: FolderId) -> Iterator[int]:
     """The directory that the folder is in, made when it is missing."""
+    volume.quotas.ensure(folder.scope)
     with (
         volume.opened_top() as top,
-        _made_directory(top, str(folder.scope)) as scope,
+        opened_directory(top, folder.scope.path) as scope,
         _made_directory(scope, folder.hex[:2]) as prefix,
     ):
         yield prefix
@@ -149,7 +150,7 @@ def opened_staging(volume: Volume, scope: ScopeId) -> Iterator[int]:
     """Where copies are until they are whole: in the scope, so that they count for its quota."""
     with (
         volume.opened_top() as top,
-        _made_directory(top, str(scope)) as scope_fd,
+        opened_directory(top, scope.path) as scope_fd,
         _made_directory(scope_fd, CLONING.name) as staging,
     ):
         yield staging

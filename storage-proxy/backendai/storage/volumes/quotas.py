@@ -6,7 +6,7 @@ writes is added at once.
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Final
 
 import msgspec
@@ -33,6 +33,11 @@ class CountedQuotas:
     def __init__(self, top: VolumeTop) -> None:
         self._top = top
         self._counts: Counts[ScopeId] = Counts()
+
+    def ensure(self, scope: ScopeId) -> None:
+        with self._top.opened() as top, suppress(FileExistsError):
+            os.mkdir(str(scope), SCOPE_MODE, dir_fd=top)
+            os.fsync(top)
 
     def make(self, scope: ScopeId, limit_bytes: int | None) -> None:
         with self._top.opened() as top:

@@ -72,6 +72,10 @@ class ScopeUsage:
 class Quotas(Protocol):
     """The hard limits of quota scopes. All of it blocks."""
 
+    def ensure(self, scope: ScopeId) -> None:
+        """Its directory is there; a new one has no limit."""
+        ...
+
     def make(self, scope: ScopeId, limit_bytes: int | None) -> None:
         """Raises QuotaScopeExists."""
         ...
