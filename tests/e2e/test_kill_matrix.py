@@ -30,7 +30,7 @@ from tests.running.sessions import (
 from tests.running.stack import Stack
 from tests.running.waiting import until
 
-DAEMONS: Final = ("manager", "agent", "postgres", "valkey", "etcd", "dockerd")
+DAEMONS: Final = ("manager", "agent", "storage", "postgres", "valkey", "etcd", "dockerd")
 IMPATIENT_SECONDS: Final = 3.0
 LIVE: Final = 2
 SMALL: Final = resources(cpu="0.2", mem="64m")
