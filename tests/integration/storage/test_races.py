@@ -61,6 +61,7 @@ def listed(top: int) -> str:
     return "inside"
 
 
+@pytest.mark.timeout(300 + TRIES // 1000)
 @pytest.mark.usefixtures("swapping")
 def test_no_open_leads_out(top: int, tmp_path: Path) -> None:
     works: tuple[Callable[[int], str], ...] = (read, write, listed)
