@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Final
 
+from backendai.common.beneath import open_beneath
 from backendai.common.storage_faults import (
     QuotaScopeExists,
     QuotaScopeNotFound,
@@ -17,7 +18,6 @@ from backendai.common.storage_faults import (
     VolumeUnavailable,
 )
 
-from ..beneath import open_beneath
 from ..layout import ScopeId, parse_scope_id
 from .projects import (
     is_enforced,
