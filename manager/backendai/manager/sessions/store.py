@@ -266,7 +266,7 @@ async def rename(connection: AsyncConnection, session_id: uuid.UUID, name: str) 
 
 async def prefer(connection: AsyncConnection, session_id: uuid.UUID, priority: int) -> bool:
     """Give a session that waits another priority; False when it does not wait any more."""
-    waits = t.sessions.c.status == SessionStatus.PENDING.value
+    waits = t.sessions.c.status.in_((SessionStatus.PENDING.value,))
     done = await connection.execute(
         sa.update(t.sessions)
         .where(t.sessions.c.id == session_id, waits)

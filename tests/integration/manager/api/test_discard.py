@@ -71,7 +71,7 @@ async def test_others_neither_see_nor_forget_it(
                 assert (answer["ok"], "No such environment" in answer["msg"]) == (False, True)
     assert (await bob.graph(OWN))["data"]["customized_images"] == []
     assert image_id == await id_of(as_user("root"), image)
-    # Nobody forgets all of them by the way, and none of a registry is removed here.
+    # The tag of a registry is removed there.
     root = as_user("root")
     shown = await root.graph('{ image(reference: "cr.example.com/stable/shell:1.0") { id } }')
     (answer,) = (await root.graph(UNTAG, id=shown["data"]["image"]["id"]))["data"].values()
