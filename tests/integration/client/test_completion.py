@@ -19,9 +19,10 @@ ASK = {
         _backendai_completion backendai
         printf '%s\\n' "${{COMPREPLY[@]}}"
     """,
-    "fish": "backendai completion fish | source; complete -C {line} | string split -f1 '\\t'",
+    "fish": "backendai completion fish | source; complete -C {line} | string split -f1 \\t",
     "zsh": """
-        compdef() {{ }}; compadd() {{ print -l "${{@[-1]}}" }}; _describe() {{ print -l ${{(P)3}} }}
+        compdef() {{ }}; compadd() {{ print -l -- ${{(P)@[-1]}} }}
+        _describe() {{ print -l -- ${{(P)3}} }}
         source <(backendai completion zsh)
         words=({words}) CURRENT={count}
         _backendai_completion
