@@ -13,12 +13,11 @@ from backendai.manager.db import tables as t
 from tests.integration.manager.api.caller import Answer, Caller, until
 from tests.integration.manager.api.conftest import body_of
 from tests.integration.manager.api.scripted import ScriptedAgent
-from tests.integration.manager.api.storage import ScriptedStorage
-from tests.integration.manager.api.test_vfolders import allow, make, share, storage
+from tests.integration.manager.api.storage import HOST, ScriptedStorage, allow, make, storage
+from tests.integration.manager.api.test_vfolders import share
 
 __all__ = ["storage"]
 Create = Callable[..., Awaitable[dict[str, Any]]]
-HOST = "local:volume1"
 
 
 def mounting(*folders: str, **more: Any) -> dict[str, Any]:
