@@ -29,7 +29,7 @@ from tests.running.storage import MANAGER_SECRET, OFFSET_TYPE, VOLUME, StorageDa
 from tests.running.waiting import until
 
 NEEDS_STACK: Final = False
-MEMORY: Final = Path("/dev/shm")  # noqa: S108
+MEMORY: Final = Path("/dev/shm")
 MIB: Final = 1 << 20
 LARGE_MIB: Final = 256
 CHUNK_MIB: Final = 8

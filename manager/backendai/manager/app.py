@@ -25,7 +25,7 @@ from backendai.common.failpoints import arm_from_environment
 from backendai.common.faults import ServerMisconfigured, StoreUnavailable
 from backendai.common.health import health_handler
 from backendai.common.http import make_app, serve
-from backendai.common.ids import SystemIds
+from backendai.common.ids import IdSource, SystemIds
 from backendai.common.loops import LoopHealth, supervise
 from backendai.common.pidfile import hold_pid_file
 from backendai.common.recent_logs import RecentLogs, keep_recent
@@ -123,6 +123,8 @@ REDIS_SECONDS: Final = 0.5
 SAVE_SECONDS: Final = 2.0
 LOG_FLUSH_SECONDS: Final = 0.5
 END_LEASES_SECONDS: Final = 1.0
+# Of a manager that went away, another one goes on with these.
+RESUMED_TASKS: Final = (COMMIT_SESSION, PRELOAD, UNLOAD, PURGE_FOLDER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -398,16 +400,8 @@ def _make_services(
     changes = Changes(database, clock, settled=keyring.forget)
     accounts = make_accounts(ids, box)
     attempts = Attempts(stores.redis)
-    preload = Preload(database, accounts.registries, stores.links, clock)
     vfolders = make_vfolders(database, changes, stores.proxies, ids, clock)
-    works: dict[str, TaskWork] = {
-        RESCAN: Rescan(database, accounts.registries, ids, clock),
-        COMMIT_SESSION: CommitWork(database, stores.links, ids, clock),
-        PRELOAD: StepsWork(preload),
-        UNLOAD: StepsWork(Unload(database, stores.links, clock)),
-        **vfolders.works,
-    }
-    resumed = [COMMIT_SESSION, PRELOAD, UNLOAD, PURGE_FOLDER]
+    works = {**_make_works(stores, accounts.registries, ids, clock), **vfolders.works}
     limits = CommitLimits(own.custom_images_max, own.commit_bytes_max)
     rulebook, activities = Rulebook(cluster), Activities(database, clock)
     post = GuardedPost(own.callback_networks)
@@ -441,7 +435,7 @@ def _make_services(
         accounts=accounts,
         logins=Logins(database, changes, accounts.users, box, attempts, clock, cluster.find),
         tasks=Tasks(database, board, clock),
-        task_runner=TaskRunner(database, clock, holder, works, resumed),
+        task_runner=TaskRunner(database, clock, holder, works, RESUMED_TASKS),
         commits=Commits(database, changes, ids, limits),
         activities=activities,
         idleness=Idleness(database, rulebook, clock),
@@ -450,6 +444,18 @@ def _make_services(
         callbacks=Callbacks(database, stores.core, post, clock, holder),
         vfolders=vfolders,
     )
+
+
+def _make_works(
+    stores: Stores, registries: Registries, ids: IdSource, clock: Clock
+) -> dict[str, TaskWork]:
+    database, links = stores.database, stores.links
+    return {
+        RESCAN: Rescan(database, registries, ids, clock),
+        COMMIT_SESSION: CommitWork(database, links, ids, clock),
+        PRELOAD: StepsWork(Preload(database, registries, links, clock)),
+        UNLOAD: StepsWork(Unload(database, links, clock)),
+    }
 
 
 def _make_core(

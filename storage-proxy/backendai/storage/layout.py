@@ -14,7 +14,6 @@ from backendai.common.storage_faults import StorageInvalidParams
 
 TRASH: Final = RelPath((".trash",))
 CLONING: Final = RelPath((".cloning",))
-VOLUME_FILE: Final = ".backendai-volume.json"
 _HEX: Final = re.compile(r"[0-9a-f]{32}")
 
 

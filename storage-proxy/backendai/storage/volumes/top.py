@@ -12,13 +12,12 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
+from backendai.common.mounts import VOLUME_FILE, VolumeProof
 from backendai.common.storage_faults import VolumeUnavailable
-
-from ..layout import VOLUME_FILE
 
 _MOUNTINFO: Final = Path("/proc/self/mountinfo")
 _OCTAL: Final = re.compile(r"\\([0-7]{3})")
@@ -74,7 +73,7 @@ class VolumeTop:
     def _make_id(self, fd: int) -> str:
         if self._id:
             raise self._unavailable("is not the one that was there when this daemon started")
-        content = msgspec.json.encode({"id": str(uuid.uuid4()), "volume": self._volume})
+        content = msgspec.json.encode(VolumeProof(str(uuid.uuid4())))
         with suppress(FileExistsError):
             write_once(fd, VOLUME_FILE, content)
         return read_volume_id(fd)
@@ -90,8 +89,7 @@ def read_volume_id(top: int) -> str:
     except FileNotFoundError:
         return ""
     with os.fdopen(fd, "rb") as file, suppress(msgspec.DecodeError):
-        content: Any = msgspec.json.decode(file.read(4096))
-        return str(content.get("id", "")) if isinstance(content, dict) else ""
+        return msgspec.json.decode(file.read(4096), type=VolumeProof).id
     return ""
 
 

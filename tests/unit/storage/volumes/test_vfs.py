@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from backendai.common.mounts import VOLUME_FILE
 from backendai.common.paths import RelPath
 from backendai.common.storage_faults import (
     FolderNotFound,
@@ -16,7 +17,7 @@ from backendai.common.storage_faults import (
 )
 from backendai.storage.files import list_items
 from backendai.storage.folders import clone_folder, create_folder
-from backendai.storage.layout import VOLUME_FILE, FolderId, ScopeId, ScopeKind
+from backendai.storage.layout import FolderId, ScopeId, ScopeKind
 from backendai.storage.owner import Owner
 from backendai.storage.settings import VolumeOptions
 from backendai.storage.volumes.oserrors import fault_of
