@@ -113,7 +113,7 @@ async def test_an_order_is_read_from_an_index(dsn: str, offset: int) -> None:
     async with database.begin() as connection:
         for order in (sign + name for name in sorted(orders) for sign in ("", "-")):
             statement = statement_of(ACTORS["superadmin"], Wanted(20, offset, order=order))
-            found = (
+            found: Any = (
                 await connection.exec_driver_sql(f"EXPLAIN (FORMAT JSON) {statement}")
             ).scalar()
             assert max(sorted_rows(found[0]["Plan"]), default=0) <= 20, (order, found)
