@@ -27,11 +27,13 @@ class Outer(msgspec.Struct, frozen=True):
     amounts: dict[str, str] = {}
     inner: tuple[Inner, ...] = msgspec.field(name="inners", default=())
     first: Inner | None = None
+    others: tuple[Inner, ...] | None = None
     more: dict[str, str] | None = None
 
 
 def test_a_selection_has_every_field_by_the_name_of_the_wire() -> None:
-    assert fields_of(Outer) == "name domain_name amounts inners { id } first { id } more"
+    told = "name domain_name amounts inners { id } first { id } others { id } more"
+    assert fields_of(Outer) == told
 
 
 def test_a_document_declares_what_it_passes() -> None:

@@ -1,6 +1,6 @@
 """GraphQL over a channel: documents written from the types of their answers, refusals as faults."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final, TypeVar, get_args, get_origin
 
 import msgspec
@@ -130,10 +130,18 @@ def _is_object(kind: Any) -> bool:
 
 
 def _field_of(field: msgspec.structs.FieldInfo) -> str:
-    inner = [kind for kind in (field.type, *get_args(field.type)) if _is_struct(kind)]
-    if inner:
-        return f"{field.encode_name} {{ {fields_of(inner[0])} }}"
+    inner = next(_structs_in(field.type), None)
+    if inner is not None:
+        return f"{field.encode_name} {{ {fields_of(inner)} }}"
     return field.encode_name
+
+
+def _structs_in(kind: Any) -> Iterator[Any]:
+    """Also those of lists that may be null."""
+    if _is_struct(kind):
+        yield kind
+    for part in get_args(kind):
+        yield from _structs_in(part)
 
 
 def _is_struct(kind: Any) -> bool:
