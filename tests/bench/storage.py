@@ -1,7 +1,8 @@
 """Uploads, downloads and trees through a storage proxy, beside nginx and cp on the same disk.
 
-nginx and cp make nothing durable. Where the ratio is about the code, both therefore write to memory
-(/dev/shm), where that costs nothing; one row tells of the disk, beside a dd that waits for it too.
+nginx makes nothing durable, and ours everything. Where the ratio is about the code, both therefore
+write to memory (/dev/shm), where that costs nothing. Trees, and one row of uploads, are on the
+disk, beside a cp and a dd that wait for it too.
 """
 
 import http.client
@@ -17,6 +18,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -36,6 +38,8 @@ CHUNK_MIB: Final = 8
 ROUNDS: Final = 5
 SMALL_FILES: Final = 5000
 SMALL_BYTES: Final = 4096
+# Of the files of a tree so many times fewer are sent one by one.
+SINGLE_PART: Final = 20
 _NGINX: Final = """
 worker_processes 1;
 pid {home}/nginx.pid;
@@ -64,7 +68,7 @@ class Nginx:
 
 def measure() -> list[Row]:
     with tempfile.TemporaryDirectory(dir=MEMORY) as memory, tempfile.TemporaryDirectory() as disk:
-        return [*_measure_in_memory(Path(memory)), _measure_durable(Path(disk))]
+        return [*_measure_in_memory(Path(memory)), *_measure_on_disk(Path(disk))]
 
 
 def _measure_in_memory(home: Path) -> list[Row]:
@@ -75,9 +79,13 @@ def _measure_in_memory(home: Path) -> list[Row]:
             *_measure_uploads(daemon, nginx, source),
             _measure_chunks(daemon, nginx, source),
             *_measure_downloads(daemon, nginx, source),
-            *_measure_trees(daemon, home),
             _measure_listing(daemon),
         ]
+
+
+def _measure_on_disk(home: Path) -> list[Row]:
+    with running_daemon(home / "ours") as daemon:
+        return [*_measure_trees(daemon, home), _measure_durable(daemon, home)]
 
 
 @contextmanager
@@ -201,11 +209,13 @@ def _measure_trees(daemon: StorageDaemon, home: Path) -> list[Row]:
         path.write_bytes(os.urandom(SMALL_BYTES))
     shutil.copytree(tree, daemon.top / "tree")
     what = f"{SMALL_FILES} files of {SMALL_BYTES} bytes"
-    up = interleave(_fresh(daemon.top / "up", lambda: _send_tree(daemon, tree)), _copier(tree), 3)
-    each = _fresh(daemon.top / "each", lambda: _send_each(daemon, tree))()
+    ours = _fresh(daemon.top / "up", lambda: _send_tree(daemon, tree))
+    up = interleave(ours, _copier(tree, is_durable=True), 3)
+    some = SMALL_FILES // SINGLE_PART
+    each = _fresh(daemon.top / "each", lambda: _send_each(daemon, tree, some))() * SINGLE_PART
     down = interleave(_fresh(home / "down", lambda: _fetch_tree(daemon, home)), _copier(tree), 3)
     return [
-        up.row("G4d", f"{what} up, as an archive, beside cp -r", 2.2),
+        up.row("G4d", f"{what} up, as an archive, beside cp -r and sync -f", 2.2),
         down.row("G4d", f"{what} down, as an archive, beside cp -r", 1.5),
         Row(
             "G4d",
@@ -226,10 +236,15 @@ def _fresh(place: Path, action: Callable[[], None]) -> Callable[[], float]:
     return sample
 
 
-def _copier(tree: Path) -> Callable[[], float]:
+def _copier(tree: Path, *, is_durable: bool = False) -> Callable[[], float]:
     copy = tree.with_name("copy")
-    command = ["cp", "-r", str(tree), str(copy)]
-    return _fresh(copy, lambda: subprocess.run(command, check=True) and None)
+
+    def act() -> None:
+        subprocess.run(["cp", "-r", str(tree), str(copy)], check=True)
+        if is_durable:
+            subprocess.run(["sync", "-f", str(copy)], check=True)
+
+    return _fresh(copy, act)
 
 
 def _send_tree(daemon: StorageDaemon, tree: Path) -> None:
@@ -243,8 +258,8 @@ def _send_tree(daemon: StorageDaemon, tree: Path) -> None:
     assert answer.json()["files"] == SMALL_FILES, answer
 
 
-def _send_each(daemon: StorageDaemon, tree: Path) -> None:
-    for path in tree.rglob("*.bin"):
+def _send_each(daemon: StorageDaemon, tree: Path, count: int) -> None:
+    for path in islice(tree.rglob("*.bin"), count):
         target = daemon.begin(f"each/{path.relative_to(tree)}", SMALL_BYTES)
         assert daemon.patch(target, 0, path.read_bytes()).status == 204
 
@@ -282,24 +297,23 @@ def _measure_listing(daemon: StorageDaemon) -> Row:
     return interleave(timed(ours), timed(peer), ROUNDS * 2).row("G4e", what, 3.0)
 
 
-def _measure_durable(home: Path) -> Row:
+def _measure_durable(daemon: StorageDaemon, home: Path) -> Row:
     source = home / "source.bin"
     source.write_bytes(os.urandom(MIB) * LARGE_MIB)
     copy = home / "copy.bin"
     command = ["dd", f"if={source}", f"of={copy}", "bs=1M", "conv=fsync", "status=none"]
-    with running_daemon(home / "ours") as daemon:
 
-        def ours() -> float:
-            target = daemon.begin("large.bin", source.stat().st_size)
-            headers = ["Tus-Resumable: 1.0.0", "Upload-Offset: 0", f"Content-Type: {OFFSET_TYPE}"]
-            return _curl(daemon.port, target, source, "PATCH", *headers)
+    def ours() -> float:
+        target = daemon.begin("large.bin", source.stat().st_size)
+        headers = ["Tus-Resumable: 1.0.0", "Upload-Offset: 0", f"Content-Type: {OFFSET_TYPE}"]
+        return _curl(daemon.port, target, source, "PATCH", *headers)
 
-        def peer() -> None:
-            copy.unlink(missing_ok=True)
-            subprocess.run(command, check=True)
+    def peer() -> None:
+        copy.unlink(missing_ok=True)
+        subprocess.run(command, check=True)
 
-        what = f"upload of {LARGE_MIB} MiB until durable beside dd conv=fsync"
-        rounds = interleave(ours, timed(peer), ROUNDS)
+    what = f"upload of {LARGE_MIB} MiB until durable beside dd conv=fsync"
+    rounds = interleave(ours, timed(peer), ROUNDS)
     return Row("G4a", what, rounds.ratio, None, "x", show(rounds.ours), show(rounds.peer))
 
 

@@ -33,8 +33,12 @@ PURE: Final = (
     "backendai.agent.resources.inventory",
     "backendai.agent.resources.cpu",
     "backendai.agent.resources.memory",
+    "backendai.storage.downloads.heads",
+    "backendai.storage.downloads.ranges",
     "backendai.storage.layout",
     "backendai.common.paths",
+    "backendai.storage.uploads.headers",
+    "backendai.storage.uploads.record",
 )
 # The edge of the scheduler: it reads the view, writes the plan, and wakes.
 IMPURE_PARTS: Final = (

@@ -21,7 +21,7 @@ from backendai.common.upload_faults import ArchiveRefused, ArchiveTooLarge
 from ..layout import FolderId
 from ..syscalls import sync_filesystem
 from ..uploads import files
-from ..uploads.placing import make_parents
+from ..uploads.placing import make_parents, move_in
 from ..volumes.volume import Volume
 from .members import DAMAGE, Member, list_members
 
@@ -239,7 +239,7 @@ class _Unpacking:
 
     def _rename(self, one: _Staged, parent: int) -> None:
         try:
-            os.rename(one.name, one.path.name, src_dir_fd=self._aside, dst_dir_fd=parent)
+            move_in(self._aside, one.name, parent, one.path.name)
         except OSError as error:
             self._skip(one, error)
             return

@@ -51,8 +51,11 @@ def place(volume: Volume, part: Part) -> None:
     folder = parse_folder_id(record.folder)
     with volume.opened_folder(folder) as top:
         make_parents(top, path.parent, volume.owner)
-        with opened_directory(top, path.parent) as parent:
-            _rename(part, parent, path)
+        with opened_directory(top, path.parent) as parent, part.used_directory() as aside:
+            try:
+                move_in(aside, record.id + files.PART, parent, path.name)
+            except OSError as error:
+                raise _refusal(error.errno or errno.EIO, path) from error
     volume.quotas.note(folder.scope, record.size)
     part.is_placed = True
 
@@ -80,31 +83,36 @@ def make_parents(top: int, path: RelPath, owner: Owner) -> None:
         make_directories(top, path, take=owner.take)
 
 
-def _rename(part: Part, parent: int, path: RelPath) -> None:
-    name = part.record.id + files.PART
-    with part.used_directory() as uploads:
-        try:
-            os.rename(name, path.name, src_dir_fd=uploads, dst_dir_fd=parent)
-        except OSError as error:
-            if error.errno != errno.EXDEV:
-                raise _refusal(error.errno or errno.EIO, path) from error
-            # Trees with quotas of their own do not take files by rename.
-            _copy(part, parent, path)
-            os.unlink(name, dir_fd=uploads)
+def move_in(aside: int, name: str, parent: int, new_name: str) -> None:
+    """From where it was written into the directory `parent`, replacing a file. Raises OSError.
+
+    Trees with quotas of their own take nothing by rename: then it is copied, and durable.
+    """
+    try:
+        os.rename(name, new_name, src_dir_fd=aside, dst_dir_fd=parent)
+        return
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+    source = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=aside)
+    try:
+        _copy(source, parent, f".{name}", new_name)
+    finally:
+        os.close(source)
+    os.unlink(name, dir_fd=aside)
 
 
-def _copy(part: Part, parent: int, path: RelPath) -> None:
-    fresh = f".{part.record.id}{files.PART}"
+def _copy(source: int, parent: int, fresh: str, new_name: str) -> None:
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
     out = os.open(fresh, flags, 0o600, dir_fd=parent)
     try:
-        with part.used() as source:
-            _copy_bytes(source, out, part.record.size)
-            found = os.fstat(source)
+        found = os.fstat(source)
+        _copy_bytes(source, out, found.st_size)
         os.fchown(out, found.st_uid, found.st_gid)
         os.fchmod(out, stat.S_IMODE(found.st_mode))
+        os.utime(out, ns=(found.st_atime_ns, found.st_mtime_ns))
         os.fsync(out)
-        os.rename(fresh, path.name, src_dir_fd=parent, dst_dir_fd=parent)
+        os.rename(fresh, new_name, src_dir_fd=parent, dst_dir_fd=parent)
     except OSError:
         os.unlink(fresh, dir_fd=parent)
         raise
