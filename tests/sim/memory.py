@@ -450,6 +450,7 @@ class MemoryStore:
             "project": "",
             "preopen_ports": new.preopen_ports,
             "dotfiles": None,
+            "mounts": None,
         }
         return make_spec(source_of(values, [one.cluster_hostname for one in new.kernels]))
 

@@ -131,6 +131,7 @@ class Calls:
         bytes_max = min(max(request.bytes_max, 0), LOG_BYTES_MAX)
         found = await self._node.threads.run(self._read_logs, ref, bytes_max)
         if found is None:
+            self._require_listed()
             raise KernelNotFound(f"this node has no logs of {ref.kernel_id}.{ref.generation}")
         return contract.Logs(data=found[0], truncated=found[1])
 
@@ -171,7 +172,7 @@ class Calls:
         """The id of the container that runs it, with or without a runner that answers."""
         report = self._report_of(ref)
         if report.state is contract.KernelState.UNKNOWN:
-            raise EngineUnreachable("which containers run is not known now")
+            raise _unlisted()
         if report.state not in LIVE_STATES or not report.container_id:
             raise _not_running(report)
         return report.container_id
@@ -180,6 +181,7 @@ class Calls:
         _check_kernel_id(ref.kernel_id)
         report = self._ledger.get(ref.kernel_id)
         if report is None:
+            self._require_listed()
             raise KernelNotFound(f"kernel {ref.kernel_id} is not on this node")
         if ref.generation < report.generation:
             raise StaleGeneration(
@@ -189,6 +191,11 @@ class Calls:
         if ref.generation > report.generation:
             raise _not_running(report)
         return report
+
+    def _require_listed(self) -> None:
+        """An agent that has not seen its containers yet knows of none that is missing."""
+        if not self._ledger.engine.is_reachable:
+            raise _unlisted()
 
     def _remember(self, key: tuple[str, str], answer: wire.ExecuteReply) -> None:
         """The runner repeats what came after the last reply that arrived, should one be lost."""
@@ -216,6 +223,10 @@ def make_execute(
         return msgspec.convert(document, wire.Execute)
     except msgspec.ValidationError as error:
         raise BadOrder(str(error)) from error
+
+
+def _unlisted() -> EngineUnreachable:
+    return EngineUnreachable("which containers run is not known now")
 
 
 def _not_running(report: contract.KernelReport) -> KernelNotRunning:

@@ -1,0 +1,34 @@
+"""What the agent answers of kernels before and after it has seen its containers."""
+
+import uuid
+from pathlib import Path
+
+import pytest
+
+from backendai.agent.calls import Calls
+from backendai.agent.faults import EngineUnreachable
+from backendai.agent.ledger import Engine, Ledger
+from backendai.agent.supervisor import Supervisor
+from backendai.common.contracts.agent import Complete, KernelRef, ReadLogs
+from backendai.common.faults import KernelNotFound
+
+from .fakes import FakeBackend, make_node
+
+REF = KernelRef(kernel_id=str(uuid.uuid4()), generation=1)
+
+
+async def test_a_kernel_is_missing_only_once_containers_were_listed(tmp_path: Path) -> None:
+    ledger = Ledger()
+    node = make_node(tmp_path, FakeBackend(), ledger)
+    calls = Calls(node, ledger, Supervisor(node, ledger), make_report=lambda: pytest.fail("asked"))
+    questions = (
+        lambda: calls.complete(Complete(kernel=REF, code="x")),
+        lambda: calls.read_logs(ReadLogs(kernel=REF)),
+    )
+    for ask in questions:
+        with pytest.raises(EngineUnreachable):
+            await ask()
+    ledger.set_engine(Engine(is_reachable=True))
+    for ask in questions:
+        with pytest.raises(KernelNotFound):
+            await ask()
