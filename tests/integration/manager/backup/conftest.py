@@ -82,6 +82,34 @@ _MORE: tuple[tuple[str, dict[str, Any]], ...] = (
             "context_lang": "ko",
         },
     ),
+    (
+        "vfolders",
+        {
+            "id": _UUID,
+            "name": ODD,
+            "domain_name": "default",
+            "host": "local:volume1",
+            "quota_scope_id": f"user:{USER}",
+            "usage_mode": "general",
+            "permission": "rw",
+            "ownership_type": "user",
+            "user_id": USER,
+            "creator": "user@example.com",
+            "status": "ready",
+            "status_changed_at": datetime(2026, 1, 1, tzinfo=UTC),
+        },
+    ),
+    ("vfolder_permissions", {"vfolder_id": _UUID, "user_id": USER, "permission": "ro"}),
+    (
+        "vfolder_invitations",
+        {
+            "id": _UUID,
+            "vfolder_id": _UUID,
+            "inviter_id": USER,
+            "invitee": "friend@example.com",
+            "permission": "rw",
+        },
+    ),
     ("idempotency", {"user_id": USER, "token": "t", "request_hash": "h", "session_id": _UUID}),
     (
         "callbacks",
@@ -227,6 +255,10 @@ async def _fill(plane: Plane) -> None:
                 "UPDATE users SET allowed_client_ip = '{10.0.0.0/8,NULL}', full_name = ''",
                 "INSERT INTO session_idleness (session_id, active_at, active_by)"
                 f" VALUES ('{first.id}', '2026-01-01Z', 'execute')",
+                "INSERT INTO session_mounts (session_id, position, vfolder_id, name, host,"
+                " volume_path, volume_id, host_path, kernel_path, permission)"
+                f" VALUES ('{first.id}', 0, '{_UUID}', 'data', 'local:volume1', '/mnt', 'id',"
+                " '/mnt/x', '/home/work/data', 'ro')",
                 "DELETE FROM audit_log WHERE id < 0",
             ):
                 await conn.execute(sa.text(words))
