@@ -55,6 +55,9 @@ class Operation(enum.Enum):
     PURGE = (Right.MANAGE, HostPermission.DELETE)
     INVITE = (Right.SHARE, HostPermission.INVITE)
     SHARE = (Right.SHARE, HostPermission.SET_USER_PERMISSION)
+    SET_SHARE = (Right.MANAGE, HostPermission.SET_USER_PERMISSION)
+    # Whoever may no longer do anything on the host can still take back what was given.
+    UNSHARE = (Right.MANAGE, None)
 
     def __init__(self, right: Right, on_host: HostPermission | None) -> None:
         self.right = right

@@ -10,7 +10,7 @@ from backendai.manager.db.engine import Database
 from backendai.manager.gate.routes import Route
 from backendai.manager.tasks.model import TaskWork
 
-from . import rest, rest_files, rest_hosts
+from . import rest, rest_files, rest_hosts, rest_sharing
 from .clone import CLONE_FOLDER, CloneWork, FolderClones
 from .creation import PURGE_FOLDER, FolderCreation
 from .files import FolderFiles
@@ -19,6 +19,7 @@ from .link import ProxyLink
 from .proxies import Proxies
 from .purge import FolderWatch, PurgeWork
 from .service import Folders
+from .sharing import FolderSharing
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,7 @@ class VFolders:
     clones: FolderClones
     files: FolderFiles
     hosts: FolderHosts
+    sharing: FolderSharing
     watch: FolderWatch
     proxies: Proxies
     works: Mapping[str, TaskWork]
@@ -46,6 +48,7 @@ def make_vfolders(
         clones=FolderClones(changes, creation),
         files=FolderFiles(database, changes, proxies),
         hosts=FolderHosts(database, changes, proxies),
+        sharing=FolderSharing(database, changes, ids),
         watch=FolderWatch(database, clock),
         proxies=proxies,
         works={
@@ -59,6 +62,7 @@ def routes(vfolders: VFolders) -> list[Route]:
     """Literal paths come before those with a folder."""
     return [
         *rest_hosts.routes(vfolders.hosts),
+        *rest_sharing.routes(vfolders.sharing),
         *rest.routes(vfolders.folders, vfolders.creation, vfolders.clones, vfolders.files),
         *rest_files.routes(vfolders.files),
     ]

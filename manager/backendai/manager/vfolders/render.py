@@ -11,6 +11,7 @@ from .files import Made
 from .hosts import HostInfo, Hosts
 from .model import Folder
 from .proxies import FileEntry, FolderUsage
+from .shares import Invitation, Share
 
 
 def created(folder: Folder) -> dict[str, Any]:
@@ -113,6 +114,32 @@ def hosts(found: Hosts) -> dict[str, Any]:
         "default": found.default,
         "allowed": found.allowed,
         "volume_info": {host: _host(each) for host, each in found.infos.items()},
+    }
+
+
+def invitation(sent: Invitation) -> dict[str, Any]:
+    return {
+        "id": str(sent.id),
+        "inviter": sent.inviter,
+        "invitee": sent.invitee,
+        "perm": sent.permission.value,
+        "state": sent.state.value,
+        "created_at": sent.created_at.isoformat(),
+        "modified_at": None if sent.modified_at is None else sent.modified_at.isoformat(),
+        "vfolder_id": sent.folder_id.hex,
+        "vfolder_name": sent.folder,
+    }
+
+
+def share(given: Share) -> dict[str, Any]:
+    return {
+        "vfolder_id": given.folder_id.hex,
+        "vfolder_name": given.folder,
+        "status": given.status.value,
+        "owner": given.owner,
+        "type": given.ownership.value,
+        "shared_to": {"uuid": str(given.user_id), "email": given.email},
+        "perm": given.permission.value,
     }
 
 

@@ -17,7 +17,7 @@ from backendai.manager.db.engine import Database
 from backendai.manager.gate.actor import Action, Actor
 from backendai.manager.tasks.store import begin_task, list_live
 
-from . import actions, store
+from . import actions, shares, store
 from .access import Operation, Seen
 from .creation import (
     PURGE_FOLDER,
@@ -157,6 +157,7 @@ class Folders:
             given = t.vfolder_permissions.c
             is_theirs = (given.vfolder_id == folder.id, given.user_id == user_id)
             await conn.execute(sa.delete(t.vfolder_permissions).where(*is_theirs))
+            await shares.cancel_invitations(change, folder)
             await _update(change, folder, user_id=user_id, domain_name=owner.domain)
 
         await self._changes.run(actor, actions.TRANSFER, work)

@@ -221,6 +221,14 @@ class VFolderNotFound(NotFound):
     code, object_name = "vfolder.not_found", "virtual folder"
 
 
+class InvitationNotFound(NotFound):
+    code, object_name = "vfolder_invitation.not_found", "vfolder invitation"
+
+
+class ShareNotFound(NotFound):
+    code, object_name = "vfolder_permission.not_found", "vfolder permission"
+
+
 class AgentNotFound(NotFound):
     code, object_name = "agent.not_found", "agent instance"
 

@@ -53,6 +53,7 @@ PATH_KEYS: Final[Mapping[str, str]] = {
     "template_id": "template",
     "task_id": "task",
     "folder": "folder",
+    "inv_id": "invitation",
 }
 # Sound values where the check is more than a schema tells; nothing here does lasting harm.
 EXAMPLES: Final[Mapping[str, Any]] = {

@@ -128,6 +128,7 @@ class Target:
     template: str
     task: str
     folder: str
+    invitation: str
     path: str = ".target"
 
 
@@ -229,6 +230,7 @@ async def _read_target(
         domain, project, key, user, session_name, email, kernel, log = found.one()
         task_id = await connection.scalar(task, {"user": user, "text": text})
         folder_id = await _make_folder(connection, domain, user, text)
+        invitation_id = await _invite(connection, folder_id, user, text)
     return Target(
         domain=domain,
         project=str(project),
@@ -242,6 +244,7 @@ async def _read_target(
         template=template_id,
         task=str(task_id),
         folder=str(folder_id),
+        invitation=str(invitation_id),
     )
 
 
@@ -268,6 +271,21 @@ async def _make_folder(
     }
     await connection.execute(sa.insert(t.vfolders).values(values))
     return folder_id
+
+
+async def _invite(
+    connection: AsyncConnection, folder_id: uuid.UUID, user_id: uuid.UUID, text: str
+) -> uuid.UUID:
+    """Somebody to that folder, who has not answered."""
+    values = {
+        "id": uuid.uuid4(),
+        "vfolder_id": folder_id,
+        "inviter_id": user_id,
+        "invitee": f"{text}@example.com",
+        "permission": "ro",
+    }
+    await connection.execute(sa.insert(t.vfolder_invitations).values(values))
+    return values["id"]
 
 
 async def _mark(database: Database, target: Target) -> None:
@@ -307,7 +325,7 @@ async def snapshot(database: Database) -> Snapshot:
 def words_of(target: Target) -> set[str]:
     """What names the tenant's things, and can only be learnt from it."""
     ids = {target.project, target.user, target.session, target.kernel, target.log}
-    folder = {target.folder, uuid.UUID(target.folder).hex}
+    folder = {target.folder, uuid.UUID(target.folder).hex, target.invitation}
     return {*ids, *folder, target.template, target.task, MARK, HIDDEN}
 
 

@@ -77,6 +77,7 @@ NOBODY: Final = Target(
     template=_NO_ID,
     task=_NO_ID,
     folder=_NO_ID,
+    invitation=_NO_ID,
 )
 ROUTES: Final = declared_routes()
 ROOTS: Final = declared_roots()

@@ -103,7 +103,7 @@ vfolder_invitations: Final = sa.Table(
     sa.Column("id", UUID(as_uuid=True), primary_key=True),
     _folder(),
     _user("inviter_id", "CASCADE"),
-    # An email: who is invited need not be known.
+    # An email, as whoever invites knows people; it is for whoever has it.
     sa.Column("invitee", sa.Text, nullable=False),
     sa.Column("permission", sa.Text, nullable=False),
     sa.Column("state", sa.Text, nullable=False, server_default="pending"),
