@@ -66,6 +66,7 @@ from .gate.keyring import Keyring
 from .gate.limiter import Limiter
 from .gate.routes import Route, add_routes
 from .graph import rest as graph_rest
+from .graph.use_cases import UseCases
 from .idle import rest as idle_rest
 from .idle.activity import Activities
 from .idle.loop import FORGET_SECONDS, IdleWatch, hold_turn
@@ -322,9 +323,12 @@ def list_routes(
         Route("GET", "/health", health_handler(health, checks), Action("health", Access.OPEN)),
         *graph_rest.routes(
             stores.database,
-            services.changes,
-            services.accounts,
-            services.status.refuse_frozen,
+            UseCases(
+                services.changes,
+                services.accounts,
+                services.vfolders,
+                services.status.refuse_frozen,
+            ),
             hides_agents=own.hide_agents,
         ),
         *accounts_rest.routes(

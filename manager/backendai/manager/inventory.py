@@ -11,7 +11,9 @@ from .gate.actor import Action
 from .gate.routes import Route
 from .graph.lists import ListRoots
 from .graph.roots import MUTATIONS, list_queries
+from .graph.storage import StorageRoots
 from .settings import ServiceSettings
+from .vfolders.assembly import VFolders
 
 
 class _Unused:
@@ -29,7 +31,8 @@ def declared_routes() -> list[Route]:
 def declared_roots() -> dict[str, dict[str, Action]]:
     """Fields of Query and of Mutation, each with its action."""
     database: Any = cast(Database, _Unused())
-    queries = list_queries(database, ListRoots(database, hides_agents=False))
+    stored = StorageRoots(database, cast(VFolders, _Unused()))
+    queries = list_queries(database, ListRoots(database, hides_agents=False), stored)
     return {
         "Query": {name: root.action for name, root in queries.items()},
         "Mutation": {name: row.action for name, row in MUTATIONS.items()},

@@ -19,6 +19,7 @@ from .pages import Listing, Row, Wanted
 from .selection import Info, arguments, selected
 from .sessions import load_of_keypairs
 from .texts import read_id
+from .vfolders import add_folders
 
 _u, _k, _p, _m, _s = t.users, t.keypairs, t.projects, t.project_members, t.sessions
 _NO_TIME: Final = sa.cast(sa.null(), sa.TIMESTAMP(timezone=True))
@@ -148,6 +149,8 @@ async def load_keypairs(
     where = [*users_seen_by(actor), *_of_domain(args), *_keypairs_narrowed(args)]
     page = await pages.load_page(connection, KEYPAIRS, wanted, where, shown)
     items = await _with_sessions(connection, info, page.rows)
+    if "vfolders" in fields:
+        items = await add_folders(connection, actor, items)
     return {"items": items, "total_count": page.total}
 
 

@@ -11,11 +11,12 @@ from graphql import GraphQLError, GraphQLObjectType, get_named_type
 
 from backendai.common.faults import Fault, InvalidParams, ServerFrozen
 from backendai.manager.accounts.service import Accounts
-from backendai.manager.audit.change import Change, Changes
-from backendai.manager.gate.actor import Action, limit, may
+from backendai.manager.audit.change import Change
+from backendai.manager.gate.actor import Action, Actor, limit, may
 
 from .execute import Resolver
 from .selection import Info
+from .use_cases import UseCases
 
 DONE: Final = "success"
 
@@ -39,40 +40,33 @@ class Mutation:
     work: Work
 
 
+@dataclass(frozen=True, slots=True)
+class Errand:
+    """A mutation that asks other daemons too, and so has transactions of its own. `run` takes the
+    use cases of folders, who asks, and the arguments of the field; it gives what `Work` does."""
+
+    action: Action
+    run: Callable[..., Awaitable[Mapping[str, Any] | None]]
+
+
 def make_resolvers(
-    table: Mapping[str, Mutation],
-    changes: Changes,
-    accounts: Accounts,
-    refuse_frozen: Callable[[], None],
+    table: Mapping[str, Mutation | Errand], use_cases: UseCases
 ) -> dict[str, Resolver]:
-    """`refuse_frozen` raises while the cluster is frozen: then nothing changes, whoever asks."""
-    return {
-        name: _resolver(name, row, changes, accounts, refuse_frozen) for name, row in table.items()
-    }
+    return {name: _resolver(name, row, use_cases) for name, row in table.items()}
 
 
-def _resolver(
-    name: str,
-    row: Mutation,
-    changes: Changes,
-    accounts: Accounts,
-    refuse_frozen: Callable[[], None],
-) -> Resolver:
+def _resolver(name: str, row: Mutation | Errand, use_cases: UseCases) -> Resolver:
     async def resolve(_: Any, info: Info, **args: Any) -> Any:
-        actor = info.context.actor
-        if not may(actor, row.action):
+        if not may(info.context.actor, row.action):
             return _refused(info, f"no permission to execute {name}")
         try:
-            refuse_frozen()
+            use_cases.refuse_frozen()
         except ServerFrozen as fault:
             # Clients expect an error of the query here, not of the request.
             raise GraphQLError(str(fault)) from fault
-
-        async def work(change: Change) -> Mapping[str, Any] | None:
-            return await row.work(Asked(change, accounts, info), **args)
-
+        actor = limit(info.context.actor, row.action)
         try:
-            answer = await changes.run(limit(actor, row.action), row.action, work)
+            answer = await _perform(row, use_cases, actor, info, args)
         except Fault as fault:
             if fault.http_status >= 500:
                 raise
@@ -80,6 +74,19 @@ def _resolver(
         return {"ok": True, "msg": DONE, **(answer or {})}
 
     return resolve
+
+
+async def _perform(
+    row: Mutation | Errand, use_cases: UseCases, actor: Actor, info: Info, args: dict[str, Any]
+) -> Mapping[str, Any] | None:
+    if isinstance(row, Errand):
+        return await row.run(use_cases.vfolders, actor, **args)
+    work = row.work
+
+    async def run(change: Change) -> Mapping[str, Any] | None:
+        return await work(Asked(change, use_cases.accounts, info), **args)
+
+    return await use_cases.changes.run(actor, row.action, run)
 
 
 def _refused(info: Info, why: str) -> dict[str, Any]:

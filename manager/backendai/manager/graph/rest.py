@@ -19,11 +19,10 @@ from backendai.manager.gate.actor import Action
 from backendai.manager.gate.routes import ACTOR, Route
 
 if TYPE_CHECKING:
-    from backendai.manager.accounts.service import Accounts
-    from backendai.manager.audit.change import Changes
     from backendai.manager.db.engine import Database
 
     from .execute import Graph, Outcome
+    from .use_cases import UseCases
 
 QUERY: Final = Action("graph.query", in_projects=True)
 
@@ -48,18 +47,11 @@ class _LegacyFault(GraphQLFault):
         return super().from_wire(detail, {"errors": data} if isinstance(data, list) else data)
 
 
-def routes(
-    database: Database,
-    changes: Changes,
-    accounts: Accounts,
-    refuse_frozen: Callable[[], None],
-    *,
-    hides_agents: bool = False,
-) -> list[Route]:
+def routes(database: Database, use_cases: UseCases, *, hides_agents: bool = False) -> list[Route]:
     def make() -> Graph:
         from .roots import make_graph
 
-        return make_graph(database, changes, accounts, refuse_frozen, hides_agents=hides_agents)
+        return make_graph(database, use_cases, hides_agents=hides_agents)
 
     handlers = _Handlers(make)
     return [

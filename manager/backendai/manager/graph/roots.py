@@ -5,8 +5,6 @@ from typing import Any, Final
 
 from backendai.common.enums import HostPermission
 from backendai.common.faults import DomainNotFound, ImageNotFound
-from backendai.manager.accounts.service import Accounts
-from backendai.manager.audit.change import Changes
 from backendai.manager.db import tables as t
 from backendai.manager.db.engine import Database
 from backendai.manager.gate.actor import Access, Action, user_scope
@@ -24,30 +22,28 @@ from . import (
     mutations_sessions,
     policies,
     sessions,
+    storage,
+    vfolders,
 )
 from .execute import Graph, GraphContext, sync_fields
 from .lists import ListRoots
-from .mutations import Mutation, make_resolvers
+from .mutations import Errand, Mutation, make_resolvers
 from .nodes import NodeRoots
 from .queries import Root, make_roots
 from .selection import Info, arguments, selected
+from .storage import StorageRoots
+from .use_cases import UseCases
 
 READ_PROJECTS: Final = Action("project.read", in_projects=True)
 
 
-def make_graph(
-    database: Database,
-    changes: Changes,
-    use_cases: Accounts,
-    refuse_frozen: Callable[[], None],
-    *,
-    hides_agents: bool = False,
-) -> Graph:
+def make_graph(database: Database, use_cases: UseCases, *, hides_agents: bool = False) -> Graph:
     lists = ListRoots(database, hides_agents=hides_agents)
+    stored = StorageRoots(database, use_cases.vfolders)
     return Graph(
         {
-            "Query": make_roots(list_queries(database, lists)),
-            "Mutation": make_resolvers(MUTATIONS, changes, use_cases, refuse_frozen),
+            "Query": make_roots(list_queries(database, lists, stored)),
+            "Mutation": make_resolvers(MUTATIONS, use_cases),
         },
         {
             **{name: sync_fields(fields) for name, fields in _FIELDS.items()},
@@ -56,6 +52,7 @@ def make_graph(
                 "compute_sessions": lambda row, info, status=None: sessions.narrow(
                     row["sessions"], status
                 ),
+                "vfolders": lambda row, info: row["vfolders"],
             },
             "Image": {
                 **sync_fields(images.IMAGE_FIELDS),
@@ -63,11 +60,12 @@ def make_graph(
             },
             **lists.fields(),
             **NodeRoots(database).fields(),
+            **storage.FIELDS,
         },
     )
 
 
-def list_queries(database: Database, lists: ListRoots) -> dict[str, Root]:
+def list_queries(database: Database, lists: ListRoots, stored: StorageRoots) -> dict[str, Root]:
     """Every field of Query with its action. What each caller sees of it is said by scopes."""
     roots = _Roots(database)
     return {
@@ -102,15 +100,17 @@ def list_queries(database: Database, lists: ListRoots) -> dict[str, Root]:
         "compute_session": Root(READ_SESSIONS, roots.session),
         **lists.roots(),
         **NodeRoots(database).roots(),
+        **stored.roots(),
     }
 
 
-MUTATIONS: Final[Mapping[str, Mutation]] = {
+MUTATIONS: Final[Mapping[str, Mutation | Errand]] = {
     **mutations_accounts.MUTATIONS,
     **mutations_images.MUTATIONS,
     **mutations_policies.MUTATIONS,
     **mutations_resources.MUTATIONS,
     **mutations_sessions.MUTATIONS,
+    **storage.MUTATIONS,
 }
 
 
@@ -140,6 +140,8 @@ class _Roots:
         asked = arguments(info, "KeyPair", "compute_sessions")
         async with self._database.begin() as connection:
             rows = await accounts.load_keypairs(connection, _actor(info), args, selected(info))
+            if "vfolders" in selected(info):
+                rows = await vfolders.add_folders(connection, _actor(info), rows)
             if not asked or not rows:
                 return rows
             found = await sessions.load_of_keypairs(

@@ -18,6 +18,7 @@ from .hosts import FolderHosts
 from .link import ProxyLink
 from .proxies import Proxies
 from .purge import FolderWatch, PurgeWork
+from .scopes import QuotaScopes
 from .service import Folders
 from .sharing import FolderSharing
 
@@ -32,6 +33,7 @@ class VFolders:
     files: FolderFiles
     hosts: FolderHosts
     sharing: FolderSharing
+    scopes: QuotaScopes
     watch: FolderWatch
     proxies: Proxies
     works: Mapping[str, TaskWork]
@@ -49,6 +51,7 @@ def make_vfolders(
         files=FolderFiles(database, changes, proxies),
         hosts=FolderHosts(database, changes, proxies),
         sharing=FolderSharing(database, changes, ids),
+        scopes=QuotaScopes(database, changes, proxies),
         watch=FolderWatch(database, clock),
         proxies=proxies,
         works={

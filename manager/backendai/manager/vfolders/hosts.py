@@ -6,11 +6,9 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from backendai.common.faults import Fault, FileNotFound, Forbidden, InvalidParams
+from backendai.common.faults import Fault, Forbidden, InvalidParams
 from backendai.common.logs import get_logger
 from backendai.manager.audit.change import Change, Changes
-from backendai.manager.audit.model import Target
-from backendai.manager.audit.store import record
 from backendai.manager.db.engine import Database
 from backendai.manager.gate.actor import Actor, may_manage
 from backendai.manager.policies.reach import get_project
@@ -20,6 +18,7 @@ from .access import Operation
 from .model import Folder, Ownership
 from .proxies import FolderUsage, Proxies, ScopeUsage, Volume
 from .reach import reach
+from .scopes import note_limit, scope_usage, set_limit
 
 log = get_logger(__name__)
 
@@ -86,10 +85,7 @@ class FolderHosts:
     async def quota(self, actor: Actor, folder_id: UUID, host: str | None) -> ScopeUsage:
         """That of the quota scope in which the folder is, with all its others."""
         folder = await self._get(actor, folder_id, host)
-        try:
-            return await self._proxies.scope_usage(folder.host, folder.quota_scope_id)
-        except FileNotFound:
-            return ScopeUsage()
+        return await scope_usage(self._proxies, folder.host, folder.quota_scope_id)
 
     async def set_quota(
         self, actor: Actor, folder_id: UUID, host: str | None, size_bytes: int | None
@@ -100,14 +96,11 @@ class FolderHosts:
             folder = await _get(change.connection, actor, folder_id, host)
             if not may_manage(actor, folder.domain):
                 raise Forbidden("Only administrators of its domain set the quota of a folder.")
-            target = Target("quota_scope", folder.quota_scope_id, folder.domain)
-            noted = {"host": folder.host, "limit_bytes": size_bytes}
-            await record(change, target, before={}, after=noted)
+            await note_limit(change, folder.host, folder.quota_scope_id, folder.domain, size_bytes)
             return folder
 
         folder = await self._changes.run(actor, actions.SET_QUOTA, work)
-        await self._proxies.ensure_scope(folder.host, folder.quota_scope_id, size_bytes)
-        await self._proxies.set_limit(folder.host, folder.quota_scope_id, size_bytes)
+        await set_limit(self._proxies, folder.host, folder.quota_scope_id, size_bytes)
 
     async def _get(self, actor: Actor, folder_id: UUID, host: str | None) -> Folder:
         return await self._database.read(lambda conn: _get(conn, actor, folder_id, host))

@@ -31,11 +31,12 @@ LISTED_MAX: Final = 10_000
 TOLD_MAX: Final = 10
 
 _c: Final = t.vfolders.c
-_FROM: Final = t.vfolders.outerjoin(t.users, t.users.c.id == _c.user_id).outerjoin(
+# Folders with their owners, one row each.
+JOINED: Final = t.vfolders.outerjoin(t.users, t.users.c.id == _c.user_id).outerjoin(
     t.projects, t.projects.c.id == _c.project_id
 )
 _COLUMNS: Final = (
-    t.vfolders,
+    *t.vfolders.c,
     t.users.c.email.label("user_email"),
     t.users.c.role.label("user_role"),
     t.projects.c.name.label("project"),
@@ -50,15 +51,41 @@ def select_seen(actor: Actor, *, administered: bool = False) -> sa.Select[Any]:
 
     `administered` adds what `actor` sees as an administrator only.
     """
-    conditions = [
-        _c.user_id == actor.user_id,
-        _is_member(actor),
-        sa.and_(_c.user_id.is_not(None), _shared(actor).is_not(None)),
-    ]
+    statement = sa.select(*seen_columns(actor)).select_from(JOINED)
+    return statement.where(is_seen(actor, administered=administered))
+
+
+def seen_columns(actor: Actor) -> list[sa.ColumnElement[Any]]:
+    """What `seen_of` reads, of `JOINED`."""
+    is_one = sa.func.coalesce(is_member(actor), sa.false())
+    return [*_COLUMNS, is_one.label("is_member"), _shared(actor).label("shared")]
+
+
+def is_seen(actor: Actor, *, administered: bool = False) -> sa.ColumnElement[bool]:
+    """Of a row of folders alone, what `select_seen` says."""
+    if administered and actor.is_superadmin:
+        return sa.true()
+    conditions = [is_owned(actor), is_member(actor), is_shared_with(actor)]
     if administered and actor.is_domain_admin:
         conditions.append(_administered_by(actor))
-    is_member, shared = _is_member(actor).label("is_member"), _shared(actor).label("shared")
-    return sa.select(*_COLUMNS, is_member, shared).select_from(_FROM).where(sa.or_(*conditions))
+    return sa.or_(*conditions)
+
+
+def is_owned(actor: Actor) -> sa.ColumnElement[bool]:
+    return _c.user_id == actor.user_id
+
+
+def is_member(actor: Actor) -> sa.ColumnElement[bool]:
+    """Of the project that owns it."""
+    members = t.project_members.c
+    own = sa.select(members.project_id).where(members.user_id == actor.user_id)
+    return _c.project_id.in_(own)
+
+
+def is_shared_with(actor: Actor) -> sa.ColumnElement[bool]:
+    given = t.vfolder_permissions.c
+    own = sa.select(given.vfolder_id).where(given.user_id == actor.user_id)
+    return sa.and_(_c.user_id != actor.user_id, _c.id.in_(own))
 
 
 def seen_of(actor: Actor, row: Mapping[Any, Any]) -> Seen:
@@ -116,7 +143,7 @@ async def get_folder(conn: AsyncConnection, folder_id: uuid.UUID, *, lock: bool 
     """The folder, for work that acts for nobody. Raises VFolderNotFound."""
     if lock:
         await _lock(conn, folder_id)
-    statement = sa.select(*_COLUMNS).select_from(_FROM).where(_c.id == folder_id)
+    statement = sa.select(*_COLUMNS).select_from(JOINED).where(_c.id == folder_id)
     row = (await conn.execute(statement)).mappings().first()
     if row is None:
         raise VFolderNotFound(str(folder_id))
@@ -179,14 +206,14 @@ async def lock_unsettled(
         .with_for_update(skip_locked=True)
     )
     ids = list(await conn.scalars(overdue))
-    found = await conn.execute(sa.select(*_COLUMNS).select_from(_FROM).where(_c.id.in_(ids)))
+    found = await conn.execute(sa.select(*_COLUMNS).select_from(JOINED).where(_c.id.in_(ids)))
     return [folder_of(row) for row in found.mappings()]
 
 
 async def lock_folders(conn: AsyncConnection, where: sa.ColumnElement[bool]) -> list[Folder]:
     """Folders that nobody else changes before the transaction ends."""
     ids = list(await conn.scalars(sa.select(_c.id).where(where).order_by(_c.id).with_for_update()))
-    found = await conn.execute(sa.select(*_COLUMNS).select_from(_FROM).where(_c.id.in_(ids)))
+    found = await conn.execute(sa.select(*_COLUMNS).select_from(JOINED).where(_c.id.in_(ids)))
     return [folder_of(row) for row in found.mappings()]
 
 
@@ -285,16 +312,9 @@ async def _lock(conn: AsyncConnection, folder_id: uuid.UUID) -> None:
 
 
 def _administered_by(actor: Actor) -> sa.ColumnElement[bool]:
-    if actor.is_superadmin:
-        return sa.true()
-    is_guarded = sa.func.coalesce(t.users.c.role == UserRole.SUPERADMIN.value, sa.false())
+    guards = sa.select(t.users.c.id).where(t.users.c.role == UserRole.SUPERADMIN.value)
+    is_guarded = sa.func.coalesce(_c.user_id.in_(guards), sa.false())
     return sa.and_(_c.domain_name == actor.domain, sa.not_(is_guarded))
-
-
-def _is_member(actor: Actor) -> sa.ColumnElement[bool]:
-    members = t.project_members.c
-    own = sa.select(members.project_id).where(members.user_id == actor.user_id)
-    return sa.func.coalesce(_c.project_id.in_(own), False)
 
 
 def _shared(actor: Actor) -> sa.ScalarSelect[Any]:

@@ -229,6 +229,10 @@ class ShareNotFound(NotFound):
     code, object_name = "vfolder_permission.not_found", "vfolder permission"
 
 
+class QuotaScopeNotFound(NotFound):
+    code, object_name = "quota_scope.not_found", "quota scope"
+
+
 class AgentNotFound(NotFound):
     code, object_name = "agent.not_found", "agent instance"
 

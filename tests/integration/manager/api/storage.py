@@ -102,6 +102,7 @@ class ScriptedStorage:
         return {
             ("GET", "/volumes"): self._volumes,
             ("GET", "/volume/performance-metric"): self._metric,
+            ("GET", "/volume/hwinfo"): self._hardware,
             ("POST", "/quota-scope"): self._make_scope,
             ("GET", "/quota-scope"): self._scope,
             ("PATCH", "/quota-scope"): self._limit,
@@ -140,6 +141,9 @@ class ScriptedStorage:
     async def _metric(self, _body: dict[str, Any]) -> Any:
         names = ("iops_read", "iops_write", "io_bytes_read", "io_bytes_write")
         return {"metric": dict.fromkeys([*names, "io_usec_read", "io_usec_write"], 1.5)}
+
+    async def _hardware(self, _body: dict[str, Any]) -> Any:
+        return {"status": "healthy", "status_info": None, "metadata": {"disks": 2}}
 
     async def _make_scope(self, body: dict[str, Any]) -> Any:
         key = f"{body['volume']}/{body['qsid']}"

@@ -9,13 +9,17 @@ from backendai.manager.audit.change import Changes
 from backendai.manager.db.engine import Database, open_database
 from backendai.manager.graph.execute import Graph
 from backendai.manager.graph.roots import make_graph
+from backendai.manager.graph.use_cases import UseCases
+from backendai.manager.vfolders.assembly import make_vfolders
+from backendai.manager.vfolders.link import ProxyLink
 
 
 def make_whole(database: Database) -> Graph:
     accounts = make_accounts(SystemIds(), SecretBox(bytes(KEY_BYTES)))
-    return make_graph(
-        database, Changes(database, SystemClock(), lambda: None), accounts, lambda: None
-    )
+    clock = SystemClock()
+    changes = Changes(database, clock, lambda: None)
+    vfolders = make_vfolders(database, changes, ProxyLink(), SystemIds(), clock)
+    return make_graph(database, UseCases(changes, accounts, vfolders, lambda: None))
 
 
 def make_unconnected() -> Graph:
