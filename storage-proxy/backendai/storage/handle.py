@@ -29,6 +29,12 @@ class Handle:
         finally:
             self.release()
 
+    def __del__(self) -> None:
+        """Of one that nobody got: a thread opened it after its request had been given up. Else the
+        lock on an upload would be held for ever."""
+        if self._users:
+            os.close(self._fd)
+
     def release(self) -> None:
         """By its owner, once."""
         with self._guard:
