@@ -68,12 +68,13 @@ def _find_record(directory: int, upload: str) -> UploadRecord | None:
 
 
 def _age_seconds(directory: int, upload: str, now: datetime) -> float:
-    """Since the youngest of its files was changed."""
+    """Since the youngest of its files was changed. What is unpacked has times of its archive, so it
+    is the time that nobody can set."""
     changed = [0.0]
     for suffix in (files.RECORD, files.FRESH, files.TRIAL, files.PART):
         with suppress(FileNotFoundError):
             found = os.stat(upload + suffix, dir_fd=directory, follow_symlinks=False)
-            changed.append(found.st_mtime)
+            changed.append(found.st_ctime)
     return now.timestamp() - max(changed)
 
 
@@ -85,7 +86,8 @@ def _size_of(directory: int, upload: str) -> int | None:
 
 
 def _is_held(directory: int, upload: str) -> bool:
-    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+    # NFS gives this lock only on what is open for writing.
+    flags = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
         fd = os.open(upload + files.PART, flags, dir_fd=directory)
     except FileNotFoundError:
