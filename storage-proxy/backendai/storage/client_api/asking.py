@@ -49,11 +49,14 @@ class Door:
     def let_in(self, request: web.Request, *purposes: Purpose) -> Ask:
         """Raises TokenRefused, TokenExpired, TokenForOther, BadRequest, VolumeNotFound.
 
-        `dst_dir` is in the token, or, from clients that know it no other way, in the query.
+        `dst_dir` is in the token; or, for an upload of clients that know it no other way, in the
+        query. Whatever else a token is for, it opens the path in it and no other.
         """
         query = read_query(request)
         claims = self._tokens.read(query.get("token", ""), *purposes)
-        dst_dir = claims.dst_dir if claims.dst_dir is not None else query.get("dst_dir")
+        dst_dir = claims.dst_dir
+        if dst_dir is None and claims.op is Purpose.UPLOAD:
+            dst_dir = query.get("dst_dir")
         above = parse_relpath(dst_dir or "")
         path = RelPath((*above.names, *parse_relpath(claims.relpath).names))
         return Ask(

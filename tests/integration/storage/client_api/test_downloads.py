@@ -231,7 +231,14 @@ def test_what_is_no_file(daemon: StorageDaemon) -> None:
 @pytest.mark.parametrize("relpath", ["../x", "/etc/passwd", "a/../../b", "x\0"])
 def test_paths_that_are_refused(daemon: StorageDaemon, relpath: str) -> None:
     assert daemon.ask("GET", target(daemon, relpath)).status == 400
-    assert daemon.ask("GET", target(daemon, "data.bin", "&dst_dir=../..")).status == 400
+
+
+def test_a_token_opens_what_it_names_and_nothing_beside_it(daemon: StorageDaemon) -> None:
+    (daemon.top / "beside").mkdir()
+    for place in (daemon.top, daemon.top / "beside"):
+        (place / "named.bin").write_text(place.name)
+    answer = daemon.ask("GET", target(daemon, "named.bin", "&dst_dir=beside"))
+    assert (answer.status, answer.body.decode()) == (200, daemon.top.name)
 
 
 @pytest.fixture(scope="module")
