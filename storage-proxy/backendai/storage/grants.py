@@ -82,7 +82,7 @@ class Grants:
         *,
         removes: bool = False,
     ) -> str:
-        """Of the archive at `relpath`, which is deleted after that if `removes`."""
+        """Of the archive at `relpath`; `removes` deletes it when all of it was unpacked."""
         return self._sign(
             Purpose.EXTRACT, volume, folder, relpath, dst_dir=str(into), remove=removes
         )

@@ -32,7 +32,8 @@ class ExtractRoutes:
         report = await ask.volume.run_long(
             unpack, ask.volume, ask.folder, archive, into, self._limits
         )
-        if ask.claims.remove:
+        # What could not be unpacked would be lost with it.
+        if ask.claims.remove and not report.skipped_count:
             await ask.volume.run(_remove, ask.volume, ask.folder, archive)
         return json_response(report)
 

@@ -124,6 +124,9 @@ def test_the_archive_is_removed_after_that_if_wanted(daemon: StorageDaemon) -> N
     before = set(daemon.top.glob("*.archive"))
     extract(daemon, sound_tar(), remove=True)
     assert set(daemon.top.glob("*.archive")) == before
+    answer, _ = extract(daemon, tar_of((member("../out"), b"x")), remove=True)
+    assert answer.json()["skipped_count"] == 1
+    assert len(set(daemon.top.glob("*.archive")) - before) == 1
 
 
 def test_files_are_replaced_and_directories_are_not(daemon: StorageDaemon) -> None:
