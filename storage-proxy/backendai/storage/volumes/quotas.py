@@ -44,9 +44,20 @@ class CountedQuotas:
             try:
                 os.mkdir(str(scope), SCOPE_MODE, dir_fd=top)
             except FileExistsError:
-                raise QuotaScopeExists(f"{scope} exists already") from None
+                # Without the file nobody said yet what its limit is: a daemon died before that.
+                if self._was_limited(scope):
+                    raise QuotaScopeExists(f"{scope} exists already") from None
             os.fsync(top)
         self.set_limit(scope, limit_bytes)
+
+    def _was_limited(self, scope: ScopeId) -> bool:
+        """Also to "no limit"."""
+        with self._opened(scope) as fd:
+            try:
+                os.stat(QUOTA_FILE, dir_fd=fd, follow_symlinks=False)
+            except FileNotFoundError:
+                return False
+        return True
 
     def get(self, scope: ScopeId) -> ScopeUsage:
         with self._opened(scope) as fd:

@@ -11,6 +11,7 @@ from backendai.common.mounts import VOLUME_FILE
 from backendai.common.paths import RelPath
 from backendai.common.storage_faults import (
     FolderNotFound,
+    QuotaScopeExists,
     StorageFull,
     VolumeFailed,
     VolumeUnavailable,
@@ -105,6 +106,18 @@ def test_a_damaged_limit_is_not_no_limit(volume: DirectoryVolume) -> None:
     (volume.path / str(SCOPE) / QUOTA_FILE).write_text("{")
     with pytest.raises(VolumeFailed):
         volume.quotas.check_room(SCOPE, 1)
+
+
+def test_a_scope_gets_its_limit_though_a_daemon_died_when_it_was_made(
+    volume: DirectoryVolume,
+) -> None:
+    volume.quotas.ensure(SCOPE)
+    volume.quotas.make(SCOPE, 100)
+    assert volume.quotas.get(SCOPE).limit_bytes == 100
+    volume.quotas.set_limit(SCOPE, None)
+    with pytest.raises(QuotaScopeExists):
+        volume.quotas.make(SCOPE, 100)
+    assert volume.quotas.get(SCOPE).limit_bytes is None
 
 
 def test_room_is_checked_with_what_was_written_meanwhile(volume: DirectoryVolume) -> None:
