@@ -32,6 +32,7 @@ from .model import (
     FolderStatus,
     Ownership,
     Permission,
+    refuse_status,
     require_ready,
 )
 from .names import check_name
@@ -127,8 +128,10 @@ class Folders:
             if folder.status is FolderStatus.DELETING:
                 live = await list_live(change.connection, PURGE_FOLDER, params)
                 return live[0].id if live else None
-            if folder.status is FolderStatus.BINNED:
-                await refuse_used(change, folder)
+            if folder.status is not FolderStatus.BINNED:
+                # What a proxy still makes or copies would come after it was deleted, and stay.
+                raise refuse_status(folder.status)
+            await refuse_used(change, folder)
             await _move(change, folder, FolderEvent.PURGE)
             return await begin_task(change, PURGE_FOLDER, params, domain=folder.domain)
 

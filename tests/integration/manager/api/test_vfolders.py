@@ -377,6 +377,8 @@ async def test_a_folder_is_copied_where_its_owner_allows_it(
     assert (copy["status"], copy["usage_mode"]) == ("cloning", "data")
     assert (await alice.ask("DELETE", "/folders/data")).status == 204
     assert (await purge(alice, made["id"])).status == 409
+    halfway = await purge(alice, copy["id"])
+    assert (halfway.status, halfway.json["data"]) == (409, {"status": "cloning"})
     storage.release()
 
     async def is_done() -> bool:
