@@ -22,6 +22,7 @@ from backendai.common.faults import (
     StorageUnavailable,
 )
 from backendai.common.logs import get_logger
+from backendai.common.storage_faults import VolumeNotFound
 
 from .volumes import Host, ProxyAddress, VolumeConfig, read_config
 
@@ -36,6 +37,7 @@ ASK_SECONDS: Final = 20.0
 ANSWER_BYTES_MAX: Final = 64 * 1024 * 1024
 DETAIL_CHARS_MAX: Final = 500
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
+_NO_VOLUME: Final = f"/{VolumeNotFound.slug}"
 _THERE: Final = frozenset({errno.EEXIST, errno.ENOTEMPTY})
 
 
@@ -148,6 +150,10 @@ def _fault_of(host: Host, call: Call, status: int, body: bytes) -> Fault:
     detail = str(told.get("msg") or told.get("title") or "")[:DETAIL_CHARS_MAX]
     facts: dict[str, Any] = {key: told[key] for key in ("errno", "paths") if key in told}
     number = facts.get("errno")
+    if status == 404 and str(told.get("type")).endswith(_NO_VOLUME):
+        # Not that a file is missing: nobody knows what is in the folders of this host.
+        log.warning("storage.no_volume", host=str(host), path=call.path)
+        return StorageFailed(f"The storage host {host} has no such volume.")
     if status == 404 or number == errno.ENOENT:
         return FileNotFound(detail, facts)
     if status == 409 or number in _THERE:

@@ -4,6 +4,7 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 import sqlalchemy as sa
 
 from backendai.manager.app import Manager
@@ -292,12 +293,19 @@ async def test_a_purge_deletes_the_files_and_then_the_row(
     assert (await purge(alice, made["id"])).status == 404
 
 
+# That a volume is not in the settings of its proxy says nothing of what lies on it.
+NO_VOLUME = {"type": "https://api.backend.ai/probs/storage/volume-not-found", "title": "No volume"}
+
+
+@pytest.mark.parametrize(
+    "refusal", [(500, {"msg": "the disk is on fire"}), (404, NO_VOLUME)], ids=["fails", "no-volume"]
+)
 async def test_a_purge_that_a_proxy_refuses_is_begun_again_later(
-    manager: Manager, alice: Caller, storage: ScriptedStorage
+    manager: Manager, alice: Caller, storage: ScriptedStorage, refusal: tuple[int, Any]
 ) -> None:
     made = await make(alice)
     await alice.ask("DELETE", "/folders/data")
-    storage.refusals["/folder/delete"] = (500, {"msg": "the disk is on fire"})
+    storage.refusals["/folder/delete"] = refusal
     task = (await purge(alice, made["id"])).json["bgtask_id"]
 
     async def has_failed() -> bool:
