@@ -6,11 +6,11 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from backendai.common.faults import Fault, Forbidden, InvalidParams
+from backendai.common.faults import Fault, InvalidParams
 from backendai.common.logs import get_logger
 from backendai.manager.audit.change import Change, Changes
 from backendai.manager.db.engine import Database
-from backendai.manager.gate.actor import Actor, may_manage
+from backendai.manager.gate.actor import Actor
 from backendai.manager.policies.reach import get_project
 
 from . import actions, store
@@ -94,9 +94,7 @@ class FolderHosts:
 
         async def work(change: Change) -> Folder:
             folder = await _get(change.connection, actor, folder_id, host)
-            if not may_manage(actor, folder.domain):
-                raise Forbidden("Only administrators of its domain set the quota of a folder.")
-            await note_limit(change, folder.host, folder.quota_scope_id, folder.domain, size_bytes)
+            await note_limit(change, folder.host, folder.quota_scope_id, size_bytes)
             return folder
 
         folder = await self._changes.run(actor, actions.SET_QUOTA, work)

@@ -56,10 +56,8 @@ class QuotaScopes:
         """For administrators of its domain; None takes the limit away. Raises Forbidden."""
 
         async def work(change: Change) -> None:
-            owner = await _get_owner(change.connection, actor, scope_id)
-            if not may_manage(actor, owner.domain):
-                raise Forbidden("Only administrators of its domain set the limit of a quota scope.")
-            await note_limit(change, host, scope_id, owner.domain, limit_bytes)
+            await _get_owner(change.connection, actor, scope_id)
+            await note_limit(change, host, scope_id, limit_bytes)
 
         await self._changes.run(actor, actions.SET_QUOTA, work)
         await set_limit(self._proxies, host, scope_id, limit_bytes)
@@ -79,14 +77,27 @@ async def set_limit(proxies: Proxies, host: str, scope_id: str, limit_bytes: int
     await proxies.set_limit(host, scope_id, limit_bytes)
 
 
-async def note_limit(
-    change: Change, host: str, scope_id: str, domain: str, limit_bytes: int | None
-) -> None:
+async def note_limit(change: Change, host: str, scope_id: str, limit_bytes: int | None) -> None:
+    """That it will be set. The scope tells who may, not the folder that somebody asks by:
+    one that was handed on counts where it was made.
+
+    Raises Forbidden, and QuotaScopeNotFound where its user or project is no more."""
+    owner = await _load_owner(change.connection, change.actor, scope_id)
+    if not _administers(change.actor, owner):
+        raise Forbidden("Only administrators of its domain set the limit of a quota scope.")
     noted = {"host": host, "limit_bytes": limit_bytes}
-    await record(change, Target("quota_scope", scope_id, domain), before={}, after=noted)
+    await record(change, Target("quota_scope", scope_id, owner.domain), before={}, after=noted)
 
 
 async def _get_owner(conn: AsyncConnection, actor: Actor, scope_id: str) -> _Owner:
+    """As `_load_owner`, of a scope that `actor` may know of."""
+    owner = await _load_owner(conn, actor, scope_id)
+    if not (owner.is_own or _administers(actor, owner)):
+        raise QuotaScopeNotFound(_told(scope_id))
+    return owner
+
+
+async def _load_owner(conn: AsyncConnection, actor: Actor, scope_id: str) -> _Owner:
     text = scope_id.partition(":")[2]
     try:
         owner_id = uuid.UUID(text)
@@ -97,14 +108,13 @@ async def _get_owner(conn: AsyncConnection, actor: Actor, scope_id: str) -> _Own
         owner = await _find_user(conn, actor, owner_id)
     elif scope_id == project_quota_scope(owner_id):
         owner = await _find_project(conn, actor, owner_id)
-    if owner is None or not _is_seen(actor, owner):
+    if owner is None:
         raise QuotaScopeNotFound(_told(scope_id))
     return owner
 
 
-def _is_seen(actor: Actor, owner: _Owner) -> bool:
-    is_administrator = may_manage(actor, owner.domain) and not owner.is_guarded
-    return owner.is_own or actor.is_superadmin or is_administrator
+def _administers(actor: Actor, owner: _Owner) -> bool:
+    return actor.is_superadmin or (may_manage(actor, owner.domain) and not owner.is_guarded)
 
 
 async def _find_user(conn: AsyncConnection, actor: Actor, user_id: uuid.UUID) -> _Owner | None:

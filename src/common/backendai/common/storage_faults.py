@@ -46,7 +46,7 @@ class FolderExists(Conflict):
 
 
 class QuotaScopeNotFound(NotFound):
-    code, slug = "quota_scope.not_found", "storage/quota-scope-not-found"
+    code, slug = "storage.quota_scope_not_found", "storage/quota-scope-not-found"
     object_name = "quota scope"
 
 

@@ -491,6 +491,22 @@ async def test_usage_and_quota_are_asked_of_the_proxy(
     assert (await alice.ask("GET", f"/folders/_/quota{elsewhere}")).status == 400
 
 
+async def test_the_quota_of_another_domain_stays_though_a_folder_came_from_there(
+    as_user: AsUser, alice: Caller, storage: ScriptedStorage
+) -> None:
+    """A folder that was handed on lies, and counts, where it was made."""
+    made, root = await make(alice), as_user("root")
+    to_other = {"vfolder": made["id"], "user_email": "mallory@example.com"}
+    answer = await root.ask("POST", "/folders/_/change-ownership", to_other)
+    assert answer.status == 200, answer.body
+    limits = dict(storage.limits)
+    wanted = {"id": made["id"], "input": {"size_bytes": 1}}
+    refused = await as_user("mallory").ask("POST", "/folders/_/quota", wanted)
+    assert refused.status == 403, refused.body
+    assert storage.limits == limits
+    assert (await root.ask("POST", "/folders/_/quota", wanted)).status == 200
+
+
 async def test_every_change_is_in_the_audit_log(
     manager: Manager, alice: Caller, storage: ScriptedStorage
 ) -> None:
