@@ -45,6 +45,13 @@ class FolderExists(Conflict):
     title = "The folder exists already."
 
 
+class FolderBusy(Conflict):
+    """It is being copied to, and can be deleted when that is over."""
+
+    code, slug = "folder.busy", "storage/folder-busy"
+    title = "The folder is being copied to."
+
+
 class QuotaScopeNotFound(NotFound):
     code, slug = "storage.quota_scope_not_found", "storage/quota-scope-not-found"
     object_name = "quota scope"

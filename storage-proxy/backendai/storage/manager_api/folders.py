@@ -1,14 +1,19 @@
 """Folders as a whole, and the quota scopes that they count for."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from aiohttp import web
 
 from backendai.common.http import json_response
 from backendai.common.params import read_params
+from backendai.common.storage_faults import FolderBusy
 
 from ..emptying import TrashEmptiers
 from ..folders import check_folder, clone_folder, create_folder, delete_folder, find_mount_path
+from ..layout import FolderId
 from ..volumes.load import Volumes
-from ..volumes.volume import FolderUsage
+from ..volumes.volume import FolderUsage, Volume
 from .params import (
     A_FOLDER,
     A_SCOPE,
@@ -51,6 +56,7 @@ class _Handlers:
     def __init__(self, volumes: Volumes, emptiers: TrashEmptiers) -> None:
         self._volumes = volumes
         self._emptiers = emptiers
+        self._copying: set[tuple[str, FolderId]] = set()
 
     async def create(self, request: web.Request) -> web.Response:
         folder, params = await read_folder(request, NEW_FOLDER)
@@ -62,6 +68,8 @@ class _Handlers:
     async def delete(self, request: web.Request) -> web.Response:
         folder, params = await read_folder(request, A_FOLDER)
         volume = self._volumes.get(params["volume"])
+        if (volume.name, folder) in self._copying:
+            raise FolderBusy(f"{folder} can be deleted when the copy is there")
         await volume.run(delete_folder, volume, folder)
         self._emptiers.hint(volume)
         return web.Response(status=204)
@@ -71,8 +79,22 @@ class _Handlers:
         source = self._volumes.get(params["src_volume"])
         target = self._volumes.get(params["dst_volume"])
         folder, clone = params["src_vfid"], params["dst_vfid"]
-        await target.run_long(clone_folder, source, folder, target, clone)
+        with self._held(target, clone):
+            await target.run_long(clone_folder, source, folder, target, clone)
         return web.Response(status=204)
+
+    @contextmanager
+    def _held(self, volume: Volume, folder: FolderId) -> Iterator[None]:
+        """Nobody deletes it before it is there, to find it come after that: the manager that asked
+        for the copy may be gone, and another one tidying up."""
+        key = (volume.name, folder)
+        if key in self._copying:
+            raise FolderBusy(f"{folder} is being copied to already")
+        self._copying.add(key)
+        try:
+            yield
+        finally:
+            self._copying.discard(key)
 
     async def show_mount(self, request: web.Request) -> web.Response:
         folder, params = await read_folder(request, MOUNT)

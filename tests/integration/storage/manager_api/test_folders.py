@@ -251,6 +251,23 @@ def test_a_daemon_killed_in_the_middle_goes_on(own_daemon: StorageDaemon, is_del
     assert not place(own_daemon, clone).exists()
 
 
+def test_what_is_being_copied_to_is_deleted_when_it_is_there(own_daemon: StorageDaemon) -> None:
+    vfid = new_folder(own_daemon)
+    for number in range(FILES):
+        (place(own_daemon, vfid) / f"{number}").write_bytes(b"x" * 10)
+    clone = f"{vfid.partition('/')[0]}/{uuid.uuid4().hex}"
+    asking = threading.Thread(target=order_clone, args=(own_daemon, vfid, clone))
+    asking.start()
+    staging = place(own_daemon, vfid).parents[1] / ".cloning"
+    until(lambda: staging.exists() and any(staging.iterdir()), "it is being copied")
+    refused = delete(own_daemon, clone)
+    asking.join()
+    assert (refused.status, refused.problem) == (409, "folder-busy"), "make more files"
+    assert place(own_daemon, clone).exists()
+    assert delete(own_daemon, clone).status == 204
+    assert not place(own_daemon, clone).exists()
+
+
 def delete(daemon: StorageDaemon, vfid: str) -> Answer:
     return of(daemon, "POST", "/folder/delete", vfid)
 
