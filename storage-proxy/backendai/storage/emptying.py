@@ -35,7 +35,7 @@ class TrashEmptiers:
         async def step() -> None:
             nonlocal is_first
             if is_first:
-                # Nothing can be half done by this process yet, so all that is was left behind.
+                # Once is enough: what this process begins it ends itself.
                 await volume.run_long(throw_unfinished, volume)
                 is_first = False
             await volume.run_long(empty_trash, volume)

@@ -4,7 +4,6 @@ A folder is there whole or not at all: what takes long happens beside it, and en
 """
 
 import os
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -18,7 +17,7 @@ from .copying import CopyRules, copy_item, copy_tree
 from .files import find_place
 from .layout import CLONING, FolderId, ScopeId
 from .syscalls import rename_new, sync_filesystem
-from .trash import throw_away
+from .trash import name_unfinished, throw_away
 from .volumes.count import count_tree
 from .volumes.quotas import SCOPE_MODE
 from .volumes.volume import Volume
@@ -58,7 +57,7 @@ def clone_folder(source: Volume, folder: FolderId, target: Volume, clone: Folder
             raise FolderExists(f"there is {clone} on volume {target.name} already")
         target.quotas.check_room(clone.scope, count_tree(original).size_bytes)
         with opened_staging(target, clone.scope) as staging:
-            name = uuid.uuid4().hex
+            name = name_unfinished()
             _copy_to_stage(original, staging, name, target, clone.scope)
             try:
                 rename_new(staging, name, prefix, clone.hex)
@@ -96,7 +95,7 @@ def copy_within(volume: Volume, folder: FolderId, source: RelPath, target: RelPa
             opened_directory(fd, place.parent) as new,
             opened_staging(volume, folder.scope) as staging,
         ):
-            name = uuid.uuid4().hex
+            name = name_unfinished()
             try:
                 copy_item(old, source.name, staging, name, _rules(volume, folder.scope))
                 sync_filesystem(staging)

@@ -23,6 +23,8 @@ from .volumes.walk import DEPTH_MAX, Found, walk
 
 log = get_logger(__name__)
 
+# What a daemon of this life is in the middle of.
+_LIFE: Final = uuid.uuid4().hex
 # Directories that somebody fills while they are emptied are tried again later.
 _PASSES_MAX: Final = 8
 
@@ -47,8 +49,14 @@ def opened_trash(volume: Volume) -> Iterator[int]:
             yield fd
 
 
+def name_unfinished() -> str:
+    """Of a copy that begins."""
+    return f"{_LIFE}.{uuid.uuid4().hex}"
+
+
 def throw_unfinished(volume: Volume) -> None:
-    """Copies that a daemon was in the middle of when it died."""
+    """Copies that a daemon was in the middle of when it died. Those of this one stay: the volume
+    may have been away when it started, and be in use since."""
     with volume.opened_top() as top:
         for scope in _scopes(top):
             with (
@@ -56,7 +64,8 @@ def throw_unfinished(volume: Volume) -> None:
                 opened_directory(top, scope.path / CLONING.name) as fd,
             ):
                 for name in os.listdir(fd):
-                    throw_away(volume, fd, name)
+                    if not name.startswith(f"{_LIFE}."):
+                        throw_away(volume, fd, name)
 
 
 def empty_trash(volume: Volume) -> int:

@@ -21,6 +21,7 @@ from backendai.storage.folders import clone_folder, create_folder
 from backendai.storage.layout import FolderId, ScopeId, ScopeKind
 from backendai.storage.owner import Owner
 from backendai.storage.settings import VolumeOptions
+from backendai.storage.trash import name_unfinished, throw_unfinished
 from backendai.storage.volumes.oserrors import fault_of
 from backendai.storage.volumes.quotas import QUOTA_FILE
 from backendai.storage.volumes.vfs import DirectoryVolume, open_vfs
@@ -130,6 +131,19 @@ def test_room_is_checked_with_what_was_written_meanwhile(volume: DirectoryVolume
         volume.quotas.check_room(SCOPE, 500)
     assert (caught.value.http_status, caught.value.facts["limitBytes"]) == (507, 1000)
     volume.quotas.check_room(SCOPE, 100)
+
+
+def test_copies_of_a_dead_daemon_are_thrown_away_and_its_own_are_not(
+    volume: DirectoryVolume,
+) -> None:
+    new_folder(volume)
+    staging = volume.path / str(SCOPE) / ".cloning"
+    staging.mkdir()
+    own = name_unfinished()
+    for name in (own, uuid.uuid4().hex):
+        (staging / name).mkdir()
+    throw_unfinished(volume)
+    assert os.listdir(staging) == [own]
 
 
 def test_descriptors_are_given_back(volume: DirectoryVolume) -> None:
