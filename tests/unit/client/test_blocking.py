@@ -35,6 +35,7 @@ from backendai.client.blocking import (
     BlockingUsage,
     BlockingUserPolicies,
     BlockingUsers,
+    BlockingVfolders,
     Iterates,
     Loop,
     Waits,
@@ -52,6 +53,7 @@ from backendai.client.system import System
 from backendai.client.tasks import Tasks
 from backendai.client.templates import Templates
 from backendai.client.usage import Usage
+from backendai.client.vfolders.vfolders import Vfolders
 
 TWINS = [
     (Sessions, BlockingSessions),
@@ -60,6 +62,7 @@ TWINS = [
     (Cluster, BlockingCluster),
     (Templates, BlockingTemplates),
     (Usage, BlockingUsage),
+    (Vfolders, BlockingVfolders),
     (Registries, BlockingRegistries),
     (ErrorLogs, BlockingErrorLogs),
     (Tasks, BlockingTasks),

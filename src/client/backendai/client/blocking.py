@@ -33,6 +33,7 @@ from backendai.client.tasks import Tasks
 from backendai.client.templates import Templates
 from backendai.client.transport import Transport
 from backendai.client.usage import Usage
+from backendai.client.vfolders.vfolders import Vfolders
 
 N = TypeVar("N")
 P = ParamSpec("P")
@@ -217,6 +218,36 @@ class BlockingUsage(Blocking[Usage]):
     check = Waits(Usage.check)
 
 
+class BlockingVfolders(Blocking[Vfolders]):
+    list = Waits(Vfolders.list)
+    create = Waits(Vfolders.create)
+    info = Waits(Vfolders.info)
+    rename = Waits(Vfolders.rename)
+    update_options = Waits(Vfolders.update_options)
+    delete = Waits(Vfolders.delete)
+    restore = Waits(Vfolders.restore)
+    purge = Waits(Vfolders.purge)
+    clone = Waits(Vfolders.clone)
+    hosts = Waits(Vfolders.hosts)
+    quota = Waits(Vfolders.quota)
+    set_quota = Waits(Vfolders.set_quota)
+    usage = Waits(Vfolders.usage)
+    list_files = Waits(Vfolders.list_files)
+    find_file = Waits(Vfolders.find_file)
+    mkdir = Waits(Vfolders.mkdir)
+    delete_files = Waits(Vfolders.delete_files)
+    move_file = Waits(Vfolders.move_file)
+    rename_file = Waits(Vfolders.rename_file)
+    begin_upload = Waits(Vfolders.begin_upload)
+    begin_download = Waits(Vfolders.begin_download)
+    upload = Waits(Vfolders.upload)
+    upload_as = Waits(Vfolders.upload_as)
+    download = Waits(Vfolders.download)
+    download_as = Waits(Vfolders.download_as)
+    sync_up = Waits(Vfolders.sync_up)
+    sync_down = Waits(Vfolders.sync_down)
+
+
 class BlockingAccount(Blocking[Account]):
     whoami = Waits(Account.whoami)
     change_password = Waits(Account.change_password)
@@ -367,6 +398,7 @@ class SyncClient:
         self.cluster = BlockingCluster(self._client.cluster, self._loop)
         self.templates = BlockingTemplates(self._client.templates, self._loop)
         self.usage = BlockingUsage(self._client.usage, self._loop)
+        self.vfolders = BlockingVfolders(self._client.vfolders, self._loop)
         self.registries = BlockingRegistries(self._client.registries, self._loop)
         self.tasks = BlockingTasks(self._client.tasks, self._loop)
         self.error_logs = BlockingErrorLogs(self._client.error_logs, self._loop)

@@ -105,7 +105,7 @@ class Channel:
     async def send(self, call: Call) -> Sent:
         """Tries each address once while nothing answers. After a connection was lost it goes on
         asking for a while, because a restarted server soon listens again."""
-        transport = self._transport or self._open_streams()
+        transport = self._transport or self.streams
         attempt, give_up_at = 0, 0.0
         while True:
             try:
@@ -147,10 +147,10 @@ class Channel:
         return dict(answer.get("data") or {})
 
     def socket(self, call: Call) -> AbstractAsyncContextManager[Socket]:
-        return self._open_streams().socket(self._request(call, 0))
+        return self.streams.socket(self._request(call, 0))
 
     def lines(self, call: Call) -> AbstractAsyncContextManager[AsyncIterator[str]]:
-        return self._open_streams().lines(self._request(call, 0))
+        return self.streams.lines(self._request(call, 0))
 
     async def close(self) -> None:
         if self._transport is not None:
@@ -174,7 +174,9 @@ class Channel:
         content_type = "application/json" if has_json else call.content_type
         return sign(request, content_type, self.config, self.clock.now(), self._ids.uuid().hex)
 
-    def _open_streams(self) -> Streams:
+    @property
+    def streams(self) -> Streams:
+        """Opened when first asked for; also of requests that are not for the API."""
         if self._streams is None:
             from backendai.client.web import WebTransport
 

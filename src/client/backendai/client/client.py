@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from backendai.client.tasks import Tasks
     from backendai.client.templates import Templates
     from backendai.client.usage import Usage
+    from backendai.client.vfolders.vfolders import Vfolders
 
 
 class Client:
@@ -80,6 +81,12 @@ class Client:
         from backendai.client.usage import Usage
 
         return Usage(self._channel)
+
+    @cached_property
+    def vfolders(self) -> "Vfolders":
+        from backendai.client.vfolders.vfolders import Vfolders
+
+        return Vfolders(self._channel)
 
     @cached_property
     def account(self) -> "Account":

@@ -1,6 +1,11 @@
 """What goes wrong on this side of the wire; answers of the server are in `common.faults`."""
 
+from typing import TYPE_CHECKING, Self
+
 from backendai.common.faults import Fault, Kind, Unavailable
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 class NotConfigured(Fault):
@@ -22,6 +27,17 @@ class BadDocument(BadUsage):
 
     code = "client.bad_document"
     slug, title = "client-bad-document", "The file cannot be applied."
+
+
+class LocalFileFailed(Fault):
+    """A file of this machine cannot be read or written, or changed while it was sent."""
+
+    kind, code = Kind.INVALID, "client.local_file"
+    slug, title = "client-local-file", "A local file failed."
+
+    @classmethod
+    def of(cls, error: OSError, path: "Path") -> Self:
+        return cls(f"{path}: {error.strerror or error}")
 
 
 class Unreachable(Unavailable):

@@ -14,7 +14,8 @@ from backendai.common.faults import fault_from_problem
 @dataclass(frozen=True, slots=True)
 class Request:
     """One signed request. `target` is the path with its query, percent-encoded as it is sent;
-    `address` is scheme and authority. `timeout_seconds` None waits without end."""
+    `address` is scheme and authority. `timeout_seconds` None waits without end, but no longer than
+    `idle_seconds` for the next bytes of an answer that is read as it comes."""
 
     method: str
     address: str
@@ -22,6 +23,7 @@ class Request:
     headers: Mapping[str, str]
     body: bytes = b""
     timeout_seconds: float | None = None
+    idle_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,15 @@ class Answer:
     status: int
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """An answer whose body is read as it comes. `headers` have lower-case names."""
+
+    status: int
+    headers: Mapping[str, str]
+    pieces: AsyncIterator[bytes]
 
 
 def raise_for_status(answer: Answer) -> None:
@@ -63,8 +74,10 @@ class Socket(Protocol):
 
 
 class Streams(Transport, Protocol):
-    """What also opens WebSockets and line streams. A refusal is raised as its fault."""
+    """What also opens WebSockets and streams. A refusal is raised as its fault."""
 
     def socket(self, request: Request) -> AbstractAsyncContextManager[Socket]: ...
 
     def lines(self, request: Request) -> AbstractAsyncContextManager[AsyncIterator[str]]: ...
+
+    def content(self, request: Request) -> AbstractAsyncContextManager[Content]: ...

@@ -15,7 +15,7 @@ from backendai.client.faults import (
     Unreachable,
     WaitedTooLong,
 )
-from backendai.client.transport import Answer, Request, Socket, raise_for_status
+from backendai.client.transport import Answer, Content, Request, Socket, raise_for_status
 from backendai.common.faults import fault_from_problem
 
 PING_SECONDS: Final = 30.0
@@ -56,6 +56,16 @@ class WebTransport:
                     raise_for_status(await _read_answer(response))
                 yield _lines_of(response.content)
 
+    @asynccontextmanager
+    async def content(self, request: Request) -> AsyncIterator[Content]:
+        with _as_faults(request):
+            async with self._begin(request) as response:
+                if not 200 <= response.status < 300:
+                    raise_for_status(await _read_answer(response))
+                yield Content(
+                    response.status, _headers_of(response), _pieces_of(request, response.content)
+                )
+
     async def close(self) -> None:
         if self._session is not None:
             await self._session.close()
@@ -63,7 +73,9 @@ class WebTransport:
 
     def _begin(self, request: Request) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
         timeout = aiohttp.ClientTimeout(
-            total=request.timeout_seconds, sock_connect=self._config.connect_seconds
+            total=request.timeout_seconds,
+            sock_connect=self._config.connect_seconds,
+            sock_read=request.idle_seconds,
         )
         return self._open().request(
             request.method,
@@ -78,6 +90,8 @@ class WebTransport:
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
             is_tls = any(text.startswith("https:") for text in self._config.endpoints)
+            # Storage proxies may speak TLS where the API does not.
+            is_tls = is_tls or not self._config.verify_certificates
             tls = self._config.make_tls_context() if is_tls else True
             connector = aiohttp.TCPConnector(ssl=tls, limit=CONNECTIONS_MAX)
             self._session = aiohttp.ClientSession(connector=connector)
@@ -105,8 +119,18 @@ def _url(request: Request) -> URL:
 
 
 async def _read_answer(response: aiohttp.ClientResponse) -> Answer:
-    headers = {name.lower(): text for name, text in response.headers.items()}
-    return Answer(response.status, headers, await response.read())
+    return Answer(response.status, _headers_of(response), await response.read())
+
+
+def _headers_of(response: aiohttp.ClientResponse) -> dict[str, str]:
+    return {name.lower(): text for name, text in response.headers.items()}
+
+
+async def _pieces_of(request: Request, content: aiohttp.StreamReader) -> AsyncIterator[bytes]:
+    """Faults are raised where the pieces are read, and not only where the answer is left."""
+    with _as_faults(request):
+        async for piece in content.iter_any():
+            yield piece
 
 
 async def _lines_of(content: aiohttp.StreamReader) -> AsyncIterator[str]:
@@ -130,7 +154,8 @@ def _as_faults(request: Request) -> Iterator[None]:
     except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
         raise Unreachable(f"{request.address}: {_reason(error)}", facts) from error
     except TimeoutError as error:
-        raise WaitedTooLong(f"No answer within {request.timeout_seconds} s.") from error
+        seconds = request.timeout_seconds or request.idle_seconds
+        raise WaitedTooLong(f"No answer within {seconds} s.") from error
     except (aiohttp.ClientError, OSError) as error:
         raise ConnectionLost(f"{request.address}: {_reason(error)}", facts) from error
 

@@ -1,0 +1,101 @@
+"""The calls about the files of a folder; their bytes are the work of `transfers`."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+from backendai.client.channel import Call, Channel, decode, path_of
+from backendai.client.results import FileEntry
+from backendai.client.vfolders.rows import Made, Ticket
+from backendai.client.vfolders.trees import TOP
+from backendai.common.storage_faults import PathFault, PathNotFound
+
+# What one request may name.
+PATHS_MAX: Final = 1000
+
+
+class FolderFiles:
+    """A folder is named by its name or id, a path in it from its top on."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+
+    async def list_files(self, folder: str, path: str = TOP) -> tuple[FileEntry, ...]:
+        """What a directory holds, by name. Raises PathNotFound, PathFault for what is none."""
+        call = Call(
+            method="GET",
+            path=path_of("folders", folder, "files"),
+            json={"path": path},
+            repeatable=True,
+        )
+        answer = await self._channel.ask_for(dict[str, Any], call)
+        return decode(tuple[FileEntry, ...], str(answer.get("files") or "[]").encode())
+
+    async def find_file(self, folder: str, path: str) -> FileEntry | None:
+        """What is at `path`, which is not the top; None where nothing is."""
+        above, _, name = path.rpartition("/")
+        try:
+            found = await self.list_files(folder, above or TOP)
+        except PathNotFound:
+            return None
+        return next((entry for entry in found if entry.filename == name), None)
+
+    async def mkdir(
+        self,
+        folder: str,
+        paths: Sequence[str],
+        *,
+        parents: bool = True,
+        exist_ok: bool = False,
+    ) -> None:
+        """Raises PathFault for the first that could not be made."""
+        for some in _by_thousand(paths):
+            body = {"path": some, "parents": parents, "exist_ok": exist_ok}
+            call = Call(
+                method="POST",
+                path=path_of("folders", folder, "mkdir"),
+                json=body,
+                repeatable=exist_ok,
+            )
+            answer = await self._channel.ask_for(dict[str, dict[str, tuple[Made, ...]]], call)
+            for failed in answer["results"]["failed"]:
+                raise PathFault(f"{failed.item}: {failed.msg}", {"paths": [failed.item]})
+
+    async def delete_files(
+        self, folder: str, paths: Sequence[str], *, recursive: bool = False
+    ) -> None:
+        """For good. A directory takes `recursive`. Raises PathNotFound, PathFault."""
+        for some in _by_thousand(paths):
+            body = {"files": some, "recursive": recursive}
+            path = path_of("folders", folder, "delete-files")
+            await self._channel.ask(Call(method="DELETE", path=path, json=body))
+
+    async def move_file(self, folder: str, source: str, target: str) -> None:
+        """To the path `target`, or into it where it is a directory. Raises PathExists."""
+        path = path_of("folders", folder, "move-file")
+        await self._channel.ask(Call(method="POST", path=path, json={"src": source, "dst": target}))
+
+    async def rename_file(self, folder: str, path: str, new_name: str) -> None:
+        """Within its directory. Raises PathExists."""
+        body = {"target_path": path, "new_name": new_name}
+        call = Call(method="POST", path=path_of("folders", folder, "rename-file"), json=body)
+        await self._channel.ask(call)
+
+    async def begin_upload(self, folder: str, path: str, size: int) -> Ticket:
+        """Of a file of `size` bytes, which replaces the one that is there; an empty one is made at
+        once. Directories above it are made."""
+        return await self._ask_ticket(folder, "request-upload", {"path": path, "size": size})
+
+    async def begin_download(self, folder: str, path: str) -> Ticket:
+        return await self._ask_ticket(folder, "request-download", {"path": path})
+
+    async def _ask_ticket(self, folder: str, word: str, body: dict[str, Any]) -> Ticket:
+        # Of two tickets one is left to expire, so asking again does no harm.
+        call = Call(
+            method="POST", path=path_of("folders", folder, word), json=body, repeatable=True
+        )
+        return await self._channel.ask_for(Ticket, call)
+
+
+def _by_thousand(paths: Sequence[str]) -> Iterator[list[str]]:
+    for begin in range(0, len(paths), PATHS_MAX):
+        yield list(paths[begin : begin + PATHS_MAX])

@@ -1,0 +1,107 @@
+"""What calls of folders take and give: frozen values as they are on the wire."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+BINNED = "delete-pending"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewVfolder:
+    """`project` (a name or an id) owns it in place of the user; `host` None is the default one.
+    `permission` is ro, rw or wd, what others than its owner get."""
+
+    name: str
+    host: str | None = None
+    project: str | None = None
+    usage_mode: str = "general"
+    permission: str = "rw"
+    cloneable: bool = False
+
+
+class Vfolder(msgspec.Struct, frozen=True, kw_only=True):
+    """One of a list. `id` is 32 hex digits; `type` is user or group, a project's."""
+
+    id: str
+    name: str
+    host: str
+    quota_scope_id: str
+    status: str
+    usage_mode: str
+    permission: str
+    cloneable: bool
+    ownership_type: str
+    is_owner: bool = True
+    creator: str = ""
+    created_at: str | None = None
+    user_email: str | None = None
+    group_name: str | None = None
+
+
+class VfolderInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """`num_files` and `used_bytes` are None while its storage proxy does not tell."""
+
+    id: str
+    name: str
+    host: str
+    quota_scope_id: str
+    status: str
+    usage_mode: str
+    permission: str
+    cloneable: bool
+    type: str
+    is_owner: bool
+    user: str
+    group: str
+    created_at: str
+    last_used: str | None = None
+    num_files: int | None = None
+    used_bytes: int | None = None
+
+
+class Clone(msgspec.Struct, frozen=True, kw_only=True):
+    """A folder that a task fills; `bgtask_id` is that of the task."""
+
+    id: str
+    name: str
+    host: str
+    status: str
+    bgtask_id: str
+
+
+class Host(msgspec.Struct, frozen=True):
+    """`usage` has `percentage`, None where it is not known."""
+
+    backend: str = ""
+    capabilities: tuple[str, ...] = ()
+    usage: Mapping[str, Any] = {}
+
+
+class Hosts(msgspec.Struct, frozen=True):
+    """Where folders may be made: `allowed` hosts, `default` being taken where none is named."""
+
+    default: str | None
+    allowed: tuple[str, ...]
+    volume_info: Mapping[str, Host] = {}
+
+
+class FolderUsage(msgspec.Struct, frozen=True):
+    file_count: int
+    used_bytes: int
+
+
+class Ticket(msgspec.Struct, frozen=True):
+    """What lets its holder send or fetch one file at the storage proxy's `url`."""
+
+    token: str
+    url: str
+
+
+class Made(msgspec.Struct, frozen=True):
+    """A directory, and why it could not be made."""
+
+    item: str
+    msg: str | None = None
