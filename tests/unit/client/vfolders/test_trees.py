@@ -39,7 +39,7 @@ async def test_a_tree_has_what_is_there_and_never_what_links_lead_to(tmp_path: P
 
 
 async def test_a_name_that_is_no_text_is_named(tmp_path: Path) -> None:
-    (Path(os.fsdecode(bytes(tmp_path) + b"/\xff"))).touch()
+    os.mkfifo(bytes(tmp_path) + b"/\xff")
     with pytest.raises(LocalFileFailed, match="no name in UTF-8"):
         await read_local(tmp_path)
 

@@ -14,16 +14,17 @@ from backendai.client.plain import PlainTransport
 R = TypeVar("R")
 
 
-def with_client(work: Callable[[Client], Coroutine[Any, Any, R]]) -> R:
-    """Runs `work` with an open client. Raises its faults, and NotConfigured."""
+def with_client(work: Callable[[Client], Coroutine[Any, Any, R]], *, is_busy: bool = False) -> R:
+    """Runs `work` with an open client; one that `is_busy` with many requests keeps connections,
+    which takes longer to be ready. Raises its faults, and NotConfigured."""
     try:
-        return asyncio.run(_run(work))
+        return asyncio.run(_run(work, is_busy))
     except KeyboardInterrupt:
         # Told already where there is something to tell; click would add an empty line.
         raise Exit(INTERRUPTED) from None
 
 
-async def _run(work: Callable[[Client], Coroutine[Any, Any, R]]) -> R:
+async def _run(work: Callable[[Client], Coroutine[Any, Any, R]], is_busy: bool) -> R:
     config = Config.from_environment()
-    async with Client(config, PlainTransport(config)) as client:
+    async with Client(config, None if is_busy else PlainTransport(config)) as client:
         return await work(client)

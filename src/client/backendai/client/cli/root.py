@@ -14,6 +14,10 @@ OWN = {
     "image": ("backendai.client.cli.images.groups:own_image", "Your own images."),
     "presets": ("backendai.client.cli.presets:presets", "List presets that could start now."),
     "session": ("backendai.client.cli.session:session", "Start, look at, use and end sessions."),
+    "vfolder": (
+        "backendai.client.cli.vfolders.groups:vfolder",
+        "Keep files over sessions; copy and sync them.",
+    ),
     "template": (
         "backendai.client.cli.template:template",
         "Keep what sessions are started from.",

@@ -238,7 +238,7 @@ class _Cargo:
 
 async def _read_source(source: Path) -> Tree:
     """A file, or a directory with all in it. Raises LocalFileFailed."""
-    entry = look_at(source)
+    entry = await asyncio.to_thread(look_at, source)
     if entry is None:
         raise LocalFileFailed(f"{source}: No such file or directory")
     if entry.kind is not Kind.DIRECTORY:
