@@ -7,7 +7,7 @@ from backendai.client.channel import Call, Channel, decode, path_of
 from backendai.client.results import FileEntry
 from backendai.client.vfolders.rows import Made, Ticket
 from backendai.client.vfolders.trees import TOP
-from backendai.common.storage_faults import PathFault, PathNotFound
+from backendai.common.faults import BadRequest, FileNotFound
 
 # What one request may name.
 PATHS_MAX: Final = 1000
@@ -20,7 +20,7 @@ class FolderFiles:
         self._channel = channel
 
     async def list_files(self, folder: str, path: str = TOP) -> tuple[FileEntry, ...]:
-        """What a directory holds, by name. Raises PathNotFound, PathFault for what is none."""
+        """What a directory holds, by name. Raises FileNotFound, BadRequest for what is none."""
         call = Call(
             method="GET",
             path=path_of("folders", folder, "files"),
@@ -35,7 +35,7 @@ class FolderFiles:
         above, _, name = path.rpartition("/")
         try:
             found = await self.list_files(folder, above or TOP)
-        except PathNotFound:
+        except FileNotFound:
             return None
         return next((entry for entry in found if entry.filename == name), None)
 
@@ -47,7 +47,7 @@ class FolderFiles:
         parents: bool = True,
         exist_ok: bool = False,
     ) -> None:
-        """Raises PathFault for the first that could not be made."""
+        """Raises BadRequest for the first that could not be made."""
         for some in _by_thousand(paths):
             body = {"path": some, "parents": parents, "exist_ok": exist_ok}
             call = Call(
@@ -58,24 +58,24 @@ class FolderFiles:
             )
             answer = await self._channel.ask_for(dict[str, dict[str, tuple[Made, ...]]], call)
             for failed in answer["results"]["failed"]:
-                raise PathFault(f"{failed.item}: {failed.msg}", {"paths": [failed.item]})
+                raise BadRequest(f"{failed.item}: {failed.msg}", {"paths": [failed.item]})
 
     async def delete_files(
         self, folder: str, paths: Sequence[str], *, recursive: bool = False
     ) -> None:
-        """For good. A directory takes `recursive`. Raises PathNotFound, PathFault."""
+        """For good. A directory takes `recursive`. Raises FileNotFound, BadRequest."""
         for some in _by_thousand(paths):
             body = {"files": some, "recursive": recursive}
             path = path_of("folders", folder, "delete-files")
             await self._channel.ask(Call(method="DELETE", path=path, json=body))
 
     async def move_file(self, folder: str, source: str, target: str) -> None:
-        """To the path `target`, or into it where it is a directory. Raises PathExists."""
+        """To the path `target`, or into it where it is a directory. Raises Conflict."""
         path = path_of("folders", folder, "move-file")
         await self._channel.ask(Call(method="POST", path=path, json={"src": source, "dst": target}))
 
     async def rename_file(self, folder: str, path: str, new_name: str) -> None:
-        """Within its directory. Raises PathExists."""
+        """Within its directory. Raises Conflict."""
         body = {"target_path": path, "new_name": new_name}
         call = Call(method="POST", path=path_of("folders", folder, "rename-file"), json=body)
         await self._channel.ask(call)

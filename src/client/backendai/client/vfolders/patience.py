@@ -6,13 +6,15 @@ from typing import Final, TypeVar
 from backendai.client.faults import ConnectionLost, Unreachable, WaitedTooLong
 from backendai.common.clock import Clock
 from backendai.common.faults import Fault, Kind
+from backendai.common.storage_faults import StorageFull
 from backendai.common.upload_faults import UploadExceeded, UploadFault, UploadFull, UploadLost
 
 T = TypeVar("T")
 
 FIRST_PAUSE_SECONDS: Final = 0.2
 PAUSE_SECONDS_MAX: Final = 5.0
-_LASTING: Final = (UploadExceeded, UploadFull)
+# To import them is also what makes what proxies refuse be raised as what it is.
+_LASTING: Final = (StorageFull, UploadExceeded, UploadFull)
 _PASSING: Final = (Unreachable, ConnectionLost, WaitedTooLong, UploadFault)
 
 

@@ -11,10 +11,7 @@ from urllib.parse import quote, urlsplit
 from backendai.client.faults import UnexpectedAnswer
 from backendai.client.transport import Answer, Content, Request, Streams, raise_for_status
 from backendai.client.vfolders.rows import Ticket
-from backendai.common import upload_faults
 
-# Known by their codes once they are imported: what a proxy refuses is raised as what it is.
-UploadFault: Final = upload_faults.UploadFault
 APPEND_SECONDS: Final = 300.0
 IDLE_SECONDS: Final = 60.0
 ASK_SECONDS: Final = 30.0

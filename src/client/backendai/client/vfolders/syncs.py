@@ -22,7 +22,7 @@ from backendai.client.vfolders.trees import (
     look_at,
     read_local,
 )
-from backendai.common.storage_faults import PathNotFound
+from backendai.common.faults import FileNotFound
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +88,7 @@ class Syncs(Transfers):
         on_progress: OnProgress | None = None,
     ) -> SyncPlan:
         """Make the local directory `target` have what the directory `path` has. Returns what that
-        took. Raises PathNotFound where `path` is nothing, and as `plan_sync`."""
+        took. Raises FileNotFound where `path` is nothing, and as `plan_sync`."""
         here, there = Path(target), clean(path)
         remote = await self._read_remote(folder, there, parallel)
         ends = _Ends(here, folder, there, await read_local(here), remote)
@@ -154,7 +154,7 @@ class Syncs(Transfers):
         """Of a directory that is not there yet, nothing."""
         try:
             return await self._read_remote(folder, path, parallel)
-        except PathNotFound:
+        except FileNotFound:
             return {}
 
 

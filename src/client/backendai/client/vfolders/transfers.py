@@ -26,7 +26,7 @@ from backendai.client.vfolders.trees import (
     read_entry,
     read_local,
 )
-from backendai.common.storage_faults import PathNotFound
+from backendai.common.faults import FileNotFound
 
 _DIRECTORY = Entry(Kind.DIRECTORY)
 
@@ -163,19 +163,19 @@ class Transfers(FolderFiles):
         return Move(shown, entry.size, run)
 
     async def _read_named(self, folder: str, path: str, parallel: int) -> Tree:
-        """A file, or a directory with all in it. Raises PathNotFound."""
+        """A file, or a directory with all in it. Raises FileNotFound."""
         entry = _DIRECTORY
         if path != TOP:
             found = await self.find_file(folder, path)
             if found is None:
-                raise PathNotFound(path, {"paths": [path]})
+                raise FileNotFound(path, {"paths": [path]})
             entry = read_entry(found)
         if entry.kind is not Kind.DIRECTORY:
             return {TOP: entry}
         return {TOP: entry, **await self._read_remote(folder, path, parallel)}
 
     async def _read_remote(self, folder: str, top: str, parallel: int) -> dict[str, Entry]:
-        """All that is below the directory `top`. Raises PathNotFound."""
+        """All that is below the directory `top`. Raises FileNotFound."""
         tree: dict[str, Entry] = {}
         level = [TOP]
         while level:

@@ -32,7 +32,7 @@ class Vfolders(Syncs):
         return await self._channel.ask_for(tuple[Vfolder, ...], call)
 
     async def create(self, new: NewVfolder) -> Vfolder:
-        """Raises VFolderAlreadyExists, InvalidParams."""
+        """Raises VFolderExists, InvalidParams."""
         body = {
             "name": new.name,
             "host": new.host,
@@ -48,7 +48,7 @@ class Vfolders(Syncs):
         return await self._channel.ask_for(VfolderInfo, call)
 
     async def rename(self, folder: str, new_name: str) -> None:
-        """Raises VFolderAlreadyExists, InvalidParams."""
+        """Raises VFolderExists, InvalidParams."""
         await self._channel.ask(_post(folder, "rename", {"new_name": new_name}))
 
     async def update_options(
@@ -67,7 +67,7 @@ class Vfolders(Syncs):
         await self._channel.ask(Call(method="DELETE", path=path_of("folders", folder)))
 
     async def restore(self, folder: str) -> None:
-        """Out of the bin. Raises VFolderAlreadyExists when its name is taken."""
+        """Out of the bin. Raises VFolderExists when its name is taken."""
         path = "/folders/restore-from-trash-bin"
         await self._channel.ask(await self._by_id(path, folder))
 
