@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -94,6 +95,19 @@ async def list_live(conn: AsyncConnection, name: str, params: Mapping[str, str])
         _t.name == name, _t.status.in_(_LIVE), _t.params.contains(dict(params))
     )
     return [_task_of(row) for row in await conn.execute(statement.order_by(_t.created_at))]
+
+
+async def load_last_ends(
+    conn: AsyncConnection, name: str, key: str, values: Sequence[str]
+) -> dict[str, datetime]:
+    """When the last task of one name ended, for each of `values` of the parameter `key`."""
+    value = _t.params[key].astext
+    statement = (
+        sa.select(value.label("value"), sa.func.max(_t.ended_at).label("at"))
+        .where(_t.name == name, _t.ended_at.is_not(None), value.in_(values))
+        .group_by(value)
+    )
+    return {row.value: row.at for row in await conn.execute(statement)}
 
 
 async def beat(

@@ -1,7 +1,7 @@
 """Deletes the files of folders for ever, and looks after folders that something left unfinished."""
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
@@ -14,7 +14,7 @@ from backendai.manager.audit.change import Change
 from backendai.manager.db.engine import Database
 from backendai.manager.tasks.model import Progress
 from backendai.manager.tasks.saving import save_surely
-from backendai.manager.tasks.store import list_live
+from backendai.manager.tasks.store import list_live, load_last_ends
 
 from . import store
 from .clone import CLONE_FOLDER
@@ -29,6 +29,9 @@ RETRY_SECONDS: Final = 2.0
 LOOK_SECONDS: Final = 10.0
 # A host that is away must not take all the tasks that managers run at a time.
 RESUMED_MAX: Final = 4
+# Of the time that a folder waits to be deleted.
+PAUSE_SHARE: Final = 0.25
+PAUSE_MAX: Final = timedelta(hours=1)
 
 
 class PurgeWork:
@@ -95,11 +98,19 @@ class FolderWatch:
             if str(folder.id) not in copying:
                 await self._fail(conn, folder)
         purging = await _folders_at_work(conn, PURGE_FOLDER, "folder_id")
-        for folder in await self._overdue(conn, FolderStatus.DELETING):
-            is_worked_on = str(folder.id) in purging | copying
-            if not is_worked_on and len(purging) < RESUMED_MAX:
+        for folder in await self._untried(conn, purging | copying):
+            if len(purging) < RESUMED_MAX:
                 purging.add(str(folder.id))
                 await queue_purge(conn, folder)
+
+    async def _untried(self, conn: AsyncConnection, at_work: set[str]) -> list[Folder]:
+        """Those to delete now: nobody does, or did a short while ago."""
+        overdue = await self._overdue(conn, FolderStatus.DELETING)
+        idle = [folder for folder in overdue if str(folder.id) not in at_work]
+        ids = [str(folder.id) for folder in idle]
+        ends = await load_last_ends(conn, PURGE_FOLDER, "folder_id", ids)
+        now = self._clock.now()
+        return [folder for folder in idle if is_due(folder, ends.get(str(folder.id)), now)]
 
     async def _overdue(self, conn: AsyncConnection, status: FolderStatus) -> list[Folder]:
         since = self._clock.now() - timedelta(seconds=PATIENCE_SECONDS[status])
@@ -108,6 +119,13 @@ class FolderWatch:
     async def _fail(self, conn: AsyncConnection, folder: Folder) -> None:
         log.warning("vfolder.given_up", folder=str(folder.id), status=folder.status.value)
         await store.move_folder(conn, folder, FolderEvent.FAILED, self._clock.now())
+
+
+def is_due(folder: Folder, tried_at: datetime | None, now: datetime) -> bool:
+    """PURE: the longer it cannot be deleted, the more seldom it is tried. Each try is a task that
+    its owner sees."""
+    pause = min((now - folder.status_changed_at) * PAUSE_SHARE, PAUSE_MAX)
+    return tried_at is None or now - tried_at >= pause
 
 
 async def refuse_used(change: Change, folder: Folder) -> None:
