@@ -26,6 +26,8 @@ def target_of(record: UploadRecord) -> RelPath:
 def check_target(volume: Volume, record: UploadRecord) -> None:
     """Refuse early what could not be put into its place. Raises OSError, FolderNotFound."""
     path = target_of(record)
+    if path.is_top:
+        raise _refusal(errno.EISDIR, path)
     with volume.opened_folder(parse_folder_id(record.folder)) as top:
         try:
             with opened_directory(top, path.parent) as parent:

@@ -212,6 +212,8 @@ def test_tokens_are_for_what_is_there(daemon: StorageDaemon, top: Path) -> None:
     assert (answer.status, answer.problem) == (400, "invalid-api-params")
     assert daemon.order_file("download", relpath=f"{top.name}/missing").status == 404
     assert daemon.order_file("upload", relpath=f"{top.name}/new", size=-1).status == 400
+    for path in (".", "", top.name):
+        assert daemon.order_file("upload", relpath=path, size=5).status == 400, path
     token = daemon.order_file("upload", relpath=f"{top.name}/new", size=5).json()["token"]
     assert daemon.patch(f"/upload?token={token}", 0, b"whole").status == 204
     assert (top / "new").read_text() == "whole"
