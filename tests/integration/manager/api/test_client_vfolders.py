@@ -1,6 +1,7 @@
 """Our own SDK and command against a real manager and a real storage proxy, over a bad network."""
 
 import asyncio
+import fcntl
 import hashlib
 import json
 import os
@@ -260,6 +261,10 @@ async def test_a_download_that_was_given_up_goes_on_in_the_next_command(
     (part,) = back.iterdir()
     kept = part.stat().st_size
     assert kept > MIB
+    with part.open("rb") as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        with pytest.raises(LocalFileFailed, match="another download"):
+            await alice.vfolders.download(folder, ["big"], into=back)
     done: list[int] = []
     await alice.vfolders.download(
         folder, ["big"], into=back, on_progress=lambda each: done.append(each.done)

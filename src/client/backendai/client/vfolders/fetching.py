@@ -1,6 +1,7 @@
 """One file out of a folder: beside its place until it is whole, going on where it broke off."""
 
 import asyncio
+import fcntl
 import hashlib
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -143,9 +144,18 @@ def _part_of(target: Path, entry: Entry) -> Path:
 def _opened(part: Path) -> Iterator[FileIO]:
     with _as_local(part):
         part.parent.mkdir(parents=True, exist_ok=True)
-        file = part.open("ab+", buffering=0)
+        file = FileIO(part, "ab+", opener=_open_itself)
     with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise LocalFileFailed(f"{part}: another download writes to it.") from error
         yield file
+
+
+def _open_itself(path: str, flags: int) -> int:
+    """Never what a link leads to, which others may have put there."""
+    return os.open(path, flags | os.O_NOFOLLOW, 0o666)
 
 
 def _put(part: Path, target: Path, mtime: float) -> None:
