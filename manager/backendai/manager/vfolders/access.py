@@ -67,11 +67,13 @@ class Operation(enum.Enum):
 @dataclass(frozen=True, slots=True)
 class Seen:
     """A folder as somebody sees it. `permission` is what they may with its files; None is nothing:
-    who merely administers a folder does not read what others keep in it."""
+    who merely administers a folder does not read what others keep in it. `is_administered`: they
+    administer it, also where a share of it is closer."""
 
     folder: Folder
     relation: Relation
     permission: Permission | None
+    is_administered: bool = False
 
     @property
     def is_owner(self) -> bool:
@@ -79,7 +81,8 @@ class Seen:
 
     @property
     def rights(self) -> frozenset[Right]:
-        return rights_of(self.relation, self.permission)
+        held = rights_of(self.relation, self.permission)
+        return held | rights_of(Relation.ADMINISTRATOR, None) if self.is_administered else held
 
 
 # Host -> what it allows.
@@ -121,13 +124,11 @@ def see(actor: Actor, folder: Folder, *, is_member: bool, shared: Permission | N
         Relation.INVITEE: shared,
         Relation.ADMINISTRATOR: None,
     }[relation]
-    return Seen(folder, relation, permission)
+    return Seen(folder, relation, permission, _is_administered(actor, folder))
 
 
 def relate(actor: Actor, folder: Folder, *, is_member: bool, is_shared: bool) -> Relation | None:
-    is_administrator = actor.is_superadmin or (
-        may_manage(actor, folder.domain) and not folder.is_guarded
-    )
+    is_administrator = _is_administered(actor, folder)
     if folder.ownership is Ownership.PROJECT:
         if is_administrator:
             return Relation.OWNER
@@ -139,6 +140,11 @@ def relate(actor: Actor, folder: Folder, *, is_member: bool, is_shared: bool) ->
     return Relation.ADMINISTRATOR if is_administrator else None
 
 
+def _is_administered(actor: Actor, folder: Folder) -> bool:
+    is_managed = may_manage(actor, folder.domain) and not folder.is_guarded
+    return actor.is_superadmin or is_managed
+
+
 def authorize(seen: Seen, operation: Operation, allowed: AllowedHosts) -> Folder:
     """The folder. Raises Forbidden that says which right or permission is missing.
 
@@ -147,7 +153,8 @@ def authorize(seen: Seen, operation: Operation, allowed: AllowedHosts) -> Folder
     folder = seen.folder
     if operation.right not in seen.rights:
         raise Forbidden(_missing_right(seen, operation.right))
-    is_managed_for_another = seen.relation is Relation.ADMINISTRATOR
+    is_for_another = seen.is_administered and not seen.is_owner
+    is_managed_for_another = is_for_another and operation.right is Right.MANAGE
     if operation.on_host is not None and not is_managed_for_another:
         require_on_host(allowed, folder.host, operation.on_host)
     return folder

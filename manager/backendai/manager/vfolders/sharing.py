@@ -5,7 +5,6 @@ Folders are shared within their domain. Who merely has a share cannot hand it on
 
 import uuid
 from collections.abc import Sequence
-from typing import Final
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -25,12 +24,10 @@ from backendai.manager.db.engine import Database
 from backendai.manager.gate.actor import Actor
 
 from . import actions, shares, store
-from .access import Operation, Relation
+from .access import Operation, Right
 from .model import Folder, FolderStatus, Ownership, Permission, require_ready
 from .reach import reach
 from .shares import Invitation, InvitationState, Share
-
-_MAY_GIVE: Final = (Relation.OWNER, Relation.ADMINISTRATOR)
 
 
 class FolderSharing:
@@ -181,7 +178,7 @@ class FolderSharing:
 
         async def load(conn: AsyncConnection) -> list[Share]:
             seen = await store.list_seen(conn, actor, *where, administered=True)
-            given = {each.folder.id: each.folder for each in seen if each.relation in _MAY_GIVE}
+            given = {each.folder.id: each.folder for each in seen if Right.MANAGE in each.rights}
             return await shares.list_shares(conn, given)
 
         return await self._database.read(load)

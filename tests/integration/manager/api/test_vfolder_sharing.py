@@ -306,3 +306,17 @@ async def test_administrators_share_folders_of_projects(
     assert await permission(bob, "common") == "ro"
     own = (await make(carol, "own"))["id"]
     assert (await carol.ask("POST", f"/folders/{own}/share", body)).status == 409
+
+
+async def test_an_administrator_who_has_a_share_still_manages_it(
+    manager: Manager, as_user: AsUser, alice: Caller, storage: ScriptedStorage
+) -> None:
+    carol = as_user("carol")
+    folder = (await make(alice))["id"]
+    await invite(alice, folder, "carol@example.com")
+    [one] = await received(carol)
+    assert (await accept(carol, one["id"])).status == 200
+    [given] = (await carol.ask("GET", "/folders/_/shared")).json["shared"]
+    change = {"vfolder": folder, "user": given["shared_to"]["uuid"], "perm": None}
+    assert (await carol.ask("POST", "/folders/_/shared", change)).status == 200
+    assert (await carol.ask("GET", "/folders/_/shared")).json["shared"] == []

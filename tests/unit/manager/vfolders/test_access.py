@@ -167,6 +167,21 @@ def test_administrators_manage_the_folders_of_users_and_do_not_read_them(role: U
                 authorize(seen, operation, EVERYTHING)
 
 
+@pytest.mark.parametrize("role", [UserRole.ADMIN, UserRole.SUPERADMIN])
+def test_a_share_takes_nothing_from_who_administers_a_folder(role: UserRole) -> None:
+    shared = Permission.READ_ONLY
+    seen = see(actor_of(role), folder_of(), is_member=False, shared=shared)
+    assert seen is not None
+    assert (seen.relation, seen.permission) == (Relation.INVITEE, shared)
+    assert seen.rights == ADMINISTERED | READ
+    for operation in Operation:
+        if operation.right is Right.MANAGE:
+            assert authorize(seen, operation, {}) is seen.folder
+    # What the share gives is bound to what its host allows, as for everybody.
+    with pytest.raises(Forbidden, match=HostPermission.DOWNLOAD.value):
+        authorize(seen, Operation.DOWNLOAD, {})
+
+
 def test_the_folders_of_superadmins_are_only_theirs() -> None:
     guarded = folder_of(is_guarded=True)
     assert see(actor_of(UserRole.ADMIN), guarded, is_member=False, shared=None) is None
@@ -175,7 +190,8 @@ def test_the_folders_of_superadmins_are_only_theirs() -> None:
 
 def test_every_operation_needs_its_right_and_what_its_host_allows() -> None:
     for relation, permission in itertools.product(Relation, [None, *Permission]):
-        seen = Seen(folder_of(), relation, permission)
+        is_administered = relation is Relation.ADMINISTRATOR
+        seen = Seen(folder_of(), relation, permission, is_administered)
         for operation in Operation:
             has_right = operation.right in rights_of(relation, permission)
             without = {HOST: frozenset(HostPermission) - {operation.on_host}}
