@@ -1,13 +1,16 @@
 """The storage proxy of this machine: its files, its one volume, and how managers know of it."""
 
+import asyncio
 import json
 import secrets
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 from backendai.common.etcd import EtcdStore
+from backendai.common.faults import StoreUnavailable
 from backendai.common.settings.checks import HostPort
 from backendai.common.settings.render import render_toml
 from backendai.common.settings.sections import EtcdSettings
@@ -20,6 +23,8 @@ from .stores import StoreAddresses
 PROXY: Final = "local"
 VOLUME: Final = "volume1"
 HOST: Final = f"{PROXY}:{VOLUME}"
+PATIENCE_SECONDS: Final = 60.0
+_RETRY_SECONDS: Final = 0.5
 
 
 @dataclass(frozen=True)
@@ -86,11 +91,25 @@ def specify_storage(storage: Storage) -> Service:
     )
 
 
-async def announce_storage(storage: Storage, addresses: StoreAddresses) -> None:
+async def announce_storage(
+    storage: Storage, addresses: StoreAddresses, patience_seconds: float = PATIENCE_SECONDS
+) -> None:
     """Where managers find it. Raises StoreUnavailable.
 
-    What an operator has said of hosts since, such as another default, stays.
+    What an operator has said of hosts since, such as another default, stays. On a busy machine an
+    etcd that is healthy may miss a deadline, so it is asked again.
     """
+    deadline = time.monotonic() + patience_seconds
+    while True:
+        try:
+            return await _write_addresses(storage, addresses)
+        except StoreUnavailable:
+            if time.monotonic() >= deadline:
+                raise
+        await asyncio.sleep(_RETRY_SECONDS)
+
+
+async def _write_addresses(storage: Storage, addresses: StoreAddresses) -> None:
     known = load_storage_secrets(storage.layout)
     proxy = f"volumes/proxies/{PROXY}"
     pairs = {

@@ -3,10 +3,21 @@
 import stat
 import tomllib
 from pathlib import Path
+from typing import Any
 
+import pytest
+
+from backendai.common.faults import StoreUnavailable
 from backendai.common.settings.load import load_settings
+from backendai.halfstack import storage as module
 from backendai.halfstack.places import Layout
-from backendai.halfstack.storage import Storage, load_storage_secrets, write_storage_config
+from backendai.halfstack.storage import (
+    Storage,
+    announce_storage,
+    load_storage_secrets,
+    write_storage_config,
+)
+from backendai.halfstack.stores import StoreAddresses
 from backendai.storage.settings import StorageSettings
 
 
@@ -38,3 +49,44 @@ def test_its_secrets_differ_and_are_the_owners(tmp_path: Path) -> None:
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     known = tomllib.loads(path.read_text())
     assert known["storage-proxy"]["secret"] == one.tokens
+
+
+class BusyEtcd:
+    """Misses its deadline the first times that it is asked."""
+
+    def __init__(self, misses: int) -> None:
+        self.misses = misses
+        self.pairs: dict[str, str] = {"volumes/default_host": "nfs:home"}
+
+    def __call__(self, _settings: object) -> "BusyEtcd":
+        return self
+
+    async def __aenter__(self) -> "BusyEtcd":
+        return self
+
+    async def __aexit__(self, *_error: Any) -> None:
+        return
+
+    async def get_prefix(self, _prefix: str) -> dict[str, str]:
+        if self.misses:
+            self.misses -= 1
+            raise StoreUnavailable("etcd does not answer")
+        return self.pairs
+
+    async def put(self, key: str, value: str) -> None:
+        self.pairs[key] = value
+
+
+async def test_an_etcd_that_is_busy_is_told_once_it_answers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    etcd = BusyEtcd(misses=2)
+    monkeypatch.setattr(module, "EtcdStore", etcd)
+    monkeypatch.setattr(module, "_RETRY_SECONDS", 0.0)
+    addresses = StoreAddresses(postgres="", redis="", etcd="127.0.0.1:1")
+    await announce_storage(make(tmp_path), addresses)
+    assert etcd.pairs["volumes/proxies/local/manager_api"] == "http://127.0.0.1:6022"
+    assert etcd.pairs["volumes/default_host"] == "nfs:home"
+    etcd.misses = 1
+    with pytest.raises(StoreUnavailable):
+        await announce_storage(make(tmp_path), addresses, patience_seconds=0.0)
