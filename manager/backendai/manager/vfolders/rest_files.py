@@ -1,5 +1,6 @@
 """REST of the files in folders; their bytes go between clients and storage proxies."""
 
+import asyncio
 from typing import Any, Final
 
 import trafaret as t
@@ -99,7 +100,8 @@ class _Handlers:
     async def list_files(self, request: web.Request) -> web.Response:
         path = (await read_given_params(request, _LIST))["path"]
         found = await self._files.list_files(request[ACTOR], _named(request), path or ".")
-        return json_response(render.files(found))
+        # There may be very many: others are served meanwhile.
+        return json_response(await asyncio.to_thread(render.files, found))
 
     async def rename_file(self, request: web.Request) -> web.Response:
         params = await read_given_params(request, _RENAME)
