@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from backendai.common.enums import VFolderHostPermission
+from backendai.common.enums import HostPermission
 
 from .places import Layout, write_file
 from .storage import HOST
@@ -19,7 +19,7 @@ PROJECT: Final = "default"
 _DOMAIN: Final = "default"
 _POLICY: Final = "default"
 _GROUP: Final = "default"
-_HOSTS: Final = {HOST: [word.value for word in VFolderHostPermission]}
+_HOSTS: Final = {HOST: [word.value for word in HostPermission]}
 _CAPITALS: Final = string.ascii_uppercase + string.digits
 _LETTERS: Final = string.ascii_letters + string.digits
 

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from backendai.common.enums import VFolderHostPermission
+from backendai.common.enums import HostPermission
 from backendai.common.faults import BadRequest, InvalidParams
 from backendai.common.params import parse_json
 from backendai.common.slots import ResourceSlots
@@ -128,7 +128,7 @@ def slots(value: Any) -> dict[str, str]:
 
 def hosts(value: Any) -> dict[str, list[str]]:
     """A JSON object (or its text) of storage host to what is allowed on it."""
-    allowed = [word.value for word in VFolderHostPermission]
+    allowed = [word.value for word in HostPermission]
     made = {}
     for host, permissions in json_object(value).items():
         if not isinstance(permissions, list) or set(map(str, permissions)) - set(allowed):

@@ -80,19 +80,6 @@ class UserStatus(enum.StrEnum):
     BEFORE_VERIFICATION = "before-verification"
 
 
-class VFolderHostPermission(enum.StrEnum):
-    """What a domain, project or policy may allow on a storage host."""
-
-    CREATE_VFOLDER = "create-vfolder"
-    MODIFY_VFOLDER = "modify-vfolder"
-    DELETE_VFOLDER = "delete-vfolder"
-    MOUNT_IN_SESSION = "mount-in-session"
-    UPLOAD_FILE = "upload-file"
-    DOWNLOAD_FILE = "download-file"
-    INVITE_OTHERS = "invite-others"
-    SET_USER_SPECIFIC_PERMISSION = "set-user-specific-permission"
-
-
 class DefaultForUnspecified(enum.StrEnum):
     """What a policy grants of a slot that it does not name."""
 
@@ -121,7 +108,7 @@ class PlacementStrategy(enum.StrEnum):
 
 
 class HostPermission(enum.StrEnum):
-    """What may be allowed of the folders on one storage host."""
+    """What a domain, project or policy may allow of the folders on one storage host."""
 
     CREATE = "create-vfolder"
     MODIFY = "modify-vfolder"

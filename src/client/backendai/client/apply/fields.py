@@ -8,9 +8,9 @@ from typing import Any, Final
 from backendai.client.resources.rows import NO_LIMIT
 from backendai.common.enums import (
     DefaultForUnspecified,
+    HostPermission,
     UserRole,
     UserStatus,
-    VFolderHostPermission,
 )
 from backendai.common.slots import ResourceSlots, parse_size
 
@@ -124,7 +124,7 @@ def _slots(value: Any) -> dict[str, str]:
 def _hosts(value: Any) -> dict[str, list[str]]:
     if not isinstance(value, Mapping):
         raise ValueError("write a table of lists: what is allowed on which storage host")
-    allowed = _choice(VFolderHostPermission)
+    allowed = _choice(HostPermission)
     return {host: sorted({allowed(each) for each in _texts(value[host])}) for host in sorted(value)}
 
 
