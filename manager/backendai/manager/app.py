@@ -444,7 +444,9 @@ def _make_services(
         activities=activities,
         idleness=Idleness(database, rulebook, clock),
         idle_watch=IdleWatch(database, rulebook, hold_turn(stores.core, clock, holder), clock),
-        discard=Discard(database, stores.links, hold_discard_turn(stores.core, clock, holder)),
+        discard=Discard(
+            database, stores.links, hold_discard_turn(stores.core, clock, holder), clock
+        ),
         callbacks=Callbacks(database, stores.core, post, clock, holder),
         vfolders=vfolders,
     )

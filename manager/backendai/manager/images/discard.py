@@ -37,6 +37,8 @@ LEASE_NAME: Final = "images"
 LEASE_SECONDS: Final = 15.0
 ASK_SECONDS: Final = 30.0
 ROWS_MAX: Final = 200
+# What a node keeps, since a container of others is made of it, is asked for ever more seldom.
+PAUSE_SECONDS_MAX: Final = 600.0
 _LIVE: Final = sorted(status.value for status in LIVE)
 _i: Final = t.images.c
 
@@ -54,16 +56,26 @@ class Leftover:
     digest: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Pause:
+    """`until` is of the monotonic clock."""
+
+    seconds: float
+    until: float
+
+
 def hold_turn(core_store: CoreStore, clock: Clock, holder: str) -> Lease:
     """The turn of the manager that is called `holder`."""
     return Lease(core_store, clock, LEASE_NAME, holder, LEASE_SECONDS)
 
 
 class Discard:
-    def __init__(self, database: Database, link: AgentLink, turn: Turn) -> None:
+    def __init__(self, database: Database, link: AgentLink, turn: Turn, clock: Clock) -> None:
         self._database = database
         self._link = link
         self._turn = turn
+        self._clock = clock
+        self._pauses: dict[Leftover, _Pause] = {}
         self._places = asyncio.Semaphore(AT_ONCE)
 
     async def step(self) -> None:
@@ -71,10 +83,18 @@ class Discard:
         if not await self._turn.is_held():
             return
         await self._database.transact(forget_unwanted)
+        found = await self._database.read(load_leftovers)
+        now = self._clock.monotonic()
+        self._pauses = {
+            one: pause
+            for one, pause in self._pauses.items()
+            if pause.until + PAUSE_SECONDS_MAX > now
+        }
         async with asyncio.TaskGroup() as group:
-            for one in await self._database.read(load_leftovers):
-                name = f"discard {one.image} on {one.agent_id}"
-                group.create_task(self._remove(one), name=name)
+            for one in found:
+                if one not in self._pauses or self._pauses[one].until <= now:
+                    name = f"discard {one.image} on {one.agent_id}"
+                    group.create_task(self._remove(one), name=name)
 
     async def _remove(self, one: Leftover) -> None:
         request = RemoveImage(image=one.image, digest=one.digest)
@@ -83,8 +103,14 @@ class Discard:
                 await self._link.ask(AgentId(one.agent_id), REMOVE_IMAGE, request, ASK_SECONDS)
             except Fault as fault:
                 log.info("image.kept", agent=one.agent_id, image=one.image, detail=fault.detail)
+                self._pause(one)
             else:
                 log.info("image.discarded", agent=one.agent_id, image=one.image)
+
+    def _pause(self, one: Leftover) -> None:
+        known = self._pauses.get(one)
+        seconds = min(2 * known.seconds if known else LOOK_SECONDS, PAUSE_SECONDS_MAX)
+        self._pauses[one] = _Pause(seconds, self._clock.monotonic() + seconds)
 
 
 async def forget_unwanted(conn: AsyncConnection) -> None:
@@ -100,7 +126,8 @@ async def forget_unwanted(conn: AsyncConnection) -> None:
 
 
 async def load_leftovers(conn: AsyncConnection) -> Sequence[Leftover]:
-    """Forgotten custom images that no live session is of, on the nodes that can be asked now."""
+    """Forgotten custom images that no live session is of, on the nodes that can be asked now: some
+    of them where they are many, others at each look."""
     needed = sa.exists().where(t.kernels.c.image_id == _i.id, t.kernels.c.status.in_(_LIVE))
     on_node, agents = t.image_agents, t.agents.c
     found = await conn.execute(
@@ -108,7 +135,7 @@ async def load_leftovers(conn: AsyncConnection) -> Sequence[Leftover]:
         .join(on_node, on_node.c.image_id == _i.id)
         .join(t.agents, agents.id == on_node.c.agent_id)
         .where(~_i.is_active, is_custom_row(), ~needed, agents.status == AgentStatus.ALIVE.value)
-        .order_by(_i.id)
+        .order_by(sa.func.random())
         .limit(ROWS_MAX)
     )
     return [Leftover(*row) for row in found]
