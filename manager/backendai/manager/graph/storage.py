@@ -1,6 +1,7 @@
 """The roots of storage: folders, volumes, quota scopes. Proxies are asked for what is selected."""
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -8,7 +9,7 @@ from typing import Any, Final
 import msgspec
 from graphql import GraphQLError
 
-from backendai.common.faults import Fault, VFolderNotFound
+from backendai.common.faults import Fault, InvalidParams, VFolderNotFound
 from backendai.common.logs import get_logger
 from backendai.manager.db.engine import Database
 from backendai.manager.gate.actor import Actor
@@ -29,6 +30,8 @@ from .vfolders import VFolderView
 log = get_logger(__name__)
 
 _USAGE: Final = frozenset({"num_files", "cur_size"})
+_WHOLE: Final = re.compile(r"-?[0-9]{1,20}", re.ASCII)
+_BYTES_MAX: Final = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,8 +154,7 @@ async def set_limit(
     storage_host_name: str,
 ) -> Mapping[str, Any]:
     """Less than zero, and null, are no limit."""
-    size = props.get("hard_limit_bytes")
-    limit = None if size is None or int(size) < 0 else int(size)
+    limit = _read_limit(props.get("hard_limit_bytes"))
     scope = await vfolders.scopes.set_limit(actor, storage_host_name, quota_scope_id, limit)
     return {"quota_scope": scope}
 
@@ -162,6 +164,17 @@ async def unset_limit(
 ) -> Mapping[str, Any]:
     scope = await vfolders.scopes.set_limit(actor, storage_host_name, quota_scope_id, None)
     return {"quota_scope": scope}
+
+
+def _read_limit(size: Any) -> int | None:
+    """BigInt takes whatever JSON has. Raises InvalidParams."""
+    if size is None:
+        return None
+    is_number = isinstance(size, int) and not isinstance(size, bool)
+    text = str(size) if is_number or isinstance(size, str) else ""
+    if not _WHOLE.fullmatch(text) or int(text) > _BYTES_MAX:
+        raise InvalidParams(facts={"hard_limit_bytes": f"must be bytes, at most {_BYTES_MAX}"})
+    return int(text) if int(text) >= 0 else None
 
 
 def _actor(info: Info) -> Actor:

@@ -5,6 +5,8 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from backendai.manager.app import Manager
 from tests.integration.manager.api.caller import Caller
 from tests.integration.manager.api.storage import HOST, ScriptedStorage, make, storage
@@ -257,3 +259,16 @@ async def test_a_quota_scope_of_nobody_is_not_there(
         )
         assert "No such quota scope" in await refused(as_user("root"), query)
     assert not any("other" in str(body) for _, _, body in storage.asked)
+
+
+@pytest.mark.parametrize("size", ['"1e5"', "1.5", "true", "[1]", '""', "9223372036854775808"])
+async def test_a_limit_that_is_no_number_of_bytes_is_refused(
+    as_user: AsUser, alice: Caller, storage: ScriptedStorage, size: str
+) -> None:
+    scope = (await make(alice))["quota_scope_id"]
+    limits = dict(storage.limits)
+    arguments = f'storage_host_name: "{HOST}", quota_scope_id: "{scope}"'
+    set_to = f"set_quota_scope({arguments}, props: {{ hard_limit_bytes: {size} }})"
+    mutation = f"mutation {{ {set_to} {{ quota_scope {{ {SCOPE} }} }} }}"
+    assert "must be bytes" in await refused(as_user("root"), mutation)
+    assert storage.limits == limits

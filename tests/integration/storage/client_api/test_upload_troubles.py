@@ -14,7 +14,6 @@ import random
 import socket
 import subprocess
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -286,17 +285,3 @@ def test_old_uploads_are_swept_and_whole_ones_finished(tmp_path: Path) -> None:
         until(whole.path.exists, "the whole one is in its place", PATIENCE_SECONDS)
         assert daemon.ask("HEAD", old.target).status == 404
         whole.check()
-
-
-def test_an_orphan_is_left_alone_for_a_while(own_daemon: StorageDaemon) -> None:
-    place = own_daemon.volume / ".uploads/ab"
-    place.mkdir(parents=True)
-    young, old = place / ("ab" * 16 + ".part"), place / ("ac" * 16 + ".part")
-    for path in (young, old):
-        path.write_bytes(b"x")
-    long_ago = time.time() - 90_000
-    os.utime(old, (long_ago, long_ago))
-    own_daemon.kill()
-    own_daemon.start()
-    until(lambda: not old.exists(), "the old orphan is gone", PATIENCE_SECONDS)
-    assert young.exists()
