@@ -1,15 +1,12 @@
 """`session ls`, `upload`, `download`."""
 
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
 
 import click
 
+from backendai.client.cli.entries import show_entries
 from backendai.client.cli.options import output_option
-from backendai.client.cli.render import Output, show_rows
-
-COLUMNS: Final = ("mode", "size", "modified", "name")
+from backendai.client.cli.render import Output
 
 
 @click.command()
@@ -23,17 +20,7 @@ def ls(session: str, path: str, output: Output) -> None:
     """
     from backendai.client.cli.connect import with_client
 
-    entries = with_client(lambda client: client.sessions.list_files(session, path))
-    rows = [
-        {
-            "mode": entry.mode,
-            "size": entry.size,
-            "modified": datetime.fromtimestamp(entry.mtime, UTC).isoformat(timespec="seconds"),
-            "name": entry.filename,
-        }
-        for entry in entries
-    ]
-    show_rows(rows, COLUMNS, output)
+    show_entries(with_client(lambda client: client.sessions.list_files(session, path)), output)
 
 
 @click.command()
