@@ -195,6 +195,30 @@ def logs(daemons: tuple[str, ...], follow: bool, lines: int) -> None:
             click.echo(line)
 
 
+@click.command("build")
+@click.argument("names", nargs=-1)
+@_explained
+def build_images(names: tuple[str, ...]) -> None:
+    """Build sample images in this machine's engine: all, or those named, with their bases.
+
+    \b
+    Examples:
+      backendai images build
+      backendai images build jupyter
+    """
+    from .dockerfiles import build_all
+    from .engine import find_engine
+
+    engine = _run(find_engine(find_layout(), _load_config().engine.docker_host))
+    if engine.backend != "docker":
+        raise SetupFault(
+            f"images are built by a container engine, and there is none: {engine.reason}",
+            "run as root with docker.io installed, or name an engine in DOCKER_HOST",
+        )
+    for recipe, is_new in build_all(names, engine.docker_host, click.echo):
+        click.echo(f" ✓ {recipe.tag:<24} {recipe.about}{'' if is_new else '  (was there)'}")
+
+
 def _load_config() -> HalfstackSettings:
     from .config import load_config
 

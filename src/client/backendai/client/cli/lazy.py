@@ -24,6 +24,7 @@ KNOWN_PLUGINS: Final[Mapping[str, str]] = {
     "logs": "Show the logs of the daemons.",
     "mgr": "Commands of the manager.",
     "ag": "Commands of the agent.",
+    "build": "Build sample images on this machine.",
 }
 
 
@@ -82,16 +83,23 @@ class LazyGroup(click.Group):
 
 
 class PluggedGroup(LazyGroup):
-    """Commands of a table, then those of the other distributions that are installed."""
+    """Commands of a table, then those of the other distributions that are installed: the entry
+    points of `plugins`."""
+
+    def __init__(
+        self, name: str, table: Table, *, plugins: str = PLUGINS, **attributes: Any
+    ) -> None:
+        super().__init__(name, table, **attributes)
+        self.plugins = plugins
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return [*self.table, *_plugins()]
+        return [*self.table, *_plugins(self.plugins)]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         own = super().get_command(ctx, cmd_name)
         if own is not None:
             return own
-        target = _plugins().get(cmd_name)
+        target = _plugins(self.plugins).get(cmd_name)
         return None if target is None else _load(target)
 
     def suggest(self, ctx: click.Context, name: str) -> list[str]:
@@ -109,11 +117,11 @@ class PluggedGroup(LazyGroup):
         return self.table[name][1] if name in self.table else KNOWN_PLUGINS.get(name, "")
 
 
-def _plugins() -> dict[str, str]:
+def _plugins(group: str) -> dict[str, str]:
     """Name -> module:attribute of each, the known ones first and in their order."""
     from importlib.metadata import entry_points
 
-    found = {point.name: point.value for point in entry_points(group=PLUGINS)}
+    found = {point.name: point.value for point in entry_points(group=group)}
     known = {name: found[name] for name in KNOWN_PLUGINS if name in found}
     return known | {name: found[name] for name in sorted(found.keys() - known.keys())}
 

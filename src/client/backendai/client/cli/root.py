@@ -8,7 +8,7 @@ OWN = {
     "run": ("backendai.client.cli.run:run", "Run code in a new session and give it back."),
     "ps": ("backendai.client.cli.listing:ps", "List sessions."),
     "images": (
-        "backendai.client.cli.images.image:list_images",
+        "backendai.client.cli.images.groups:images",
         "List images that sessions may use.",
     ),
     "image": ("backendai.client.cli.images.groups:own_image", "Your own images."),

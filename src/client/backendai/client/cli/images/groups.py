@@ -1,6 +1,34 @@
-"""The groups `image`, `admin image` and `admin registry`, and `task`."""
+"""The groups `images`, `image`, `admin image` and `admin registry`, and `task`."""
 
-from backendai.client.cli.lazy import LazyGroup
+import click
+
+from backendai.client.cli.images.image import list_images
+from backendai.client.cli.lazy import LazyGroup, PluggedGroup
+from backendai.client.cli.render import Output
+
+
+@click.pass_context
+def _list_by_default(ctx: click.Context, output: Output) -> None:
+    if ctx.invoked_subcommand is None:
+        ctx.invoke(list_images, output=output)
+
+
+images = PluggedGroup(
+    "images",
+    {"list": ("backendai.client.cli.images.image:list_images", "List images (the default).")},
+    plugins="backendai.commands.images",
+    invoke_without_command=True,
+    callback=_list_by_default,
+    params=list_images.params,
+    help="""Images that sessions may use: lists them when no command is named.
+
+    \b
+    Examples:
+      backendai images
+      backendai images --output json
+      backendai images build jupyter
+    """,
+)
 
 image = LazyGroup(
     "image",

@@ -30,7 +30,7 @@ _node_option = click.option(
 def list_images(output: Output) -> None:
     """List images that sessions may use.
 
-    Example: backendai images --output json
+    Example: backendai image list --output json
     """
     from decimal import Decimal
 
