@@ -92,7 +92,18 @@ def _build_bundle(say: Say, folder: str) -> None:
         raise SetupFault(str(error), "correct that and run `./bai up` again") from error
 
 
-ERRANDS: Mapping[str, Callable[..., None]] = {"images": _make_images, "bundle": _build_bundle}
+def _build_gui(say: Say, checkout: str) -> None:
+    from .gui import build_gui
+    from .images import find_cache
+
+    build_gui(Path(checkout), find_cache(), say)
+
+
+ERRANDS: Mapping[str, Callable[..., None]] = {
+    "images": _make_images,
+    "bundle": _build_bundle,
+    "gui": _build_gui,
+}
 
 
 def _do(name: str, arguments: Mapping[str, Any]) -> int:

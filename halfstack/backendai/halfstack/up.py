@@ -30,8 +30,9 @@ from .engine import Engine, find_engine, prepare_engine
 from .errand import run_errand
 from .faults import SetupFault
 from .first_session import run_first_session
+from .gui import is_built
 from .images import BASE, PYTHON, find_cache, name_first_image
-from .places import Layout, write_file
+from .places import Layout, find_checkout, write_file
 from .ports import forget_ports, is_port_free, keep_ports, load_ports
 from .status import report_external
 from .storage import Storage, announce_storage, specify_storage, write_storage_config
@@ -70,6 +71,7 @@ async def _bring_cluster(layout: Layout, settings: HalfstackSettings, display: D
     async with asyncio.TaskGroup() as group:
         engine = group.create_task(_bring_engine(layout, settings, display), name="engine")
         bundle = group.create_task(_build_bundle(display), name="bundle")
+        group.create_task(_build_gui(display), name="gui")
         manager = group.create_task(_bring_manager(layout, settings, display), name="manager")
     core, stores = manager.result()
     await _bring_agent(core, stores, engine.result(), bundle.result(), display)
@@ -235,6 +237,13 @@ async def _build_bundle(display: Display) -> Path:
         if not is_whole(folder / await asyncio.to_thread(compute_digest)):
             await run_errand("bundle", {"folder": str(folder)}, say)
     return folder
+
+
+async def _build_gui(display: Display) -> None:
+    checkout = find_checkout()
+    if not await asyncio.to_thread(is_built, checkout):
+        with display.step("GUI") as say:
+            await run_errand("gui", {"checkout": str(checkout)}, say)
 
 
 def _prepare_database(core: Core, *, is_ours: bool) -> None:
