@@ -159,10 +159,12 @@ def test(words: tuple[str, ...], lanes: int | None) -> None:
       ./bai test --lanes 1 integration -- -k stores -x
     """
     from .quality import choose_kinds, count_lanes, render_summary, run_tests
+    from .tools import ensure_tools
 
     first = next((i for i, word in enumerate(words) if word.startswith("-")), len(words))
     kinds, extra = words[:first], [word for word in words[first:] if word != "--"]
     chosen = choose_kinds(kinds)
+    ensure_tools(chosen, click.echo)
     outcomes = run_tests(find_checkout(), chosen, extra, lanes or count_lanes(), click.echo)
     click.echo(render_summary(outcomes))
     sys.exit(0 if all(outcome.is_ok for outcome in outcomes) else 1)
