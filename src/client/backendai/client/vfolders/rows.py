@@ -72,6 +72,39 @@ class Clone(msgspec.Struct, frozen=True, kw_only=True):
     bgtask_id: str
 
 
+class Invitation(msgspec.Struct, frozen=True, kw_only=True):
+    """`inviter` and `invitee` are emails; `state` is pending, accepted, rejected or canceled."""
+
+    id: str
+    vfolder_id: str
+    vfolder_name: str
+    inviter: str
+    invitee: str
+    perm: str
+    state: str
+    created_at: str
+
+
+class Holder(msgspec.Struct, frozen=True):
+    """Who has a share."""
+
+    uuid: str
+    email: str
+
+
+class Share(msgspec.Struct, frozen=True, kw_only=True):
+    """What one user may with a folder of somebody else, or of their project. `owner` is an email,
+    or the name of a project where `type` is group."""
+
+    vfolder_id: str
+    vfolder_name: str
+    status: str
+    owner: str
+    type: str
+    shared_to: Holder
+    perm: str
+
+
 class Host(msgspec.Struct, frozen=True):
     """`usage` has `percentage`, None where it is not known."""
 

@@ -1,8 +1,7 @@
 """Folders: made, listed, changed, put into the bin and out of it, copied, deleted for ever."""
 
-import uuid
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 from backendai.client.channel import Call, path_of
 from backendai.client.vfolders.rows import (
@@ -13,12 +12,10 @@ from backendai.client.vfolders.rows import (
     Vfolder,
     VfolderInfo,
 )
-from backendai.client.vfolders.syncs import Syncs
-
-Permission = Literal["ro", "rw", "wd"]
+from backendai.client.vfolders.sharing import Permission, Sharing
 
 
-class Vfolders(Syncs):
+class Vfolders(Sharing):
     """A folder is named by its name or its id. Methods raise VFolderNotFound, Forbidden, and
     Conflict for a folder whose status does not allow it."""
 
@@ -119,15 +116,6 @@ class Vfolders(Syncs):
 
     async def _by_id(self, path: str, folder: str) -> Call:
         return Call(method="POST", path=path, json={"id": await self._find_id(folder)})
-
-    async def _find_id(self, folder: str) -> str:
-        """Also that of one in the bin. Raises VFolderNotFound, BadUsage."""
-        try:
-            return uuid.UUID(folder).hex
-        except ValueError:
-            query = {"name": folder}
-            call = Call(method="GET", path="/folders/_/id", query=query, repeatable=True)
-            return (await self._channel.ask_for(dict[str, str], call))["id"]
 
 
 def _post(folder: str, word: str, body: dict[str, Any]) -> Call:

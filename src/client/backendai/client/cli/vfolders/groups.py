@@ -31,6 +31,44 @@ vfolder = LazyGroup(
             "backendai.client.cli.vfolders.discard:purge",
             "Delete folders in the bin for ever.",
         ),
+        "invite": ("backendai.client.cli.vfolders.sharing:invite", "Invite users to your folder."),
+        "invitations": (
+            "backendai.client.cli.vfolders.sharing:invitations",
+            "List invitations that wait for an answer.",
+        ),
+        "accept": ("backendai.client.cli.vfolders.sharing:accept", "Accept invitations."),
+        "reject": (
+            "backendai.client.cli.vfolders.sharing:reject",
+            "Reject invitations, or cancel your own.",
+        ),
+        "set-invitation": (
+            "backendai.client.cli.vfolders.sharing:set_invitation",
+            "Change what an invitation gives.",
+        ),
+        "leave": (
+            "backendai.client.cli.vfolders.sharing:leave",
+            "Give up folders that others shared.",
+        ),
+        "shares": (
+            "backendai.client.cli.vfolders.sharing:shares",
+            "List who has what of your folders.",
+        ),
+        "share": (
+            "backendai.client.cli.vfolders.sharing:share",
+            "Give project members a permission of their own.",
+        ),
+        "set-share": (
+            "backendai.client.cli.vfolders.sharing:set_share",
+            "Change what somebody's share gives.",
+        ),
+        "unshare": (
+            "backendai.client.cli.vfolders.sharing:unshare",
+            "Take away what users were given of a folder.",
+        ),
+        "chown": (
+            "backendai.client.cli.vfolders.sharing:chown",
+            "Hand a folder on to another user.",
+        ),
         "ls": ("backendai.client.cli.vfolders.files:ls", "List files of a folder."),
         "mkdir": ("backendai.client.cli.vfolders.files:mkdir", "Make directories in a folder."),
         "rm": ("backendai.client.cli.vfolders.files:rm", "Delete files of a folder."),
