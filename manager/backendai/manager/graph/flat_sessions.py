@@ -76,7 +76,7 @@ LEGACY_FIELDS: Final[Mapping[str, Callable[[SessionView], Any]]] = {
     "agent": _of_main("agent"),
     "occupied_slots": lambda v: json_text(render.occupied_slots(v.kernels[:1])),
     "occupied_shares": lambda v: "{}",
-    "mounts": lambda v: [[m["name"], m["kernel_path"], m["permission"]] for m in v.mounts],
+    "mounts": lambda v: [[m.name, m.target, m.permission] for m in v.mounts],
     "lang": lambda v: v.row["main_image"],
     "mem_slot": _memory_slot,
     "cpu_slot": _slot("cpu"),

@@ -17,6 +17,7 @@ from backendai.manager.idle.store import load_idle_checks
 from backendai.manager.images.commits import find_committing
 from backendai.manager.sessions import render
 from backendai.manager.sessions.model import Kernel
+from backendai.manager.sessions.mounting import MountedFolder, load_mounted
 from backendai.manager.sessions.store import FINAL_WORDS, scope_conditions
 
 from . import pages
@@ -57,7 +58,7 @@ class SessionView:
     history: Sequence[Mapping[Any, Any]] = ()
     idle_checks: Mapping[str, Any] = field(default_factory=dict)
     commit_status: CommitStatus = CommitStatus.READY
-    mounts: Sequence[Mapping[Any, Any]] = ()
+    mounts: Sequence[MountedFolder] = ()
 
     @property
     def kernels(self) -> list[Kernel]:
@@ -178,7 +179,7 @@ async def _fill(
         for view in views:
             view.idle_checks = checks.get(view.row["id"], {})
     if fields & _MOUNT_FIELDS:
-        mounts = await _load_mounts(connection, ids)
+        mounts = await load_mounted(connection, ids)
         for view in views:
             view.mounts = mounts.get(view.row["id"], ())
     if "commit_status" in fields:
@@ -190,18 +191,6 @@ async def _fill(
         histories = await _load_histories(connection, ids)
         for view in views:
             view.history = histories.get(view.row["id"], ())
-
-
-async def _load_mounts(
-    connection: AsyncConnection, ids: Sequence[uuid.UUID]
-) -> dict[uuid.UUID, list[Mapping[Any, Any]]]:
-    m = t.session_mounts.c
-    columns = (m.session_id, m.vfolder_id, m.name, m.kernel_path, m.permission)
-    statement = sa.select(*columns).where(m.session_id.in_(ids)).order_by(m.session_id, m.position)
-    grouped: dict[uuid.UUID, list[Mapping[Any, Any]]] = {}
-    for row in (await connection.execute(statement)).mappings():
-        grouped.setdefault(row["session_id"], []).append(row)
-    return grouped
 
 
 async def _load_histories(
@@ -317,8 +306,8 @@ SESSION_FIELDS: Final[Mapping[str, Field]] = {
     "resource_opts": lambda v: json_text(v.row["resource_opts"]),
     "scaling_group": lambda v: v.row["resource_group"],
     "service_ports": lambda v: json_text(render.service_ports(v.kernels[0]) if v.kernels else []),
-    "mounts": lambda v: [mount["name"] for mount in v.mounts],
-    "vfolder_mounts": lambda v: [str(m["vfolder_id"]) for m in v.mounts if m["vfolder_id"]],
+    "mounts": lambda v: [mount.name for mount in v.mounts],
+    "vfolder_mounts": lambda v: [str(m.vfolder_id) for m in v.mounts if m.vfolder_id],
     "occupying_slots": lambda v: json_text(render.occupied_slots(v.kernels)),
     "occupied_slots": lambda v: json_text(render.occupied_slots(v.kernels)),
     "requested_slots": lambda v: json_text(v.row["requested_slots"]),

@@ -1,7 +1,9 @@
-"""Looks up the folders of a new session, and where they lie on the nodes."""
+"""Looks up the folders of a new session, where they lie on the nodes, and what sessions mount."""
 
 import asyncio
-from collections.abc import Sequence
+import uuid
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
@@ -23,6 +25,20 @@ from .mounts import MountWish, PlannedMount, plan_mounts
 TOLD_MAX = 20
 
 _v = t.vfolders.c
+_m = t.session_mounts.c
+_MOUNTED = (_m.vfolder_id, _m.name, _m.host, _m.kernel_path, _m.permission, _m.subpath)
+
+
+@dataclass(frozen=True, slots=True)
+class MountedFolder:
+    """What a session mounts, as it was when it was made; without `vfolder_id` it is no more."""
+
+    vfolder_id: uuid.UUID | None
+    name: str
+    host: str
+    target: str
+    permission: str
+    subpath: str
 
 
 class Places(Protocol):
@@ -92,6 +108,17 @@ async def hold_folders(conn: AsyncConnection, mounts: Sequence[NewMount], now: d
     gone = sorted({mount.name for mount in mounts if mount.vfolder_id not in held})
     if gone:
         raise Conflict(f"{', '.join(gone)} cannot be used any more.", {"folders": gone})
+
+
+async def load_mounted(
+    conn: AsyncConnection, session_ids: Collection[uuid.UUID]
+) -> dict[uuid.UUID, list[MountedFolder]]:
+    """What sessions mount, in the order in which they do."""
+    statement = sa.select(_m.session_id, *_MOUNTED).where(_m.session_id.in_(session_ids))
+    grouped: dict[uuid.UUID, list[MountedFolder]] = {}
+    for session_id, *values in await conn.execute(statement.order_by(_m.session_id, _m.position)):
+        grouped.setdefault(session_id, []).append(MountedFolder(*values))
+    return grouped
 
 
 async def _volume_of(places: Places, host: str) -> Volume:

@@ -9,6 +9,7 @@ from backendai.common.lifecycle import KernelStatus, SessionStatus
 from backendai.common.slots import CPU, MEM, ResourceSlots, format_amount, sum_slots
 
 from .model import Kernel, Session
+from .mounting import MountedFolder
 
 WAITED_OUT: Final = "TIMEOUT"
 _PLACED: Final = frozenset(KernelStatus) - {KernelStatus.PENDING, KernelStatus.CANCELLED}
@@ -69,6 +70,21 @@ def info(session: Session, now: datetime) -> dict[str, Any]:
         "result": session.result.value,
         "exitCode": session.exit_code,
     }
+
+
+def mounts(mounted: Sequence[MountedFolder]) -> list[dict[str, Any]]:
+    """`vfolder_id` is 32 hex digits as in other answers of REST, null where the folder is gone."""
+    return [
+        {
+            "name": one.name,
+            "vfolder_id": None if one.vfolder_id is None else one.vfolder_id.hex,
+            "host": one.host,
+            "subpath": one.subpath,
+            "target": one.target,
+            "permission": one.permission,
+        }
+        for one in mounted
+    ]
 
 
 def status_data(session: Session) -> dict[str, Any]:

@@ -155,8 +155,9 @@ class _Handlers:
     async def info(self, request: web.Request) -> web.Response:
         scope, reference, _ = await read_scope(request, self._sessions, _OWNER)
         session = await self._sessions.get(scope, reference, ended_too=True)
-        checks = await self._sessions.idle_checks(session)
-        return json_response({**render.info(session, self._clock.now()), "idleChecks": checks})
+        details = await self._sessions.look_at(session)
+        more = {"idleChecks": details.idle_checks, "mounts": render.mounts(details.mounted)}
+        return json_response({**render.info(session, self._clock.now()), **more})
 
     async def restart(self, request: web.Request) -> web.Response:
         scope, reference, _ = await read_scope(request, self._sessions, _OWNER)

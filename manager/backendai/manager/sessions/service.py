@@ -22,6 +22,7 @@ from backendai.manager.lifecycle.orders import end_moves, restart_moves
 from . import store
 from .creation import Owners
 from .model import Session
+from .mounting import MountedFolder, load_mounted
 
 STARTED: Final = frozenset({SessionStatus.RUNNING, SessionStatus.RUNNING_DEGRADED})
 # A create waits until one of these: it runs, or it will not.
@@ -62,6 +63,15 @@ class Ended:
     status: SessionStatus
 
 
+@dataclass(frozen=True, slots=True)
+class SessionDetails:
+    """`idle_checks`: when it will be ended for being idle, by checker; empty where that cannot
+    be."""
+
+    idle_checks: Mapping[str, Any]
+    mounted: tuple[MountedFolder, ...]
+
+
 class Sessions:
     """Use cases on sessions that exist."""
 
@@ -83,10 +93,13 @@ class Sessions:
             lambda connection: store.get_session(connection, scope, reference, ended_too=ended_too)
         )
 
-    async def idle_checks(self, session: Session) -> dict[str, Any]:
-        """When it will be ended for being idle, by checker; empty where that cannot be."""
-        found = await self._database.read(lambda conn: load_idle_checks(conn, [session.id]))
-        return found.get(session.id, {})
+    async def look_at(self, session: Session) -> SessionDetails:
+        async def load(conn: AsyncConnection) -> SessionDetails:
+            checks = await load_idle_checks(conn, [session.id])
+            mounted = await load_mounted(conn, [session.id])
+            return SessionDetails(checks.get(session.id, {}), tuple(mounted.get(session.id, ())))
+
+        return await self._database.read(load)
 
     async def wait_started(self, session: Session, seconds: float) -> SessionStatus | None:
         """The status once the session runs or never will; None when `seconds` are over."""

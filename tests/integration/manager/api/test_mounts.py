@@ -11,6 +11,7 @@ from backendai.common.contracts.agent import FolderMount, KernelSpec, KernelStat
 from backendai.manager.app import Manager
 from backendai.manager.db import tables as t
 from tests.integration.manager.api.caller import Answer, Caller, until
+from tests.integration.manager.api.command import run_inside
 from tests.integration.manager.api.conftest import body_of
 from tests.integration.manager.api.scripted import ScriptedAgent
 from tests.integration.manager.api.storage import HOST, ScriptedStorage, allow, make, storage
@@ -98,6 +99,18 @@ async def test_nodes_are_told_what_is_mounted(
     query = "query($id: String!) { legacy_compute_session(sess_id: $id) { mounts } }"
     flat = (await alice.graph(query, id=name))["data"]["legacy_compute_session"]
     assert flat["mounts"][0] == ["data", "/mnt/data", "wd"]
+    info = (await alice.ask("GET", f"/session/{name}")).json
+    assert info["mounts"][0] == {
+        "name": "data",
+        "vfolder_id": data["id"],
+        "host": HOST,
+        "subpath": "sub",
+        "target": "/mnt/data",
+        "permission": "wd",
+    }
+    assert [mount["permission"] for mount in info["mounts"]] == ["wd", "ro", "wd"]
+    told = (await run_inside(manager, "session", "info", name, name="alice")).stdout
+    assert f"data/sub at /mnt/data (wd, {data['id']})" in told
     async with manager.stores.database.begin() as connection:
         used = sa.select(t.vfolders.c.last_used_at).where(t.vfolders.c.id == uuid.UUID(data["id"]))
         assert await connection.scalar(used) is not None

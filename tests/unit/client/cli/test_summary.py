@@ -8,6 +8,7 @@ import pytest
 from backendai.client.cli.summary import (
     idle_lines,
     info_lines,
+    mount_lines,
     move_rows,
     read_mapping,
     short_reason,
@@ -204,4 +205,13 @@ def test_idleness_is_told_with_what_last_counted() -> None:
         ("idle", "ends in 9m 50s (network_timeout: last execute)"),
         ("", "looked at in 1m (session_lifetime)"),
         ("", "in use (utilization: cpu_util 1.25 % of 30 %, mem ? % of 20 %)"),
+    ]
+
+
+def test_each_mount_is_a_line() -> None:
+    one = {"name": "data", "target": "/mnt/data", "permission": "ro", "vfolder_id": "cf14"}
+    gone = one | {"vfolder_id": None, "subpath": "raw/a"}
+    assert list(mount_lines([one, gone])) == [
+        ("mounts", "data at /mnt/data (ro, cf14)"),
+        ("", "data/raw/a at /mnt/data (ro, deleted since)"),
     ]

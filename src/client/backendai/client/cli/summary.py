@@ -38,6 +38,7 @@ def info_lines(facts: Mapping[str, Any], moves: Sequence["Move"], now: datetime)
     if facts.get("terminationTime"):
         yield "ended", show_past(facts["terminationTime"], now)
     yield from idle_lines(facts.get("idleChecks") or {})
+    yield from mount_lines(facts.get("mounts") or ())
     yield from _rest_lines(facts)
 
 
@@ -52,6 +53,15 @@ def idle_lines(checks: Mapping[str, Mapping[str, Any]]) -> Iterator[Line]:
             text = f"{words.get(kind, kind)} {show_duration(timedelta(seconds=remaining))}"
         extra = _joined(*_idle_parts(check.get("extra") or {}))
         yield "" if position else "idle", f"{text} ({name}{': ' if extra else ''}{extra})"
+
+
+def mount_lines(mounts: Sequence[Mapping[str, Any]]) -> Iterator[Line]:
+    """`mounts  data/raw at /home/work/data (ro, cf14cfa0fc93480cb10bd6967f7d9343)`."""
+    for position, mount in enumerate(mounts):
+        inside = mount.get("subpath") or "."
+        name = str(mount.get("name")) + ("" if inside == "." else f"/{inside}")
+        extra = _joined(mount.get("permission"), mount.get("vfolder_id") or "deleted since")
+        yield "" if position else "mounts", f"{name} at {mount.get('target')} ({extra})"
 
 
 def _idle_parts(extra: Mapping[str, Any]) -> Iterator[str]:

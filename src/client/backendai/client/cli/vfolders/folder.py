@@ -10,7 +10,7 @@ from backendai.client.cli.render import Output, show_object, show_rows
 if TYPE_CHECKING:
     from backendai.client.client import Client
     from backendai.client.vfolders.rows import NewVfolder
-    from backendai.client.vfolders.vfolders import Permission
+    from backendai.client.vfolders.sharing import Permission
 
 COLUMNS: Final = (
     "name",
