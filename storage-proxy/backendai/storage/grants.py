@@ -2,15 +2,20 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
+from typing import Final
 
 from backendai.common.clock import Clock
-from backendai.common.paths import RelPath, parse_relpath
+from backendai.common.faults import BadRequest
+from backendai.common.paths import RelPath
 
 from .layout import FolderId
 from .tokens import Claims, Purpose, TokenBox, expiry
 from .uploads.record import UploadRecord
 from .uploads.service import Uploads
 from .volumes.volume import Volume
+
+# Tokens are part of an address, whose line servers and the proxies before them limit.
+ADDRESS_CHARS_MAX: Final = 7 * 1024
 
 
 class Grants:
@@ -62,16 +67,19 @@ class Grants:
         relpath: RelPath,
         *,
         is_archive: bool = False,
-        selection: Sequence[str] = (),
+        selection: Sequence[RelPath] = (),
     ) -> str:
         """Of a file; or of a directory, or some paths below it, as an archive.
 
-        Raises BadRequest for paths that are none.
+        Raises BadRequest for more paths than an address holds.
         """
-        chosen = tuple(str(parse_relpath(text)) for text in selection)
-        return self._sign(
+        chosen = tuple(map(str, selection))
+        token = self._sign(
             Purpose.DOWNLOAD, volume, folder, relpath, archive=is_archive, relpaths=chosen
         )
+        if len(token) > ADDRESS_CHARS_MAX:
+            raise BadRequest("That are too many names for one archive: name their directories.")
+        return token
 
     def grant_extraction(
         self,

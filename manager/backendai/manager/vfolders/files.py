@@ -48,6 +48,21 @@ class FolderFiles:
         folder = await self._reach(actor, reference, Operation.DOWNLOAD)
         return await self._proxies.begin_download(folder, path, archive=archive)
 
+    async def begin_selection(
+        self, actor: Actor, reference: str, path: str, names: Sequence[str]
+    ) -> Ticket:
+        """Of one archive of paths below the directory `path`."""
+        folder = await self._reach(actor, reference, Operation.DOWNLOAD)
+        return await self._proxies.begin_selection(folder, path, names)
+
+    async def begin_extraction(
+        self, actor: Actor, reference: str, path: str, into: str, *, removes: bool
+    ) -> Ticket:
+        """Of the archive at `path`; `removes` deletes it when all of it is unpacked."""
+        noted = {"extract": path, "into": into, "remove": removes}
+        folder = await self._note(actor, actions.UPLOAD, reference, Operation.UPLOAD, noted)
+        return await self._proxies.begin_extraction(folder, path, into, removes=removes)
+
     async def begin_upload(
         self, actor: Actor, reference: str, path: str, size_bytes: int
     ) -> Ticket:
@@ -81,6 +96,12 @@ class FolderFiles:
         noted = {"move": source, "to": target}
         folder = await self._change(actor, reference, Operation.MOVE_FILES, noted)
         await self._proxies.move_file(folder, source, target)
+
+    async def copy_file(self, actor: Actor, reference: str, source: str, target: str) -> None:
+        """Within the folder: what is there already is not replaced."""
+        noted = {"copy": source, "to": target}
+        folder = await self._change(actor, reference, Operation.UPLOAD, noted)
+        await self._proxies.copy_file(folder, source, target)
 
     async def delete_files(
         self, actor: Actor, reference: str, paths: Sequence[str], *, recursive: bool

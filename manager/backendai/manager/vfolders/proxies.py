@@ -17,6 +17,8 @@ GLANCE_SECONDS: Final = 5.0
 # Of work on all files of a folder, in a task.
 DELETE_SECONDS: Final = 3600.0
 CLONE_SECONDS: Final = 24 * 3600.0
+# Of a file or a directory, for which somebody waits.
+COPY_SECONDS: Final = 600.0
 
 
 class Volume(msgspec.Struct, frozen=True):
@@ -100,7 +102,7 @@ class Hardware(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """What a client shows the proxy at `url`, to send or fetch one file."""
+    """What a client shows the proxy at `url`, to send, fetch or unpack one thing."""
 
     token: str
     url: str
@@ -208,6 +210,13 @@ class Proxies:
         body = {"src_relpath": source, "dst_relpath": target}
         await self._link.tell(*_of_folder(folder, "POST", "/folder/file/move", body))
 
+    async def copy_file(self, folder: Folder, source: str, target: str) -> None:
+        """A file, or a directory with all in it."""
+        body = {"src_relpath": source, "dst_relpath": target}
+        await self._link.tell(
+            *_of_folder(folder, "POST", "/folder/file/copy", body, seconds=COPY_SECONDS)
+        )
+
     async def delete_files(self, folder: Folder, paths: Sequence[str], *, recursive: bool) -> None:
         body = {"relpaths": list(paths), "recursive": recursive}
         await self._link.tell(*_of_folder(folder, "POST", "/folder/file/delete", body))
@@ -219,6 +228,17 @@ class Proxies:
     async def begin_download(self, folder: Folder, path: str, *, archive: bool) -> Ticket:
         body = {"relpath": path, "archive": archive, "unmanaged_path": None}
         return await self._begin(folder, "download", body)
+
+    async def begin_selection(self, folder: Folder, path: str, names: Sequence[str]) -> Ticket:
+        """Of one archive of paths below the directory `path`."""
+        body = {"relpath": path, "archive": True, "selection": list(names)}
+        return await self._begin(folder, "download", body)
+
+    async def begin_extraction(
+        self, folder: Folder, path: str, into: str, *, removes: bool
+    ) -> Ticket:
+        body = {"relpath": path, "into": into, "remove": removes}
+        return await self._begin(folder, "extract", body)
 
     async def _begin(self, folder: Folder, word: str, body: dict[str, Any]) -> Ticket:
         place, call = _of_folder(folder, "POST", f"/folder/file/{word}", body)

@@ -19,7 +19,7 @@ PATHS_MAX: Final = 1000
 
 
 def _with_path(params: dict[str, Any]) -> dict[str, Any]:
-    if "path" not in params:
+    if "path" not in params and "files" not in params:
         raise ValueError("path is missing: name the file or directory to download")
     return params
 
@@ -56,7 +56,14 @@ _DOWNLOAD: Final = t.Dict(
     t.Key("path", optional=True, trafaret=_PATH),
     t.Key("file", optional=True, to_name="path", trafaret=_PATH),
     t.Key("archive", optional=True, default=False, trafaret=t.ToBool()),
+    # Below `path`, or the top: one archive of these.
+    t.Key("files", optional=True, trafaret=_PATHS),
 ) & checked(_with_path)
+_EXTRACT: Final = t.Dict(
+    t.Key("path", trafaret=_PATH),
+    t.Key("into", optional=True, default=".", trafaret=_PATH),
+    t.Key("remove", optional=True, default=False, trafaret=t.ToBool()),
+)
 
 
 def routes(files: FolderFiles) -> list[Route]:
@@ -66,6 +73,7 @@ def routes(files: FolderFiles) -> list[Route]:
         ("POST", "rename-file", handlers.rename_file, _RENAME),
         ("POST", "rename_file", handlers.rename_file, _RENAME),
         ("POST", "move-file", handlers.move_file, _MOVE),
+        ("POST", "copy-file", handlers.copy_file, _MOVE),
         ("DELETE", "delete-files", handlers.delete_files, _DELETE),
         ("DELETE", "delete_files", handlers.delete_files, _DELETE),
     ]
@@ -76,6 +84,7 @@ def routes(files: FolderFiles) -> list[Route]:
         ),
         Route("GET", f"{base}/files", handlers.list_files, actions.READ, _LIST),
         Route("POST", f"{base}/request-upload", handlers.upload, actions.UPLOAD, _UPLOAD),
+        Route("POST", f"{base}/request-extract", handlers.extract, actions.UPLOAD, _EXTRACT),
         Route("POST", f"{base}/request-download", handlers.download, actions.DOWNLOAD, _DOWNLOAD),
     ]
 
@@ -115,6 +124,11 @@ class _Handlers:
         await self._files.move_file(request[ACTOR], _named(request), params["src"], params["dst"])
         return json_response({})
 
+    async def copy_file(self, request: web.Request) -> web.Response:
+        params = await read_given_params(request, _MOVE)
+        await self._files.copy_file(request[ACTOR], _named(request), params["src"], params["dst"])
+        return json_response({})
+
     async def delete_files(self, request: web.Request) -> web.Response:
         params = await read_given_params(request, _DELETE)
         await self._files.delete_files(
@@ -129,11 +143,23 @@ class _Handlers:
         )
         return _ticket(ticket)
 
+    async def extract(self, request: web.Request) -> web.Response:
+        params = await read_given_params(request, _EXTRACT)
+        ticket = await self._files.begin_extraction(
+            request[ACTOR],
+            _named(request),
+            params["path"],
+            params["into"],
+            removes=params["remove"],
+        )
+        return _ticket(ticket)
+
     async def download(self, request: web.Request) -> web.Response:
         params = await read_given_params(request, _DOWNLOAD)
-        ticket = await self._files.begin_download(
-            request[ACTOR], _named(request), params["path"], archive=params["archive"]
-        )
+        actor, folder, path = request[ACTOR], _named(request), params.get("path", ".")
+        if "files" in params:
+            return _ticket(await self._files.begin_selection(actor, folder, path, params["files"]))
+        ticket = await self._files.begin_download(actor, folder, path, archive=params["archive"])
         return _ticket(ticket)
 
 

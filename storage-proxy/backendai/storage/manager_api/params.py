@@ -107,7 +107,15 @@ DELETED: Final = t.Dict(
     t.Key("relpaths", trafaret=t.List(RELPATH, min_length=1, max_length=PATHS_MAX)),
     _optional("recursive", _FLAG, False),
 )
-DOWNLOAD: Final = A_FILE + t.Dict(_optional("archive", _FLAG, False), _UNMANAGED)
+DOWNLOAD: Final = A_FILE + t.Dict(
+    _optional("archive", _FLAG, False),
+    # Below `relpath`, of which only these are sent, as an archive.
+    _optional("selection", t.List(RELPATH, max_length=PATHS_MAX), []),
+    _UNMANAGED,
+)
+EXTRACTION: Final = A_FILE + t.Dict(
+    _optional("into", RELPATH, "."), _optional("remove", _FLAG, False)
+)
 UPLOAD: Final = A_FILE + t.Dict(t.Key("size", trafaret=SIZE))
 
 

@@ -10,7 +10,7 @@ from ..grants import Grants
 from ..layout import FolderId
 from ..volumes.load import Volumes
 from ..volumes.volume import Volume
-from .params import DOWNLOAD, UPLOAD, read_folder
+from .params import DOWNLOAD, EXTRACTION, UPLOAD, read_folder
 
 
 def token_routes(volumes: Volumes, grants: Grants) -> list[web.RouteDef]:
@@ -18,6 +18,7 @@ def token_routes(volumes: Volumes, grants: Grants) -> list[web.RouteDef]:
     return [
         web.post("/folder/file/download", handlers.begin_download),
         web.post("/folder/file/upload", handlers.begin_upload),
+        web.post("/folder/file/extract", handlers.begin_extraction),
     ]
 
 
@@ -31,7 +32,20 @@ class _Handlers:
         volume = self._volumes.get(params["volume"])
         await volume.run(_check, volume, folder, params["relpath"])
         token = self._grants.grant_download(
-            volume, folder, params["relpath"], is_archive=params["archive"]
+            volume,
+            folder,
+            params["relpath"],
+            is_archive=params["archive"],
+            selection=params["selection"],
+        )
+        return json_response({"token": token})
+
+    async def begin_extraction(self, request: web.Request) -> web.Response:
+        folder, params = await read_folder(request, EXTRACTION)
+        volume, path = self._volumes.get(params["volume"]), params["relpath"]
+        await volume.run(_check, volume, folder, path)
+        token = self._grants.grant_extraction(
+            volume, folder, path, params["into"], removes=params["remove"]
         )
         return json_response({"token": token})
 

@@ -121,6 +121,8 @@ class ScriptedStorage:
             ("POST", "/folder/file/delete"): self._delete_files,
             ("POST", "/folder/file/upload"): self._token,
             ("POST", "/folder/file/download"): self._token,
+            ("POST", "/folder/file/extract"): self._token,
+            ("POST", "/folder/file/copy"): self._copy,
         }
 
     async def _volumes(self, _body: dict[str, Any]) -> Any:
@@ -198,6 +200,9 @@ class ScriptedStorage:
 
     async def _move(self, body: dict[str, Any]) -> Any:
         self._at(body, "src_relpath").rename(self._at(body, "dst_relpath"))
+
+    async def _copy(self, body: dict[str, Any]) -> Any:
+        shutil.copytree(self._at(body, "src_relpath"), self._at(body, "dst_relpath"))
 
     async def _delete_files(self, body: dict[str, Any]) -> Any:
         for name in body["relpaths"]:

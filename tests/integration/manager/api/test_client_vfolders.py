@@ -6,6 +6,8 @@ import hashlib
 import json
 import os
 import random
+import tarfile
+import zipfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -308,6 +310,40 @@ async def test_a_sync_by_content_sees_what_times_hide(
     assert plan.copies == ("a",)
 
 
+async def test_a_selection_comes_as_one_archive_and_is_unpacked_again(
+    alice: Client, folder: str, tmp_path: Path
+) -> None:
+    vfolders = alice.vfolders
+    fill(tmp_path / "tree", TREE | {"left/out": b"out"})
+    await vfolders.upload(folder, [tmp_path / "tree"])
+    await vfolders.copy_file(folder, "tree/left", "copy")
+    archive, everything = tmp_path / "some.tar", tmp_path / "all.zip"
+    chosen = ["tree/a.txt", "tree/deep"]
+    size = await vfolders.download_archive(folder, chosen, archive, kind="tar")
+    assert size == archive.stat().st_size
+    with tarfile.open(archive) as found:
+        assert {each.name for each in found if each.isfile()} == {f"tree/{name}" for name in TREE}
+    await vfolders.download_archive(folder, ["."], everything)
+    with zipfile.ZipFile(everything) as zipped:
+        assert zipped.read("copy/out") == b"out"
+    await vfolders.upload(folder, [archive])
+    done = await vfolders.extract(folder, "some.tar", into="again", removes=True)
+    assert (done.files, done.skipped_count) == (len(TREE), 0)
+    await vfolders.download(folder, ["again"], into=tmp_path)
+    assert files_below(tmp_path / "again" / "tree") == TREE
+    assert not await vfolders.find_file(folder, "some.tar")
+    with pytest.raises(FileNotFound):
+        await vfolders.extract(folder, "some.tar")
+    with pytest.raises(BadRequest):
+        await vfolders.download_archive(folder, ["x" * 200 + str(n) for n in range(99)], archive)
+    assert {name.partition("/")[0] for name in files_below(tmp_path)} == {
+        "again",
+        "all.zip",
+        "some.tar",
+        "tree",
+    }
+
+
 async def test_the_command_copies_syncs_and_lists(
     manager: Manager, wire: Wire, tmp_path: Path
 ) -> None:
@@ -336,6 +372,12 @@ async def test_the_command_copies_syncs_and_lists(
     assert files_below(tmp_path / "x" / "tree") == TREE
     await ok("download", "lab", "x/tree/deep", "--dest", str(tmp_path / "out"))
     assert (tmp_path / "out" / "deep" / "d").read_bytes() == TREE["deep/d"]
+    await ok("cp", "lab:x/tree", "lab:same")
+    zipped = tmp_path / "lab.zip"
+    await ok("download", "lab", "same", "--archive", str(zipped))
+    await ok("upload", "lab", str(zipped))
+    await ok("extract", "lab", "lab.zip", "--into", "unpacked", "--remove")
+    assert "a.txt" in await ok("ls", "lab", "unpacked/same")
     wrong = await run_inside(manager, "vfolder", "cp", "a", "b", name="alice")
     assert wrong.returncode == 2
     await ok("delete", "lab")

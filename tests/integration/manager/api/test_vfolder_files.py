@@ -26,11 +26,14 @@ FILES: list[tuple[str, str, Any]] = [
     ("POST", "rename-file", {"target_path": "a", "new_name": "b"}),
     ("POST", "rename_file", {"target_path": "a", "new_name": "b"}),
     ("POST", "move-file", {"src": "a", "dst": "b"}),
+    ("POST", "copy-file", {"src": "a", "dst": "b"}),
     ("DELETE", "delete-files", {"files": ["a"], "recursive": True}),
     ("DELETE", "delete_files", {"files": ["a"], "recursive": True}),
     ("GET", "files", {"path": "."}),
     ("POST", "request-upload", {"path": "a", "size": 1}),
+    ("POST", "request-extract", {"path": "a.zip"}),
     ("POST", "request-download", {"path": "a"}),
+    ("POST", "request-download", {"files": ["a", "b"]}),
 ]
 MOUNT = {"name": "n1", "fs_location": "nfs:/x", "options": None, "edit_fstab": False}
 HOSTS: list[tuple[str, str, Any]] = [
@@ -102,6 +105,9 @@ async def test_files_are_made_listed_renamed_moved_and_deleted(
     assert directory["mode"].startswith("d")
     assert (file["filename"], file["size"], file["atime"]) == ("g.txt", 5, 0)
     assert isinstance(file["mtime"], float)
+    await ask("POST", "copy-file", {"src": "a", "dst": "copy"})
+    await ask("POST", "copy-file", {"src": "a", "dst": "copy"}, 409)
+    await ask("DELETE", "delete-files", {"files": ["copy"], "recursive": True})
     query = await alice.ask("GET", f"/folders/{made['id']}/files?path=a")
     assert query.json == listed
     assert (await ask("GET", "files", {"path": "nowhere"}, 404))["data"]["errno"] == 2
@@ -136,6 +142,26 @@ async def test_uploads_and_downloads_begin_with_a_ticket_of_the_proxy(
     assert refused.json["data"]["permission"] == "download-file"
     gone = await alice.ask("DELETE", "/folders/data/delete-files", {"files": ["x"]})
     assert gone.json["data"]["errno"] == 2
+
+
+async def test_selections_and_extractions_begin_with_a_ticket_too(
+    manager: Manager, alice: Caller, storage: ScriptedStorage
+) -> None:
+    await make(alice)
+    selection = ("POST", "/folders/data/request-download", {"path": "d", "files": ["a", "b"]})
+    extraction = ("POST", "/folders/data/request-extract", {"path": "a.zip", "remove": True})
+    fetched = (await alice.ask(*selection)).json
+    assert fetched == {"token": "token-for-d", "url": f"{CLIENT_API}/download"}
+    [asked] = storage.asked_for("/folder/file/download")
+    assert (asked["archive"], asked["selection"]) == (True, ["a", "b"])
+    unpacked = (await alice.ask(*extraction)).json
+    assert unpacked == {"token": "token-for-a.zip", "url": f"{CLIENT_API}/extract"}
+    [asked] = storage.asked_for("/folder/file/extract")
+    assert (asked["into"], asked["remove"]) == (".", True)
+    await allow(manager, {HOST: ["upload-file"]})
+    assert (await alice.ask(*selection)).status == 403
+    await allow(manager, {HOST: ["download-file"]})
+    assert (await alice.ask(*extraction)).status == 403
 
 
 async def test_hosts_are_shown_as_far_as_they_are_allowed(

@@ -1,8 +1,11 @@
 """What managers do to the files of folders: the corpus of paths, and that nothing leads out."""
 
+import io
 import os
 import socket
+import tarfile
 import uuid
+import zipfile
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,6 +27,8 @@ PATHS: Final[tuple[tuple[str, str, dict[str, Any]], ...]] = (
     ("fetch", "relpath", {}),
     ("download", "relpath", {}),
     ("upload", "relpath", {"size": 1}),
+    ("extract", "relpath", {}),
+    ("extract", "into", {"relpath": "given"}),
     ("delete", "relpaths", {"recursive": True}),
 )
 # None of these names anything, whatever lies on the disk.
@@ -217,3 +222,29 @@ def test_tokens_are_for_what_is_there(daemon: StorageDaemon, top: Path) -> None:
     token = daemon.order_file("upload", relpath=f"{top.name}/new", size=5).json()["token"]
     assert daemon.patch(f"/upload?token={token}", 0, b"whole").status == 204
     assert (top / "new").read_text() == "whole"
+
+
+def test_a_selection_is_one_archive(daemon: StorageDaemon, top: Path) -> None:
+    (top / "d").mkdir()
+    (top / "d" / "a").write_text("a")
+    (top / "other").write_text("not asked for")
+    asked = daemon.order_file("download", relpath=top.name, selection=["d", "given"])
+    answer = daemon.ask("GET", f"/download?token={asked.json()['token']}&format=tar")
+    with tarfile.open(fileobj=io.BytesIO(answer.body)) as found:
+        assert set(found.getnames()) == {"d", "d/a", "given"}
+    many = [f"{'n' * 200}{number}" for number in range(100)]
+    refused = daemon.order_file("download", relpath=top.name, selection=many)
+    assert (refused.status, b"name their directories" in refused.body) == (400, True)
+    assert daemon.order_file("download", relpath=top.name, selection=["../x"]).status == 400
+
+
+def test_an_archive_is_unpacked_by_a_token(daemon: StorageDaemon, top: Path) -> None:
+    with zipfile.ZipFile(top / "all.zip", "w") as archive:
+        archive.writestr("x/y", "inside")
+    path = f"{top.name}/all.zip"
+    asked = daemon.order_file("extract", relpath=path, into=f"{top.name}/out", remove=True)
+    answer = daemon.ask("POST", f"/extract?token={asked.json()['token']}")
+    assert (answer.status, answer.json()["files"]) == (200, 1)
+    assert (top / "out" / "x" / "y").read_text() == "inside"
+    assert not (top / "all.zip").exists()
+    assert daemon.order_file("extract", relpath=path).status == 404

@@ -94,7 +94,7 @@ class _Fetch:
             await self.restart()
         self._size = size_of(content, self.offset)
         self._note_state(content)
-        async for data in _gathered(content.pieces):
+        async for data in gathered(content.pieces):
             await asyncio.to_thread(self._write, data)
             self.offset += len(data)
             self._on_bytes(self.offset)
@@ -108,17 +108,17 @@ class _Fetch:
             self.mtime = at
 
     def _cut(self) -> None:
-        with _as_local(Path(self._file.name)):
+        with as_local(Path(self._file.name)):
             self._file.truncate(0)
 
     def _write(self, data: bytes) -> None:
-        with _as_local(Path(self._file.name)):
+        with as_local(Path(self._file.name)):
             left = memoryview(data)
             while left:
                 left = left[self._file.write(left) :]
 
 
-async def _gathered(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+async def gathered(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     """In amounts that are worth a write; also what came before it broke off."""
     held = bytearray()
     try:
@@ -142,7 +142,7 @@ def _part_of(target: Path, entry: Entry) -> Path:
 
 @contextmanager
 def _opened(part: Path) -> Iterator[FileIO]:
-    with _as_local(part):
+    with as_local(part):
         part.parent.mkdir(parents=True, exist_ok=True)
         file = FileIO(part, "ab+", opener=_open_itself)
     with file:
@@ -159,13 +159,13 @@ def _open_itself(path: str, flags: int) -> int:
 
 
 def _put(part: Path, target: Path, mtime: float) -> None:
-    with _as_local(target):
+    with as_local(target):
         os.utime(part, (mtime, mtime))
         part.replace(target)
 
 
 @contextmanager
-def _as_local(path: Path) -> Iterator[None]:
+def as_local(path: Path) -> Iterator[None]:
     """So that what fails here is never taken for a broken connection."""
     try:
         yield

@@ -11,6 +11,7 @@ from backendai.common.faults import BadRequest, FileNotFound
 
 # What one request may name.
 PATHS_MAX: Final = 1000
+COPY_SECONDS: Final = 900.0
 
 
 class FolderFiles:
@@ -74,6 +75,13 @@ class FolderFiles:
         path = path_of("folders", folder, "move-file")
         await self._channel.ask(Call(method="POST", path=path, json={"src": source, "dst": target}))
 
+    async def copy_file(self, folder: str, source: str, target: str) -> None:
+        """Within the folder, a file or a directory with all in it; else as `move_file`."""
+        path = path_of("folders", folder, "copy-file")
+        body = {"src": source, "dst": target}
+        call = Call(method="POST", path=path, json=body, timeout_seconds=COPY_SECONDS)
+        await self._channel.ask(call)
+
     async def rename_file(self, folder: str, path: str, new_name: str) -> None:
         """Within its directory. Raises Conflict."""
         body = {"target_path": path, "new_name": new_name}
@@ -87,6 +95,17 @@ class FolderFiles:
 
     async def begin_download(self, folder: str, path: str) -> Ticket:
         return await self._ask_ticket(folder, "request-download", {"path": path})
+
+    async def begin_archive(self, folder: str, paths: Sequence[str]) -> Ticket:
+        """Of one archive of files and directories; the top is everything. Raises BadRequest for
+        more names than an address holds."""
+        is_all = TOP in paths
+        body = {"path": TOP, "archive": True} if is_all else {"files": list(paths)}
+        return await self._ask_ticket(folder, "request-download", body)
+
+    async def begin_extraction(self, folder: str, path: str, into: str, *, removes: bool) -> Ticket:
+        body = {"path": path, "into": into, "remove": removes}
+        return await self._ask_ticket(folder, "request-extract", body)
 
     async def _ask_ticket(self, folder: str, word: str, body: dict[str, Any]) -> Ticket:
         # Of two tickets one is left to expire, so asking again does no harm.

@@ -8,13 +8,15 @@ from http import HTTPStatus
 from typing import Final
 from urllib.parse import quote, urlsplit
 
+from backendai.client.channel import decode
 from backendai.client.faults import UnexpectedAnswer
 from backendai.client.transport import Answer, Content, Request, Streams, raise_for_status
-from backendai.client.vfolders.rows import Ticket
+from backendai.client.vfolders.rows import Extracted, Ticket
 
 APPEND_SECONDS: Final = 300.0
 IDLE_SECONDS: Final = 60.0
 ASK_SECONDS: Final = 30.0
+EXTRACT_SECONDS: Final = 3600.0
 _TUS: Final = {"Tus-Resumable": "1.0.0"}
 _OFFSET: Final = "upload-offset"
 
@@ -55,6 +57,18 @@ class StorageProxy:
         async with self._streams.content(request) as content:
             yield content
 
+    @asynccontextmanager
+    async def archive(self, ticket: Ticket, kind: str) -> AsyncIterator[Content]:
+        """A zip or tar, made while it is read; its length is known at its end."""
+        request = _request("GET", ticket, {"Accept-Encoding": "identity"}, more=f"&format={kind}")
+        async with self._streams.content(request) as content:
+            yield content
+
+    async def extract(self, ticket: Ticket) -> Extracted:
+        """Have an archive that lies in the folder unpacked. Raises ArchiveRefused."""
+        answer = await self._ask(_request("POST", ticket, {}, seconds=EXTRACT_SECONDS))
+        return decode(Extracted, answer.body)
+
     async def _ask(self, request: Request) -> Answer:
         answer = await self._streams.send(request)
         raise_for_status(answer)
@@ -76,12 +90,13 @@ def _request(
     headers: dict[str, str],
     body: bytes = b"",
     seconds: float | None = None,
+    more: str = "",
 ) -> Request:
     url = urlsplit(ticket.url)
     return Request(
         method=method,
         address=f"{url.scheme}://{url.netloc}",
-        target=f"{url.path}?token={quote(ticket.token, safe='')}",
+        target=f"{url.path}?token={quote(ticket.token, safe='')}{more}",
         headers=headers,
         body=body,
         timeout_seconds=seconds,

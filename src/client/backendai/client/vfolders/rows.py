@@ -127,10 +127,27 @@ class FolderUsage(msgspec.Struct, frozen=True):
 
 
 class Ticket(msgspec.Struct, frozen=True):
-    """What lets its holder send or fetch one file at the storage proxy's `url`."""
+    """What lets its holder send, fetch or unpack one thing at the storage proxy's `url`."""
 
     token: str
     url: str
+
+
+class Skipped(msgspec.Struct, frozen=True):
+    """A member of an archive that was not unpacked."""
+
+    name: str
+    why: str
+
+
+class Extracted(msgspec.Struct, frozen=True):
+    """What came of unpacking; `skipped` tells of the first ones, `skipped_count` of all."""
+
+    files: int
+    directories: int
+    bytes: int
+    skipped_count: int = 0
+    skipped: tuple[Skipped, ...] = ()
 
 
 class Made(msgspec.Struct, frozen=True):

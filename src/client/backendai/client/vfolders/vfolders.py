@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from backendai.client.channel import Call, path_of
+from backendai.client.vfolders.archives import Archives
 from backendai.client.vfolders.rows import (
     Clone,
     FolderUsage,
@@ -15,7 +16,7 @@ from backendai.client.vfolders.rows import (
 from backendai.client.vfolders.sharing import Permission, Sharing
 
 
-class Vfolders(Sharing):
+class Vfolders(Sharing, Archives):
     """A folder is named by its name or its id. Methods raise VFolderNotFound, Forbidden, and
     Conflict for a folder whose status does not allow it."""
 

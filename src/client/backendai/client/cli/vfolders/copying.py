@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from backendai.client.cli.vfolders.places import Way, read_way
+from backendai.client.cli.vfolders.archive import download_archive
+from backendai.client.cli.vfolders.places import Inner, Way, read_inner, read_way
 
 if TYPE_CHECKING:
     from backendai.client.client import Client
@@ -44,17 +45,27 @@ def upload(folder: str, paths: tuple[str, ...], into: str, parallel: int) -> Non
 @click.argument("folder")
 @click.argument("paths", nargs=-1, required=True)
 @click.option("--dest", type=click.Path(file_okay=False), default=".", help="Where to.")
+@click.option(
+    "--archive", type=click.Path(dir_okay=False), help="One file in place of all: X.zip or X.tar."
+)
 @parallel_option
-def download(folder: str, paths: tuple[str, ...], dest: str, parallel: int) -> None:
+def download(
+    folder: str, paths: tuple[str, ...], dest: str, archive: str | None, parallel: int
+) -> None:
     """Copy PATHS (files, or directories with all in them) out of FOLDER. `.` is everything.
 
-    A download that was interrupted goes on where it was when it is called again.
+    A download that was interrupted goes on where it was when it is called again; an archive begins
+    anew.
 
     \b
     Examples:
       backendai vfolder download data results
       backendai vfolder download data . --dest backup
+      backendai vfolder download data results log.txt --archive results.zip
     """
+    if archive is not None:
+        download_archive(folder, paths, archive)
+        return
     _copy(
         lambda client, on_progress: client.vfolders.download(
             folder, paths, into=dest, parallel=parallel, on_progress=on_progress
@@ -66,7 +77,7 @@ def download(folder: str, paths: tuple[str, ...], dest: str, parallel: int) -> N
 @click.argument("paths", nargs=-1, required=True, metavar="FROM... TO")
 @parallel_option
 def cp(paths: tuple[str, ...], parallel: int) -> None:
-    """Copy files and directories between this machine and a folder, either way.
+    """Copy files and directories between this machine and a folder, either way, or within it.
 
     What is in a folder is written FOLDER:PATH. As with cp, what is copied goes into TO where that
     is a directory or ends in /, and else is called TO.
@@ -76,7 +87,11 @@ def cp(paths: tuple[str, ...], parallel: int) -> None:
       backendai vfolder cp train.csv data:
       backendai vfolder cp train.csv data:raw/first.csv
       backendai vfolder cp data:results data:log.txt .
+      backendai vfolder cp data:raw data:raw-before
     """
+    if (inner := read_inner(paths)) is not None:
+        copy_inner(inner)
+        return
     way = read_way(paths)
 
     async def work(client: "Client", on_progress: "OnProgress") -> "Copied":
@@ -84,6 +99,17 @@ def cp(paths: tuple[str, ...], parallel: int) -> None:
         return await copy(client, way, parallel, on_progress)
 
     _copy(work)
+
+
+def copy_inner(inner: Inner) -> None:
+    """By the storage proxy: nothing is fetched and sent again."""
+    from backendai.client.cli.connect import with_client
+
+    async def run(client: "Client") -> None:
+        for source in inner.sources:
+            await client.vfolders.copy_file(inner.folder, source, inner.target)
+
+    with_client(run)
 
 
 async def _copy_up(

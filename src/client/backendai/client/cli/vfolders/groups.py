@@ -78,6 +78,10 @@ vfolder = LazyGroup(
             "backendai.client.cli.vfolders.copying:download",
             "Copy files out of a folder.",
         ),
+        "extract": (
+            "backendai.client.cli.vfolders.archive:extract",
+            "Unpack an archive that lies in a folder.",
+        ),
         "cp": (
             "backendai.client.cli.vfolders.copying:cp",
             "Copy files and directories, either way.",

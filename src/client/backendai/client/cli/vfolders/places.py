@@ -35,6 +35,15 @@ class Way:
         return tuple(map(Path, self.sources))
 
 
+@dataclass(frozen=True, slots=True)
+class Inner:
+    """Paths that are copied within one folder."""
+
+    folder: str
+    sources: tuple[str, ...]
+    target: str
+
+
 def read_place(text: str) -> Place:
     """`data:a/b`; with a `/` before the colon (`./data:a`) it is a path here."""
     folder, colon, path = text.partition(":")
@@ -58,3 +67,16 @@ def read_way(words: Sequence[str]) -> Way:
         raise click.UsageError("One side must be FOLDER:PATH, the other a path on this machine.")
     paths = tuple(each.path for each in sources)
     return Way(origin or target.folder or "", origin is None, paths, target)
+
+
+def read_inner(words: Sequence[str]) -> Inner | None:
+    """Where all of `words` are in the same folder. Raises UsageError for several into one that does
+    not read as a directory."""
+    places = [read_place(word) for word in words]
+    folders = {place.folder for place in places}
+    if len(places) < 2 or None in folders or len(folders) > 1:
+        return None
+    *sources, target = places
+    if len(sources) > 1 and not target.is_directory:
+        raise click.UsageError("Several are copied into a directory: end where to with a /.")
+    return Inner(str(target.folder), tuple(each.path for each in sources), target.path)
