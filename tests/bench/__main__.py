@@ -23,6 +23,7 @@ can not. A figure that was taken at a load average above 6 is inconclusive: take
 | graph    | G5c, G5d | a page of 100 sessions, 20 fields | the SELECT; bare graphql-core  |
 | lists    |          | any page of 100,000 sessions      | the SELECT                     |
 | storage  | G4a to e | uploads, downloads, trees, lists  | nginx, cp -r, dd, scandir      |
+| notebooks| G2a to c | create until the first result   | JupyterHub, DockerSpawner      |
 | recovery |          | green after kill -9 of a daemon   | ten seconds                    |
 """
 
@@ -47,6 +48,7 @@ NAMES: Final = (
     "graph",
     "lists",
     "storage",
+    "notebooks",
     "recovery",
 )
 

@@ -13,7 +13,6 @@ import hashlib
 import hmac
 import multiprocessing
 import os
-import re
 import shutil
 import tempfile
 import time
@@ -43,6 +42,7 @@ from backendai.manager.app import make_manager_app, run_manager
 from backendai.manager.db.engine import open_database
 from backendai.manager.db.schema import upgrade
 from backendai.manager.settings import ManagerSettings
+from tests.bench.asking import ask_again
 from tests.bench.harness import CpuMeter, Rounds, Row
 
 NEEDS_STACK: Final = False
@@ -63,7 +63,6 @@ VERSION: Final = "/"
 OPEN_PATH: Final = "/config/vfolder-types"
 SIGNED_PATH: Final = "/auth"
 Server = Callable[[Connection, dict[str, Any], str], None]
-_LENGTH: Final = re.compile(rb"(?i)content-length: (\d+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +169,7 @@ async def _cost_of_round(target: Target) -> Cost:
     server, request = target.server, target.request()
     each = REQUESTS_PER_ROUND // CONNECTIONS
     watched, started = _meter(server.pid), time.perf_counter()
-    await asyncio.gather(*(_ask(server.address, request, each) for _ in range(CONNECTIONS)))
+    await asyncio.gather(*(ask_again(server.address, request, each) for _ in range(CONNECTIONS)))
     elapsed, count = time.perf_counter() - started, each * CONNECTIONS
     used = watched.milliseconds_per(1)["server"] / 1e3 - server.idle * elapsed
     return Cost(used / count, elapsed / count)
@@ -185,49 +184,6 @@ async def _idle_cpu(pid: int) -> float:
 
 def _meter(pid: int) -> CpuMeter:
     return CpuMeter({"server": [psutil.Process(pid)]})
-
-
-async def _ask(address: HostPort, request: bytes, times: int) -> None:
-    loop = asyncio.get_running_loop()
-    _, asker = await loop.create_connection(
-        lambda: _Asker(request, times), address.host, address.port
-    )
-    await asker.done
-
-
-class _Asker(asyncio.Protocol):
-    """Asks one thing again and again, with little work between, so that servers are the limit."""
-
-    def __init__(self, request: bytes, times: int) -> None:
-        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._request = request
-        self._left = times
-        self._received = b""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        transport.write(self._request)
-
-    def data_received(self, data: bytes) -> None:
-        self._received += data
-        head, found, body = self._received.partition(b"\r\n\r\n")
-        if not found or len(body) < int(_LENGTH.findall(head)[0]):
-            return
-        if not head.startswith(b"HTTP/1.1 200"):
-            self.done.set_exception(AssertionError(head.decode()))
-            self._transport.close()
-            return
-        self._received = b""
-        self._left -= 1
-        if self._left:
-            self._transport.write(self._request)
-        else:
-            self._transport.close()
-
-    def connection_lost(self, error: Exception | None) -> None:
-        if not self.done.done():
-            self.done.set_exception(error) if error else self.done.set_result(None)
 
 
 @asynccontextmanager
