@@ -41,6 +41,7 @@ from .notes import Notes, Reporter
 from .profile import Maker
 from .registration import PERIOD_SECONDS as REGISTRATION_PERIOD_SECONDS
 from .registration import AgentNotice, Registration
+from .relay.keys import KeyRing
 from .reports import NodeFacts, ReportMaker
 from .resources.detect import Reserved, inspect_machine, take_inventory
 from .resources.inventory import Inventory
@@ -144,6 +145,7 @@ def make_node(settings: AgentSettings, ledger: Ledger, clock: Clock) -> Node:
         scratch=scratch,
         accounts=AccountFiles(backend, scratch_root / ".accounts", maker.uid, maker.gid),
         runners=Runners(scratch.run_dir, clock),
+        relay_keys=KeyRing(state_dir / "relay.keys", threads),
         threads=threads,
         notes=Notes(),
         reporter=Reporter(ledger, clock),
@@ -209,6 +211,7 @@ async def run_agent(agent: Agent, stop: asyncio.Event) -> None:
         # Which devices are sick must be known before the first kernel gets one.
         await agent.watch.step()
         await agent.supervisor.recover()
+        await agent.node.relay_keys.load()
         await guard_node(agent.firewall)
         await stack.enter_async_context(agent.server)
         log.info("agent.started", agent=agent.node.maker.agent_id, address=agent.server.address)

@@ -56,6 +56,7 @@ class Calls:
         server.on(contract.UPLOAD, self.upload)
         server.on(contract.DOWNLOAD, self.download)
         server.on(contract.LIST_FILES, self.list_files)
+        server.on(contract.SET_RELAY_KEYS, self._node.relay_keys.take)
         server.on(contract.COMMIT, self.commit)
         server.on(contract.PULL_IMAGE, self._preloads.pull)
         server.on(contract.REMOVE_IMAGE, self._preloads.remove)

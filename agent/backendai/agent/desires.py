@@ -4,7 +4,6 @@ Losing or breaking these files is harmless: what runs is told by labels, and man
 What they add is a memory of tombstones, and of ends whose container is not there any more.
 """
 
-import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Final, Protocol
@@ -16,6 +15,7 @@ from backendai.common.contracts.agent import Desired, EnsureKernel, KernelReport
 from backendai.common.failpoints import failpoint
 from backendai.common.logs import get_logger
 
+from .durable import write_durable
 from .labels import LabelError, parse_kernel_id
 from .machine import Desire
 from .threads import Threads
@@ -97,15 +97,7 @@ class FileStore:
         return [record for record in found if record is not None]
 
     def _save(self, record: Record) -> None:
-        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        target = self._path(record.order.kernel_id)
-        draft = target.with_suffix(".new")
-        with draft.open("wb") as file:
-            file.write(msgspec.json.encode(record))
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(target)
-        _sync_folder(self._folder)
+        write_durable(self._path(record.order.kernel_id), msgspec.json.encode(record))
 
     def _path(self, kernel_id: str) -> Path:
         return self._folder / f"{parse_kernel_id(kernel_id)}{_SUFFIX}"
@@ -139,11 +131,3 @@ def _read(path: Path) -> Record | None:
         log.warning("desire.unreadable", file=path.name, detail="it is of another kernel")
         return None
     return record
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -12,6 +12,7 @@ from .desires import DesireStore
 from .images import Images
 from .notes import Notes, Reporter
 from .profile import Maker
+from .relay.keys import KeyRing
 from .resources.inventory import Inventory
 from .runners import Runners
 from .scratch import Scratch
@@ -32,6 +33,7 @@ class Node:
     scratch: Scratch
     accounts: AccountFiles
     runners: Runners
+    relay_keys: KeyRing
     threads: Threads
     notes: Notes
     reporter: Reporter

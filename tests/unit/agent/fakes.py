@@ -18,6 +18,7 @@ from backendai.agent.machine import Container, Phase
 from backendai.agent.node import Node
 from backendai.agent.notes import Notes, Reporter
 from backendai.agent.profile import Maker, Profile
+from backendai.agent.relay.keys import KeyRing
 from backendai.agent.resources.cpu import CpuPlugin
 from backendai.agent.resources.inventory import Inventory
 from backendai.agent.resources.memory import MemoryPlugin
@@ -163,6 +164,7 @@ def make_node(
 ) -> Node:
     clock = clock or SystemClock()
     scratch = Scratch(folder / "scratch", 1000, 1000)
+    threads = Threads("test", 2)
     return Node(
         backend=backend,
         store=MemoryStore(),
@@ -171,7 +173,8 @@ def make_node(
         scratch=scratch,
         accounts=AccountFiles(backend, folder / "accounts", 1000, 1000),
         runners=FakeRunners(scratch.run_dir, clock),
-        threads=Threads("test", 2),
+        relay_keys=KeyRing(folder / "relay.keys", threads),
+        threads=threads,
         notes=Notes(),
         reporter=Reporter(ledger, clock),
         maker=Maker("i-1", "instance", "0", 1000, 1000),

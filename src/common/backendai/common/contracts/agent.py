@@ -11,10 +11,12 @@ from typing import Annotated, Final
 import msgspec
 
 from backendai.common.rpc.call import Call
+from backendai.common.tickets import APP_PATTERN, RELAY_KEY_BYTES
 
 OBSERVE_WAIT_SECONDS_MAX: Final = 30.0
 FILE_CHUNK_BYTES: Final = 4 * 1024 * 1024
 GENERATION_MAX: Final = 10**9
+APP_START_SECONDS: Final = 30.0
 COMMIT_WAIT_SECONDS_MAX: Final = 10.0
 PULL_WAIT_SECONDS_MAX: Final = 10.0
 # Of the files of one kernel: three owners (user, project, domain) keep as many.
@@ -227,7 +229,8 @@ class AgentReport(msgspec.Struct, frozen=True, kw_only=True):
     """The whole level of one node. `version` grows with each change of anything but `use` and load.
 
     `capacity` is what may be given to kernels (reserved amounts already taken off). Of sick devices
-    it has only what kernels hold.
+    it has only what kernels hold. `relay_addr` is the `host:port` of the way to the kernels' apps;
+    empty while there is none.
     """
 
     agent_id: str
@@ -249,6 +252,7 @@ class AgentReport(msgspec.Struct, frozen=True, kw_only=True):
     memory_used_bytes: int = 0
     plugins: dict[str, str] = {}
     devices: list[DeviceReport] = []
+    relay_addr: str = ""
 
 
 class Observe(msgspec.Struct, frozen=True, kw_only=True):
@@ -362,6 +366,49 @@ class FileList(msgspec.Struct, frozen=True, kw_only=True):
     errors: str = ""
 
 
+class StartApp(msgspec.Struct, frozen=True, kw_only=True):
+    """Have an app of a kernel run; one that runs already is left as it is.
+
+    `port` is the one of the app's that is meant; None: its first. `arguments` and `envs` count when
+    the app is started by this call: options of its command line and variables.
+    """
+
+    kernel: KernelRef
+    app: Annotated[str, msgspec.Meta(pattern=APP_PATTERN)]
+    port: Annotated[int, msgspec.Meta(ge=1, le=65535)] | None = None
+    arguments: dict[str, str | list[str] | None] = {}
+    envs: dict[str, str] = {}
+
+
+class AppStarted(msgspec.Struct, frozen=True, kw_only=True):
+    """The app accepts connections. `ports` is empty for one that is built in: its tickets say 0."""
+
+    protocol: str
+    ports: list[int] = []
+
+
+class StopApp(msgspec.Struct, frozen=True, kw_only=True):
+    """End an app; one that does not run is as wanted."""
+
+    kernel: KernelRef
+    app: Annotated[str, msgspec.Meta(pattern=APP_PATTERN)]
+
+
+class RelayKeys(msgspec.Struct, frozen=True, kw_only=True):
+    """The keys that tickets for this agent's relay may be sealed with, the newest first."""
+
+    keys: Annotated[
+        list[
+            Annotated[bytes, msgspec.Meta(min_length=RELAY_KEY_BYTES, max_length=RELAY_KEY_BYTES)]
+        ],
+        msgspec.Meta(min_length=1, max_length=2),
+    ]
+
+    def __repr__(self) -> str:
+        # They open every app of the node: they must get into no log.
+        return f"RelayKeys({len(self.keys)} keys)"
+
+
 class CommitKernel(msgspec.Struct, frozen=True, kw_only=True):
     """Make an image of what the container of a kernel has written, while it runs on.
 
@@ -428,6 +475,13 @@ LOGS: Final = Call("logs", ReadLogs, Logs, idempotent=True, deadline_seconds=20.
 UPLOAD: Final = Call("upload", UploadFile, Nothing, idempotent=True, deadline_seconds=30.0)
 DOWNLOAD: Final = Call("download", DownloadFile, FileChunk, idempotent=True, deadline_seconds=60.0)
 LIST_FILES: Final = Call("list_files", ListFiles, FileList, idempotent=True, deadline_seconds=20.0)
+START_APP: Final = Call(
+    "start_app", StartApp, AppStarted, idempotent=True, deadline_seconds=APP_START_SECONDS
+)
+STOP_APP: Final = Call("stop_app", StopApp, Nothing, idempotent=True, deadline_seconds=20.0)
+SET_RELAY_KEYS: Final = Call(
+    "set_relay_keys", RelayKeys, Nothing, idempotent=True, deadline_seconds=10.0
+)
 COMMIT: Final = Call(
     "commit",
     CommitKernel,
@@ -457,6 +511,7 @@ CONTRACT: Final = (
     UPLOAD,
     DOWNLOAD,
     LIST_FILES,
+    SET_RELAY_KEYS,
     COMMIT,
     PULL_IMAGE,
     REMOVE_IMAGE,
