@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import os
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 from typing import overload
 
@@ -27,6 +28,9 @@ _ANSWER_OF: dict[type[Ask], type[Answer]] = {
     wire.Download: wire.DownloadReply,
     wire.ListFiles: wire.ListFilesReply,
     wire.Status: wire.StatusReply,
+    wire.StartApp: wire.StartAppReply,
+    wire.StopApp: wire.StopAppReply,
+    wire.ListApps: wire.ListAppsReply,
     wire.Shutdown: wire.ShutdownReply,
 }
 
@@ -138,6 +142,12 @@ class RunnerPeer:
     @overload
     async def ask(self, request: wire.Status, timeout_seconds: float) -> wire.StatusReply: ...
     @overload
+    async def ask(self, request: wire.StartApp, timeout_seconds: float) -> wire.StartAppReply: ...
+    @overload
+    async def ask(self, request: wire.StopApp, timeout_seconds: float) -> wire.StopAppReply: ...
+    @overload
+    async def ask(self, request: wire.ListApps, timeout_seconds: float) -> wire.ListAppsReply: ...
+    @overload
     async def ask(self, request: wire.Shutdown, timeout_seconds: float) -> wire.ShutdownReply: ...
     @overload
     async def ask(self, request: Ask, timeout_seconds: float) -> Answer: ...
@@ -171,6 +181,19 @@ class RunnerPeer:
 
 async def open_runner_socket(path: Path) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     """Connect to the very file that was checked to be a socket; raises RunnerGone."""
+    with hold_socket(path) as address:
+        try:
+            return await asyncio.open_unix_connection(address, limit=READ_BUFFER_BYTES)
+        except OSError as error:
+            raise RunnerGone(f"the runner at {path} does not answer: {error.strerror}") from error
+
+
+@contextlib.contextmanager
+def hold_socket(path: Path) -> Iterator[str]:
+    """An address of the file at `path` that stays good when the file is replaced.
+
+    Raises RunnerGone when that is missing, a link, or no socket.
+    """
     try:
         descriptor = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError as error:
@@ -178,10 +201,6 @@ async def open_runner_socket(path: Path) -> tuple[asyncio.StreamReader, asyncio.
     try:
         if not stat.S_ISSOCK(os.fstat(descriptor).st_mode):
             raise RunnerGone(f"{path} is not a socket")
-        address = f"/proc/self/fd/{descriptor}"
-        return await asyncio.open_unix_connection(address, limit=READ_BUFFER_BYTES)
-    except OSError as error:
-        raise RunnerGone(f"the runner at {path} does not answer: {error.strerror}") from error
+        yield f"/proc/self/fd/{descriptor}"
     finally:
-        with contextlib.suppress(OSError):
-            os.close(descriptor)
+        os.close(descriptor)

@@ -5,17 +5,24 @@ The runner listens; the agent asks. Each frame is a 4-byte big-endian length and
 request's `id` comes back with its reply, and several requests may be in flight on one connection.
 The runner holds all state of a run, so whoever asks next, over any connection, goes on where the
 last one was.
+
+Beside it is a second socket, the door: one `Connect` on a connection, one answer, and with it the
+descriptor of a socket that is connected to an app inside the container.
 """
 
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
 PROTOCOL_VERSION = 1
 FRAME_BYTES_MAX = 16 * 1024 * 1024
+DOOR_FRAME_BYTES_MAX: Final = 4096
 LENGTH_BYTES = 4
+PORT_MAX: Final = 65535
 
 SOCKET_NAME = "runner.sock"
+DOOR_NAME: Final = "connect.sock"
+APPS_NAME: Final = "apps"
 SETUP_NAME = "kernel.json"
 EXIT_NAME = "exit.json"
 LOG_PATH = "log/console.log"
@@ -34,8 +41,11 @@ FailureCode = Literal[
     "internal",
     "io-error",
     "not-found",
+    "not-started",
     "not-waiting-input",
+    "refused",
     "too-large",
+    "unknown-app",
     "unknown-run",
 ]
 
@@ -60,6 +70,14 @@ class MountedFolder(msgspec.Struct, frozen=True, kw_only=True):
     inode: int
 
 
+class DeclaredApp(msgspec.Struct, frozen=True, kw_only=True):
+    """An app that the image's label or the session names: `protocol` in the API's words."""
+
+    name: str
+    protocol: str
+    ports: list[int]
+
+
 class KernelSetup(msgspec.Struct, frozen=True, kw_only=True):
     """`kernel.json`: one kernel's configuration, written by the agent before the runner starts.
 
@@ -67,7 +85,8 @@ class KernelSetup(msgspec.Struct, frozen=True, kw_only=True):
     path or a name to search in PATH); empty means `python3`. `uid` and `gid` are taken on when
     the runner is started as root. `exec_timeout_seconds` 0 means that a run may last for ever.
     `files` are laid into the work directory before the bootstrap script runs. The runner ends at
-    once when another directory than one of `folders` is mounted in its place.
+    once when another directory than one of `folders` is mounted in its place. `apps` are offered
+    beside those that the runner brings or finds itself.
     """
 
     kernel_id: str
@@ -84,6 +103,7 @@ class KernelSetup(msgspec.Struct, frozen=True, kw_only=True):
     grace_seconds: float = 5.0
     files: list[HomeFile] = []
     folders: list[MountedFolder] = []
+    apps: list[DeclaredApp] = []
 
 
 class ExitRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,6 +119,17 @@ class ExitRecord(msgspec.Struct, frozen=True, kw_only=True):
     ended_at: float
 
 
+class AppEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """An app that the kernel offers. The ports of a built-in one are names only: it listens on none
+    of them.
+    """
+
+    name: str
+    protocol: str
+    ports: list[int]
+    is_running: bool = False
+
+
 class Hello(msgspec.Struct, frozen=True, tag="hello"):
     """Asks who is there."""
 
@@ -108,7 +139,8 @@ class HelloReply(msgspec.Struct, frozen=True, kw_only=True, tag="hello-reply"):
     since the epoch.
 
     `bootstrap_exit_code` is None while the bootstrap script runs or when there is none;
-    `reason` says in words what went wrong so far, and is empty when nothing did.
+    `reason` says in words what went wrong so far, and is empty when nothing did. `apps` are those
+    offered now.
     """
 
     version: int
@@ -118,6 +150,7 @@ class HelloReply(msgspec.Struct, frozen=True, kw_only=True, tag="hello-reply"):
     started_at: float
     bootstrap_exit_code: int | None = None
     reason: str = ""
+    apps: list[AppEntry] = []
 
 
 class BatchOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -262,6 +295,49 @@ class StatusReply(msgspec.Struct, frozen=True, kw_only=True, tag="status-reply")
     reason: str = ""
 
 
+class StartApp(msgspec.Struct, frozen=True, kw_only=True, tag="start-app"):
+    """Asks for an app to run; one that runs already is left as it is, whatever is asked of it.
+
+    `port` is one of the app's, None for all of them. `arguments` are words of its command line:
+    a name, and the value or values that follow it; `envs` are laid over its environment.
+    """
+
+    name: str
+    port: int | None = None
+    arguments: dict[str, str | list[str] | None] = {}
+    envs: dict[str, str] = {}
+
+
+class StartAppReply(msgspec.Struct, frozen=True, kw_only=True, tag="start-app-reply"):
+    """The app answers on its ports; `is_new` is False when it did already."""
+
+    protocol: str
+    ports: list[int]
+    is_new: bool
+
+
+class StopApp(msgspec.Struct, frozen=True, kw_only=True, tag="stop-app"):
+    """Asks for an app to be ended: SIGTERM, a grace, SIGKILL."""
+
+    name: str
+
+
+class StopAppReply(msgspec.Struct, frozen=True, tag="stop-app-reply"):
+    """`was_running` is False when the runner had not started it."""
+
+    was_running: bool
+
+
+class ListApps(msgspec.Struct, frozen=True, tag="list-apps"):
+    """Asks which apps are offered now."""
+
+
+class ListAppsReply(msgspec.Struct, frozen=True, tag="list-apps-reply"):
+    """In the order of preference: of two with one name only the first is there."""
+
+    apps: list[AppEntry]
+
+
 class Shutdown(msgspec.Struct, frozen=True, tag="shutdown"):
     """Asks the runner to end: user processes get SIGTERM, a grace, SIGKILL."""
 
@@ -277,7 +353,31 @@ class Failure(msgspec.Struct, frozen=True, tag="failure"):
     message: str
 
 
-Ask = Hello | Execute | Interrupt | Complete | Upload | Download | ListFiles | Status | Shutdown
+class Connect(msgspec.Struct, frozen=True, kw_only=True, tag="connect"):
+    """At the door: asks for a socket connected to an app; `port` 0 is its first."""
+
+    app: str
+    port: int = 0
+
+
+class ConnectReply(msgspec.Struct, frozen=True, tag="connect-reply"):
+    """With the first byte of its frame comes the descriptor, exactly one."""
+
+
+Ask = (
+    Hello
+    | Execute
+    | Interrupt
+    | Complete
+    | Upload
+    | Download
+    | ListFiles
+    | Status
+    | StartApp
+    | StopApp
+    | ListApps
+    | Shutdown
+)
 Answer = (
     HelloReply
     | ExecuteReply
@@ -287,6 +387,9 @@ Answer = (
     | DownloadReply
     | ListFilesReply
     | StatusReply
+    | StartAppReply
+    | StopAppReply
+    | ListAppsReply
     | ShutdownReply
     | Failure
 )
@@ -316,9 +419,13 @@ _encoder = msgspec.msgpack.Encoder()
 _request_decoder = msgspec.msgpack.Decoder(Request)
 _reply_decoder = msgspec.msgpack.Decoder(Reply)
 _envelope_decoder = msgspec.msgpack.Decoder(Envelope)
+_connect_decoder = msgspec.msgpack.Decoder(Connect)
+_connect_reply_decoder: msgspec.msgpack.Decoder[ConnectReply | Failure] = msgspec.msgpack.Decoder(
+    ConnectReply | Failure
+)
 
 
-def encode_frame(message: Request | Reply) -> bytes:
+def encode_frame(message: Request | Reply | Connect | ConnectReply | Failure) -> bytes:
     """The length and the message; raises FrameError when it is over FRAME_BYTES_MAX."""
     buffer = bytearray(LENGTH_BYTES)
     _encoder.encode_into(message, buffer, LENGTH_BYTES)
@@ -329,11 +436,11 @@ def encode_frame(message: Request | Reply) -> bytes:
     return bytes(buffer)
 
 
-def decode_length(head: bytes) -> int:
+def decode_length(head: bytes, bytes_max: int = FRAME_BYTES_MAX) -> int:
     """The length of the message that follows; raises FrameError for an empty or too long one."""
     length = int.from_bytes(head, "big")
-    if not 0 < length <= FRAME_BYTES_MAX:
-        raise FrameError(f"a frame of {length} bytes: allowed are 1 to {FRAME_BYTES_MAX}")
+    if not 0 < length <= bytes_max:
+        raise FrameError(f"a frame of {length} bytes: allowed are 1 to {bytes_max}")
     return length
 
 
@@ -351,6 +458,22 @@ def decode_reply(payload: bytes) -> Reply:
         return _reply_decoder.decode(payload)
     except (msgspec.DecodeError, RecursionError) as error:
         raise FrameError(f"not a reply: {error}") from error
+
+
+def decode_connect(payload: bytes) -> Connect:
+    """Raises FrameError when the payload asks for no connection."""
+    try:
+        return _connect_decoder.decode(payload)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise FrameError(f"not a request to connect: {error}") from error
+
+
+def decode_connect_reply(payload: bytes) -> ConnectReply | Failure:
+    """Raises FrameError when the payload is no answer to a Connect."""
+    try:
+        return _connect_reply_decoder.decode(payload)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise FrameError(f"not an answer to a request to connect: {error}") from error
 
 
 def find_request_id(payload: bytes) -> int | None:

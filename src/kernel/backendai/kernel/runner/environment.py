@@ -17,10 +17,7 @@ IMAGE_SHELL = "/bin/sh"
 
 def make_environ(image: Mapping[str, str], setup: KernelSetup, work_dir: Path) -> dict[str, str]:
     """The entry script hides the image's LD_PRELOAD from the runner; here it comes back."""
-    environ = dict(image)
-    preload = environ.pop(SAVED_PRELOAD, "")
-    if preload:
-        environ["LD_PRELOAD"] = preload
+    environ = restore_preload(image)
     environ.setdefault("PATH", DEFAULT_PATH)
     environ.setdefault("LANG", "C.UTF-8")
     environ.setdefault("USER", "work")
@@ -29,6 +26,20 @@ def make_environ(image: Mapping[str, str], setup: KernelSetup, work_dir: Path) -
     environ["PWD"] = str(work_dir)
     environ.update(setup.environ)
     return environ
+
+
+def restore_preload(environ: Mapping[str, str]) -> dict[str, str]:
+    """What the user's programs get, of an environment that keeps LD_PRELOAD from the bundle's."""
+    restored = dict(environ)
+    preload = restored.pop(SAVED_PRELOAD, "")
+    return {**restored, "LD_PRELOAD": preload} if preload else restored
+
+
+def hide_preload(environ: Mapping[str, str]) -> dict[str, str]:
+    """For a program of the bundle, which hands it on to the user's."""
+    hidden = dict(environ)
+    preload = hidden.pop("LD_PRELOAD", "")
+    return {**hidden, SAVED_PRELOAD: preload} if preload else hidden
 
 
 def list_interpreters(runtime_path: str, search_path: str) -> list[str]:

@@ -14,7 +14,9 @@ from typing import Literal
 
 import msgspec
 
+from backendai.kernel.runner.apps import Apps
 from backendai.kernel.runner.console import ConsoleLog
+from backendai.kernel.runner.doors import Doors
 from backendai.kernel.runner.environment import make_environ
 from backendai.kernel.runner.folders import check_folders
 from backendai.kernel.runner.interpreter import Interpreter, NoInterpreterError
@@ -59,11 +61,13 @@ class Runner:
         self._startup = Startup(setup, run_dir, work_dir, log, self._stages)
         self._interpreter = Interpreter(self._processes, log, environ, work_dir, setup.runtime_path)
         self._batch_stages = Stages(self._processes, log, environ, work_dir)
+        self._apps = Apps(setup, self._processes, environ, run_dir, work_dir)
         self._ending: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
         self._service = Service(
             self._interpreter,
             self._batch_stages,
             self._startup,
+            self._apps,
             work_dir,
             setup.exec_timeout_seconds,
             on_shutdown=lambda: self._end(Ending("shutdown", 0)),
@@ -73,6 +77,8 @@ class Runner:
         """Serve until the end; the exit code of the runner."""
         self._processes.start()
         self._heed_signals()
+        doors = Doors(self._apps.connect, self._run_dir)
+        doors.listen()
         server = Server(self._service, self._run_dir)
         await server.listen()
         live = asyncio.create_task(self._live(), name="live")
@@ -80,6 +86,8 @@ class Runner:
         ending = await self._ending
         self._service.phase = "ending"
         live.cancel()
+        self._apps.refuse_starts()
+        doors.close()
         await self._processes.end(self._setup.grace_seconds)
         for source in (self._stages, self._batch_stages, self._interpreter):
             source.drain()

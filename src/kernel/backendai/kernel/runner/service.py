@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from backendai.kernel import wire
+from backendai.kernel.runner.apps import Apps
 from backendai.kernel.runner.files import Downloads, Uploads, list_files
 from backendai.kernel.runner.interpreter import Interpreter
 from backendai.kernel.runner.runs import Refusal, Run, RunBook
@@ -34,6 +35,7 @@ class Service:
         interpreter: Interpreter,
         stages: Stages,
         startup: Startup,
+        apps: Apps,
         work_dir: Path,
         exec_timeout_seconds: float,
         on_shutdown: Callable[[], None],
@@ -41,6 +43,7 @@ class Service:
         self._interpreter = interpreter
         self._stages = stages
         self._startup = startup
+        self._apps = apps
         self._work_dir = work_dir
         self._exec_timeout_seconds = exec_timeout_seconds
         self._on_shutdown = on_shutdown
@@ -90,6 +93,12 @@ class Service:
             case wire.Complete():
                 text = find_text_to_complete(ask)
                 return wire.CompleteReply(await self._interpreter.complete(text))
+            case wire.StartApp():
+                return await self._apps.start(ask)
+            case wire.StopApp():
+                return await self._apps.stop(ask.name)
+            case wire.ListApps():
+                return wire.ListAppsReply(self._apps.list_entries())
             case wire.Shutdown():
                 self._on_shutdown()
                 return wire.ShutdownReply()
@@ -115,6 +124,7 @@ class Service:
             started_at=self._started_at,
             bootstrap_exit_code=self._startup.bootstrap_exit_code,
             reason=self._startup.reason,
+            apps=self._apps.list_entries(),
         )
 
     def _report(self) -> wire.StatusReply:

@@ -1,0 +1,122 @@
+"""The apps that the runner brings: each a process of the bundle's interpreter, started when
+somebody connects, and again when it has ended.
+
+The runner listens for them, so who connects while one comes up waits in the queue of its socket.
+"""
+
+import asyncio
+import os
+import socket
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from backendai.kernel.runner.doors import listen_at
+from backendai.kernel.runner.environment import hide_preload
+from backendai.kernel.runner.processes import Child
+from backendai.kernel.runner.programs import Programs
+from backendai.kernel.runner.runs import Refusal
+from backendai.kernel.wire import APPS_NAME
+
+READY_SECONDS_MAX: Final = 25.0
+# The process finds what this one finds, and nothing of the image's.
+_START: Final = (
+    "import sys; sys.path[:] = sys.argv.pop(1).split(':'); "
+    "from backendai.kernel.apps.main import main; sys.exit(main(sys.argv[1:]))"
+)
+
+
+class BuiltIns:
+    """The sockets and processes of all of them."""
+
+    def __init__(
+        self, programs: Programs, environ: Mapping[str, str], run_dir: Path, work_dir: Path
+    ) -> None:
+        self._programs = programs
+        self._environ = hide_preload(environ)
+        self._run_dir = run_dir
+        self._work_dir = work_dir
+        self._listeners: dict[str, socket.socket] = {}
+        self._ready: dict[str, Child] = {}
+
+    def is_running(self, name: str) -> bool:
+        child = self._ready.get(name)
+        return child is not None and not child.ended.done()
+
+    async def start(self, name: str) -> bool:
+        """Whether it had to be started; raises Refusal when it does not come up."""
+        async with self._programs.lock(name):
+            if self.is_running(name):
+                return False
+            reading, writing = os.pipe2(os.O_CLOEXEC)
+            try:
+                child = self._spawn(name, writing)
+            except OSError as error:
+                os.close(reading)
+                raise Refusal("not-started", f"{name} cannot be started: {error}") from error
+            finally:
+                os.close(writing)
+            await self._await_ready(name, child, reading)
+            self._ready[name] = child
+            return True
+
+    def connect(self, name: str) -> socket.socket:
+        """A stream to the process that runs; raises Refusal."""
+        stream = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        stream.setblocking(False)
+        folder = os.open(self._run_dir / APPS_NAME, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            stream.connect(f"/proc/self/fd/{folder}/{name}.sock")
+        except OSError as error:
+            stream.close()
+            is_full = isinstance(error, BlockingIOError)
+            raise Refusal(
+                "busy" if is_full else "refused", f"{name} takes no connection: {error.strerror}"
+            ) from error
+        finally:
+            os.close(folder)
+        return stream
+
+    def _spawn(self, name: str, ready: int) -> Child:
+        listener = self._listen(name)
+        search_path = ":".join(folder for folder in sys.path if folder)
+        argv = [
+            *(sys.executable, "-I", "-S", "-X", "utf8", "-c", _START, search_path),
+            *(name, str(listener), str(ready), str(self._run_dir), str(self._work_dir)),
+        ]
+        return self._programs.spawn(name, argv, self._environ, pass_fds=(listener, ready))
+
+    def _listen(self, name: str) -> int:
+        """The listener outlives the process; who waits in its queue meets the next one."""
+        if name not in self._listeners:
+            folder = self._run_dir / APPS_NAME
+            folder.mkdir(mode=0o700, exist_ok=True)
+            self._listeners[name] = listen_at(folder, f"{name}.sock")
+        return self._listeners[name].fileno()
+
+    async def _await_ready(self, name: str, child: Child, reading: int) -> None:
+        """The process writes a byte when it serves; its end closes the pipe without one."""
+        try:
+            async with asyncio.timeout(READY_SECONDS_MAX):
+                is_ready = await _read_byte(reading)
+        except TimeoutError:
+            await self._programs.stop(name)
+            raise Refusal(
+                "not-started", f"{name} did not come up within {READY_SECONDS_MAX:g} s"
+            ) from None
+        finally:
+            os.close(reading)
+        if not is_ready:
+            await asyncio.wait([child.ended], timeout=1.0)
+            raise Refusal("not-started", self._programs.explain_end(name))
+
+
+async def _read_byte(descriptor: int) -> bool:
+    loop, readable = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_reader(descriptor, readable.set)
+    try:
+        await readable.wait()
+        return os.read(descriptor, 1) != b""
+    finally:
+        loop.remove_reader(descriptor)
