@@ -80,7 +80,7 @@ def render_agent_halfstack() -> str:
     """The machine's own numbers are left out: user 1000, 1 GiB kept."""
     engine = Engine("docker", "unix:///var/run/docker.sock", False, "")
     bundles = STATE.data / "bundles"
-    node = Node(STATE, STORES, 6001, engine, bundles, (1000, 1000), 1024)
+    node = Node(STATE, STORES, 6001, 6002, engine, bundles, (1000, 1000), 1024)
     head = _HALFSTACK_HEAD.format(secrets="BACKEND_ETCD_PASSWORD, where etcd asks for one")
     return head + render_agent_config(node)
 

@@ -42,6 +42,8 @@ from .profile import Maker
 from .registration import PERIOD_SECONDS as REGISTRATION_PERIOD_SECONDS
 from .registration import AgentNotice, Registration
 from .relay.keys import KeyRing
+from .relay.listener import Relay, RelayAddress
+from .relay.opening import Opening
 from .reports import NodeFacts, ReportMaker
 from .resources.detect import Reserved, inspect_machine, take_inventory
 from .resources.inventory import Inventory
@@ -93,6 +95,7 @@ class Agent:
     keeper: Housekeeper
     meter: Meter
     watch: Watch
+    relay: Relay
     firewall: Firewall | None
     health: LoopHealth
 
@@ -103,9 +106,16 @@ def make_agent(settings: AgentSettings) -> Agent:
     node = make_node(settings, ledger, clock)
     health = LoopHealth(clock)
     supervisor = Supervisor(node, ledger, health)
-    meter = Meter(node, ledger)
+    relay = make_relay(settings, node, ledger)
+    meter = Meter(node, ledger, relay.traffic_of)
     reports = ReportMaker(
-        _facts(settings, node), node.inventory, ledger, meter, node.notes, node.conditions
+        _facts(settings, node),
+        node.inventory,
+        ledger,
+        meter,
+        node.notes,
+        node.conditions,
+        lambda: relay.address,
     )
     keypair = ensure_keypair(settings.agent.rpc_keypair)
     server = RpcServer(
@@ -125,6 +135,7 @@ def make_agent(settings: AgentSettings) -> Agent:
         keeper=Housekeeper(node, ledger, supervisor.networks_in_use),
         meter=meter,
         watch=Watch(node.inventory, node.conditions, node.notes, ledger),
+        relay=relay,
         firewall=make_firewall(settings, node.maker.agent_id),
         health=health,
     )
@@ -153,6 +164,18 @@ def make_node(settings: AgentSettings, ledger: Ledger, clock: Clock) -> Node:
         clock=clock,
         bundle=_bundle(settings.agent.bundle_dir.absolute()),
         booted_at=time.time() - time.clock_gettime(time.CLOCK_BOOTTIME),
+    )
+
+
+def make_relay(settings: AgentSettings, node: Node, ledger: Ledger) -> Relay:
+    own = settings.agent
+    return Relay(
+        RelayAddress(own.relay_listen_addr, own.advertised_relay_addr),
+        node.maker.agent_id,
+        node.relay_keys,
+        ledger,
+        Opening(node.scratch.run_dir),
+        node.clock,
     )
 
 
@@ -213,8 +236,15 @@ async def run_agent(agent: Agent, stop: asyncio.Event) -> None:
         await agent.supervisor.recover()
         await agent.node.relay_keys.load()
         await guard_node(agent.firewall)
+        stack.push_async_callback(agent.relay.close)
+        await agent.relay.start()
         await stack.enter_async_context(agent.server)
-        log.info("agent.started", agent=agent.node.maker.agent_id, address=agent.server.address)
+        log.info(
+            "agent.started",
+            agent=agent.node.maker.agent_id,
+            address=agent.server.address,
+            relay=agent.relay.address,
+        )
         async with _cancelled_at_end(agent):
             await stop.wait()
         log.info("agent.stopping")
@@ -264,6 +294,7 @@ async def _cancelled_at_end(agent: Agent) -> AsyncIterator[None]:
     async with asyncio.TaskGroup() as group:
         tasks = [
             group.create_task(agent.supervisor.run(), name="supervisor"),
+            group.create_task(agent.relay.run(), name="relay"),
             *agent.keeper.start(group, agent.health),
             *(
                 group.create_task(

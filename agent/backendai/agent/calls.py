@@ -6,7 +6,7 @@ from typing import Final, TypeVar
 import msgspec
 
 from backendai.common.contracts import agent as contract
-from backendai.common.faults import KernelNotFound
+from backendai.common.faults import AgentFailure, KernelNotFound
 from backendai.common.rpc.server import RpcServer
 from backendai.kernel import wire
 
@@ -15,6 +15,7 @@ from .faults import BadOrder, EngineUnreachable, KernelNotRunning, StaleGenerati
 from .labels import LabelError, parse_kernel_id
 from .ledger import LIVE_STATES, Ledger
 from .node import Node
+from .ports import is_sound
 from .preloads import Preloads
 from .reading import read_tail
 from .supervisor import Supervisor
@@ -56,6 +57,8 @@ class Calls:
         server.on(contract.UPLOAD, self.upload)
         server.on(contract.DOWNLOAD, self.download)
         server.on(contract.LIST_FILES, self.list_files)
+        server.on(contract.START_APP, self.start_app)
+        server.on(contract.STOP_APP, self.stop_app)
         server.on(contract.SET_RELAY_KEYS, self._node.relay_keys.take)
         server.on(contract.COMMIT, self.commit)
         server.on(contract.PULL_IMAGE, self._preloads.pull)
@@ -121,6 +124,24 @@ class Calls:
             msgspec.convert(msgspec.to_builtins(one), contract.FileEntry) for one in answer.entries
         ]
         return contract.FileList(abspath=answer.abspath, files=files, errors=answer.errors)
+
+    async def start_app(self, request: contract.StartApp) -> contract.AppStarted:
+        question = wire.StartApp(
+            name=request.app,
+            port=request.port,
+            arguments=request.arguments,
+            envs=request.envs,
+        )
+        answer = await self._ask(
+            request.kernel, question, wire.StartAppReply, contract.APP_START_SECONDS
+        )
+        if not is_sound(answer.protocol, answer.ports):
+            raise AgentFailure(f"the runner says nonsense of the app {request.app}")
+        return contract.AppStarted(protocol=answer.protocol, ports=answer.ports)
+
+    async def stop_app(self, request: contract.StopApp) -> contract.Nothing:
+        await self._ask(request.kernel, wire.StopApp(name=request.app), wire.StopAppReply)
+        return contract.Nothing()
 
     async def commit(self, request: contract.CommitKernel) -> contract.Committed:
         return await self._commits.commit(request, lambda: self._container_of(request.kernel))

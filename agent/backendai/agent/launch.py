@@ -15,7 +15,7 @@ from backendai.common.contracts.agent import ImageReport, KernelSpec, KernelStat
 from backendai.common.enums import SessionType
 from backendai.common.failpoints import failpoint
 from backendai.common.slots import ResourceSlots, SlotError
-from backendai.kernel.wire import HomeFile, KernelSetup
+from backendai.kernel.wire import HelloReply, HomeFile, KernelSetup
 
 from .exits import ExitFacts
 from .faults import BadOrder, RunnerFailed
@@ -23,7 +23,7 @@ from .hints import Exits
 from .labels import Identity
 from .machine import Desire
 from .node import RUNNER_COMMAND, Node
-from .ports import list_service_ports
+from .ports import declare, list_service_ports, read_offered
 from .profile import Folders, Maker, Profile, make_environ, make_profile
 from .resources.inventory import Share
 from .threads import finish
@@ -101,12 +101,18 @@ class Launcher:
             await asyncio.wait((greeting, ended), return_when=asyncio.FIRST_COMPLETED)
             if not greeting.done():
                 raise EndedEarly(container_id)
-            greeting.result()
+            self._note_apps(desire, greeting.result())
             return container_id
         finally:
             greeting.cancel()
             ended.cancel()
             await asyncio.wait((greeting, ended))
+
+    def _note_apps(self, desire: Desire, greeting: HelloReply) -> None:
+        """A runner that knows of no apps leaves those that the image names."""
+        offered = read_offered(greeting.apps)
+        if offered:
+            self._note(desire, KernelState.PREPARING, service_ports=offered)
 
     async def _find_image(self, desire: Desire, spec: KernelSpec) -> ImageReport:
         found = await self._node.images.find(spec)
@@ -148,6 +154,7 @@ class Launcher:
         setup = replace(
             make_setup(desire, spec, image, environ, node.maker),
             folders=[one.expected for one in held],
+            apps=declare(identity.service_ports),
         )
         await self._lay_out(desire, setup)
         accounts = await node.accounts.prepare(spec.image, image.digest, node.threads)

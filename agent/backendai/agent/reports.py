@@ -1,6 +1,6 @@
 """The report that managers observe, put together from what is known at that moment."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from backendai.common.contracts.agent import AgentReport, DeviceReport
@@ -36,6 +36,7 @@ class ReportMaker:
     meter: Meter
     notes: Notes
     conditions: Conditions
+    relay_addr: Callable[[], str]
 
     def make(self) -> AgentReport:
         facts, ledger, load = self.facts, self.ledger, self.meter.load
@@ -61,6 +62,7 @@ class ReportMaker:
             memory_used_bytes=load.memory_used_bytes,
             plugins=self.inventory.versions,
             devices=report_devices(self.inventory, self.conditions, held),
+            relay_addr=self.relay_addr(),
         )
 
 

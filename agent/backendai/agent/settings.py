@@ -44,6 +44,17 @@ class AgentSection:
         "What managers are told to connect to; empty: the address it listens at",
         default=None,
     )
+    relay_listen_addr: HostPort = setting(
+        host_port(port_min=0),
+        "Where the app proxy and managers connect to the apps of kernels; nobody gets in without a "
+        "ticket of theirs",
+        default=HostPort("127.0.0.1", 6002),
+    )
+    advertised_relay_addr: HostPort | None = setting(
+        optional(host_port()),
+        "What they are told to connect to; empty: the address it listens at",
+        default=None,
+    )
     rpc_keypair: Path = setting(
         path(), "CURVE key pair of this agent; made when it is missing", default=Path("agent.key")
     )

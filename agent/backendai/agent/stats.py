@@ -1,9 +1,11 @@
 """What kernels and the node use, read from cgroup files and /proc, never from the engine's API."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+from msgspec.structs import replace
 
 from backendai.common.contracts.agent import KernelState, ResourceUse
 from backendai.common.faults import Fault
@@ -11,6 +13,7 @@ from backendai.common.faults import Fault
 from .backends.backend import Whereabouts
 from .ledger import Ledger
 from .node import Node
+from .relay.lines import Key, Traffic
 
 STATS_PERIOD_SECONDS: Final = 5.0
 SCRATCH_PERIOD_SECONDS: Final = 60.0
@@ -52,30 +55,34 @@ class _Watched:
 
 
 class Meter:
-    """Samples every running kernel at each step, and keeps the node's load."""
+    """Samples every running kernel at each step, and keeps the node's load.
 
-    def __init__(self, node: Node, ledger: Ledger) -> None:
+    `traffic_of` tells what the apps of a kernel have moved.
+    """
+
+    def __init__(self, node: Node, ledger: Ledger, traffic_of: Callable[[Key], Traffic]) -> None:
         self._node = node
         self._ledger = ledger
+        self._traffic_of = traffic_of
         self._watched: dict[str, _Watched] = {}
         self._ticks: tuple[int, int] = (0, 0)
         self.load = NodeLoad()
 
     async def step(self) -> None:
         running = {
-            report.container_id: report.kernel_id
+            report.container_id: (report.kernel_id, report.generation)
             for report in self._ledger.kernels()
             if report.state is KernelState.RUNNING and report.container_id
         }
         self._watched = {key: one for key, one in self._watched.items() if key in running}
-        for container_id, kernel_id in running.items():
-            await self._measure(container_id, kernel_id)
+        for container_id, key in running.items():
+            await self._measure(container_id, key)
         ticks, used = await self._node.threads.run(read_node)
         self.load = NodeLoad(_busy_percent(self._ticks, ticks), used)
         self._ticks = ticks
 
-    async def _measure(self, container_id: str, kernel_id: str) -> None:
-        now = self._node.clock.monotonic()
+    async def _measure(self, container_id: str, key: Key) -> None:
+        kernel_id, now = key[0], self._node.clock.monotonic()
         watched = self._watched.get(container_id)
         if watched is None:
             watched = await self._begin(container_id, now)
@@ -87,7 +94,8 @@ class Meter:
             watched.scratch_bytes = await self._node.threads.run(size_of, work)
             watched.scratch_sized_at = now
         at = self._node.clock.now().timestamp()
-        self._ledger.note_use(kernel_id, _use(watched, sample, now, at))
+        use = _use(watched, sample, now, at)
+        self._ledger.note_use(kernel_id, with_traffic(use, self._traffic_of(key)))
         watched.sample, watched.sampled_at = sample, now
 
     async def _begin(self, container_id: str, now: float) -> _Watched | None:
@@ -121,6 +129,16 @@ def _use(watched: _Watched, sample: Sample, now: float, at: float) -> ResourceUs
         network_sent_bytes=sample.network_sent_bytes,
         scratch_bytes=watched.scratch_bytes,
         processes=sample.processes,
+    )
+
+
+def with_traffic(use: ResourceUse, traffic: Traffic) -> ResourceUse:
+    """PURE."""
+    return replace(
+        use,
+        app_received_bytes=traffic.received_bytes,
+        app_sent_bytes=traffic.sent_bytes,
+        app_used_at=round(traffic.used_at, 3),
     )
 
 

@@ -54,6 +54,7 @@ class Node:
     layout: Layout
     addresses: StoreAddresses
     agent_port: int
+    relay_port: int
     engine: Engine
     bundles: Path
     kernel_ids: tuple[int, int] = field(default_factory=choose_kernel_ids)
@@ -176,6 +177,7 @@ def _compose_agent(node: Node) -> Mapping[str, Any]:
             "id": name_agent(layout),
             "rpc-listen-addr": address,
             "advertised-rpc-addr": address,
+            "relay-listen-addr": {"host": "127.0.0.1", "port": node.relay_port},
             "rpc-keypair": str(layout.etc / "agent.key"),
             "manager-public-keys-file": str(layout.etc / "manager-public-keys"),
             "region": "local",

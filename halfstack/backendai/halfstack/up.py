@@ -152,8 +152,10 @@ async def _bring_agent(
     core: Core, stores: tuple[str, ...], engine: Engine, bundles: Path, display: Display
 ) -> None:
     with display.step("agent") as say:
-        port = keep_ports(core.layout, {"agent": None})["agent"]
-        node = Node(core.layout, core.addresses, port, engine, bundles)
+        ports = keep_ports(core.layout, {"agent": None, "agent-relay": None})
+        node = Node(
+            core.layout, core.addresses, ports["agent"], ports["agent-relay"], engine, bundles
+        )
         write_agent_config(node)
         await ensure_services(core.layout, [specify_agent(node, stores)])
         await await_healthy(core.layout, ["agent"], _READY_SECONDS, say)
@@ -164,7 +166,7 @@ async def _replace_taken_ports(layout: Layout) -> None:
     standings = {standing.name: standing for standing in await find_standings(layout) or ()}
     taken = []
     for name, port in load_ports(layout).items():
-        standing = standings.get(name.removesuffix("-peer"))
+        standing = standings.get(name.partition("-")[0])
         is_ours = standing is not None and standing.pid is not None
         if not is_ours and not is_port_free(port):
             taken.append(name)

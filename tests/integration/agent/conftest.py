@@ -261,6 +261,7 @@ class Node:
                 "mode": self.mode,
                 "id": self.agent_id,
                 "rpc-listen-addr": {"host": "127.0.0.1", "port": self.port},
+                "relay-listen-addr": {"host": "127.0.0.1", "port": 0},
                 "rpc-keypair": str(self.folder / "agent.key"),
                 "manager-public-keys-file": str(keys),
                 "state-dir": str(self.folder / "state"),

@@ -36,7 +36,7 @@ def layout(tmp_path: Path) -> Layout:
 
 
 def _node(layout: Layout, engine: Engine) -> Node:
-    return Node(layout, _ADDRESSES, 6001, engine, layout.root / "bundles")
+    return Node(layout, _ADDRESSES, 6001, 6002, engine, layout.root / "bundles")
 
 
 _OWN = Engine("docker", "unix:///x/docker.sock", True, "")

@@ -54,7 +54,7 @@ class RelayCode(enum.StrEnum):
 class Ticket(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Permission to connect to `app` until `expires` (Unix seconds).
 
-    `port` is one inside the container; 0 for apps that are built in and have none.
+    `port` is one inside the container; 0 is the app's first. It means nothing for built-in apps.
     """
 
     agent: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]

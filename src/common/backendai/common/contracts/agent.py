@@ -146,7 +146,9 @@ class EnsureKernel(msgspec.Struct, frozen=True, kw_only=True):
 class ResourceUse(msgspec.Struct, frozen=True, kw_only=True):
     """Usage of one kernel, from cgroup files. Times and counts since its start.
 
-    `sampled_at` is when, in Unix seconds; 0 where that is not known.
+    `sampled_at` is when, in Unix seconds; 0 where that is not known. What went to its apps and came
+    from them through the relay counts since the agent came up; `app_used_at`, in Unix seconds, is
+    when one was last used, 0 when none was.
     """
 
     sampled_at: float = 0.0
@@ -160,6 +162,9 @@ class ResourceUse(msgspec.Struct, frozen=True, kw_only=True):
     network_sent_bytes: int = 0
     scratch_bytes: int = 0
     processes: int = 0
+    app_received_bytes: int = 0
+    app_sent_bytes: int = 0
+    app_used_at: float = 0.0
 
 
 class ServicePort(msgspec.Struct, frozen=True, kw_only=True):
@@ -381,10 +386,11 @@ class StartApp(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AppStarted(msgspec.Struct, frozen=True, kw_only=True):
-    """The app accepts connections. `ports` is empty for one that is built in: its tickets say 0."""
+    """The app accepts connections. The ports of one that is built in are names only: it is found by
+    its own name, whatever port a ticket says."""
 
     protocol: str
-    ports: list[int] = []
+    ports: list[int]
 
 
 class StopApp(msgspec.Struct, frozen=True, kw_only=True):
@@ -476,7 +482,11 @@ UPLOAD: Final = Call("upload", UploadFile, Nothing, idempotent=True, deadline_se
 DOWNLOAD: Final = Call("download", DownloadFile, FileChunk, idempotent=True, deadline_seconds=60.0)
 LIST_FILES: Final = Call("list_files", ListFiles, FileList, idempotent=True, deadline_seconds=20.0)
 START_APP: Final = Call(
-    "start_app", StartApp, AppStarted, idempotent=True, deadline_seconds=APP_START_SECONDS
+    "start_app",
+    StartApp,
+    AppStarted,
+    idempotent=True,
+    deadline_seconds=APP_START_SECONDS + 5.0,
 )
 STOP_APP: Final = Call("stop_app", StopApp, Nothing, idempotent=True, deadline_seconds=20.0)
 SET_RELAY_KEYS: Final = Call(
@@ -511,6 +521,8 @@ CONTRACT: Final = (
     UPLOAD,
     DOWNLOAD,
     LIST_FILES,
+    START_APP,
+    STOP_APP,
     SET_RELAY_KEYS,
     COMMIT,
     PULL_IMAGE,
