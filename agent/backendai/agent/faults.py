@@ -108,6 +108,21 @@ class KernelNotRunning(AgentFault):
     agent_slug, agent_title = "kernel-not-running", "The kernel is not running."
 
 
+class AppUnknown(AgentFault):
+    """Neither the image nor the runner has it; `detail` names those that there are."""
+
+    kind, code = Kind.NOT_FOUND, "agent.app_unknown"
+    slug, title = "app-not-found", "No such app."
+    agent_slug, agent_title = "app-unknown", "The kernel offers no such app."
+
+
+class AppFailed(AgentFault):
+    """It ended at once, or does not listen; `detail` has what it printed."""
+
+    code = "agent.app_failed"
+    agent_slug, agent_title = "app-failed", "The app did not start."
+
+
 class CommitNotOffered(AgentFault):
     """The backend of this node has no images that could be made."""
 

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final
 
-from backendai.agent.faults import BadOrder, RunnerSilent
+from backendai.agent.faults import AppFailed, AppUnknown, BadOrder, RunnerSilent
 from backendai.common.clock import Clock
 from backendai.common.failpoints import failpoint
 from backendai.common.faults import AgentBusy, AgentFailure, AgentFault, Fault, FileNotFound
@@ -13,10 +13,13 @@ from backendai.kernel.peer import RunnerError, RunnerGone, RunnerPeer
 from backendai.kernel.wire import (
     SOCKET_NAME,
     Answer,
+    AppEntry,
     Ask,
     FrameError,
     Hello,
     HelloReply,
+    ListApps,
+    ListAppsReply,
     Shutdown,
 )
 
@@ -35,8 +38,11 @@ _FAULTS: Final[dict[str, type[Fault]]] = {
     "internal": AgentFailure,
     "io-error": AgentFailure,
     "not-found": FileNotFound,
+    "not-started": AppFailed,
     "not-waiting-input": BadOrder,
+    "refused": AppFailed,
     "too-large": BadOrder,
+    "unknown-app": AppUnknown,
     "unknown-run": BadOrder,
 }
 
@@ -73,6 +79,11 @@ class Runners:
         answer = await _translated(peer.ask(request, seconds), seconds)
         await failpoint("agent.runner.after_ask")
         return answer
+
+    async def list_apps(self, kernel_id: str, generation: int) -> list[AppEntry]:
+        """What the kernel offers now. Raises as `ask`."""
+        answer = await self.ask(kernel_id, generation, ListApps(), HELLO_TIMEOUT_SECONDS)
+        return answer.apps if isinstance(answer, ListAppsReply) else []
 
     async def shut_down(self, kernel_id: str, generation: int, seconds: float) -> bool:
         """Let the runner end what runs in the kernel, and wait until it is done, or for `seconds`.

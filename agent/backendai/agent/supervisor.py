@@ -56,6 +56,7 @@ from .machine import (
     decide,
 )
 from .node import Node
+from .ports import read_offered
 from .volumes import check_mounts
 
 log = get_logger(__name__)
@@ -326,6 +327,13 @@ class Supervisor:
         log.info("kernel.gone", generation=desire.generation)
         await self._close(desire, report)
 
+    async def _note_apps(self, one: Container) -> None:
+        """Labels tell only of those that the image and the session name."""
+        offered = read_offered(await self._node.runners.list_apps(one.kernel_id, one.generation))
+        report = self._ledger.get(one.kernel_id)
+        if offered and report is not None and report.generation == one.generation:
+            self._node.reporter.note(one.kernel_id, one.generation, service_ports=offered)
+
     async def _note_running(self, desire: Desire, container_id: str) -> None:
         await self._note_launched(desire)
         one = Container(desire.kernel_id, desire.generation, container_id, Phase.RUNNING)
@@ -372,6 +380,7 @@ class Supervisor:
         self._settle(one)
         self._report_found(one, KernelState.RUNNING)
         log.info("kernel.adopted", kernel=one.kernel_id, generation=one.generation)
+        self._spawn(one.kernel_id, "list apps", self._note_apps(one))
 
     def _report_found(self, one: Container, state: KernelState) -> None:
         identity = self._node.notes.identities.get(one.container_id)

@@ -50,9 +50,13 @@ class Lines:
         kernel = self._kernels.get(key)
         return 0 if kernel is None else len(kernel.lines) + kernel.opening
 
-    def traffic_of(self, key: Key) -> Traffic:
+    def traffic_of(self, key: Key, now: float, at: float) -> Traffic:
         kernel = self._kernels.get(key)
-        return Traffic() if kernel is None else kernel.traffic
+        if kernel is None:
+            return Traffic()
+        for line in kernel.lines:
+            self._look(line, now, at)
+        return kernel.traffic
 
     def begin(self, key: Key) -> None:
         """One is being opened: it counts from now on, until `end_opening`."""

@@ -126,7 +126,7 @@ class Relay:
         return self._lines.count()
 
     def traffic_of(self, key: Key) -> Traffic:
-        return self._lines.traffic_of(key)
+        return self._lines.traffic_of(key, *self._times())
 
     # What callers do
 

@@ -32,9 +32,11 @@ class Opening:
         await failpoint("agent.relay.before_door")
         folder = self._run_dir(ticket.kernel, ticket.generation)
         try:
-            return await open_door(folder, ticket.app, ticket.port, OPEN_SECONDS)
+            door = await open_door(folder, ticket.app, ticket.port, OPEN_SECONDS)
         except RunnerError as error:
             code = _CODES.get(error.code, RelayCode.FAILED)
             return Refusal(code, error.message)
         except RunnerGone as error:
             return Refusal(RelayCode.FAILED, str(error))
+        await failpoint("agent.relay.after_door")
+        return door

@@ -59,8 +59,8 @@ class Site:
         )
         return seal_ticket(ticket, KEY)
 
-    async def open(self, **claims: object) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        return await open_relay(self.relay.address, self.ticket(**claims))  # type: ignore[arg-type]
+    async def open(self, generation: int = 1) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        return await open_relay(self.relay.address, self.ticket(generation=generation))
 
     async def raw(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         host, _, port = self.relay.address.rpartition(":")
