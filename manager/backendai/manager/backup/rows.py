@@ -17,8 +17,8 @@ from .model import CHUNK_BYTES, BackupRefused, Counter, TableEntry, chunk_names
 
 Add = Callable[[str, bytes], None]
 
-# Who holds which work at the moment; nothing of it is true later.
-LEFT_OUT: Final = frozenset({"leases", "managers"})
+# Who holds which work and which routes at the moment; nothing of it is true later.
+LEFT_OUT: Final = frozenset({"circuits", "leases", "managers", "permits"})
 _ALL: Final = ", ".join(f'"{table.name}"' for table in metadata.sorted_tables)
 # The same text whatever the server's own settings are.
 _PLAIN: Final = (

@@ -6,7 +6,8 @@ The first migration runs `CREATE` after the tables; `DROP` undoes it.
 from collections.abc import Iterable
 from typing import Final
 
-from backendai.common.lifecycle import FINAL, HOLDING, SESSION_FINAL
+from backendai.common.enums import UserStatus
+from backendai.common.lifecycle import FINAL, HOLDING, SESSION_FINAL, KernelStatus
 
 
 def _words(statuses: Iterable[str]) -> str:
@@ -117,6 +118,25 @@ KEEP_USAGE: Final = (
     "FOR EACH STATEMENT EXECUTE FUNCTION keep_usage()",
 )
 
+# Of the fifteenth revision: the routes that lead into a kernel which runs, of somebody who may
+# still come, and where the relay of its node is. App proxies know of routes by this alone.
+LIVE_CIRCUITS: Final = f"""
+CREATE VIEW live_circuits AS
+SELECT circuits.id, circuits.session_id, circuits.kernel_id, circuits.generation,
+  circuits.agent_id, circuits.app, circuits.port, circuits.protocol, circuits.owner,
+  circuits.access_key, circuits.is_public, circuits.allowed_ips, circuits.proxy,
+  circuits.subdomain, circuits.public_port, circuits.setup_hash, circuits.setup_expires_at,
+  circuits.created_at, circuits.expires_at, agents.relay_addr
+FROM circuits
+JOIN kernels ON kernels.id = circuits.kernel_id AND kernels.generation = circuits.generation
+  AND kernels.agent_id = circuits.agent_id AND kernels.status = '{KernelStatus.RUNNING.value}'
+JOIN agents ON agents.id = circuits.agent_id
+JOIN keypairs ON keypairs.access_key = circuits.access_key AND keypairs.is_active
+JOIN users ON users.id = circuits.owner AND users.status = '{UserStatus.ACTIVE.value}'
+JOIN domains ON domains.name = users.domain_name AND domains.is_active
+WHERE circuits.closed_at IS NULL AND circuits.expires_at > now()
+"""  # noqa: S608
+
 # What stands upon the tables, and what outlives them.
-VIEWS: Final = ("slot_drift", "usage_facts")
+VIEWS: Final = ("slot_drift", "usage_facts", "live_circuits")
 FUNCTIONS: Final = ("guard_kernel_status", "guard_session_status", "keep_usage")

@@ -12,6 +12,7 @@ from .accounts import (
     projects,
     users,
 )
+from .circuits import circuits, permits
 from .cluster import (
     audit_log,
     cluster_status,
@@ -66,6 +67,7 @@ __all__ = [
     "allocations",
     "audit_log",
     "callbacks",
+    "circuits",
     "cluster_status",
     "container_registries",
     "domains",
@@ -83,6 +85,7 @@ __all__ = [
     "managers",
     "metadata",
     "outbox",
+    "permits",
     "project_members",
     "project_policies",
     "projects",

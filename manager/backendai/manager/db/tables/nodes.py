@@ -63,6 +63,8 @@ agents: Final = sa.Table(
     timestamp("status_changed_at"),
     sa.Column("address", sa.Text, nullable=False),
     sa.Column("public_key", sa.Text, nullable=False),
+    # Where its relay lets into the apps of its kernels; empty where it has none.
+    sa.Column("relay_addr", sa.Text, nullable=False, server_default=""),
     # The daemon's life that last reported: a second daemon under the same id is refused.
     sa.Column("instance", sa.Text, nullable=False, server_default=""),
     sa.Column("resource_group", sa.Text, sa.ForeignKey("resource_groups.name"), nullable=False),
