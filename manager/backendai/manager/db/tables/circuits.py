@@ -39,6 +39,8 @@ circuits: Final = sa.Table(
     timestamp("setup_expires_at"),
     created_at(),
     timestamp("expires_at", nullable=False),
+    # The proxy moves both on, not more often than once a minute.
+    timestamp("used_at"),
     timestamp("closed_at"),
     sa.Column("close_reason", sa.Text, nullable=False, server_default=""),
     sa.Index("ix_circuits_kernel", "kernel_id", "generation"),

@@ -32,6 +32,7 @@ CREATE TABLE circuits (
   setup_expires_at timestamptz,
   created_at timestamptz DEFAULT now() NOT NULL,
   expires_at timestamptz NOT NULL,
+  used_at timestamptz,
   closed_at timestamptz,
   close_reason text DEFAULT '' NOT NULL,
   CONSTRAINT pk_circuits PRIMARY KEY (id),
