@@ -43,11 +43,16 @@ from .agents.directory import EtcdRegistry
 from .agents.link import RpcLinks
 from .agents.model import Patience
 from .agents.service import Agents
+from .apps import assembly as apps_assembly
+from .apps.assembly import AppServices, make_apps
+from .apps.streams import LOOK_SECONDS as STREAMS_LOOK_SECONDS
+from .apps.tickets import RelayKeyring, load_relay_secret
 from .audit import rest as audit_rest
 from .audit.change import Changes
 from .callbacks.loop import FORGET_SECONDS as CALLBACK_FORGET_SECONDS
 from .callbacks.loop import Callbacks
 from .callbacks.post import GuardedPost
+from .circuits.service import LOOK_SECONDS as CIRCUITS_LOOK_SECONDS
 from .config import rest as config_rest
 from .config.cluster import CONFIG_PREFIX, ClusterFacts
 from .config.pairs import ConfigPairs
@@ -91,7 +96,7 @@ from .maintenance.service import Maintenance
 from .maintenance.watch import StatusWatch
 from .refusals import tell_outage
 from .resource_groups import rest as resource_groups_rest
-from .resource_groups.proxy import ask_version
+from .resource_groups.proxy import HttpAppProxy
 from .resource_groups.service import ResourceGroups
 from .resources import rest as resources_rest
 from .resources.service import Resources
@@ -152,6 +157,7 @@ class Services:
     creation: SessionCreation
     sessions: Sessions
     work: SessionWork
+    apps: AppServices
     cluster: ClusterFacts
     pairs: ConfigPairs
     status: StatusWatch
@@ -272,6 +278,8 @@ async def _running(
         "vfolders": (services.vfolders.watch.step, FOLDERS_LOOK_SECONDS),
         "callbacks-forget": (services.callbacks.forget, CALLBACK_FORGET_SECONDS),
         "presence": (services.presence.beat, BEAT_SECONDS),
+        "streams": (services.apps.streams.look, STREAMS_LOOK_SECONDS),
+        "circuits": (services.apps.circuits.note_uses, CIRCUITS_LOOK_SECONDS),
         "pulse": (stores.pulse.look, LOOK_SECONDS),
     }
     async with asyncio.TaskGroup() as tasks:
@@ -308,6 +316,7 @@ def make_manager_app(
         body_bytes_max=settings.manager.body_bytes_max,
         access_log=access_log,
     )
+    app.on_shutdown.append(services.apps.streams.end_all)
     routes = list_routes(services, health, stores, settings.manager)
     add_routes(app, routes, services.gatekeeper, services.status.refuse_frozen)
     return app
@@ -350,6 +359,7 @@ def list_routes(
         *rest_registries.routes(services.changes, services.accounts.registries),
         *idle_rest.routes(services.sessions, services.idleness),
         *stream.routes(services.sessions, services.work),
+        *apps_assembly.routes(services.sessions, services.apps),
         *events_rest.routes(services.sessions, services.feed),
         *tasks_rest.routes(services.tasks, clock),
         *vfolders_assembly.routes(services.vfolders),
@@ -409,13 +419,16 @@ def _make_services(
     limits = CommitLimits(own.custom_images_max, own.commit_bytes_max)
     rulebook, activities = Rulebook(cluster), Activities(database, clock)
     post = GuardedPost(own.callback_networks)
+    work, proxy = SessionWork(database, stores.links, ids, activities), HttpAppProxy()
+    secret = load_relay_secret(settings.relay.secret_key_file)
     return Services(
         recent_logs=recent_logs,
         gatekeeper=gatekeeper,
         keyring=keyring,
         creation=SessionCreation(database, gatekeeper, vfolders.proxies, clock, ids),
         sessions=Sessions(database, gatekeeper, watch, clock),
-        work=SessionWork(database, stores.links, ids, activities),
+        work=work,
+        apps=make_apps(database, work, proxy, secret, activities, clock),
         cluster=cluster,
         pairs=ConfigPairs(stores.etcd),
         status=status,
@@ -429,7 +442,7 @@ def _make_services(
             lambda actor: Agents(database, changes, clock, patience, actor),
         ),
         resources=Resources(database, cluster, clock, stores.core.load_drift),
-        resource_groups=ResourceGroups(database, ask_version),
+        resource_groups=ResourceGroups(database, proxy),
         error_logs=ErrorLogs(database, ids),
         dotfiles=Dotfiles(database, gatekeeper),
         templates=Templates(database, changes, gatekeeper, ids),
@@ -467,6 +480,7 @@ def _make_works(
 def _make_core(
     settings: ManagerSettings, stores: Stores, board: HintBoard, clock: Clock, holder: str
 ) -> Core:
+    secret = load_relay_secret(settings.relay.secret_key_file)
     ports = Ports(
         store=stores.core,
         link=stores.links,
@@ -474,6 +488,7 @@ def _make_core(
         publisher=stores.hints,
         clock=clock,
         board=board,
+        relay_keys=RelayKeyring(secret, stores.links) if secret else None,
     )
     return Core(ports, CoreSettings(holder=holder, patience=_patience(settings.manager)))
 

@@ -101,6 +101,18 @@ class ServiceSettings:
 
 
 @settings
+class RelaySettings:
+    """The way to the apps of sessions, through the relays of agents."""
+
+    secret_key_file: Path | None = setting(
+        optional(path()),
+        "File of the key that tickets for relays are made with, the same for all managers and app "
+        "proxies: 32 bytes as base64, mode 0600; without one, apps cannot be opened",
+        default=None,
+    )
+
+
+@settings
 class ManagerSettings:
     """Everything in manager.toml."""
 
@@ -108,5 +120,6 @@ class ManagerSettings:
     db: DbSettings = section(DbSettings)
     redis: RedisSettings = section(RedisSettings)
     manager: ServiceSettings = section(ServiceSettings)
+    relay: RelaySettings = section(RelaySettings)
     logging: LoggingSettings = section(LoggingSettings)
     debug: DebugSettings = section(DebugSettings)

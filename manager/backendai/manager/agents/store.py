@@ -164,6 +164,7 @@ async def record_report(conn: AsyncConnection, contact: Contact, report: AgentRe
     said = {
         "address": contact.address,
         "public_key": contact.public_key,
+        "relay_addr": report.relay_addr,
         "instance": report.instance,
         "resource_group": report.resource_group,
         "region": report.region,

@@ -305,7 +305,9 @@ SESSION_FIELDS: Final[Mapping[str, Field]] = {
     "agents": lambda v: _unique(k.agent_id for k in v.kernels),
     "resource_opts": lambda v: json_text(v.row["resource_opts"]),
     "scaling_group": lambda v: v.row["resource_group"],
-    "service_ports": lambda v: json_text(render.service_ports(v.kernels[0]) if v.kernels else []),
+    "service_ports": lambda v: json_text(
+        render.listed_service_ports(v.kernels[0]) if v.kernels else []
+    ),
     "mounts": lambda v: [mount.name for mount in v.mounts],
     "vfolder_mounts": lambda v: [str(m.vfolder_id) for m in v.mounts if m.vfolder_id],
     "occupying_slots": lambda v: json_text(render.occupied_slots(v.kernels)),

@@ -19,7 +19,7 @@ from backendai.manager.agents.model import Patience
 from backendai.manager.sched.loop import Planner
 
 from .changes import HINT_OUTBOX, HINT_PLAN, agent_hint
-from .drive import AgentObserver
+from .drive import AgentObserver, RelayKeys
 from .hints import HintBoard
 from .outbox import Publisher, Relay
 from .reap import Reaper
@@ -60,6 +60,7 @@ class Ports:
     publisher: Publisher
     clock: Clock
     board: HintBoard
+    relay_keys: RelayKeys | None = None
 
 
 @dataclass(slots=True)
@@ -146,6 +147,7 @@ class Core:
                 self._ports.clock,
                 patience=self._settings.patience,
                 health=self.health,
+                relay_keys=self._ports.relay_keys,
             )
             task = tasks.create_task(self._observe(observer), name=f"core.agent:{agent_id}")
             self._watched[agent_id] = _Watched(observer, task)

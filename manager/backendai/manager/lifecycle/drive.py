@@ -8,7 +8,8 @@ that cannot be lost: a new observer finds the same work.
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from functools import partial
+from typing import Any, Final, Protocol
 
 import msgspec
 
@@ -28,7 +29,7 @@ from backendai.common.contracts.agent import (
 from backendai.common.enums import Reason
 from backendai.common.failpoints import failpoint
 from backendai.common.faults import AgentInvalidInput, Fault, Stale
-from backendai.common.ids import Generation, KernelId, SessionId
+from backendai.common.ids import AgentId, Generation, KernelId, SessionId
 from backendai.common.lifecycle import KernelEvent
 from backendai.common.logs import get_logger
 from backendai.common.loops import LoopHealth, Wake, supervise
@@ -53,6 +54,14 @@ BACKOFF_SECONDS: Final = 0.2
 ROUND_TRIP_SECONDS: Final = 5.0
 
 
+class RelayKeys(Protocol):
+    """Gives an agent what its relay knows tickets by."""
+
+    async def give(self, agent_id: AgentId) -> None:
+        """Idempotent. Raises the agent's fault, or AgentTimeout."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class _Asked:
     generation: Generation
@@ -72,6 +81,7 @@ class AgentObserver:
         *,
         patience: Patience,
         health: LoopHealth | None = None,
+        relay_keys: RelayKeys | None = None,
     ) -> None:
         self.contact = contact
         self.orphans: tuple[KernelReport, ...] = ()
@@ -80,6 +90,9 @@ class AgentObserver:
         self._clock = clock
         self._patience = patience
         self._health = health
+        self._relay_keys = relay_keys
+        self._keyed_instance = ""
+        self._new_life = Wake()
         self._report: AgentReport | None = None
         self._is_new_report = False
         self._recorded = b""
@@ -113,6 +126,23 @@ class AgentObserver:
                 ),
                 name=f"agent.drive:{agent}",
             )
+            if self._relay_keys is not None:
+                giving = supervise(
+                    f"agent.keys:{agent}",
+                    partial(self._give_keys, self._relay_keys),
+                    period_seconds=self._patience.heartbeat_seconds,
+                    clock=self._clock,
+                    wake=self._new_life,
+                )
+                tasks.create_task(giving, name=f"agent.keys:{agent}")
+
+    async def _give_keys(self, keys: RelayKeys) -> None:
+        """Once to each life of an agent that has a relay."""
+        report = self._report
+        if report is None or not report.relay_addr or report.instance == self._keyed_instance:
+            return
+        await keys.give(self.contact.agent_id)
+        self._keyed_instance = report.instance
 
     async def _observe_for_ever(self) -> None:
         failures = 0
@@ -151,6 +181,8 @@ class AgentObserver:
             # It was restarted: what was asked of its former life may be forgotten there.
             self._asked.clear()
         self._report = report
+        if report.instance != self._keyed_instance:
+            self._new_life.hint()
         self._is_new_report = True
         self.wake.hint()
         # Nobody waits for the note that it was heard; the kernels' news come first.

@@ -7,13 +7,13 @@ from backendai.manager.db.engine import Database
 from backendai.manager.gate.actor import Actor
 from backendai.manager.policies.reach import ResourceGroup, get_project, list_resource_groups
 
-from .proxy import ProxyQuery
+from .proxy import AppProxy
 
 
 class ResourceGroups:
-    def __init__(self, database: Database, ask_version: ProxyQuery) -> None:
+    def __init__(self, database: Database, proxy: AppProxy) -> None:
         self._database = database
-        self._ask_version = ask_version
+        self._proxy = proxy
 
     async def list_usable(self, actor: Actor, project: str) -> list[ResourceGroup]:
         """Administrators also see those that are not public. Raises ProjectNotFound."""
@@ -34,4 +34,4 @@ class ResourceGroups:
         if name not in usable:
             raise ResourceGroupNotFound(f"{name!r} is none that you may use")
         address = usable[name].proxy_address
-        return await self._ask_version(address) if address else "v1"
+        return (await self._proxy.ask_status(address)).api_version if address else "v1"

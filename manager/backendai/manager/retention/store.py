@@ -60,6 +60,7 @@ async def _clear_some(conn: AsyncConnection, before: datetime) -> dict[str, int]
     loose: list[tuple[sa.Table, sa.ColumnElement[bool]]] = [
         (t.outbox, relayed),
         (t.idempotency, t.idempotency.c.session_id.in_(ids)),
+        (t.circuits, t.circuits.c.session_id.in_(ids)),
     ]
     for table, where in loose:
         counts[table.name] += (await conn.execute(sa.delete(table).where(where))).rowcount

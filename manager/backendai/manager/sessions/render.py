@@ -36,6 +36,19 @@ def service_ports(kernel: Kernel) -> list[dict[str, Any]]:
     ]
 
 
+def listed_service_ports(kernel: Kernel) -> list[dict[str, Any]]:
+    """As lists of sessions tell them; no port is open on a host."""
+    return [
+        {
+            **port,
+            "container_ports": port["ports"],
+            "host_ports": [None for _ in port["ports"]],
+            "is_inference": False,
+        }
+        for port in service_ports(kernel)
+    ]
+
+
 def info(session: Session, now: datetime) -> dict[str, Any]:
     """`GET /session/{session}`."""
     main = session.main

@@ -13,7 +13,7 @@ from backendai.common.logs import get_logger
 from backendai.common.params import check_params, parse_json, without_nulls
 from backendai.manager.gate.routes import Route
 
-from . import actions, render
+from . import actions
 from .rest import owner_keys, read_scope
 from .rest_work import CODE_CHARS_MAX, read_batch_options, result_of
 from .service import Sessions
@@ -40,7 +40,6 @@ def routes(sessions: Sessions, work: SessionWork) -> list[Route]:
         Route(
             "GET", "/stream/session/{session}/execute", handlers.execute, actions.EXECUTE, _OWNER
         ),
-        Route("GET", "/stream/session/{session}/apps", handlers.apps, actions.READ, _OWNER),
     ]
 
 
@@ -48,12 +47,6 @@ class _Handlers:
     def __init__(self, sessions: Sessions, work: SessionWork) -> None:
         self._sessions = sessions
         self._work = work
-
-    async def apps(self, request: web.Request) -> web.Response:
-        scope, reference, _ = await read_scope(request, self._sessions, _OWNER)
-        session = await self._sessions.get(scope, reference)
-        body = msgspec.json.encode(render.service_ports(session.main))
-        return web.Response(body=body, content_type="application/json")
 
     async def execute(self, request: web.Request) -> web.StreamResponse:
         scope, reference, _ = await read_scope(request, self._sessions, _OWNER)

@@ -163,6 +163,24 @@ class SessionWork:
             if chunk.last:
                 return
 
+    async def start_app(
+        self,
+        place: Place,
+        app: str,
+        port: int | None,
+        arguments: Mapping[str, str | list[str] | None],
+        envs: Mapping[str, str],
+    ) -> contract.AppStarted:
+        """Answered when it accepts connections. Raises KernelExecutionFailed when it does not."""
+        request = contract.StartApp(
+            kernel=place.kernel, app=app, port=port, arguments=dict(arguments), envs=dict(envs)
+        )
+        return await self._ask(place, contract.START_APP, request)
+
+    async def stop_app(self, place: Place, app: str) -> None:
+        request = contract.StopApp(kernel=place.kernel, app=app)
+        await self._ask(place, contract.STOP_APP, request)
+
     async def list_files(self, place: Place, path: str) -> contract.FileList:
         request = contract.ListFiles(kernel=place.kernel, path=path)
         return await self._ask(place, contract.LIST_FILES, request)

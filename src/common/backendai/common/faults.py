@@ -193,6 +193,14 @@ class KernelNotFound(NotFound):
     code, object_name = "kernel.not_found", "kernel"
 
 
+class AppNotFound(NotFound):
+    code, object_name = "app.not_found", "app service"
+
+
+class CircuitNotFound(NotFound):
+    code, object_name = "circuit.not_found", "circuit"
+
+
 class ImageNotFound(NotFound):
     code, object_name = "image.not_found", "environment image"
 

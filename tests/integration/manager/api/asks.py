@@ -54,6 +54,7 @@ PATH_KEYS: Final[Mapping[str, str]] = {
     "task_id": "task",
     "folder": "folder",
     "inv_id": "invitation",
+    "circuit": "circuit",
 }
 # Sound values where the check is more than a schema tells; nothing here does lasting harm.
 EXAMPLES: Final[Mapping[str, Any]] = {
@@ -69,6 +70,9 @@ EXAMPLES: Final[Mapping[str, Any]] = {
     "context_env": "{}",
     "id": "0",
     "mode": "query",
+    "app": "jupyter",
+    "service": "jupyter",
+    "service_name": "jupyter",
     "query": "{ domain { name } }",
     "email": "nobody@example.com",
     "password": "not the password",
@@ -80,7 +84,7 @@ EXAMPLES: Final[Mapping[str, Any]] = {
 _SILENT_SECONDS: Final = 0.05
 _names = itertools.count(1)
 # Optional, but without it the request would wait or have no target.
-ALWAYS: Final = frozenset({"enqueueOnly", "sessionId", "mode", "name"})
+ALWAYS: Final = frozenset({"enqueueOnly", "sessionId", "mode", "name", "app"})
 # Whose tenant a GraphQL argument names.
 ARGUMENTS: Final[Mapping[str, str]] = {
     "domain_name": "domain",

@@ -22,8 +22,8 @@ IMAGES = ("python:3.11", "cr.example.com/stable/shell:1.0")
 class ScriptedAgent:
     """A node of `capacity`. Kernels start at once unless `holds` says that they shall not.
 
-    `execute` answers EXECUTE, `commit` COMMIT, `pull` PULL_IMAGE, `remove` REMOVE_IMAGE; what was
-    asked is kept in `asked`.
+    `execute` answers EXECUTE, `commit` COMMIT, `pull` PULL_IMAGE, `remove` REMOVE_IMAGE,
+    `start_app` START_APP; what was asked is kept in `asked`. Its kernels have `apps`.
     """
 
     agent_id: str
@@ -36,6 +36,11 @@ class ScriptedAgent:
     commit: Callable[[c.CommitKernel], Awaitable[c.Committed]] | None = None
     pull: Callable[[c.PullImage], Awaitable[c.Pulled]] | None = None
     remove: Callable[[c.RemoveImage], Awaitable[c.Nothing]] | None = None
+    start_app: Callable[[c.StartApp], Awaitable[c.AppStarted]] | None = None
+    apps: tuple[c.ServicePort, ...] = (
+        c.ServicePort(name="jupyter", protocol="http", ports=[8080]),
+    )
+    relay_addr: str = ""
     committed: dict[str, c.ImageReport] = field(default_factory=dict)
     log_text: bytes = b"hello from the log\n"
     files: dict[str, bytes] = field(default_factory=dict)
@@ -47,7 +52,8 @@ class ScriptedAgent:
     _uploads: dict[str, bytearray] = field(default_factory=dict)
 
     async def start(self, etcd: EtcdStore) -> None:
-        self._server = RpcServer("tcp://127.0.0.1:*", None, [], c.CONTRACT)
+        calls = {call.name: call for call in (*c.CONTRACT, c.START_APP, c.STOP_APP)}
+        self._server = RpcServer("tcp://127.0.0.1:*", None, [], tuple(calls.values()))
         for call, handler in (
             (c.ENSURE, self._ensure),
             (c.OBSERVE, self._observe),
@@ -61,6 +67,9 @@ class ScriptedAgent:
             (c.COMMIT, self._commit),
             (c.PULL_IMAGE, self._pull_image),
             (c.REMOVE_IMAGE, self._remove_image),
+            (c.SET_RELAY_KEYS, self._set_relay_keys),
+            (c.START_APP, self._start_app),
+            (c.STOP_APP, self._stop_app),
         ):
             self._server.on(call, handler)
         await self._server.start()
@@ -86,6 +95,10 @@ class ScriptedAgent:
 
     def asked_of(self, name: str) -> list[Any]:
         return [request for call, request in self.asked if call == name]
+
+    def change_version(self) -> None:
+        """Tell who observes of what was changed here."""
+        self._tell()
 
     def _tell(self) -> None:
         self.version += 1
@@ -121,7 +134,7 @@ class ScriptedAgent:
             reason=request.reason,
             slots=spec.slots if spec else {},
             started_at=time.time(),
-            service_ports=[c.ServicePort(name="jupyter", protocol="http", ports=[8080])],
+            service_ports=list(self.apps),
             use=self.use,
         )
         self.kernels[request.kernel_id] = report
@@ -156,6 +169,7 @@ class ScriptedAgent:
                 for name in IMAGES
             ]
             + list(self.committed.values()),
+            relay_addr=self.relay_addr,
         )
 
     @property
@@ -208,6 +222,21 @@ class ScriptedAgent:
         """What a REMOVE_IMAGE asks for, at once."""
         self.committed.pop(request.image, None)
         self._tell()
+        return c.Nothing()
+
+    async def _set_relay_keys(self, request: c.RelayKeys) -> c.Nothing:
+        self.asked.append(("set_relay_keys", request))
+        return c.Nothing()
+
+    async def _start_app(self, request: c.StartApp) -> c.AppStarted:
+        self.asked.append(("start_app", request))
+        if self.start_app is not None:
+            return await self.start_app(request)
+        ports = next(app.ports for app in self.apps if app.name == request.app)
+        return c.AppStarted(protocol="http", ports=ports)
+
+    async def _stop_app(self, request: c.StopApp) -> c.Nothing:
+        self.asked.append(("stop_app", request))
         return c.Nothing()
 
     async def _interrupt(self, request: c.KernelRef) -> c.Nothing:

@@ -129,6 +129,7 @@ class Target:
     task: str
     folder: str
     invitation: str
+    circuit: str
     path: str = ".target"
 
 
@@ -170,8 +171,8 @@ def tenants_key(caller: Caller, name: str) -> Caller:
 async def furnish(
     manager: Manager, caller: Caller, name: str, *, session: str, project: str = "default"
 ) -> Target:
-    """A waiting session, a template, a task, a folder, dotfiles and an error log of `caller`, with
-    their names."""
+    """A waiting session, a circuit, a template, a task, a folder, dotfiles and an error log of
+    `caller`, with their names."""
     is_closed = caller.access_key is not None and MARK in caller.access_key
     text = f"text-{HIDDEN if is_closed else 'of-nobody'}"
     asked = body_of(session, enqueueOnly=True, tag=text)
@@ -231,6 +232,7 @@ async def _read_target(
         task_id = await connection.scalar(task, {"user": user, "text": text})
         folder_id = await _make_folder(connection, domain, user, text)
         invitation_id = await _invite(connection, folder_id, user, text)
+        circuit_id = await _open_circuit(connection, session_id, kernel, user, key, text)
     return Target(
         domain=domain,
         project=str(project),
@@ -245,6 +247,7 @@ async def _read_target(
         task=str(task_id),
         folder=str(folder_id),
         invitation=str(invitation_id),
+        circuit=str(circuit_id),
     )
 
 
@@ -288,6 +291,33 @@ async def _invite(
     return values["id"]
 
 
+async def _open_circuit(
+    connection: AsyncConnection,
+    session_id: str,
+    kernel_id: uuid.UUID,
+    user_id: uuid.UUID,
+    access_key: str,
+    text: str,
+) -> uuid.UUID:
+    """Into an app of the session, as an app proxy makes them."""
+    values = {
+        "id": uuid.uuid4(),
+        "session_id": uuid.UUID(session_id),
+        "kernel_id": kernel_id,
+        "generation": 1,
+        "agent_id": text,
+        "app": text,
+        "port": 8080,
+        "protocol": "http",
+        "owner": user_id,
+        "access_key": access_key,
+        "proxy": text,
+        "expires_at": sa.func.now() + sa.text("interval '1 day'"),
+    }
+    await connection.execute(sa.insert(t.circuits).values(values))
+    return values["id"]
+
+
 async def _mark(database: Database, target: Target) -> None:
     """The hidden word where only the manager itself writes."""
     statements = (
@@ -325,7 +355,7 @@ async def snapshot(database: Database) -> Snapshot:
 def words_of(target: Target) -> set[str]:
     """What names the tenant's things, and can only be learnt from it."""
     ids = {target.project, target.user, target.session, target.kernel, target.log}
-    folder = {target.folder, uuid.UUID(target.folder).hex, target.invitation}
+    folder = {target.folder, uuid.UUID(target.folder).hex, target.invitation, target.circuit}
     return {*ids, *folder, target.template, target.task, MARK, HIDDEN}
 
 

@@ -78,6 +78,7 @@ NOBODY: Final = Target(
     task=_NO_ID,
     folder=_NO_ID,
     invitation=_NO_ID,
+    circuit=_NO_ID,
 )
 ROUTES: Final = declared_routes()
 ROOTS: Final = declared_roots()

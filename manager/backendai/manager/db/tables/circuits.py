@@ -44,6 +44,8 @@ circuits: Final = sa.Table(
     timestamp("closed_at"),
     sa.Column("close_reason", sa.Text, nullable=False, server_default=""),
     sa.Index("ix_circuits_kernel", "kernel_id", "generation"),
+    sa.Index("ix_circuits_session", "session_id"),
+    sa.Index("ix_circuits_used", "used_at"),
     sa.Index("ix_circuits_proxy", "proxy", "closed_at"),
     sa.Index("ix_circuits_owner", "owner", "created_at"),
 )

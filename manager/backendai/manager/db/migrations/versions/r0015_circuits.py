@@ -40,6 +40,8 @@ CREATE TABLE circuits (
 )
 """,
     "CREATE INDEX ix_circuits_kernel ON circuits (kernel_id, generation)",
+    "CREATE INDEX ix_circuits_session ON circuits (session_id)",
+    "CREATE INDEX ix_circuits_used ON circuits (used_at)",
     "CREATE INDEX ix_circuits_proxy ON circuits (proxy, closed_at)",
     "CREATE INDEX ix_circuits_owner ON circuits (owner, created_at)",
     "CREATE UNIQUE INDEX uq_circuits_port ON circuits (proxy, public_port) WHERE closed_at is null",

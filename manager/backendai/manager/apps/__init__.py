@@ -1,0 +1,1 @@
+"""Apps of running sessions: what there are, starting them, and the ways into them."""

@@ -1,0 +1,123 @@
+"""The ways into apps that are open through this manager, and which of them must end.
+
+What opened a way is looked at again and again while it is open: the session may end, and so may
+its user's access.
+"""
+
+import asyncio
+import uuid
+from collections.abc import Coroutine, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from aiohttp import WSCloseCode
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from backendai.common.faults import AgentFault, Fault, InvalidParams, Kind
+from backendai.manager.db.engine import Database
+
+from . import store
+from .model import Site
+
+LOOK_SECONDS: Final = 2.0
+# What a close frame has room for.
+REASON_BYTES_MAX: Final = 123
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """Why a stream is over, as its close frame tells: `code` is of RFC 6455."""
+
+    code: int = WSCloseCode.OK
+    message: str = ""
+
+    @property
+    def reason(self) -> bytes:
+        return self.message.encode()[:REASON_BYTES_MAX].decode("utf-8", "ignore").encode()
+
+
+CLIENT_GONE: Final = End()
+APP_ENDED: Final = End(WSCloseCode.GOING_AWAY, "The app has closed the connection.")
+_KERNEL_ENDED: Final = End(WSCloseCode.GOING_AWAY, "The session does not run any more.")
+_UNWELCOME: Final = End(WSCloseCode.POLICY_VIOLATION, "This keypair may not be used any more.")
+_MANAGER_ENDS: Final = End(WSCloseCode.SERVICE_RESTART, "The manager is restarted.")
+_AGAIN: Final = frozenset({Kind.UNAVAILABLE, Kind.CONFLICT})
+
+
+def end_of(fault: Fault) -> End:
+    """How a stream ends that could not be opened: 1013 where asking again may help."""
+    code = WSCloseCode.TRY_AGAIN_LATER if fault.kind in _AGAIN else WSCloseCode.INTERNAL_ERROR
+    if isinstance(fault, InvalidParams):
+        return End(code, "; ".join(f"{name} {wrong}" for name, wrong in fault.facts.items()))
+    title = fault.agent_title if isinstance(fault, AgentFault) else fault.title
+    return End(code, f"{title} {fault.detail}".rstrip())
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Stream:
+    """One that is open. `access_key` is that of who opened it."""
+
+    kernel: tuple[uuid.UUID, int]
+    access_key: str
+    _ended: asyncio.Future[End] = field(default_factory=asyncio.Future)
+
+    async def ended(self) -> End:
+        """Waits until it has to end."""
+        return await asyncio.shield(self._ended)
+
+    def end(self, end: End) -> None:
+        if not self._ended.done():
+            self._ended.set_result(end)
+
+
+class Streams:
+    """All that are open here; while the database is away they stay so."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._open: set[Stream] = set()
+
+    @contextmanager
+    def hold(self, site: Site, access_key: str) -> Iterator[Stream]:
+        stream = Stream((site.kernel_id, site.generation), access_key)
+        self._open.add(stream)
+        try:
+            yield stream
+        finally:
+            self._open.discard(stream)
+
+    async def look(self) -> None:
+        """End those whose kernel does not run any more, or whose user may not come any more."""
+        streams = tuple(self._open)
+        if not streams:
+            return
+        running, welcome = await self._database.read(lambda conn: _load(conn, streams))
+        for stream in streams:
+            if stream.kernel not in running:
+                stream.end(_KERNEL_ENDED)
+            elif stream.access_key not in welcome:
+                stream.end(_UNWELCOME)
+
+    async def end_all(self, _: object = None) -> None:
+        """Before this manager stops listening, which waits for all that is open."""
+        for stream in tuple(self._open):
+            stream.end(_MANAGER_ENDS)
+
+
+async def first_end(*ways: Coroutine[Any, Any, End]) -> End:
+    """How the first of `ways` ends; the others are cancelled. Raises groups of what they raise."""
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(way, name="stream.way") for way in ways]
+        done, left = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in left:
+            task.cancel()
+    return next(iter(done)).result()
+
+
+async def _load(
+    conn: AsyncConnection, streams: Sequence[Stream]
+) -> tuple[set[tuple[uuid.UUID, int]], set[str]]:
+    kernels = {stream.kernel[0] for stream in streams}
+    keys = {stream.access_key for stream in streams}
+    return await store.list_running(conn, kernels), await store.list_welcome(conn, keys)
