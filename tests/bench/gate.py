@@ -32,12 +32,13 @@ import sqlalchemy as sa
 from aiohttp import web
 
 from backendai.common.http import serve
+from backendai.common.secretfile import load_secret_key, write_secret_key
 from backendai.common.settings.checks import HostPort
 from backendai.common.settings.load import check_settings
 from backendai.common.signing import SignedRequest, parse_authorization, signed_headers
 from backendai.halfstack.stores import StoreAddresses, run_stores
 from backendai.manager.accounts.fixture import load_fixture
-from backendai.manager.accounts.secretbox import SecretBox, load_secret_key, write_secret_key
+from backendai.manager.accounts.secretbox import SecretBox
 from backendai.manager.app import make_manager_app, run_manager
 from backendai.manager.db.engine import open_database
 from backendai.manager.db.schema import upgrade

@@ -19,11 +19,13 @@ from backendai.halfstack.engine import Engine
 from backendai.halfstack.places import Layout
 from backendai.halfstack.storage import Storage, render_storage_config
 from backendai.halfstack.stores import StoreAddresses
+from backendai.halfstack.webserver import Web, render_web_config
 from backendai.manager.config.rest import API_VERSION
 from backendai.manager.gate.openapi import make_document
 from backendai.manager.inventory import declared_routes
 from backendai.manager.settings import ManagerSettings
 from backendai.storage.settings import StorageSettings
+from backendai.webserver.settings import WebserverSettings
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 
@@ -91,6 +93,11 @@ def render_storage_halfstack() -> str:
     return head + render_storage_config(Storage(STATE, 6021, 6022, (1000, 1000)))
 
 
+def render_web_halfstack() -> str:
+    head = _HALFSTACK_HEAD.format(secrets="BACKEND_REDIS_PASSWORD")
+    return head + render_web_config(Web(STATE, STORES, 8090, "http://127.0.0.1:8081"))
+
+
 def _introduction() -> list[str]:
     return [
         "# Lifecycle of kernels and sessions",
@@ -152,6 +159,11 @@ GENERATED: Final[Mapping[str, Callable[[], str]]] = {
     "docs/reference/storage-proxy-settings.md": lambda: render_reference(
         StorageSettings, "storage proxy"
     ),
+    "docs/reference/webserver-settings.md": lambda: render_reference(
+        WebserverSettings, "webserver"
+    ),
+    "configs/webserver/halfstack.toml": render_web_halfstack,
+    "configs/webserver/sample.toml": lambda: render_sample(WebserverSettings, "webserver"),
     "configs/storage-proxy/halfstack.toml": render_storage_halfstack,
     "configs/storage-proxy/sample.toml": lambda: render_sample(StorageSettings, "storage proxy"),
     "configs/agent/sample.toml": lambda: render_sample(AgentSettings, "agent"),

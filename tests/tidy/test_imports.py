@@ -14,6 +14,7 @@ MAY_IMPORT: Final = {
     "backendai.manager": {"backendai.common"},
     "backendai.agent": {"backendai.common", "backendai.kernel"},
     "backendai.storage": {"backendai.common"},
+    "backendai.webserver": {"backendai.common"},
     "backendai.halfstack": {"backendai.common", "backendai.client", "backendai.kernel"},
 }
 
@@ -39,6 +40,8 @@ PURE: Final = (
     "backendai.common.paths",
     "backendai.storage.uploads.headers",
     "backendai.storage.uploads.record",
+    "backendai.webserver.proxy.target",
+    "backendai.webserver.pages.config",
 )
 # The edge of the scheduler: it reads the view, writes the plan, and wakes.
 IMPURE_PARTS: Final = (
@@ -97,6 +100,7 @@ def test_no_module_is_dead() -> None:
         "backendai.manager.cli",
         "backendai.agent.cli",
         "backendai.storage.cli",
+        "backendai.webserver.cli",
         "backendai.halfstack.cli",
     }
     dead = [

@@ -18,6 +18,7 @@ DISTRIBUTIONS: Final = {
     "manager": "backendai.manager",
     "agent": "backendai.agent",
     "storage-proxy": "backendai.storage",
+    "webserver": "backendai.webserver",
     "halfstack": "backendai.halfstack",
 }
 

@@ -275,6 +275,7 @@ def _render_summary(cluster: Cluster) -> str:
     lines = [
         "",
         f"  first session  {cluster.output.strip()}",
+        f"  GUI            {cluster.gui}",
         f"  API            {cluster.core.endpoint}",
         f"  credentials    {root}/env-admin.sh, {root}/env-user.sh",
         "",

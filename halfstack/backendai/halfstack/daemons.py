@@ -148,12 +148,22 @@ def mark(layout: Layout, name: str) -> dict[str, str]:
     return {"BAI_CONFIG_DIGEST": hashlib.sha256(content).hexdigest()[:16]}
 
 
+def compose_redis(addresses: StoreAddresses) -> Mapping[str, Any]:
+    """`[redis]` of a daemon."""
+    host, port, _, password, database = split_address(addresses.redis)
+    values: dict[str, Any] = {
+        "addr": {"host": host, "port": port or 6379},
+        "db": int(database or 0),
+    }
+    return {**values, "password": password} if password else values
+
+
 def _compose_manager(core: Core) -> Mapping[str, Any]:
     layout = core.layout
     return {
         "etcd": _compose_etcd(core.addresses),
         "db": _compose_db(core.addresses),
-        "redis": _compose_redis(core.addresses),
+        "redis": compose_redis(core.addresses),
         "manager": {
             "id": f"m-{layout.instance}",
             "service-addr": {"host": "127.0.0.1", "port": core.manager_port},
@@ -161,6 +171,8 @@ def _compose_manager(core: Core) -> Mapping[str, Any]:
             "secret-key-file": str(layout.etc / "manager.secret"),
             "config-cache": str(layout.data / "manager.config.json"),
             "heartbeat-timeout": 15.0,
+            # The webserver says whom it asks for.
+            "trusted-proxies": ["127.0.0.1"],
             "pid-file": str(layout.run / "manager.pid"),
         },
         "logging": {"level": "INFO", "format": "json"},
@@ -212,15 +224,6 @@ def _compose_etcd(addresses: StoreAddresses) -> Mapping[str, Any]:
 def _compose_db(addresses: StoreAddresses) -> Mapping[str, Any]:
     host, port, user, password, database = split_address(addresses.postgres)
     values = {"addr": {"host": host, "port": port or 5432}, "name": database, "user": user}
-    return {**values, "password": password} if password else values
-
-
-def _compose_redis(addresses: StoreAddresses) -> Mapping[str, Any]:
-    host, port, _, password, database = split_address(addresses.redis)
-    values: dict[str, Any] = {
-        "addr": {"host": host, "port": port or 6379},
-        "db": int(database or 0),
-    }
     return {**values, "password": password} if password else values
 
 

@@ -63,9 +63,9 @@ async def purge(
 
     Returns what stays on the machine all the same, with what to do about it.
     """
-    say("stopping manager, agent and storage proxy")
+    say("stopping the daemons")
     if await _adopt(layout) is not None:
-        await stop_services(layout, ["agent", "manager", "storage"])
+        await stop_services(layout, ["webserver", "agent", "manager", "storage"])
     say("removing containers and networks")
     remarks = await _purge_engine(layout, find_docker_host(layout) or configured_host)
     say("stopping the rest")

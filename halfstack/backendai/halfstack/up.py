@@ -37,17 +37,21 @@ from .ports import forget_ports, is_port_free, keep_ports, load_ports
 from .status import report_external
 from .storage import Storage, announce_storage, specify_storage, write_storage_config
 from .stores import StoreAddresses, find_etcd, list_addresses, prepare_stores
+from .webserver import Web, specify_web, write_web_config
 
 _MANAGER_PORT = 8081
 _STORAGE_PORT = 6021
+_WEB_PORT = 8090
 _READY_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
 class Cluster:
-    """What `up` has brought: for the summary. `output` is what the first session printed."""
+    """What `up` has brought: for the summary. `gui` is the address for browsers, `output` what the
+    first session printed."""
 
     core: Core
+    gui: str
     output: str
     warnings: tuple[str, ...]
 
@@ -73,13 +77,13 @@ async def _bring_cluster(layout: Layout, settings: HalfstackSettings, display: D
         bundle = group.create_task(_build_bundle(display), name="bundle")
         group.create_task(_build_gui(display), name="gui")
         manager = group.create_task(_bring_manager(layout, settings, display), name="manager")
-    core, stores = manager.result()
+    core, stores, gui = manager.result()
     await _bring_agent(core, stores, engine.result(), bundle.result(), display)
     image = name_first_image(layout, engine.result().backend)
     write_environment_files(layout, core.endpoint, image)
     with display.step("first session") as say:
         output = await run_first_session(core, image, say)
-    return Cluster(core, output, _list_warnings(layout, settings, engine.result()))
+    return Cluster(core, gui, output, _list_warnings(layout, settings, engine.result()))
 
 
 def _check_machine(
@@ -98,8 +102,9 @@ def _check_machine(
 
 async def _bring_manager(
     layout: Layout, settings: HalfstackSettings, display: Display
-) -> tuple[Core, tuple[str, ...]]:
-    """Stores, then what only needs them. Returns the names of the stores that are ours."""
+) -> tuple[Core, tuple[str, ...], str]:
+    """Stores, then what only needs them. Returns the names of the stores that are ours, and the
+    address for browsers."""
     with display.step("stores") as say:
         await _check_external(settings)
         await _replace_taken_ports(layout)
@@ -115,9 +120,19 @@ async def _bring_manager(
     with display.step("storage"):
         storage = await _bring_storage(layout, addresses)
     with display.step("manager") as say:
-        await ensure_services(layout, [specify_manager(core, names)])
-        await await_healthy(layout, ["manager", storage], _READY_SECONDS, say)
-    return core, names
+        web = _prepare_web(core)
+        await ensure_services(layout, [specify_manager(core, names), specify_web(web)])
+        await await_healthy(layout, ["manager", "webserver", storage], _READY_SECONDS, say)
+    return core, names, web.address
+
+
+def _prepare_web(core: Core) -> Web:
+    port = keep_ports(core.layout, {"webserver": _WEB_PORT})["webserver"]
+    # Ports of storage and app proxies are told by the API.
+    connects = ("http://127.0.0.1:*", "http://localhost:*")
+    web = Web(core.layout, core.addresses, port, core.endpoint, connects)
+    write_web_config(web)
+    return web
 
 
 async def _bring_storage(layout: Layout, addresses: StoreAddresses) -> str:

@@ -30,6 +30,7 @@ from backendai.common.loops import LoopHealth, supervise
 from backendai.common.pidfile import hold_pid_file
 from backendai.common.recent_logs import RecentLogs, keep_recent
 from backendai.common.rpc.curve import KeyPair, load_keypair
+from backendai.common.secretfile import load_secret_key
 from backendai.common.settings.checks import HostPort
 from backendai.common.settings.sections import DbSettings
 from backendai.common.streams import RedisHints, open_redis
@@ -37,7 +38,7 @@ from backendai.common.streams import RedisHints, open_redis
 from .accounts import rest as accounts_rest
 from .accounts.attempts import Attempts
 from .accounts.logins import Logins
-from .accounts.secretbox import SecretBox, load_secret_key
+from .accounts.secretbox import SecretBox
 from .accounts.service import Accounts, make_accounts
 from .agents.directory import EtcdRegistry
 from .agents.link import RpcLinks

@@ -15,8 +15,8 @@ import asyncpg
 import pytest
 
 from backendai.common.ids import SystemIds
+from backendai.common.secretfile import write_secret_key
 from backendai.common.settings.render import render_toml
-from backendai.manager.accounts.secretbox import write_secret_key
 from backendai.manager.lifecycle.postgres import PostgresStore
 from backendai.manager.sched.plan import plan
 from tests.integration.manager.world import Wish, add_agent, enqueue, fetch, open_world

@@ -17,8 +17,8 @@ import asyncpg
 import pytest
 from click.testing import CliRunner, Result
 
+from backendai.common.secretfile import write_secret_key
 from backendai.common.settings.render import render_toml
-from backendai.manager.accounts.secretbox import write_secret_key
 from backendai.manager.cli import mgr
 from backendai.manager.console import find_operator
 from backendai.manager.db.revision import REVISION

@@ -1,9 +1,12 @@
 """Configuration: what the environment must say, and what is refused."""
 
+from pathlib import Path
+
 import pytest
 
 from backendai.client.config import Config
 from backendai.client.faults import NotConfigured
+from backendai.client.logins import LoginFile
 
 ENVIRON = {
     "BACKEND_ENDPOINT": "http://127.0.0.1:8081/",
@@ -55,9 +58,25 @@ def test_what_is_no_address_is_refused(address: str) -> None:
         Config((address,), "AKIA", "secret")
 
 
-def test_only_signed_requests_are_offered() -> None:
+def test_a_kind_that_is_none_is_refused() -> None:
     with pytest.raises(NotConfigured, match="BACKEND_ENDPOINT_TYPE"):
-        Config.from_environment({**ENVIRON, "BACKEND_ENDPOINT_TYPE": "session"})
+        Config.from_environment({**ENVIRON, "BACKEND_ENDPOINT_TYPE": "cookie"})
+
+
+def test_a_login_is_taken_in_place_of_keys(tmp_path: Path) -> None:
+    environ = {
+        "BACKEND_ENDPOINT": "http://127.0.0.1:8090/",
+        "BACKEND_ENDPOINT_TYPE": "session",
+        "XDG_STATE_HOME": str(tmp_path),
+    }
+    with pytest.raises(NotConfigured, match="backendai login"):
+        Config.from_environment(environ)
+    LoginFile.find(environ).keep(("http://127.0.0.1:8090",), "token")
+    config = Config.from_environment(environ)
+    assert (config.kind, config.token, config.access_key) == ("session", "token", "")
+    assert "token" not in repr(config).replace("token=", "")
+    with pytest.raises(NotConfigured, match="BACKEND_ENDPOINT"):
+        Config.of_webserver(ENVIRON)
 
 
 def test_one_key_without_the_other_is_refused() -> None:

@@ -34,8 +34,10 @@ def fixture_populate(ctx: click.Context, file: Path, config_path: Path | None) -
     """Insert the rows of FILE (JSON: table -> rows) that are not there yet."""
     import json
 
+    from backendai.common.secretfile import load_secret_key
+
     from .fixture import check_fixture, load_fixture
-    from .secretbox import SecretBox, load_secret_key
+    from .secretbox import SecretBox
 
     settings = read_settings(ctx, config_path)
     try:
@@ -68,8 +70,10 @@ def fixture_dump(
     """
     import json
 
+    from backendai.common.secretfile import load_secret_key
+
     from .dump import dump_rows
-    from .secretbox import SecretBox, load_secret_key
+    from .secretbox import SecretBox
 
     if with_secrets and out is None:
         raise click.UsageError("Secrets are written to a file alone: name one with --out.")
@@ -108,7 +112,7 @@ def generate_keypair() -> None:
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="File to write.")
 def generate_secret_key(out: Path) -> None:
     """Make the key that seals secret keys in the database. An existing file is kept."""
-    from .secretbox import load_secret_key, write_secret_key
+    from backendai.common.secretfile import load_secret_key, write_secret_key
 
     if out.exists():
         load_secret_key(out)

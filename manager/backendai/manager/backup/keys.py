@@ -13,7 +13,8 @@ from pathlib import Path
 
 from backendai.common.faults import ServerMisconfigured
 from backendai.common.rpc.curve import load_keypair
-from backendai.manager.accounts.secretbox import key_id, load_secret_key
+from backendai.common.secretfile import load_secret_key
+from backendai.manager.accounts.secretbox import key_id
 from backendai.manager.settings import ServiceSettings
 
 from .model import RPC_KEYPAIR, SECRET_KEY, BackupRefused, Manifest

@@ -11,8 +11,8 @@ import aiohttp
 
 from backendai.common.faults import ServerMisconfigured
 from backendai.common.rpc.curve import load_keypair
+from backendai.common.secretfile import load_secret_key
 from backendai.common.settings.checks import HostPort
-from backendai.manager.accounts.secretbox import load_secret_key
 from backendai.manager.settings import ManagerSettings, ServiceSettings
 
 from .model import Finding, advise, fail, judge_disk, judge_mode, ok

@@ -9,9 +9,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from backendai.common.clock import Clock
 from backendai.common.etcd import EtcdStore
 from backendai.common.faults import Fault, ServerMisconfigured, StoreUnavailable
+from backendai.common.secretfile import load_secret_key
 from backendai.common.settings.sections import DbSettings, EtcdSettings, RedisSettings
 from backendai.common.streams import open_redis
-from backendai.manager.accounts.secretbox import key_id, load_secret_key
+from backendai.manager.accounts.secretbox import key_id
 from backendai.manager.db import tables as t
 from backendai.manager.db.engine import Database
 from backendai.manager.db.revision import REVISION, current_revision

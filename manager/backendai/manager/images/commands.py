@@ -73,7 +73,8 @@ def image_rescan(
     """
     from backendai.common.clock import SystemClock
     from backendai.common.ids import SystemIds
-    from backendai.manager.accounts.secretbox import SecretBox, load_secret_key
+    from backendai.common.secretfile import load_secret_key
+    from backendai.manager.accounts.secretbox import SecretBox
 
     from . import actions
     from .changes import note_rescan

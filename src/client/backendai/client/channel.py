@@ -8,7 +8,7 @@ from urllib.parse import quote, urlencode, urlsplit
 
 import msgspec
 
-from backendai.client.config import Config
+from backendai.client.config import API, Config
 from backendai.client.faults import BadUsage, ConnectionLost, UnexpectedAnswer, Unreachable
 from backendai.client.refusals import fault_told
 from backendai.client.signature import sign
@@ -166,13 +166,18 @@ class Channel:
         request = Request(
             method=call.method,
             address=f"{endpoint.scheme}://{_authority(endpoint.scheme, endpoint.netloc)}",
-            target=endpoint.path.rstrip("/") + call.path + (f"?{query}" if query else ""),
+            target=endpoint.path.rstrip("/") + self._path(call) + (f"?{query}" if query else ""),
             headers={"X-BackendAI-Domain": self.config.domain, **call.headers},
             body=msgspec.json.encode(call.json) if has_json else call.body,
             timeout_seconds=self.config.request_seconds if timeout == 0.0 else timeout,
         )
         content_type = "application/json" if has_json else call.content_type
         return sign(request, content_type, self.config, self.clock.now(), self._ids.uuid().hex)
+
+    def _path(self, call: Call) -> str:
+        """A webserver has the API below a path, beside what is its own."""
+        is_api = self.config.kind == API or call.path.startswith("/server/")
+        return call.path if is_api else "/func" + call.path
 
     @property
     def streams(self) -> Streams:

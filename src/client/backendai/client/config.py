@@ -1,8 +1,9 @@
-"""Where the API is and who asks: from arguments or from the environment, never from files."""
+"""Where the API is and who asks: from arguments or from the environment; of files it reads the one
+that `backendai login` keeps."""
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit
 
@@ -20,11 +21,15 @@ WORDS = {
     "domain": "BACKEND_DOMAIN",
     "project": "BACKEND_GROUP",
 }
+# Requests that are signed by keys, or through a webserver for who is logged in there.
+API = "api"
+SESSION = "session"
 
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """One user of one API.
+    """One user of one API: by keys, or of the `kind` "session" by the `token` of a login at a
+    webserver.
 
     `endpoints` are base URLs, tried in order when one is away. Times are in seconds:
     `request_seconds` bounds a plain request (a create waits as long as the server does),
@@ -33,8 +38,8 @@ class Config:
     """
 
     endpoints: tuple[str, ...]
-    access_key: str
-    secret_key: str = field(repr=False)
+    access_key: str = ""
+    secret_key: str = field(default="", repr=False)
     domain: str = "default"
     project: str = "default"
     verify_certificates: bool = True
@@ -42,6 +47,8 @@ class Config:
     connect_seconds: float = 10.0
     request_seconds: float = 60.0
     retry_seconds: float = 30.0
+    kind: str = API
+    token: str = field(default="", repr=False)
 
     def __post_init__(self) -> None:
         if not self.endpoints:
@@ -56,23 +63,48 @@ class Config:
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> Self:
         """From BACKEND_ENDPOINT, BACKEND_ACCESS_KEY, BACKEND_SECRET_KEY, BACKEND_DOMAIN,
-        BACKEND_GROUP, BACKEND_SIGN_BODY (yes or no) and BACKEND_SKIP_SSLCERT_VALIDATION.
-        Raises NotConfigured."""
+        BACKEND_GROUP, BACKEND_SIGN_BODY (yes or no) and BACKEND_SKIP_SSLCERT_VALIDATION; with
+        BACKEND_ENDPOINT_TYPE=session from a login in place of keys. Raises NotConfigured."""
+        if _kind_of(environ) == SESSION:
+            config = cls.of_webserver(environ)
+            if not config.token:
+                raise NotConfigured(
+                    f"Nobody is logged in at {config.endpoints[0]}: run `backendai login`."
+                )
+            return config
         needed = ("BACKEND_ENDPOINT", "BACKEND_ACCESS_KEY", "BACKEND_SECRET_KEY")
         missing = [name for name in needed if not environ.get(name)]
         if missing:
             raise NotConfigured(f"Not set: {', '.join(missing)}. {HINT}")
-        if environ.get("BACKEND_ENDPOINT_TYPE", "api") != "api":
-            raise NotConfigured("BACKEND_ENDPOINT_TYPE must be 'api': requests are signed by keys.")
+        return replace(
+            cls._from_common(environ),
+            access_key=environ["BACKEND_ACCESS_KEY"],
+            secret_key=environ["BACKEND_SECRET_KEY"],
+            signs_body=_is_yes(environ.get("BACKEND_SIGN_BODY")),
+        )
+
+    @classmethod
+    def of_webserver(cls, environ: Mapping[str, str] = os.environ) -> Self:
+        """The webserver of the environment, with the token of a login there, which is empty where
+        nobody is logged in. Raises NotConfigured."""
+        if not environ.get("BACKEND_ENDPOINT") or _kind_of(environ) != SESSION:
+            raise NotConfigured(
+                "Set BACKEND_ENDPOINT to the address of a webserver, and "
+                f"BACKEND_ENDPOINT_TYPE={SESSION}."
+            )
+        from backendai.client.logins import LoginFile
+
+        config = replace(cls._from_common(environ), kind=SESSION)
+        return replace(config, token=LoginFile.find(environ).find_token(config.endpoints))
+
+    @classmethod
+    def _from_common(cls, environ: Mapping[str, str]) -> Self:
         endpoints = environ["BACKEND_ENDPOINT"].split(",")
         return cls(
             endpoints=tuple(text.strip().rstrip("/") for text in endpoints if text.strip()),
-            access_key=environ["BACKEND_ACCESS_KEY"],
-            secret_key=environ["BACKEND_SECRET_KEY"],
             domain=environ.get("BACKEND_DOMAIN") or "default",
             project=environ.get("BACKEND_GROUP") or "default",
             verify_certificates=not _is_yes(environ.get("BACKEND_SKIP_SSLCERT_VALIDATION")),
-            signs_body=_is_yes(environ.get("BACKEND_SIGN_BODY")),
         )
 
     def make_tls_context(self) -> "ssl.SSLContext":
@@ -84,6 +116,13 @@ class Config:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
         return context
+
+
+def _kind_of(environ: Mapping[str, str]) -> str:
+    kind = environ.get("BACKEND_ENDPOINT_TYPE") or API
+    if kind not in (API, SESSION):
+        raise NotConfigured(f"BACKEND_ENDPOINT_TYPE must be {API} or {SESSION}, not {kind!r}.")
+    return kind
 
 
 def _is_yes(text: str | None) -> bool:

@@ -1,10 +1,12 @@
-"""Puts a user's signature on a request: a new date, and a nonce where the body is covered."""
+"""Puts a user's signature on a request: a new date, and a nonce where the body is covered; or the
+cookie of a login, for a webserver to sign."""
 
 from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
-from backendai.client.config import Config
+from backendai.client.config import SESSION, Config
+from backendai.client.logins import COOKIE
 from backendai.client.transport import Request
 from backendai.common.signing import (
     DEFAULT_CONTENT_TYPE,
@@ -36,7 +38,11 @@ def sign(request: Request, content_type: str, config: Config, now: datetime, non
         body_sha256=body_sha256(request.body),
         nonce=nonce,
     )
-    headers |= signed_headers(signed, config.access_key, config.secret_key, method)
+    if config.kind == SESSION:
+        headers |= {"Date": signed.date_text, signed.version_header: signed.version}
+        headers |= {"Cookie": f"{COOKIE}={config.token}"} if config.token else {}
+    else:
+        headers |= signed_headers(signed, config.access_key, config.secret_key, method)
     return replace(request, headers=headers)
 
 

@@ -12,7 +12,8 @@ from backendai.common.clock import SystemClock
 from backendai.common.enums import UserRole
 from backendai.common.faults import Conflict
 from backendai.common.ids import SystemIds
-from backendai.manager.accounts.secretbox import KEY_BYTES, SecretBox
+from backendai.common.secretfile import KEY_BYTES
+from backendai.manager.accounts.secretbox import SecretBox
 from backendai.manager.accounts.service import Accounts, make_accounts
 from backendai.manager.audit.change import Change, Changes
 from backendai.manager.db import tables as t

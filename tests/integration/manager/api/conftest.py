@@ -17,10 +17,11 @@ import redis.asyncio
 import sqlalchemy as sa
 
 from backendai.common.etcd import EtcdStore
+from backendai.common.secretfile import load_secret_key, write_secret_key
 from backendai.common.settings.load import check_settings
 from backendai.halfstack.stores import StoreAddresses
 from backendai.manager.accounts.fixture import check_fixture, load_fixture
-from backendai.manager.accounts.secretbox import SecretBox, load_secret_key, write_secret_key
+from backendai.manager.accounts.secretbox import SecretBox
 from backendai.manager.app import Manager, run_manager
 from backendai.manager.db.engine import open_database
 from backendai.manager.db.schema import upgrade

@@ -14,8 +14,9 @@ import yaml
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from backendai.common.enums import HostPermission
+from backendai.common.secretfile import load_secret_key
 from backendai.manager.accounts.fixture import check_fixture, load_fixture
-from backendai.manager.accounts.secretbox import SecretBox, load_secret_key
+from backendai.manager.accounts.secretbox import SecretBox
 from backendai.manager.app import Manager
 from backendai.manager.db import tables as t
 from backendai.manager.db.engine import Database, open_database

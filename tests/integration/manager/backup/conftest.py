@@ -15,8 +15,8 @@ import sqlalchemy as sa
 from backendai.common.etcd import EtcdStore
 from backendai.common.ids import SystemIds
 from backendai.common.rpc.curve import generate_keypair, save_keypair
+from backendai.common.secretfile import write_secret_key
 from backendai.common.settings.load import check_settings
-from backendai.manager.accounts.secretbox import write_secret_key
 from backendai.manager.backup import rows
 from backendai.manager.backup.service import back_up
 from backendai.manager.db import schema

@@ -6,9 +6,10 @@ import pytest
 from argon2 import PasswordHasher
 
 from backendai.common.faults import Fault, InvalidParams, ServerMisconfigured
+from backendai.common.secretfile import load_secret_key, write_secret_key
 from backendai.manager.accounts.fixture import check_fixture
 from backendai.manager.accounts.passwords import hash_password
-from backendai.manager.accounts.secretbox import SecretBox, load_secret_key, write_secret_key
+from backendai.manager.accounts.secretbox import SecretBox
 
 
 def test_a_secret_opens_only_where_it_belongs(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from backendai.common.rpc.curve import generate_keypair, load_keypair, save_keypair
-from backendai.manager.accounts.secretbox import write_secret_key
+from backendai.common.secretfile import write_secret_key
 from backendai.manager.backup import keys
 from backendai.manager.backup.model import BackupRefused, Manifest
 from backendai.manager.settings import ServiceSettings

@@ -2,8 +2,9 @@
 
 from backendai.common.clock import SystemClock
 from backendai.common.ids import SystemIds
+from backendai.common.secretfile import KEY_BYTES
 from backendai.common.settings.sections import DbSettings
-from backendai.manager.accounts.secretbox import KEY_BYTES, SecretBox
+from backendai.manager.accounts.secretbox import SecretBox
 from backendai.manager.accounts.service import make_accounts
 from backendai.manager.audit.change import Changes
 from backendai.manager.db.engine import Database, open_database

@@ -28,6 +28,8 @@ OWN = {
         "What went wrong in front of users.",
     ),
     "usage": ("backendai.client.cli.usage:curves", "Show what your sessions held over time."),
+    "login": ("backendai.client.cli.login:login", "Log in at a webserver."),
+    "logout": ("backendai.client.cli.login:logout", "Log out."),
     "account": ("backendai.client.cli.accounts.groups:account", "Your own account."),
     "dotfile": ("backendai.client.cli.dotfile:dotfile", "Small files for the homes of sessions."),
     "apply": ("backendai.client.cli.apply:apply", "Make accounts and limits as a file says."),
@@ -50,6 +52,7 @@ Examples:
 \b
 Who you are comes from BACKEND_ENDPOINT, BACKEND_ACCESS_KEY and
 BACKEND_SECRET_KEY; after `./bai up`: . .bai/env-user.sh
+Or log in at a webserver: BACKEND_ENDPOINT_TYPE=session, backendai login
 
 \b
 Exit codes: 0 done, 1 failed, 2 wrong usage, 3 waited too long, 4 invalid

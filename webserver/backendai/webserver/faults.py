@@ -1,0 +1,52 @@
+"""What only the webserver refuses or fails at."""
+
+from backendai.common.faults import (
+    AuthFailed,
+    BadRequest,
+    Forbidden,
+    NotFound,
+    RateLimited,
+    Unavailable,
+)
+
+
+class NotLoggedIn(AuthFailed):
+    code, title = "web.not_logged_in", "Unauthorized access"
+
+
+class AlreadyLoggedIn(BadRequest):
+    code = "web.already_logged_in"
+    default_detail = "You are logged in already: log out first."
+
+
+class LoginNotFound(NotFound):
+    code, object_name = "web.login_not_found", "login"
+
+
+class TooManyTries(RateLimited):
+    """Facts: `retryAfterSeconds`."""
+
+    code = "web.too_many_tries"
+    slug, title = "too-many-requests", "Too many failed logins."
+
+
+class WrongOrigin(Forbidden):
+    """Another web page asks in the name of whoever looks at it."""
+
+    code = "web.wrong_origin"
+    default_detail = "This may not be asked from another web page."
+
+
+class WrongHost(BadRequest):
+    """Asked by a name that is not ours."""
+
+    code, status = "web.wrong_host", 421
+    slug, title = "misdirected-request", "This server is not asked by that name."
+
+
+class ManagerAway(Unavailable):
+    """No manager answers."""
+
+    code, status = "web.manager_away", 502
+    slug, title = "bad-gateway", "Bad gateway."
+    default_detail = "The manager does not answer."

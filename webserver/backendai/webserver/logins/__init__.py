@@ -1,0 +1,1 @@
+"""Logins: who a browser is, kept in Redis under a sealed record."""

@@ -1,0 +1,76 @@
+"""What a login is, and its sealed form. Pure but for the sealing's nonce."""
+
+import hashlib
+import os
+import re
+import secrets
+from datetime import datetime
+from typing import Final
+
+import msgspec
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+_NONCE_BYTES: Final = 12
+_TOKEN_BYTES: Final = 32
+_TOKEN: Final = re.compile(r"[A-Za-z0-9_-]{43}")
+
+
+class Keypair(msgspec.Struct, frozen=True):
+    """What authorising gave. `role` and `status` are the user's."""
+
+    access_key: str
+    secret_key: str
+    role: str
+    status: str
+
+    def __repr__(self) -> str:
+        return f"Keypair({self.access_key})"
+
+
+class Login(msgspec.Struct, frozen=True):
+    """One browser, or other client, of one user. `name` is what was typed; `agent` is what the
+    client calls itself."""
+
+    keypair: Keypair
+    name: str
+    domain: str
+    created_at: datetime
+    expires_at: datetime
+    address: str
+    agent: str
+
+
+def make_token() -> str:
+    """256 random bits as 43 letters."""
+    return secrets.token_urlsafe(_TOKEN_BYTES)
+
+
+def is_token(text: str) -> bool:
+    return _TOKEN.fullmatch(text) is not None
+
+
+def digest_of(token: str) -> str:
+    """What Redis knows a login by: nobody logs in with what is read there."""
+    return hashlib.sha256(token.encode("ascii")).hexdigest()
+
+
+class Vault:
+    """Seals logins under the webserver's key (AES-256-GCM), each bound to its digest."""
+
+    def __init__(self, key: bytes) -> None:
+        self._cipher = AESGCM(key)
+
+    def seal(self, digest: str, login: Login) -> bytes:
+        nonce = os.urandom(_NONCE_BYTES)
+        plain = msgspec.msgpack.encode(login)
+        return nonce + self._cipher.encrypt(nonce, plain, digest.encode("ascii"))
+
+    def open(self, digest: str, sealed: bytes) -> Login | None:
+        """None when it was sealed by another key, for another login, or in another form."""
+        nonce, body = sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:]
+        try:
+            plain = self._cipher.decrypt(nonce, body, digest.encode("ascii"))
+            return msgspec.msgpack.decode(plain, type=Login)
+        except (InvalidTag, ValueError, msgspec.MsgspecError):
+            return None

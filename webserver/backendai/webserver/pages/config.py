@@ -1,0 +1,69 @@
+"""`/config.toml`: what pages are told of this installation. Pure."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from backendai.common.settings.render import render_toml
+
+from ..settings import ApiSection, PagesSection
+
+_GENERAL: Final[Mapping[str, Any]] = {
+    "siteDescription": "",
+    "connectionMode": "SESSION",
+    "signupSupport": False,
+    "allowChangeSigninMode": False,
+    "allowAnonymousChangePassword": True,
+    "allowProjectResourceMonitor": False,
+    "allowManualImageNameForSession": True,
+    "allowSignupWithoutConfirmation": False,
+    "alwaysEnqueueComputeSession": True,
+    "autoLogout": False,
+    "debug": False,
+    "maskUserInfo": False,
+    "singleSignOnVendors": (),
+    "ssoRealmName": "",
+    "enableContainerCommit": True,
+    "hideAgents": False,
+    "appDownloadUrl": "",
+    "allowAppDownloadPanel": False,
+    "enable2FA": True,
+    "force2FA": False,
+    "systemSSHImage": "",
+    "directoryBasedUsage": False,
+    "maxCountForPreopenPorts": 10,
+    "allowCustomResourceAllocation": True,
+    "isDirectorySizeVisible": True,
+    "eduAppNamePrefix": "",
+}
+_RESOURCES: Final[Mapping[str, Any]] = {
+    "openPortToPublic": False,
+    "allowPreferredPort": False,
+    "maxCPUCoresPerContainer": 64,
+    "maxMemoryPerContainer": 64,
+    "maxCUDADevicesPerContainer": 16,
+    "maxCUDASharesPerContainer": 16,
+    "maxROCMDevicesPerContainer": 10,
+    "maxTPUDevicesPerContainer": 8,
+    "maxIPUDevicesPerContainer": 8,
+    "maxATOMDevicesPerContainer": 8,
+    "maxWarboyDevicesPerContainer": 8,
+    "maxShmPerContainer": 2.0,
+    "maxFileUploadSize": 1 << 40,
+}
+
+
+def render_config(endpoint: str, api: ApiSection, ui: PagesSection) -> str:
+    """The configuration for a browser that came by `endpoint`."""
+    own = {"apiEndpoint": endpoint, "apiEndpointText": api.text}
+    return render_toml(
+        {
+            "general": {**own, **_GENERAL, **ui.general},
+            "resources": {**_RESOURCES, **ui.resources},
+            "environments": ui.environments,
+            "menu": ui.menu,
+            "plugin": ui.plugin,
+            "wsproxy": ui.wsproxy,
+            "license": {"edition": "Open Source", **ui.license},
+            "pipeline": ui.pipeline,
+        }
+    )

@@ -1,0 +1,35 @@
+"""Which path of the API a path below /func is. Pure."""
+
+from typing import Final
+from urllib.parse import unquote
+
+from backendai.common.faults import UrlNotFound
+
+PREFIX: Final = "/func"
+# Asked for by those who are not logged in.
+_OPEN: Final = ("/auth/signup", "/cloud/", "/custom-auth/", "/openid/", "/saml/")
+_ODD: Final = frozenset({".", ".."})
+
+
+def read_target(raw: str) -> str:
+    """The target with its query as it was sent, without the prefix. Raises UrlNotFound for what
+    another server might read as another path."""
+    target = raw.removeprefix(PREFIX)
+    path, mark, query = target.partition("?")
+    if target == raw or not _is_plain(path or "/"):
+        raise UrlNotFound("", {"path": raw.partition("?")[0][:200]})
+    return (path or "/") + mark + query
+
+
+def is_open(target: str) -> bool:
+    """Whether it is passed on unsigned."""
+    path = target.partition("?")[0]
+    return any(path == each or (each.endswith("/") and path.startswith(each)) for each in _OPEN)
+
+
+def _is_plain(path: str) -> bool:
+    if not path.startswith("/") or "//" in path or "#" in path or not path.isascii():
+        return False
+    plain = unquote(path)
+    parts = plain.replace("\\", "/").split("/")
+    return plain.isprintable() and "\\" not in path and not _ODD.intersection(parts)
