@@ -342,7 +342,11 @@ def list_routes(
             hides_agents=own.hide_agents,
         ),
         *accounts_rest.routes(
-            stores.database, services.changes, services.logins, services.accounts
+            stores.database,
+            services.changes,
+            services.logins,
+            services.accounts,
+            services.gatekeeper.address_of,
         ),
         *audit_rest.routes(stores.database),
         *config_rest.routes(services.cluster, services.pairs),

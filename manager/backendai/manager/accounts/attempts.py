@@ -1,4 +1,5 @@
-"""How often somebody may try a password: a few times in a while, whatever the address.
+"""How often somebody may try a password: a few times in a while from one address, so that nobody is
+locked out by what others try elsewhere.
 
 When Redis is away nobody is locked out; a password still costs its time to be tried.
 """
@@ -15,7 +16,9 @@ from backendai.common.logs import get_logger
 log = get_logger(__name__)
 
 TRIES_MAX: Final = 10
-WINDOW_SECONDS: Final = 900
+WINDOW_SECONDS: Final = 1200
+# Of all accounts together: one password for many is guessing too.
+ADDRESS_TRIES_MAX: Final = 100
 
 
 class Attempts:
@@ -24,10 +27,10 @@ class Attempts:
     def __init__(self, redis: "Redis") -> None:
         self._redis = redis
 
-    async def begin(self, what: str) -> None:
+    async def begin(self, what: str, tries_max: int = TRIES_MAX) -> None:
         """Count a try before it is made, so that many at once are counted too.
 
-        Raises RateLimited after `TRIES_MAX` until the window is over.
+        Raises RateLimited after `tries_max` until the window is over.
         """
         key = _key_of(what)
         try:
@@ -37,16 +40,23 @@ class Attempts:
         except (RedisError, OSError, TimeoutError) as error:
             log.warning("attempts.redis_away", error=repr(error))
             return
-        if int(tries) > TRIES_MAX:
+        if int(tries) > tries_max:
             raise RateLimited(
                 "Too many tries; wait before the next one.",
-                {"retryAfterSeconds": max(1, int(left)), "limit": TRIES_MAX},
+                {"retryAfterSeconds": max(1, int(left)), "limit": tries_max},
             )
 
     async def clear(self, what: str) -> None:
         """A try was right: the others are forgotten."""
         try:
             await self._redis.delete(_key_of(what))
+        except (RedisError, OSError, TimeoutError) as error:
+            log.warning("attempts.redis_away", error=repr(error))
+
+    async def take_back(self, what: str) -> None:
+        """The last try was right; the others still count."""
+        try:
+            await self._redis.decr(_key_of(what))
         except (RedisError, OSError, TimeoutError) as error:
             log.warning("attempts.redis_away", error=repr(error))
 

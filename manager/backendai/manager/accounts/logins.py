@@ -20,7 +20,7 @@ from backendai.manager.gate.actor import Action, Actor
 from backendai.manager.gate.keyring import actor_of
 
 from . import fields
-from .attempts import Attempts
+from .attempts import ADDRESS_TRIES_MAX, Attempts
 from .keypairs import NewKeypair
 from .passwords import hash_password, verify_password
 from .secretbox import SecretBox
@@ -82,10 +82,10 @@ class Logins:
         self._clock = clock
         self._find_setting = find_setting
 
-    async def authorize(self, domain: str, name: str, password: str) -> Login:
+    async def authorize(self, domain: str, name: str, password: str, address: str) -> Login:
         """The account with this email or user name. Raises AuthFailed, PasswordExpired,
         RateLimited."""
-        login = await self._identify(domain, name, password)
+        login = await self._identify(domain, name, password, address)
         days = self._password_days()
         if days is not None:
             expires_at = login.password_changed_at + timedelta(days=days)
@@ -94,12 +94,14 @@ class Logins:
                 raise PasswordExpired(f"Password expired on {expires_at.isoformat()}")
         return login
 
-    async def change_password(self, actor: Actor, old: str, new: str) -> None:
+    async def change_password(self, actor: Actor, old: str, new: str, address: str) -> None:
         """Raises AuthFailed when `old` is wrong, InvalidParams when `new` is none."""
-        await self._identify(actor.domain, actor.email, old)
+        await self._identify(actor.domain, actor.email, old, address)
         await self._set_password(actor, new)
 
-    async def renew_password(self, domain: str, name: str, old: str, new: str) -> datetime:
+    async def renew_password(
+        self, domain: str, name: str, old: str, new: str, address: str
+    ) -> datetime:
         """Change a password, also an expired one, without a keypair. Returns when.
 
         Raises as `change_password`, and BadRequest where passwords do not expire or nothing would
@@ -107,7 +109,7 @@ class Logins:
         """
         if self._password_days() is None:
             raise BadRequest("Passwords do not expire here: sign in and change it there.")
-        login = await self._identify(domain, name, old)
+        login = await self._identify(domain, name, old, address)
         if old == new:
             raise BadRequest("The new password is the old one.")
         return await self._set_password(login.actor, new)
@@ -130,16 +132,17 @@ class Logins:
         except Conflict as fault:
             raise BadRequest(fault.detail) from None
 
-    async def sign_out(self, actor: Actor, name: str, password: str) -> None:
+    async def sign_out(self, actor: Actor, name: str, password: str, address: str) -> None:
         """Switch the own account off. Raises Forbidden for another's, AuthFailed, Conflict."""
         if name not in (actor.email, actor.username):
             raise Forbidden("You can only sign yourself out.")
-        await self._identify(actor.domain, actor.email, password)
+        await self._identify(actor.domain, actor.email, password, address)
         await self._changes.run(actor, SIGN_OUT, self._users.leave)
 
-    async def _identify(self, domain: str, name: str, password: str) -> Login:
-        what = f"login:{domain}:{name}"
+    async def _identify(self, domain: str, name: str, password: str, address: str) -> Login:
+        what, place = f"login:{domain}:{name}@{address}", f"login-from:{address}"
         await self._attempts.begin(what)
+        await self._attempts.begin(place, ADDRESS_TRIES_MAX)
         values = {"domain": domain, "name": name}
 
         async def find(connection: Any) -> Row | None:
@@ -153,6 +156,7 @@ class Logins:
         ):
             raise AuthFailed(MISMATCH)
         await self._attempts.clear(what)
+        await self._attempts.take_back(place)
         return self._login_of(row)
 
     def _login_of(self, row: Row) -> Login:

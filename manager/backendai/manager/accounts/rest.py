@@ -1,5 +1,6 @@
 """REST of one's own account: log in with a password, change it, sign up and out, SSH keys."""
 
+from collections.abc import Callable
 from typing import Final
 
 import trafaret as t
@@ -66,8 +67,15 @@ _FULL_NAME: Final = t.Dict(t.Key("email", trafaret=_NAME), t.Key("full_name", tr
 _SSH: Final = t.Dict(t.Key("pubkey", trafaret=_TEXT), t.Key("privkey", trafaret=_TEXT))
 
 
-def routes(database: Database, changes: Changes, logins: Logins, accounts: Accounts) -> list[Route]:
-    handlers = _Handlers(database, changes, logins, accounts)
+def routes(
+    database: Database,
+    changes: Changes,
+    logins: Logins,
+    accounts: Accounts,
+    address_of: Callable[[web.Request], str],
+) -> list[Route]:
+    """`address_of` tells whose request it is, also through proxies."""
+    handlers = _Handlers(database, changes, logins, accounts, address_of)
     return [
         Route("POST", "/auth/authorize", handlers.authorize, AUTHORIZE, _AUTHORIZE),
         Route("POST", "/auth/signup", handlers.sign_up, SIGN_UP, _SIGN_UP),
@@ -83,17 +91,23 @@ def routes(database: Database, changes: Changes, logins: Logins, accounts: Accou
 
 class _Handlers:
     def __init__(
-        self, database: Database, changes: Changes, logins: Logins, accounts: Accounts
+        self,
+        database: Database,
+        changes: Changes,
+        logins: Logins,
+        accounts: Accounts,
+        address_of: Callable[[web.Request], str],
     ) -> None:
         self._database = database
         self._changes = changes
         self._logins = logins
+        self._address_of = address_of
         self._users, self._keypairs = accounts.users, accounts.keypairs
 
     async def authorize(self, request: web.Request) -> web.Response:
         params = await read_params(request, _AUTHORIZE)
         login = await self._logins.authorize(
-            params["domain"], params["username"], params["password"]
+            params["domain"], params["username"], params["password"], self._address_of(request)
         )
         data = {
             "access_key": login.keypair.access_key,
@@ -106,13 +120,14 @@ class _Handlers:
     async def sign_up(self, request: web.Request) -> web.Response:
         params = await read_params(request, _SIGN_UP)
         email = params.pop("email")
-        made = await self._logins.sign_up(request.remote or "", email, params)
+        made = await self._logins.sign_up(self._address_of(request), email, params)
         keys = {"access_key": made.access_key, "secret_key": made.secret_key}
         return json_response(keys, 201)
 
     async def sign_out(self, request: web.Request) -> web.Response:
         params = await read_params(request, _SIGN_OUT)
-        await self._logins.sign_out(request[ACTOR], params.get("name", ""), params["password"])
+        name, address = params.get("name", ""), self._address_of(request)
+        await self._logins.sign_out(request[ACTOR], name, params["password"], address)
         return json_response({})
 
     async def update_password(self, request: web.Request) -> web.Response:
@@ -120,7 +135,10 @@ class _Handlers:
         if params["new_password"] != params["new_password2"]:
             return json_response({"error_msg": "new password mismatch"}, 400)
         await self._logins.change_password(
-            request[ACTOR], params["old_password"], params["new_password"]
+            request[ACTOR],
+            params["old_password"],
+            params["new_password"],
+            self._address_of(request),
         )
         return json_response({})
 
@@ -131,6 +149,7 @@ class _Handlers:
             params["username"],
             params["current_password"],
             params["new_password"],
+            self._address_of(request),
         )
         return json_response({"password_changed_at": at.isoformat()}, 201)
 

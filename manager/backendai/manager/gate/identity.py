@@ -70,11 +70,11 @@ class Gatekeeper:
     def _check_address(self, request: web.Request, identity: Identity) -> None:
         if not identity.allowed_networks:
             return
-        address = self._client_address(request)
-        if address is None or not _is_in(address, identity.allowed_networks):
+        address = self.address_of(request)
+        if not _is_in(address, identity.allowed_networks):
             raise AuthFailed("This account may not be used from your address")
 
-    def _client_address(self, request: web.Request) -> str | None:
+    def address_of(self, request: web.Request) -> str:
         """The nearest address that is not one of our own proxies."""
         hops = [
             hop.strip()
@@ -83,8 +83,8 @@ class Gatekeeper:
         ]
         for hop in [request.remote, *reversed(hops)]:
             if hop is None or not _is_in(hop, self._trusted):
-                return hop
-        return request.remote
+                return hop or ""
+        return request.remote or ""
 
 
 def _is_in(address: str, networks: tuple[Network, ...]) -> bool:
