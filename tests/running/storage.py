@@ -149,19 +149,22 @@ class StorageDaemon:
         named = {name.replace("_", "-"): text for name, text in headers.items()}
         return _ask(self.port, method, target, body, named)
 
-    def begin(self, name: str, size: int, *, size_max: int = 1 << 40, **headers: str) -> str:
+    def begin(self, name: str, size: int, **metadata: str) -> str:
         """The address of a new upload."""
-        token = self.sign(Purpose.CREATE, size=size_max)
-        answer = self.ask(
-            "POST",
-            f"/upload?token={token}",
-            Tus_Resumable="1.0.0",
-            Upload_Length=str(size),
-            Upload_Metadata=f"filename {_base64(name)}",
-            **headers,
-        )
+        answer = self.ask_upload(name, size, **metadata)
         assert answer.status == 201, answer
         return answer.headers["location"]
+
+    def ask_upload(self, name: str, size: int, **metadata: str) -> Answer:
+        """For a new upload, with more metadata."""
+        pairs = {"filename": name, **metadata}
+        return self.ask(
+            "POST",
+            f"/upload?token={self.sign(Purpose.CREATE, size=1 << 40)}",
+            Tus_Resumable="1.0.0",
+            Upload_Length=str(size),
+            Upload_Metadata=metadata_of(**pairs),
+        )
 
     def patch(self, target: str, offset: int, body: bytes, **headers: str) -> Answer:
         more = {"Tus_Resumable": "1.0.0", "Content_Type": OFFSET_TYPE} | headers
@@ -208,5 +211,8 @@ def _ports_of(line: str) -> tuple[int, int]:
     return int(words["client"].rpartition(":")[2]), int(words["manager"].rpartition(":")[2])
 
 
-def _base64(text: str) -> str:
-    return base64.b64encode(text.encode()).decode()
+def metadata_of(**pairs: str) -> str:
+    """A header Upload-Metadata."""
+    return ",".join(
+        f"{key} {base64.b64encode(text.encode()).decode()}" for key, text in pairs.items()
+    )

@@ -25,10 +25,12 @@ _SET_IDS: Final = stat.S_ISUID | stat.S_ISGID
 
 @dataclass(frozen=True, slots=True)
 class CopyRules:
-    """`check_room` gets the bytes of each piece before it is written, and may refuse them."""
+    """`check_room` gets the bytes of each file before it is made, `check_space` those of them that
+    are about to take space on the disk; both may refuse them."""
 
     owner: Owner
     check_room: Callable[[int], None]
+    check_space: Callable[[int], None]
 
 
 def copy_tree(source: int, target: int, rules: CopyRules) -> None:
@@ -113,7 +115,7 @@ class _Copy:
             making = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
             target = os.open(name, making, 0o600, dir_fd=here)
             try:
-                copy_content(source, target, seen.st_size, self.rules.check_room)
+                copy_content(source, target, seen.st_size, self.rules)
                 _finish(target, seen, self.rules.owner)
             finally:
                 os.close(target)
@@ -121,9 +123,9 @@ class _Copy:
             os.close(source)
 
 
-def copy_content(source: int, target: int, size: int, check_room: Callable[[int], None]) -> None:
+def copy_content(source: int, target: int, size: int, rules: CopyRules) -> None:
     """Shares the blocks where the file system can; holes stay holes."""
-    check_room(size)
+    rules.check_room(size)
     try:
         fcntl.ioctl(target, _FICLONE, source)
         return
@@ -131,6 +133,7 @@ def copy_content(source: int, target: int, size: int, check_room: Callable[[int]
         # Few file systems share blocks; all the others copy them.
         pass
     for start, end in _data_ranges(source, size):
+        rules.check_space(end - start)
         _copy_range(source, target, start, end)
     os.ftruncate(target, size)
 

@@ -8,7 +8,7 @@ from backendai.common.loops import Wake, supervise
 
 from .trash import empty_trash, throw_unfinished
 from .volumes.load import Volumes
-from .volumes.volume import Volume
+from .volumes.volume import Volume, Work
 
 PERIOD_SECONDS: Final = 300.0
 
@@ -36,9 +36,9 @@ class TrashEmptiers:
             nonlocal is_first
             if is_first:
                 # Once is enough: what this process begins it ends itself.
-                await volume.run_long(throw_unfinished, volume)
+                await volume.run_long(Work.CLEAN, throw_unfinished, volume)
                 is_first = False
-            await volume.run_long(empty_trash, volume)
+            await volume.run_long(Work.CLEAN, empty_trash, volume)
 
         await supervise(
             f"trash:{volume.name}",

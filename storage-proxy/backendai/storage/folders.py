@@ -6,6 +6,7 @@ A folder is there whole or not at all: what takes long happens beside it, and en
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -18,13 +19,12 @@ from .files import find_place
 from .layout import CLONING, FolderId, ScopeId
 from .syscalls import rename_new, sync_filesystem
 from .trash import name_unfinished, throw_away
-from .volumes.count import count_tree
+from .volumes.count import count_item, count_tree
 from .volumes.quotas import SCOPE_MODE
+from .volumes.room import Reservation
 from .volumes.volume import Volume
 
 FOLDER_MODE: Final = 0o755
-# How much a copy writes before the quota is looked at again.
-_ROOM_BYTES: Final = 64 << 20
 
 
 def create_folder(volume: Volume, folder: FolderId, mode: int = FOLDER_MODE) -> None:
@@ -55,10 +55,12 @@ def clone_folder(source: Volume, folder: FolderId, target: Volume, clone: Folder
     with source.opened_folder(folder) as original, opened_prefix(target, clone) as prefix:
         if has_folder(target, clone):
             raise FolderExists(f"there is {clone} on volume {target.name} already")
-        target.quotas.check_room(clone.scope, count_tree(original).size_bytes)
-        with opened_staging(target, clone.scope) as staging:
-            name = name_unfinished()
-            _copy_to_stage(original, staging, name, target, clone.scope)
+        name, size = name_unfinished(), count_tree(original).size_bytes
+        with (
+            reserved(target, clone.scope, name, size) as rules,
+            opened_staging(target, clone.scope) as staging,
+        ):
+            _copy_to_stage(original, staging, name, target, rules)
             try:
                 rename_new(staging, name, prefix, clone.hex)
             except FileExistsError:
@@ -67,12 +69,14 @@ def clone_folder(source: Volume, folder: FolderId, target: Volume, clone: Folder
         os.fsync(prefix)
 
 
-def _copy_to_stage(original: int, staging: int, name: str, volume: Volume, scope: ScopeId) -> None:
+def _copy_to_stage(
+    original: int, staging: int, name: str, volume: Volume, rules: CopyRules
+) -> None:
     """All of the folder `original` as `name` in `staging`, durable; or nothing of it."""
     make_directory(staging, name, FOLDER_MODE, volume.owner.take)
     try:
         with opened_directory(staging, RelPath((name,))) as fd:
-            copy_tree(original, fd, _rules(volume, scope))
+            copy_tree(original, fd, rules)
             sync_filesystem(fd)
     except BaseException:
         with suppress(OSError):
@@ -88,16 +92,16 @@ def copy_within(volume: Volume, folder: FolderId, source: RelPath, target: RelPa
     if source.is_top:
         raise PathFault("the folder itself cannot be copied into itself", {"paths": ["."]})
     with volume.opened_folder(folder) as fd:
-        place = find_place(fd, source, target)
+        place, name = find_place(fd, source, target), name_unfinished()
         with (
             named(source, place),
             opened_directory(fd, source.parent) as old,
             opened_directory(fd, place.parent) as new,
+            reserved(volume, folder.scope, name, count_item(old, source.name)) as rules,
             opened_staging(volume, folder.scope) as staging,
         ):
-            name = name_unfinished()
             try:
-                copy_item(old, source.name, staging, name, _rules(volume, folder.scope))
+                copy_item(old, source.name, staging, name, rules)
                 sync_filesystem(staging)
                 rename_new(staging, name, new, place.name)
             except BaseException:
@@ -133,6 +137,18 @@ def has_folder(volume: Volume, folder: FolderId) -> bool:
 
 
 @contextmanager
+def reserved(volume: Volume, scope: ScopeId, name: str, size_bytes: int) -> Iterator[CopyRules]:
+    """Room in the scope for all of a copy, before its first byte. Raises StorageFull."""
+    own = Reservation(name, scope, size_bytes, is_inside=True, is_copy=True)
+    volume.room.reserve_counting(own)
+    try:
+        spend = partial(volume.room.spend, own)
+        yield CopyRules(volume.owner, spend, volume.room.check_space)
+    finally:
+        volume.room.release(name)
+
+
+@contextmanager
 def opened_prefix(volume: Volume, folder: FolderId) -> Iterator[int]:
     """The directory that the folder is in, made when it is missing."""
     volume.quotas.ensure(folder.scope)
@@ -162,18 +178,3 @@ def _made_directory(parent: int, name: str) -> Iterator[int]:
         os.fsync(parent)
     with opened_directory(parent, RelPath((name,))) as fd:
         yield fd
-
-
-def _rules(volume: Volume, scope: ScopeId) -> CopyRules:
-    """Each piece is noted, and every now and then it is asked whether there is room for more."""
-    unchecked = 0
-
-    def check_room(wanted: int) -> None:
-        nonlocal unchecked
-        unchecked += wanted
-        if unchecked >= _ROOM_BYTES:
-            volume.quotas.check_room(scope, wanted)
-            unchecked = 0
-        volume.quotas.note(scope, wanted)
-
-    return CopyRules(volume.owner, check_room)

@@ -37,10 +37,15 @@ class Grants:
         return token
 
     async def begin_upload(
-        self, volume: Volume, folder: FolderId, relpath: RelPath, size: int
+        self,
+        volume: Volume,
+        folder: FolderId,
+        relpath: RelPath,
+        size: int,
+        modified_ns: int | None = None,
     ) -> tuple[str, UploadRecord]:
         """As `grant_upload`, with what is remembered of it."""
-        record = await self._uploads.create(volume, folder, relpath, size)
+        record = await self._uploads.create(volume, folder, relpath, size, modified_ns)
         token = self._tokens.sign(
             Claims(
                 op=Purpose.UPLOAD,

@@ -14,6 +14,7 @@ from backendai.common.storage_faults import StorageInvalidParams
 
 TRASH: Final = RelPath((".trash",))
 CLONING: Final = RelPath((".cloning",))
+UPLOADS: Final = RelPath((".uploads",))
 _HEX: Final = re.compile(r"[0-9a-f]{32}")
 
 

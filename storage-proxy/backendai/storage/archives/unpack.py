@@ -18,10 +18,11 @@ from backendai.common.faults import BadRequest
 from backendai.common.paths import RelPath, parse_relpath
 from backendai.common.upload_faults import ArchiveRefused, ArchiveTooLarge
 
-from ..layout import FolderId
+from ..layout import UPLOADS, FolderId
 from ..syscalls import sync_filesystem
 from ..uploads import files
 from ..uploads.placing import make_parents, move_in
+from ..volumes.room import Reservation
 from ..volumes.volume import Volume
 from .members import DAMAGE, Member, list_members
 
@@ -93,7 +94,7 @@ def unpack(
 @contextmanager
 def _opened_aside(volume: Volume) -> Iterator[int]:
     """A directory that nobody sees, where a crash leaves nothing that is not swept."""
-    path = files.UPLOADS / "00"
+    path = UPLOADS / "00"
     with volume.opened_top() as top:
         make_directories(top, path, 0o700)
         with opened_directory(top, path) as directory:
@@ -131,6 +132,10 @@ class _Unpacking:
         self._members = 0
         self._staged: list[_Staged] = []
         self._pending_bytes = 0
+        self._room = Reservation(
+            uuid.uuid4().hex, folder.scope, 0, is_inside=volume.quotas.counts_parts
+        )
+        volume.room.reserve_counting(self._room)
         self._made: set[RelPath] = set()
 
     def take(self, member: Member) -> None:
@@ -156,7 +161,7 @@ class _Unpacking:
     def flush(self) -> None:
         """Durable first, then by their names, then those durable too. Raises OSError."""
         if self._staged:
-            self._volume.quotas.check_room(self._scope, self._pending_bytes)
+            self._take_room()
             sync_filesystem(self._aside)
             staged, self._staged = self._staged, []
             self._pending_bytes = 0
@@ -167,6 +172,16 @@ class _Unpacking:
     def forget(self) -> None:
         for one in self._staged:
             self._unlink(one.name)
+        self._volume.room.release(self._room.id)
+
+    def _take_room(self) -> None:
+        """For what has been written since the last time. Raises StorageFull."""
+        if self._volume.quotas.counts_parts:
+            # It was counted, and could have been refused, when it was written.
+            return
+        room = self._volume.room
+        room.extend(self._room, self._pending_bytes - self._room.size_bytes)
+        room.progress(self._room.id, self._pending_bytes)
 
     def _path_of(self, member: Member) -> RelPath | None:
         if member.refusal:
@@ -200,6 +215,7 @@ class _Unpacking:
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         out = os.open(name, flags, 0o600, dir_fd=self._aside)
         try:
+            self._volume.quotas.adopt(out, self._scope)
             size = self._write(member, out)
             os.fchmod(out, member.mode & _PERMISSIONS | _OWNER_MAY)
             self._volume.owner.take(out)
@@ -224,7 +240,7 @@ class _Unpacking:
             self._pending_bytes += len(piece)
             if unchecked >= BATCH_BYTES:
                 unchecked = 0
-                self._volume.quotas.check_room(self._scope, self._pending_bytes)
+                self._take_room()
         return size
 
     def _place(self, directory: RelPath, staged: list[_Staged]) -> None:
@@ -243,7 +259,7 @@ class _Unpacking:
         except OSError as error:
             self._skip(one, error)
             return
-        self._volume.quotas.note(self._scope, one.size)
+        self._volume.room.settle(self._room, one.size)
         self.report.files += 1
 
     def _skip(self, one: _Staged, error: OSError) -> None:

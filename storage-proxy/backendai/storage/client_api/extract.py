@@ -12,7 +12,7 @@ from backendai.common.paths import RelPath, parse_relpath
 from ..archives.unpack import UnpackLimits, unpack
 from ..layout import FolderId
 from ..tokens import Purpose
-from ..volumes.volume import Volume
+from ..volumes.volume import Volume, Work
 from .asking import Door
 
 
@@ -30,7 +30,7 @@ class ExtractRoutes:
         archive = parse_relpath(ask.claims.relpath)
         into = parse_relpath(ask.claims.dst_dir or "")
         report = await ask.volume.run_long(
-            unpack, ask.volume, ask.folder, archive, into, self._limits
+            Work.UNPACK, unpack, ask.volume, ask.folder, archive, into, self._limits
         )
         # What could not be unpacked would be lost with it.
         if ask.claims.remove and not report.skipped_count:

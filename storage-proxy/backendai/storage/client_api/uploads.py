@@ -1,5 +1,6 @@
 """The tus protocol 1.0 over HTTP: creation, termination, checksum and expiration."""
 
+from collections.abc import Mapping
 from typing import Final
 
 from aiohttp import web
@@ -20,12 +21,13 @@ from ..uploads.headers import (
     read_checksum,
     read_length,
     read_metadata,
+    read_modified,
     read_offset,
     read_one,
     status_headers,
 )
 from ..uploads.record import check_size
-from ..uploads.service import Chunk, Uploads
+from ..uploads.service import Aim, Chunk, Uploads
 from .asking import Ask, Door
 
 OVERRIDE: Final = "X-HTTP-Method-Override"
@@ -65,7 +67,7 @@ class UploadRoutes:
     async def show(self, request: web.Request) -> web.Response:
         check_version_if_given(request)
         ask, upload = self._ask(request)
-        state = await self._uploads.find(ask.volume, upload, ask.dst_dir)
+        state = await self._uploads.find(ask.volume, upload, read_aim(request, ask))
         return web.Response(headers=status_headers(state.record, state.offset))
 
     async def append(self, request: web.Request) -> web.Response:
@@ -73,7 +75,8 @@ class UploadRoutes:
         check_version(request.headers)
         check_content_type(request.content_type)
         chunk = read_chunk(request, read_offset(request.headers))
-        state = await self._uploads.append(ask.volume, upload, chunk, ask.dst_dir)
+        aim = read_aim(request, ask)
+        state = await self._uploads.append(ask.volume, upload, chunk, aim)
         return web.Response(status=204, headers=status_headers(state.record, state.offset))
 
     async def drop(self, request: web.Request) -> web.Response:
@@ -93,9 +96,13 @@ class UploadRoutes:
         check_version(request.headers)
         size = read_length(request.headers)
         check_size(size, ask.claims.size or 0)
-        path = _named_path(request, ask)
+        metadata = read_metadata(request.headers)
+        path = _named_path(request, ask, metadata)
+        modified_ns = read_modified(metadata)
         chunk = _first_chunk(request)
-        token, record = await self._grants.begin_upload(ask.volume, ask.folder, path, size)
+        token, record = await self._grants.begin_upload(
+            ask.volume, ask.folder, path, size, modified_ns
+        )
         offset = 0
         if chunk is not None and size:
             offset = (await self._uploads.append(ask.volume, record.id, chunk)).offset
@@ -135,11 +142,18 @@ def _first_chunk(request: web.Request) -> Chunk | None:
     return read_chunk(request, 0)
 
 
-def _named_path(request: web.Request, ask: Ask) -> RelPath:
+def read_aim(request: web.Request, ask: Ask) -> Aim:
+    """Metadata may also come later than the protocol has it: managers begin uploads for clients.
+
+    Raises StorageInvalidParams.
+    """
+    return Aim(ask.dst_dir, read_modified(read_metadata(request.headers)))
+
+
+def _named_path(request: web.Request, ask: Ask, metadata: Mapping[str, str]) -> RelPath:
     """Where the client wants it: `relativePath`, or `filename`. Raises StorageInvalidParams."""
     if read_one(request.headers, "Upload-Defer-Length") is not None:
         raise StorageInvalidParams("", {"Upload-Defer-Length": "send Upload-Length instead"})
-    metadata = read_metadata(request.headers)
     named = parse_relpath(metadata.get("relativePath") or metadata.get("filename") or "")
     if named.is_top:
         raise StorageInvalidParams("", {"Upload-Metadata": "must name a filename"})

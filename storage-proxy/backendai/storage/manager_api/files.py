@@ -24,7 +24,7 @@ from ..layout import FolderId
 from ..trash import throw_away
 from ..volumes.load import Volumes
 from ..volumes.oserrors import fault_of
-from ..volumes.volume import Volume
+from ..volumes.volume import Volume, Work
 from .params import (
     A_FILE,
     DELETED,
@@ -109,7 +109,7 @@ class _Handlers:
         folder, params = await read_folder(request, TWO_PATHS)
         volume = self._volumes.get(params["volume"])
         source, target = params["src_relpath"], params["dst_relpath"]
-        await volume.run_long(copy_within, volume, folder, source, target)
+        await volume.run_long(Work.COPY, copy_within, volume, folder, source, target)
         return web.Response(status=204)
 
     async def fetch(self, request: web.Request) -> web.StreamResponse:

@@ -13,7 +13,7 @@ from ..emptying import TrashEmptiers
 from ..folders import check_folder, clone_folder, create_folder, delete_folder, find_mount_path
 from ..layout import FolderId
 from ..volumes.load import Volumes
-from ..volumes.volume import FolderUsage, Volume
+from ..volumes.volume import FolderUsage, Volume, Work
 from .params import (
     A_FOLDER,
     A_SCOPE,
@@ -80,7 +80,7 @@ class _Handlers:
         target = self._volumes.get(params["dst_volume"])
         folder, clone = params["src_vfid"], params["dst_vfid"]
         with self._held(target, clone):
-            await target.run_long(clone_folder, source, folder, target, clone)
+            await target.run_long(Work.COPY, clone_folder, source, folder, target, clone)
         return web.Response(status=204)
 
     @contextmanager
@@ -118,7 +118,7 @@ class _Handlers:
     async def _usage(self, request: web.Request) -> FolderUsage:
         folder, params = await read_folder(request, A_FOLDER)
         volume = self._volumes.get(params["volume"])
-        return await volume.run_long(volume.usage, folder)
+        return await volume.run_shared(folder, volume.usage, folder)
 
 
 class _ScopeHandlers:
@@ -135,7 +135,7 @@ class _ScopeHandlers:
     async def show(self, request: web.Request) -> web.Response:
         scope, params = await read_scope(request, A_SCOPE)
         volume = self._volumes.get(params["volume"])
-        return json_response(await volume.run_long(volume.quotas.get, scope))
+        return json_response(await volume.run_shared(scope, volume.quotas.get, scope))
 
     async def set_limit(self, request: web.Request) -> web.Response:
         scope, params = await read_scope(request, SCOPE_LIMIT)

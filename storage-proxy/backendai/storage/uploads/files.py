@@ -17,13 +17,13 @@ from datetime import datetime
 from typing import Final
 
 from backendai.common.beneath import make_directories, opened_directory
-from backendai.common.paths import RelPath
 from backendai.common.upload_faults import UploadNotFound
 
+from ..layout import UPLOADS, ScopeId
+from ..volumes.top import replace_file
 from ..volumes.volume import Volume
 from .record import UploadRecord, decode_record, encode_record, is_upload_id
 
-UPLOADS: Final = RelPath((".uploads",))
 RECORD: Final = ".json"
 PART: Final = ".part"
 TRIAL: Final = ".trial"
@@ -47,8 +47,8 @@ def opened_place(volume: Volume, upload: str) -> Iterator[int]:
         yield directory
 
 
-def make_part(volume: Volume, upload: str) -> None:
-    """An empty part, durable in its directory. Raises OSError."""
+def make_part(volume: Volume, upload: str, scope: ScopeId) -> None:
+    """An empty part, durable in its directory, that counts for `scope`. Raises OSError."""
     path = UPLOADS / upload[:2]
     with volume.opened_top() as top:
         make_directories(top, path, _PRIVATE)
@@ -58,6 +58,7 @@ def make_part(volume: Volume, upload: str) -> None:
             try:
                 os.fchmod(part, _FILE_MODE)
                 volume.owner.take(part)
+                volume.quotas.adopt(part, scope)
                 os.fsync(part)
             finally:
                 os.close(part)
@@ -71,16 +72,9 @@ def write_record(volume: Volume, record: UploadRecord) -> None:
 
 
 def replace_record(directory: int, record: UploadRecord) -> None:
-    fresh = record.id + FRESH
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
-    out = os.open(fresh, flags, 0o600, dir_fd=directory)
-    try:
-        write_whole(out, encode_record(record), 0)
-        os.fsync(out)
-    finally:
-        os.close(out)
-    os.rename(fresh, record.id + RECORD, src_dir_fd=directory, dst_dir_fd=directory)
-    os.fsync(directory)
+    """Raises OSError."""
+    content = encode_record(record)
+    replace_file(directory, record.id + RECORD, content, 0o600, fresh=record.id + FRESH)
 
 
 def read_record(directory: int, upload: str, now: datetime) -> UploadRecord:

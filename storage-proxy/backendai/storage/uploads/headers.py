@@ -5,7 +5,8 @@ import binascii
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
+from decimal import Decimal
 from email.utils import format_datetime
 from typing import Final
 
@@ -22,6 +23,9 @@ EXTENSIONS: Final = "creation,creation-with-upload,termination,checksum,expirati
 CHECKSUMS: Final[Mapping[str, int]] = {"sha1": 20, "sha256": 32}
 CONTENT_TYPE: Final = "application/offset+octet-stream"
 _DIGITS: Final = re.compile(r"[0-9]{1,18}")
+_SECONDS: Final = re.compile(r"[0-9]{1,12}(\.[0-9]{1,9})?")
+# The end of the year 9999.
+_SECONDS_MAX: Final = 253_402_300_799
 
 Headers = CIMultiDict[str] | CIMultiDictProxy[str]
 
@@ -85,6 +89,31 @@ def read_metadata(headers: Headers) -> dict[str, str]:
     if len(found) != len(pairs):
         raise _refusal("Upload-Metadata", "has a key twice")
     return found
+
+
+def read_modified(metadata: Mapping[str, str]) -> int | None:
+    """`mtime`, in nanoseconds since 1970. Raises StorageInvalidParams."""
+    given = metadata.get("mtime")
+    if given is None:
+        return None
+    seconds = Decimal(given) if _SECONDS.fullmatch(given) else _seconds_of(given)
+    if not 0 <= seconds <= _SECONDS_MAX:
+        raise _refusal("Upload-Metadata", "has an mtime that is not from 1970 to 9999")
+    return int(seconds * 1_000_000_000)
+
+
+def _seconds_of(text: str) -> Decimal:
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        at = None
+    if at is None or at.tzinfo is None:
+        raise _refusal(
+            "Upload-Metadata",
+            "has an mtime that is neither seconds since 1970 nor ISO 8601 with an offset from UTC",
+        )
+    since = at - datetime(1970, 1, 1, tzinfo=UTC)
+    return Decimal(since.days * 86_400 + since.seconds) + Decimal(since.microseconds) / 1_000_000
 
 
 def read_one(headers: Headers, name: str) -> str | None:

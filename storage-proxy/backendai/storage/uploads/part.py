@@ -180,6 +180,13 @@ class Part:
         with self.used_directory() as directory, suppress(FileNotFoundError):
             os.unlink(self.record.id + files.TRIAL, dir_fd=directory)
 
+    def set_time(self) -> None:
+        """That which it shall have, when somebody said so. Raises OSError."""
+        at = self.record.modified_ns
+        if at is not None:
+            with self.used() as fd:
+                os.utime(fd, ns=(at, at))
+
     def mark(self, record: UploadRecord) -> None:
         """Remember what has changed of the record. Raises OSError."""
         with self.used_directory() as directory:

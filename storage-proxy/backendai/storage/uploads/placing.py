@@ -3,6 +3,7 @@
 import errno
 import os
 import stat
+from collections.abc import Callable
 from typing import Final
 
 from backendai.common.beneath import make_directories, open_beneath, opened_directory
@@ -38,28 +39,38 @@ def check_target(volume: Volume, record: UploadRecord) -> None:
         raise _refusal(errno.EISDIR, path)
 
 
-def check_room(volume: Volume, record: UploadRecord) -> None:
-    """Raises StorageFull."""
-    volume.quotas.check_room(parse_folder_id(record.folder).scope, record.size)
-
-
-def place(volume: Volume, part: Part) -> None:
+def place(volume: Volume, part: Part) -> bool:
     """Rename, making the directories above. What was there as a file is replaced.
 
-    Raises OSError (EISDIR for a directory in its place), FolderNotFound, StorageFull.
+    False where a rename does not reach, see `place_copy`. Raises OSError (EISDIR for a directory in
+    its place), FolderNotFound, NotCounted, StorageFull.
     """
+    scope = parse_folder_id(part.record.folder).scope
+    if not volume.quotas.counts_parts:
+        volume.room.check_placing(scope, part.record.size)
+    part.set_time()
+    return _place(volume, part, rename_in)
+
+
+def place_copy(volume: Volume, part: Part) -> None:
+    """As `place`, by copying. Blocks long."""
+    _place(volume, part, move_in)
+
+
+def _place(volume: Volume, part: Part, move: Callable[[int, str, int, str], bool]) -> bool:
     record, path = part.record, target_of(part.record)
-    check_room(volume, record)
     folder = parse_folder_id(record.folder)
     with volume.opened_folder(folder) as top:
         make_parents(top, path.parent, volume.owner)
         with opened_directory(top, path.parent) as parent, part.used_directory() as aside:
             try:
-                move_in(aside, record.id + files.PART, parent, path.name)
+                is_there = move(aside, record.id + files.PART, parent, path.name)
             except OSError as error:
                 raise _refusal(error.errno or errno.EIO, path) from error
-    volume.quotas.note(folder.scope, record.size)
-    part.is_placed = True
+    if is_there:
+        volume.quotas.note(folder.scope, record.size)
+        part.is_placed = True
+    return is_there
 
 
 def settle(volume: Volume, record: UploadRecord) -> None:
@@ -85,23 +96,31 @@ def make_parents(top: int, path: RelPath, owner: Owner) -> None:
         make_directories(top, path, take=owner.take)
 
 
-def move_in(aside: int, name: str, parent: int, new_name: str) -> None:
+def rename_in(aside: int, name: str, parent: int, new_name: str) -> bool:
     """From where it was written into the directory `parent`, replacing a file. Raises OSError.
 
-    Trees with quotas of their own take nothing by rename: then it is copied, and durable.
+    False where that is another file system, or a tree with a quota of its own.
     """
     try:
         os.rename(name, new_name, src_dir_fd=aside, dst_dir_fd=parent)
-        return
     except OSError as error:
         if error.errno != errno.EXDEV:
             raise
+        return False
+    return True
+
+
+def move_in(aside: int, name: str, parent: int, new_name: str) -> bool:
+    """As `rename_in`; where that does not reach it is copied, and durable. Blocks long."""
+    if rename_in(aside, name, parent, new_name):
+        return True
     source = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=aside)
     try:
         _copy(source, parent, f".{name}", new_name)
     finally:
         os.close(source)
     os.unlink(name, dir_fd=aside)
+    return True
 
 
 def _copy(source: int, parent: int, fresh: str, new_name: str) -> None:

@@ -22,7 +22,8 @@ _ID: Final = re.compile(r"[0-9a-f]{32}")
 class UploadRecord(msgspec.Struct, frozen=True, kw_only=True):
     """The sidecar of a part. It becomes `relpath` below `dst_dir` below the folder.
 
-    `size` is what was announced, in bytes; times are aware UTC.
+    `size` is what was announced, in bytes; times are aware UTC. `modified_ns` is what the file gets
+    as its time, in nanoseconds since 1970; None is that of its arrival.
     """
 
     id: str
@@ -30,6 +31,7 @@ class UploadRecord(msgspec.Struct, frozen=True, kw_only=True):
     relpath: str
     size: int
     dst_dir: str = ""
+    modified_ns: int | None = None
     created_at: datetime
     expires_at: datetime
     done: bool = False

@@ -4,7 +4,7 @@ Each step on the disk has a failpoint before and after it; the tests kill the da
 """
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
@@ -19,20 +19,24 @@ from backendai.common.logs import get_logger
 from backendai.common.paths import RelPath
 from backendai.common.storage_faults import StorageFull, VolumeFailed
 from backendai.common.upload_faults import (
+    UploadBusy,
     UploadExceeded,
     UploadFull,
     UploadIdle,
     UploadInterrupted,
     UploadLost,
+    UploadNotFound,
 )
 
 from ..layout import FolderId
-from ..volumes.volume import Volume
+from ..volumes.room import Reservation
+from ..volumes.volume import Volume, Work
 from . import files
 from .headers import Checksum
 from .holders import Body, Hold, Holders, Idle, Interrupted
+from .listing import reservation_of
 from .part import Part, open_part
-from .placing import check_room, check_target, place, settle
+from .placing import check_target, place, place_copy, settle
 from .record import ID_BYTES, Trial, UploadRecord, check_append, check_size
 from .sweeping import Sweep, sweep
 
@@ -58,6 +62,17 @@ class Chunk:
 
 
 @dataclass(frozen=True, slots=True)
+class Aim:
+    """What a request says of the file that is made: in which directory, and of what time."""
+
+    dst_dir: str | None = None
+    modified_ns: int | None = None
+
+
+AS_IT_IS: Final = Aim()
+
+
+@dataclass(frozen=True, slots=True)
 class UploadLimits:
     bytes_max: int
     lifetime_seconds: float
@@ -72,7 +87,12 @@ class Uploads:
         self._holders = Holders()
 
     async def create(
-        self, volume: Volume, folder: FolderId, relpath: RelPath, size: int
+        self,
+        volume: Volume,
+        folder: FolderId,
+        relpath: RelPath,
+        size: int,
+        modified_ns: int | None = None,
     ) -> UploadRecord:
         """Begin an upload; one of no bytes is finished at once, as nobody would send it.
 
@@ -87,34 +107,63 @@ class Uploads:
             size=size,
             created_at=now,
             expires_at=now + timedelta(seconds=self.limits.lifetime_seconds),
+            modified_ns=modified_ns,
         )
         await volume.run(check_target, volume, record)
-        await volume.run(check_room, volume, record)
-        await failpoint("storage.upload.before_create")
-        await volume.run(files.make_part, volume, record.id)
-        await failpoint("storage.upload.before_record")
-        await volume.run(files.write_record, volume, record)
-        await failpoint("storage.upload.after_record")
+        await self._reserve(volume, record)
+        try:
+            await failpoint("storage.upload.before_create")
+            await volume.run(files.make_part, volume, record.id, folder.scope)
+            await failpoint("storage.upload.before_record")
+            await volume.run(files.write_record, volume, record)
+            await failpoint("storage.upload.after_record")
+        except BaseException:
+            volume.room.release(record.id)
+            raise
         if not size:
             await self.find(volume, record.id)
         return record
 
-    async def find(self, volume: Volume, upload: str, dst_dir: str | None = None) -> UploadState:
+    async def _reserve(self, volume: Volume, record: UploadRecord) -> None:
+        """Room for all of it. Where there is none, an upload to the same place that was left alone
+        gives way: whoever was cut off sends anew. Raises StorageFull."""
+        wanted = reservation_of(record, 0, is_inside=volume.quotas.counts_parts)
+        wanted.used_at = self._clock.monotonic()
+        try:
+            await volume.run_counted(volume.room.reserve, wanted)
+        except StorageFull:
+            if not await self._drop_idle(volume, wanted):
+                raise
+            await volume.run_counted(volume.room.reserve, wanted)
+
+    async def _drop_idle(self, volume: Volume, wanted: Reservation) -> bool:
+        """Whether there were any."""
+        since = wanted.used_at - self.limits.idle_seconds
+        dropped = 0
+        for upload in volume.room.list_idle(wanted.scope, wanted.place, since):
+            with suppress(UploadNotFound, UploadBusy):
+                async with self._opened(volume, upload, AS_IT_IS) as (part, _):
+                    if not part.record.dst_dir:
+                        await self._drop(volume, part)
+                        dropped += 1
+        return dropped > 0
+
+    async def find(self, volume: Volume, upload: str, aim: Aim = AS_IT_IS) -> UploadState:
         """How far it has come. One that is whole is finished if a crash had kept it from that.
 
         Raises UploadNotFound, UploadLost, UploadBusy, what finishing raises.
         """
-        async with self._opened(volume, upload, dst_dir) as (part, _):
+        async with self._opened(volume, upload, aim) as (part, _):
             if not part.record.done:
                 await self._sync(volume, part)
                 await self._finish_if_whole(volume, part)
             return UploadState(part.record, part.offset)
 
     async def append(
-        self, volume: Volume, upload: str, chunk: Chunk, dst_dir: str | None = None
+        self, volume: Volume, upload: str, chunk: Chunk, aim: Aim = AS_IT_IS
     ) -> UploadState:
         """Append and acknowledge. Raises UploadFault leaves, with the offset to go on from."""
-        async with self._opened(volume, upload, dst_dir) as (part, hold):
+        async with self._opened(volume, upload, aim) as (part, hold):
             await self._sync(volume, part)
             check_append(part.record.size, part.offset, chunk.offset, chunk.length)
             if not part.record.done:
@@ -124,13 +173,17 @@ class Uploads:
 
     async def drop(self, volume: Volume, upload: str) -> None:
         """End an upload that nobody wants any more. Raises UploadNotFound, UploadBusy."""
-        async with self._opened(volume, upload, None) as (part, _):
-            await failpoint("storage.upload.before_drop")
-            await volume.run(part.drop)
+        async with self._opened(volume, upload, AS_IT_IS) as (part, _):
+            await self._drop(volume, part)
+
+    async def _drop(self, volume: Volume, part: Part) -> None:
+        await failpoint("storage.upload.before_drop")
+        await volume.run(part.drop)
+        volume.room.release(part.record.id)
 
     async def sweep(self, volume: Volume) -> Sweep:
         """Remove what has expired; finish what a crash kept from that."""
-        found = await volume.run_long(sweep, volume, self._clock.now())
+        found = await volume.run_long(Work.CLEAN, sweep, volume, self._clock.now())
         for upload in found.whole:
             try:
                 await self.find(volume, upload)
@@ -147,17 +200,18 @@ class Uploads:
 
     @asynccontextmanager
     async def _opened(
-        self, volume: Volume, upload: str, dst_dir: str | None
+        self, volume: Volume, upload: str, aim: Aim
     ) -> AsyncIterator[tuple[Part, Hold]]:
         async with self._holders.hold(f"{volume.name}/{upload}") as hold:
             part = await volume.run(open_part, volume, upload, self._clock.now())
             try:
-                await self._recover(volume, part, dst_dir)
+                await self._recover(volume, part, aim)
                 yield part, hold
             finally:
+                volume.room.progress(upload, part.offset, self._clock.monotonic())
                 part.close()
 
-    async def _recover(self, volume: Volume, part: Part, dst_dir: str | None) -> None:
+    async def _recover(self, volume: Volume, part: Part, aim: Aim) -> None:
         """Put in order what a crash left, and note where the upload shall go."""
         if part.record.done:
             return
@@ -166,11 +220,14 @@ class Uploads:
             return
         trial = await volume.run(part.find_trial)
         if trial is not None:
-            await volume.run_long(part.resolve_trial, trial)
-        if dst_dir is not None and dst_dir != part.record.dst_dir:
-            aimed = msgspec.structs.replace(part.record, dst_dir=dst_dir)
+            await volume.run_long(Work.CHECK, part.resolve_trial, trial)
+        if aim.dst_dir is not None and aim.dst_dir != part.record.dst_dir:
+            aimed = msgspec.structs.replace(part.record, dst_dir=aim.dst_dir)
             await volume.run(check_target, volume, aimed)
             await volume.run(part.mark, aimed)
+        if aim.modified_ns is not None:
+            # Not worth a write of its own: it comes again with each request.
+            part.record = msgspec.structs.replace(part.record, modified_ns=aim.modified_ns)
 
     async def _receive(self, volume: Volume, part: Part, hold: Hold, chunk: Chunk) -> None:
         """Write what comes until the body ends, and make it durable however it ends."""
@@ -218,6 +275,8 @@ class Uploads:
             await volume.run(part.write, batch)
         except StorageFull as fault:
             return fault
+        finally:
+            volume.room.progress(part.record.id, part.offset, self._clock.monotonic())
         await failpoint("storage.upload.after_write")
         return None
 
@@ -259,6 +318,7 @@ class Uploads:
             await volume.run(part.sync)
         except UploadLost as fault:
             log.warning("upload.lost", upload=part.record.id, cause=repr(fault.__cause__))
+            volume.room.release(part.record.id)
             raise
         await failpoint("storage.upload.after_sync")
 
@@ -268,7 +328,8 @@ class Uploads:
         if not part.is_placed:
             await failpoint("storage.upload.before_rename")
             try:
-                await volume.run(place, volume, part)
+                if not await volume.run_counted(place, volume, part):
+                    await volume.run_long(Work.COPY, place_copy, volume, part)
             except StorageFull as fault:
                 raise UploadFull.at(part.offset, fault.detail) from fault
             await failpoint("storage.upload.after_rename")
@@ -276,6 +337,7 @@ class Uploads:
 
     async def _settle(self, volume: Volume, part: Part) -> None:
         """After the rename: its name becomes durable, then the record says that it is done."""
+        volume.room.release(part.record.id)
         try:
             await volume.run(settle, volume, part.record)
         except VolumeFailed as fault:

@@ -80,9 +80,19 @@ def read_project(fd: int) -> int:
 
 def join_project(directory: int, project: int) -> None:
     """What is made in the open directory from now on counts for `project`."""
-    flags, extent, count, _, cow, pad = _read_attributes(directory)
-    changed = bytearray(_ATTRIBUTES.pack(flags | _INHERITED, extent, count, project, cow, pad))
-    fcntl.ioctl(directory, _SET_ATTRIBUTES, changed)
+    _set_project(directory, project, _INHERITED)
+
+
+def move_to_project(file: int, project: int) -> None:
+    """The open file alone counts for `project` from now on. Only so is it renamed into a directory
+    that joined it."""
+    _set_project(file, project, 0)
+
+
+def _set_project(fd: int, project: int, more_flags: int) -> None:
+    flags, extent, count, _, cow, pad = _read_attributes(fd)
+    changed = bytearray(_ATTRIBUTES.pack(flags | more_flags, extent, count, project, cow, pad))
+    fcntl.ioctl(fd, _SET_ATTRIBUTES, changed)
 
 
 def _read_attributes(fd: int) -> tuple[int, int, int, int, int, bytes]:

@@ -15,7 +15,6 @@ from backendai.common.beneath import open_beneath
 from backendai.common.storage_faults import (
     QuotaScopeExists,
     QuotaScopeNotFound,
-    StorageFull,
     VolumeFailed,
 )
 
@@ -30,6 +29,8 @@ SCOPE_MODE: Final = 0o711
 
 
 class CountedQuotas:
+    counts_parts = False
+
     def __init__(self, top: VolumeTop) -> None:
         self._top = top
         self._counts: Counts[ScopeId] = Counts()
@@ -51,41 +52,36 @@ class CountedQuotas:
         self.set_limit(scope, limit_bytes)
 
     def _was_limited(self, scope: ScopeId) -> bool:
-        """Also to "no limit"."""
         with self._opened(scope) as fd:
-            try:
-                os.stat(QUOTA_FILE, dir_fd=fd, follow_symlinks=False)
-            except FileNotFoundError:
-                return False
-        return True
+            return has_limit_file(fd)
 
     def get(self, scope: ScopeId) -> ScopeUsage:
         with self._opened(scope) as fd:
-            used = self._counts.get(scope, lambda: count_tree(fd, QUOTA_FILE)).size_bytes
-            return ScopeUsage(used, read_limit(fd))
+            count = self._counts.get(scope, lambda: count_tree(fd, QUOTA_FILE))
+            return ScopeUsage(count.size_bytes, read_limit(fd))
+
+    def renew(self, scope: ScopeId) -> ScopeUsage:
+        with self._opened(scope) as fd:
+            count = self._counts.renew(scope, lambda: count_tree(fd, QUOTA_FILE))
+            return ScopeUsage(count.size_bytes, read_limit(fd))
+
+    def find(self, scope: ScopeId, *, is_new: bool) -> ScopeUsage | None:
+        with self._opened(scope) as fd:
+            limit = read_limit(fd)
+        if limit is None:
+            return ScopeUsage(None, None)
+        count = self._counts.find(scope, is_new=is_new)
+        return None if count is None else ScopeUsage(count.size_bytes, limit)
 
     def set_limit(self, scope: ScopeId, limit_bytes: int | None) -> None:
         with self._opened(scope) as fd:
-            replace_file(fd, QUOTA_FILE, msgspec.json.encode({"limit_bytes": limit_bytes}), 0o600)
-
-    def check_room(self, scope: ScopeId, wanted_bytes: int) -> None:
-        with self._opened(scope) as fd:
-            limit = read_limit(fd)
-            if limit is None:
-                return
-            count = self._counts.get(scope, lambda: count_tree(fd, QUOTA_FILE))
-            if count.size_bytes + wanted_bytes > limit:
-                # Somebody may have cleaned up since: nobody is refused for an old count.
-                count = self._counts.renew(scope, lambda: count_tree(fd, QUOTA_FILE))
-        used = count.size_bytes
-        if used + wanted_bytes > limit:
-            raise StorageFull(
-                f"{scope} holds {used} bytes and may hold {limit}: no room for {wanted_bytes} more",
-                {"usedBytes": used, "limitBytes": limit, "wantedBytes": wanted_bytes},
-            )
+            write_limit(fd, limit_bytes)
 
     def note(self, scope: ScopeId, bytes_more: int) -> None:
         self._counts.add(scope, bytes_more)
+
+    def adopt(self, fd: int, scope: ScopeId) -> None:
+        """A file counts for the scope when it has come into it."""
 
     @contextmanager
     def _opened(self, scope: ScopeId) -> Iterator[int]:
@@ -98,6 +94,20 @@ class CountedQuotas:
             yield fd
         finally:
             os.close(fd)
+
+
+def has_limit_file(scope_fd: int) -> bool:
+    """Whether somebody said what its limit is, also that there is none."""
+    try:
+        os.stat(QUOTA_FILE, dir_fd=scope_fd, follow_symlinks=False)
+    except FileNotFoundError:
+        return False
+    return True
+
+
+def write_limit(scope_fd: int, limit_bytes: int | None) -> None:
+    """Durable. Raises OSError."""
+    replace_file(scope_fd, QUOTA_FILE, msgspec.json.encode({"limit_bytes": limit_bytes}), 0o600)
 
 
 def read_limit(scope_fd: int) -> int | None:

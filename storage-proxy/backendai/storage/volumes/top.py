@@ -95,7 +95,7 @@ def read_volume_id(top: int) -> str:
 
 def write_once(directory: int, name: str, content: bytes, mode: int = 0o644) -> None:
     """A file that is there whole and durable, or not at all. Raises FileExistsError, OSError."""
-    temporary = _write_beside(directory, name, content, mode)
+    temporary = _write_beside(directory, _name_beside(name), content, mode)
     try:
         os.link(temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
     finally:
@@ -103,9 +103,12 @@ def write_once(directory: int, name: str, content: bytes, mode: int = 0o644) -> 
     os.fsync(directory)
 
 
-def replace_file(directory: int, name: str, content: bytes, mode: int = 0o644) -> None:
-    """As `write_once`, in place of what was there. Raises OSError."""
-    temporary = _write_beside(directory, name, content, mode)
+def replace_file(
+    directory: int, name: str, content: bytes, mode: int = 0o644, fresh: str = ""
+) -> None:
+    """As `write_once`, in place of what was there. `fresh` is its name until it is whole, where one
+    writer at a time sees to it that what a crash leaves is found. Raises OSError."""
+    temporary = _write_beside(directory, fresh or _name_beside(name), content, mode)
     try:
         os.replace(temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
     except BaseException:
@@ -114,9 +117,12 @@ def replace_file(directory: int, name: str, content: bytes, mode: int = 0o644) -
     os.fsync(directory)
 
 
-def _write_beside(directory: int, name: str, content: bytes, mode: int) -> str:
-    temporary = f"{name}.{uuid.uuid4().hex}"
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+def _name_beside(name: str) -> str:
+    return f"{name}.{uuid.uuid4().hex}"
+
+
+def _write_beside(directory: int, temporary: str, content: bytes, mode: int) -> str:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
     fd = os.open(temporary, flags, mode, dir_fd=directory)
     try:
         with os.fdopen(fd, "wb") as file:

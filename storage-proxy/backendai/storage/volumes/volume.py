@@ -1,18 +1,22 @@
 """What a volume is to the rest of the daemon, and what a backend has to make of its options.
 
-Blocking functions are marked so; they are run by `run` (with a deadline) or `run_long`.
+Blocking functions are marked so; they are run by `run` (with a deadline), or by `run_long` and
+`run_shared` where they are marked to block long.
 """
 
 import enum
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from ..layout import FolderId, ScopeId
 from ..owner import Owner
 from ..settings import VolumeOptions
+
+if TYPE_CHECKING:
+    from .room import Room
 
 T = TypeVar("T")
 
@@ -26,6 +30,16 @@ class Capability(enum.StrEnum):
     FAST_FS_SIZE = "fast-fs-size"
     FAST_SCAN = "fast-scan"
     FAST_SIZE = "fast-size"
+
+
+class Work(enum.Enum):
+    """Kinds of long work. Each has threads of its own, so that none waits for another kind."""
+
+    COUNT = "count"
+    COPY = "copy"
+    UNPACK = "unpack"
+    CHECK = "check"
+    CLEAN = "clean"
 
 
 class Health(enum.StrEnum):
@@ -72,6 +86,11 @@ class ScopeUsage:
 class Quotas(Protocol):
     """The hard limits of quota scopes. All of it blocks."""
 
+    @property
+    def counts_parts(self) -> bool:
+        """Whether bytes of an upload count for its scope before it is in its place."""
+        ...
+
     def ensure(self, scope: ScopeId) -> None:
         """Its directory is there; a new one has no limit."""
         ...
@@ -81,19 +100,31 @@ class Quotas(Protocol):
         ...
 
     def get(self, scope: ScopeId) -> ScopeUsage:
-        """Raises QuotaScopeNotFound."""
+        """Counted where that has to be. Blocks long. Raises QuotaScopeNotFound."""
+        ...
+
+    def renew(self, scope: ScopeId) -> ScopeUsage:
+        """As `get`, counted just now."""
+        ...
+
+    def find(self, scope: ScopeId, *, is_new: bool) -> ScopeUsage | None:
+        """What is known without counting: None where it has to be counted first, with `is_new` also
+        where that was a while ago. Without a limit nothing is counted.
+
+        Raises QuotaScopeNotFound."""
         ...
 
     def set_limit(self, scope: ScopeId, limit_bytes: int | None) -> None:
         """Raises QuotaScopeNotFound."""
         ...
 
-    def check_room(self, scope: ScopeId, wanted_bytes: int) -> None:
-        """Raises StorageFull when the scope has no room for so many bytes more."""
-        ...
-
     def note(self, scope: ScopeId, bytes_more: int) -> None:
         """What was written or removed by this daemon, so that the next check knows of it."""
+        ...
+
+    def adopt(self, fd: int, scope: ScopeId) -> None:
+        """What is written to the new file that is open at `fd` counts for `scope`, where the file
+        system counts; so it can be renamed into it. Raises OSError."""
         ...
 
 
@@ -127,6 +158,9 @@ class Volume(Protocol):
     @property
     def quotas(self) -> Quotas: ...
 
+    @property
+    def room(self) -> "Room": ...
+
     def volume_id(self) -> str:
         """The id in the file at its top, made when there is none. Blocks."""
         ...
@@ -146,8 +180,18 @@ class Volume(Protocol):
         Raises VolumeUnavailable after the deadline."""
         ...
 
-    async def run_long(self, function: Callable[..., T], *args: object) -> T:
+    async def run_counted(self, function: Callable[..., T], *args: object) -> T:
+        """As `run`, for what may raise NotCounted: then the scope is counted first.
+
+        Raises VolumeUnavailable while that takes longer than the deadline."""
+        ...
+
+    async def run_long(self, work: Work, function: Callable[..., T], *args: object) -> T:
         """As `run`, for what takes as long as it takes."""
+        ...
+
+    async def run_shared(self, key: Hashable, function: Callable[..., T], *args: object) -> T:
+        """As `run_long`, for counting: who comes with the same key meanwhile gets the same."""
         ...
 
     def usage(self, folder: FolderId) -> FolderUsage:

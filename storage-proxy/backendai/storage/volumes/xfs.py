@@ -13,7 +13,6 @@ from backendai.common.beneath import open_beneath
 from backendai.common.storage_faults import (
     QuotaScopeExists,
     QuotaScopeNotFound,
-    StorageFull,
     StorageInvalidParams,
     VolumeUnavailable,
 )
@@ -22,11 +21,12 @@ from ..layout import ScopeId, parse_scope_id
 from .projects import (
     is_enforced,
     join_project,
+    move_to_project,
     read_project,
     read_project_usage,
     write_project_limit,
 )
-from .quotas import SCOPE_MODE
+from .quotas import SCOPE_MODE, has_limit_file, write_limit
 from .top import VolumeTop
 from .vfs import DirectoryVolume
 from .volume import Capability, ScopeUsage, VolumeParts
@@ -35,6 +35,8 @@ _PROJECT_MAX: Final = 2**31
 
 
 class ProjectQuotas:
+    counts_parts = True
+
     def __init__(self, volume: str, top: VolumeTop) -> None:
         self._volume = volume
         self._top = top
@@ -48,13 +50,19 @@ class ProjectQuotas:
 
     def make(self, scope: ScopeId, limit_bytes: int | None) -> None:
         with self._opened_top() as top:
-            try:
+            with suppress(FileExistsError):
                 os.mkdir(str(scope), SCOPE_MODE, dir_fd=top)
-            except FileExistsError:
-                raise QuotaScopeExists(f"{scope} exists already") from None
-            os.fsync(top)
+                os.fsync(top)
             self._join(top, scope)
+        # Until nobody said what its limit is, it is as new: a daemon died before that.
+        if self._was_limited(scope):
+            raise QuotaScopeExists(f"{scope} exists already")
         self.set_limit(scope, limit_bytes)
+
+    def _was_limited(self, scope: ScopeId) -> bool:
+        with self._opened_scope(scope) as fd:
+            found = read_project_usage(fd, read_project(fd))
+            return found.limit_bytes is not None or has_limit_file(fd)
 
     def _join(self, top: int, scope: ScopeId) -> None:
         """Before anything is in it, so that nothing escapes the count."""
@@ -73,18 +81,22 @@ class ProjectQuotas:
     def set_limit(self, scope: ScopeId, limit_bytes: int | None) -> None:
         with self._opened_scope(scope) as fd:
             write_project_limit(fd, read_project(fd), limit_bytes)
+            # The limit is what the file system has; the file tells that somebody set it.
+            write_limit(fd, limit_bytes)
 
-    def check_room(self, scope: ScopeId, wanted_bytes: int) -> None:
-        found = self.get(scope)
-        used, limit = found.used_bytes or 0, found.limit_bytes
-        if limit is not None and used + wanted_bytes > limit:
-            raise StorageFull(
-                f"{scope} holds {used} bytes and may hold {limit}: no room for {wanted_bytes} more",
-                {"usedBytes": used, "limitBytes": limit, "wantedBytes": wanted_bytes},
-            )
+    def renew(self, scope: ScopeId) -> ScopeUsage:
+        return self.get(scope)
+
+    def find(self, scope: ScopeId, *, is_new: bool) -> ScopeUsage:
+        """Never has to be counted."""
+        return self.get(scope)
 
     def note(self, scope: ScopeId, bytes_more: int) -> None:
         """The file system counts by itself."""
+
+    def adopt(self, fd: int, scope: ScopeId) -> None:
+        with self._opened_scope(scope) as directory:
+            move_to_project(fd, read_project(directory))
 
     @contextmanager
     def _opened_top(self) -> Iterator[int]:

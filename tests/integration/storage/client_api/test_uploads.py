@@ -13,7 +13,7 @@ import pytest
 
 from backendai.storage.tokens import Purpose
 from tests.running.rest import Answer
-from tests.running.storage import OFFSET_TYPE, StorageDaemon
+from tests.running.storage import OFFSET_TYPE, StorageDaemon, metadata_of
 from tests.running.waiting import until
 
 DATA: Final = os.urandom(300_000)
@@ -396,3 +396,42 @@ def test_a_folder_that_is_gone(daemon: StorageDaemon) -> None:
         Upload_Metadata="filename eA==",
     )
     assert (answer.status, answer.problem) == (404, "folder-not-found")
+
+
+SECONDS: Final = 1_700_000_000
+
+
+@pytest.mark.parametrize(
+    ("given", "modified_ns"),
+    [
+        (f"{SECONDS}", SECONDS * 10**9),
+        (f"{SECONDS}.123456789", SECONDS * 10**9 + 123_456_789),
+        ("2023-11-14T22:13:20Z", SECONDS * 10**9),
+        ("2023-11-15T00:13:20.5+02:00", SECONDS * 10**9 + 500_000_000),
+        ("0", 0),
+    ],
+)
+def test_the_time_that_a_file_gets(daemon: StorageDaemon, given: str, modified_ns: int) -> None:
+    for size in (0, 1000):
+        file = name()
+        target = daemon.begin(file, size, mtime=given)
+        if size:
+            assert daemon.patch(target, 0, DATA[:1000]).status == 204
+        assert (daemon.top / file).stat().st_mtime_ns == modified_ns
+
+
+def test_the_time_comes_with_the_bytes_where_a_manager_began_it(daemon: StorageDaemon) -> None:
+    file = name()
+    asked = daemon.order_file("upload", relpath=file, size=1000)
+    target = f"/upload?token={asked.json()['token']}"
+    assert daemon.patch(target, 0, DATA[:500]).status == 204
+    mtime = metadata_of(mtime=f"{SECONDS}")
+    assert daemon.patch(target, 500, DATA[500:1000], Upload_Metadata=mtime).status == 204
+    assert (daemon.top / file).stat().st_mtime == SECONDS
+
+
+@pytest.mark.parametrize("given", ["", "-1", "now", "2023-11-14T22:13:20", "9" * 12, "1e9"])
+def test_times_that_are_none(daemon: StorageDaemon, given: str) -> None:
+    answer = daemon.ask_upload(name(), 1000, mtime=given)
+    assert answer.status == 400
+    assert "mtime" in answer.json()["data"]["Upload-Metadata"]

@@ -214,9 +214,9 @@ def test_quota_scopes(daemon: StorageDaemon) -> None:
     assert ask("PATCH", options={"limit_bytes": 2000}).status == 204
     vfid = new_folder(daemon, scope)
     (place(daemon, vfid) / "file").write_bytes(b"x" * 1500)
-    full = daemon.order(
-        "POST", "/folder/file/copy", volume=VOLUME, vfid=vfid, src_relpath="file", dst_relpath="b"
-    )
+
+    full = copy_file(daemon, vfid)
+    # It was counted a moment ago, without what something else wrote since.
     assert full.status == 204
     clone = f"{scope}/{uuid.uuid4().hex}"
     refused = order_clone(daemon, vfid, clone)
@@ -231,6 +231,24 @@ def test_quota_scopes(daemon: StorageDaemon) -> None:
     until(lambda: order_clone(daemon, vfid, clone).status == 204, "there is room again")
     assert ask("DELETE", "/quota-scope/quota").status == 204
     assert ask("GET").json()["limit_bytes"] is None
+
+
+def copy_file(daemon: StorageDaemon, vfid: str) -> Answer:
+    return of(daemon, "POST", "/folder/file/copy", vfid, src_relpath="file", dst_relpath="b")
+
+
+def test_a_small_copy_into_a_full_scope_is_refused(daemon: StorageDaemon) -> None:
+    scope = f"user:{uuid.uuid4()}"
+    vfid = new_folder(daemon, scope)
+    (place(daemon, vfid) / "file").write_bytes(b"x" * 1500)
+    limit = {"limit_bytes": 2999}
+    daemon.order("PATCH", "/quota-scope", volume=VOLUME, qsid=scope, options=limit)
+    full = copy_file(daemon, vfid)
+    assert (full.status, full.problem) == (507, "insufficient-storage")
+    assert os.listdir(place(daemon, vfid)) == ["file"]
+    limit = {"limit_bytes": 3000}
+    daemon.order("PATCH", "/quota-scope", volume=VOLUME, qsid=scope, options=limit)
+    assert copy_file(daemon, vfid).status == 204
 
 
 @pytest.mark.parametrize("is_delete", [True, False], ids=["delete", "clone"])

@@ -11,6 +11,7 @@ import pytest
 
 from backendai.common.storage_faults import VolumeUnavailable
 from backendai.common.upload_faults import UploadBusy
+from backendai.storage.layout import ScopeId, ScopeKind
 from backendai.storage.owner import Owner
 from backendai.storage.settings import VolumeOptions
 from backendai.storage.uploads import files
@@ -21,6 +22,7 @@ from backendai.storage.volumes.volume import VolumeParts
 from tests.running.waiting import until
 
 UPLOAD = uuid.UUID(int=1).hex
+SCOPE = ScopeId(ScopeKind.USER, uuid.UUID(int=2))
 
 
 async def test_one_that_opens_after_its_request_gave_up_is_not_held_for_ever(
@@ -37,7 +39,7 @@ async def test_one_that_opens_after_its_request_gave_up_is_not_held_for_ever(
         created_at=now,
         expires_at=now + timedelta(hours=1),
     )
-    files.make_part(volume, UPLOAD)
+    files.make_part(volume, UPLOAD, SCOPE)
     files.write_record(volume, record)
     hang = threading.Event()
 

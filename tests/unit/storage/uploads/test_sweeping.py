@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from backendai.storage.layout import ScopeId, ScopeKind
 from backendai.storage.owner import Owner
 from backendai.storage.settings import VolumeOptions
 from backendai.storage.uploads import files
@@ -19,6 +20,7 @@ from backendai.storage.volumes.vfs import DirectoryVolume, open_vfs
 from backendai.storage.volumes.volume import VolumeParts
 
 UPLOAD = uuid.UUID(int=1).hex
+SCOPE = ScopeId(ScopeKind.USER, uuid.UUID(int=2))
 
 
 @pytest.fixture
@@ -30,7 +32,7 @@ def volume(tmp_path: Path) -> Iterator[DirectoryVolume]:
 
 
 def test_what_is_being_unpacked_stays_however_old_its_archive(volume: DirectoryVolume) -> None:
-    files.make_part(volume, UPLOAD)
+    files.make_part(volume, UPLOAD, SCOPE)
     [part] = volume.path.glob(".uploads/*/*.part")
     os.utime(part, (0, 0))
     now = datetime.now(UTC)
@@ -53,6 +55,6 @@ def test_where_locks_need_writing_uploads_expire_too(
     monkeypatch.setattr(fcntl, "flock", lock_like_nfs)
     now = datetime.now(UTC)
     record = UploadRecord(id=UPLOAD, folder="", relpath="a", size=1, created_at=now, expires_at=now)
-    files.make_part(volume, UPLOAD)
+    files.make_part(volume, UPLOAD, SCOPE)
     files.write_record(volume, record)
     assert sweep(volume, now).dropped == 1

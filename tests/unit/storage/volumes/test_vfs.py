@@ -3,6 +3,7 @@ import shutil
 import subprocess
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -17,12 +18,11 @@ from backendai.common.storage_faults import (
     VolumeUnavailable,
 )
 from backendai.storage.files import list_items
-from backendai.storage.folders import clone_folder, create_folder
+from backendai.storage.folders import clone_folder, copy_within, create_folder
 from backendai.storage.layout import FolderId, ScopeId, ScopeKind
 from backendai.storage.owner import Owner
 from backendai.storage.settings import VolumeOptions
 from backendai.storage.trash import name_unfinished, throw_unfinished
-from backendai.storage.volumes.oserrors import fault_of
 from backendai.storage.volumes.quotas import QUOTA_FILE
 from backendai.storage.volumes.vfs import DirectoryVolume, open_vfs
 from backendai.storage.volumes.volume import VolumeParts
@@ -106,7 +106,7 @@ def test_a_damaged_limit_is_not_no_limit(volume: DirectoryVolume) -> None:
     volume.quotas.make(SCOPE, 100)
     (volume.path / str(SCOPE) / QUOTA_FILE).write_text("{")
     with pytest.raises(VolumeFailed):
-        volume.quotas.check_room(SCOPE, 1)
+        volume.quotas.get(SCOPE)
 
 
 def test_a_scope_gets_its_limit_though_a_daemon_died_when_it_was_made(
@@ -121,16 +121,28 @@ def test_a_scope_gets_its_limit_though_a_daemon_died_when_it_was_made(
     assert volume.quotas.get(SCOPE).limit_bytes is None
 
 
-def test_room_is_checked_with_what_was_written_meanwhile(volume: DirectoryVolume) -> None:
+def test_copies_keep_to_the_limit_to_the_byte(volume: DirectoryVolume) -> None:
+    """Also small ones, and several at once."""
     volume.quotas.make(SCOPE, 1000)
     folder = new_folder(volume)
-    volume.quotas.check_room(SCOPE, 1000)
-    volume.quotas.note(SCOPE, 600)
-    (place(volume, folder) / "file").write_bytes(b"x" * 600)
+    (place(volume, folder) / "file").write_bytes(b"x" * 300)
+
+    def clone(_: int) -> bool:
+        try:
+            clone_folder(volume, folder, volume, FolderId(SCOPE, uuid.uuid4().hex))
+        except StorageFull:
+            return False
+        return True
+
+    with ThreadPoolExecutor(6) as pool:
+        assert sum(pool.map(clone, range(6))) == 2
     with pytest.raises(StorageFull) as caught:
-        volume.quotas.check_room(SCOPE, 500)
+        copy_within(volume, folder, RelPath(("file",)), RelPath(("copy",)))
     assert (caught.value.http_status, caught.value.facts["limitBytes"]) == (507, 1000)
-    volume.quotas.check_room(SCOPE, 100)
+    assert os.listdir(place(volume, folder)) == ["file"]
+    volume.quotas.set_limit(SCOPE, 1200)
+    copy_within(volume, folder, RelPath(("file",)), RelPath(("copy",)))
+    assert volume.quotas.renew(SCOPE).used_bytes == 1200
 
 
 def test_copies_of_a_dead_daemon_are_thrown_away_and_its_own_are_not(
@@ -174,11 +186,12 @@ def small(tmp_path: Path) -> Iterator[DirectoryVolume]:
 
 def test_a_full_disk_leaves_no_half_clone(small: DirectoryVolume) -> None:
     folder = new_folder(small)
-    (place(small, folder) / "file").write_bytes(os.urandom(700_000))
+    for name in "abc":
+        (place(small, folder) / name).write_bytes(os.urandom(200_000))
     clone = FolderId(SCOPE, uuid.uuid4().hex)
-    with pytest.raises(OSError) as caught:
+    with pytest.raises(StorageFull):
         clone_folder(small, folder, small, clone)
-    assert type(fault_of(caught.value, "local")) is StorageFull
     assert not place(small, clone).exists()
     assert not list(small.path.glob("*/.cloning/*"))
-    assert (place(small, folder) / "file").stat().st_size == 700_000
+    assert list(small.path.glob(".trash/*/*"))
+    assert sorted(os.listdir(place(small, folder))) == ["a", "b", "c"]

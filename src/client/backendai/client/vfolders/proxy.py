@@ -32,17 +32,24 @@ class StorageProxy:
         request = _request("HEAD", ticket, _TUS, seconds=ASK_SECONDS)
         return _offset_of(await self._ask(request))
 
-    async def append(self, ticket: Ticket, offset: int, data: bytes) -> int:
-        """The offset after `data`, which goes on from `offset` and is durable then."""
+    async def append(self, ticket: Ticket, offset: int, data: bytes, modified_ns: int) -> int:
+        """The offset after `data`, which goes on from `offset` and is durable then.
+
+        `modified_ns`, nanoseconds since 1970, is the time that the file gets when it is whole."""
         digest = b64encode(hashlib.sha256(data).digest()).decode()
         headers = {
             **_TUS,
             "Content-Type": "application/offset+octet-stream",
             "Upload-Offset": str(offset),
             "Upload-Checksum": f"sha256 {digest}",
+            **_time_header(modified_ns),
         }
         request = _request("PATCH", ticket, headers, data, APPEND_SECONDS)
         return _offset_of(await self._ask(request))
+
+    async def drop(self, ticket: Ticket) -> None:
+        """End an upload that nobody goes on with."""
+        await self._ask(_request("DELETE", ticket, _TUS, seconds=ASK_SECONDS))
 
     @asynccontextmanager
     async def content(
@@ -102,6 +109,14 @@ def _request(
         timeout_seconds=seconds,
         idle_seconds=IDLE_SECONDS if seconds is None else None,
     )
+
+
+def _time_header(modified_ns: int) -> dict[str, str]:
+    """None for times before 1970, which storage proxies do not take."""
+    if modified_ns < 0:
+        return {}
+    seconds, rest = divmod(modified_ns, 1_000_000_000)
+    return {"Upload-Metadata": f"mtime {b64encode(f'{seconds}.{rest:09}'.encode()).decode()}"}
 
 
 def _offset_of(answer: Answer) -> int:

@@ -3,7 +3,7 @@
 import asyncio
 import os
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -14,6 +14,7 @@ from backendai.client.vfolders.rows import Ticket
 from backendai.common.faults import Fault
 
 CHUNK_BYTES: Final = 8 * 1024 * 1024
+GIVE_UP_SECONDS: Final = 2.0
 
 # Takes the bytes that are done.
 OnBytes = Callable[[int], None]
@@ -26,20 +27,33 @@ async def send_file(
     patience: Patience,
     on_bytes: OnBytes,
 ) -> None:
-    """`begin` gives the ticket of an upload of so many bytes. Raises LocalFileFailed, also when the
-    file is written to meanwhile, and what the proxy refuses."""
+    """`begin` gives the ticket of an upload of so many bytes; it gets the time of `source`.
+
+    Raises LocalFileFailed, also when the file is written to meanwhile, and what the proxy refuses.
+    """
     with _opened(source) as file:
         ticket, offset = await patience.ask(lambda: begin(file.size)), 0
-        while offset < file.size:
-            data = await asyncio.to_thread(file.read, offset)
-            try:
-                offset = await proxy.append(ticket, offset, data)
-            except Fault as fault:
-                ticket, offset = await _recover(
-                    proxy, fault, ticket, lambda: begin(file.size), patience
-                )
-            patience.note(offset)
-            on_bytes(offset)
+        try:
+            while offset < file.size:
+                data = await asyncio.to_thread(file.read, offset)
+                try:
+                    offset = await proxy.append(ticket, offset, data, file.modified_ns)
+                except Fault as fault:
+                    ticket, offset = await _recover(
+                        proxy, fault, ticket, lambda: begin(file.size), patience
+                    )
+                patience.note(offset)
+                on_bytes(offset)
+        except BaseException:
+            await _give_up(proxy, ticket)
+            raise
+
+
+async def _give_up(proxy: StorageProxy, ticket: Ticket) -> None:
+    """Nobody goes on with it, so it shall not take room until it expires."""
+    with suppress(Fault, TimeoutError):
+        async with asyncio.timeout(GIVE_UP_SECONDS):
+            await proxy.drop(ticket)
 
 
 async def _recover(
@@ -69,6 +83,7 @@ class _LocalFile:
         self._fd = fd
         self._seen = os.fstat(fd)
         self.size = self._seen.st_size
+        self.modified_ns = self._seen.st_mtime_ns
 
     def read(self, offset: int) -> bytes:
         """A chunk, the last one shorter. Raises LocalFileFailed."""
