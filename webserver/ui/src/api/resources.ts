@@ -1,0 +1,52 @@
+/** What may be used and is left: resource groups, presets, slots. */
+import type { Slots } from '../format/slots'
+import { call } from './http'
+
+export interface Preset {
+  name: string
+  resource_slots: Slots
+  shared_memory: string | null
+  allocatable: boolean
+  /** Why it would wait now. */
+  reason?: string
+}
+
+export interface Room {
+  keypair_limits: Slots
+  keypair_using: Slots
+  keypair_remaining: Slots
+  group_limits: Slots
+  group_using: Slots
+  group_remaining: Slots
+  scaling_group_remaining: Slots
+  scaling_groups: Record<string, { using: Slots; remaining: Slots }>
+  presets: Preset[]
+}
+
+export interface ResourceGroup {
+  name: string
+  is_public: boolean
+}
+
+export const fetchRoom = (project: string, scalingGroup?: string): Promise<Room> =>
+  call('POST', '/func/resource/check-presets', { body: { group: project, ...(scalingGroup && { scaling_group: scalingGroup }) } })
+
+export async function listResourceGroups(project: string): Promise<ResourceGroup[]> {
+  return (await call<{ scaling_groups: ResourceGroup[] }>('GET', '/func/scaling-groups', { query: { group: project } })).scaling_groups
+}
+
+/** Slot → its type: "count", "bytes", "unique". */
+export const fetchSlotTypes = (): Promise<Record<string, string>> => call('GET', '/func/config/resource-slots')
+
+export interface CurvePoint {
+  date: number
+  num_sessions: { value: number }
+  cpu_allocated: { value: number }
+  mem_allocated: { value: number }
+  gpu_allocated: { value: number }
+  io_read_bytes: { value: number }
+  io_write_bytes: { value: number }
+  disk_used: { value: number }
+}
+export const fetchOwnCurves = (): Promise<CurvePoint[]> => call('GET', '/func/resource/stats/user/month')
+export const fetchAllCurves = (): Promise<CurvePoint[]> => call('GET', '/func/resource/stats/admin/month')

@@ -1,0 +1,20 @@
+/** The cache of answers: what is shared between pages is asked for once. */
+import { QueryClient } from '@tanstack/react-query'
+import { ApiError, onLoggedOut } from './api/http'
+
+const FRESH_MILLISECONDS = 20_000
+const TRIES = 2
+
+export const client = new QueryClient({
+  defaultOptions: {
+    queries: {
+      staleTime: FRESH_MILLISECONDS,
+      retry: (failures, error) => error instanceof ApiError && error.isPassing && failures < TRIES,
+    },
+  },
+})
+
+export const ME = ['me'] as const
+
+// The login page comes when the webserver says that nobody is logged in, not when one call was refused.
+onLoggedOut(() => void client.invalidateQueries({ queryKey: ME }))

@@ -1,0 +1,26 @@
+/** The addresses: what stands in the shell, and what fills the window. */
+import { createBrowserRouter, Navigate, Outlet } from 'react-router'
+import { PAGES } from './pages'
+import { LoginGate } from './shell/me'
+import { Broken, Unknown } from './shell/Broken'
+import { Shell } from './shell/Shell'
+
+export const router = createBrowserRouter([
+  {
+    element: <LoginGate><Outlet /></LoginGate>,
+    errorElement: <Broken />,
+    children: [
+      {
+        element: <Shell />,
+        children: [
+          { index: true, element: <Navigate to="/start" replace /> },
+          {
+            errorElement: <Broken />,
+            children: Object.entries(PAGES).map(([path, Page]) => ({ path, element: <Page /> })),
+          },
+          { path: '*', element: <Unknown /> },
+        ],
+      },
+    ],
+  },
+])
