@@ -1,8 +1,13 @@
 /** The languages of the page. Keys are checked by the compiler, completeness by a test. */
 import i18next from 'i18next'
 import { initReactI18next } from 'react-i18next'
-import en from './en.json'
-import ko from './ko.json'
+import adminEn from './admin.en.json'
+import adminKo from './admin.ko.json'
+import userEn from './en.json'
+import userKo from './ko.json'
+
+export const en = { ...userEn, ...adminEn }
+export const ko = { ...userKo, ...adminKo }
 
 export const LANGUAGES = { en: 'English', ko: '한국어' } as const
 export type Language = keyof typeof LANGUAGES

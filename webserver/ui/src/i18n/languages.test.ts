@@ -1,6 +1,5 @@
 import { expect, test } from 'vitest'
-import en from './en.json'
-import ko from './ko.json'
+import { en, ko } from '.'
 
 type Tree = { [key: string]: string | Tree }
 

@@ -1,10 +1,13 @@
 /** Every page by its path; each is a chunk of its own. */
 import { lazy, type ComponentType, type LazyExoticComponent } from 'react'
 
-type Load = () => Promise<{ default: ComponentType }>
+import { ADMIN_LOADS } from './admin'
+
+export type Load = () => Promise<{ default: ComponentType }>
 
 const LOADS: Record<string, Load> = {
   '/start': () => import('./start/Start'),
+  ...ADMIN_LOADS,
 }
 
 export const PAGES: Record<string, LazyExoticComponent<ComponentType>> = Object.fromEntries(

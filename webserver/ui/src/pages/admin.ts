@@ -1,0 +1,4 @@
+/** The pages of administrators by their paths. */
+import type { Load } from '.'
+
+export const ADMIN_LOADS: Record<string, Load> = {}
