@@ -7,9 +7,20 @@ export type Load = () => Promise<{ default: ComponentType }>
 
 const LOADS: Record<string, Load> = {
   '/start': () => import('./start/Start'),
-  ...ADMIN_LOADS,
+  '/sessions': () => import('./sessions/Sessions'),
 }
 
-export const PAGES: Record<string, LazyExoticComponent<ComponentType>> = Object.fromEntries(
-  Object.entries(LOADS).map(([path, load]) => [path, lazy(load)]),
-)
+const BARE_LOADS: Record<string, Load> = {
+  '/terminal/:session': () => import('./terminal/Terminal'),
+}
+
+export type Pages = Record<string, LazyExoticComponent<ComponentType>>
+
+/** In the shell, with menu and top bar. */
+export const PAGES: Pages = lazily({ ...LOADS, ...ADMIN_LOADS })
+/** These fill the window. */
+export const BARE_PAGES: Pages = lazily(BARE_LOADS)
+
+function lazily(loads: Record<string, Load>): Pages {
+  return Object.fromEntries(Object.entries(loads).map(([path, load]) => [path, lazy(load)]))
+}

@@ -10,7 +10,7 @@ const COLORS: Record<string, string> = {
 
 export function Status({ word }: { word: string }) {
   return (
-    <Badge variant="light" color={COLORS[word] ?? 'gray'} tt="none" radius="sm">
+    <Badge variant="light" color={COLORS[word] ?? 'gray'} tt="none" radius="sm" miw="max-content">
       {word}
     </Badge>
   )

@@ -35,7 +35,8 @@ export function wordsOf(error: unknown): Words {
   }
   if (error.code === 'network') return { title: i18next.t('error.network'), detail: i18next.t('error.networkHint'), requestId: '' }
   const facts = factLines(error.facts)
-  return { title: error.title, detail: [error.detail, ...facts].filter(Boolean).join('\n'), requestId: error.requestId }
+  const hint = error.status >= 500 && !error.detail ? i18next.t('error.server') : error.detail
+  return { title: error.title, detail: [hint, ...facts].filter(Boolean).join('\n'), requestId: error.requestId }
 }
 
 /** Field → message of a refused form, one a line. */
