@@ -18,8 +18,8 @@ from aiohttp import WSMsgType, web
 from backendai.common.contracts import agent as c
 from backendai.common.contracts.wsproxy import ProxyConf, check_conf
 from backendai.common.faults import AgentFailure
+from backendai.common.secretfile import load_secret_key, write_secret_key
 from backendai.common.tickets import derive_relay_key
-from backendai.manager.accounts.secretbox import load_secret_key, write_secret_key
 from backendai.manager.app import Manager
 from backendai.manager.settings import ManagerSettings, RelaySettings
 from tests.integration.manager.api.caller import Caller, until
