@@ -26,6 +26,7 @@ from backendai.manager.inventory import declared_routes
 from backendai.manager.settings import ManagerSettings
 from backendai.storage.settings import StorageSettings
 from backendai.webserver.settings import WebserverSettings
+from backendai.wsproxy.settings import WsproxySettings
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 
@@ -168,6 +169,8 @@ GENERATED: Final[Mapping[str, Callable[[], str]]] = {
     "configs/storage-proxy/sample.toml": lambda: render_sample(StorageSettings, "storage proxy"),
     "configs/agent/sample.toml": lambda: render_sample(AgentSettings, "agent"),
     "configs/agent/halfstack.toml": render_agent_halfstack,
+    "docs/reference/wsproxy-settings.md": lambda: render_reference(WsproxySettings, "app proxy"),
+    "configs/wsproxy/sample.toml": lambda: render_sample(WsproxySettings, "app proxy"),
     "configs/manager/halfstack.toml": render_manager_halfstack,
     "configs/manager/sample.toml": lambda: render_sample(ManagerSettings, "manager"),
 }

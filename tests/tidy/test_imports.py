@@ -15,6 +15,7 @@ MAY_IMPORT: Final = {
     "backendai.agent": {"backendai.common", "backendai.kernel"},
     "backendai.storage": {"backendai.common"},
     "backendai.webserver": {"backendai.common"},
+    "backendai.wsproxy": {"backendai.common"},
     "backendai.halfstack": {"backendai.common", "backendai.client", "backendai.kernel"},
 }
 
@@ -101,6 +102,7 @@ def test_no_module_is_dead() -> None:
         "backendai.agent.cli",
         "backendai.storage.cli",
         "backendai.webserver.cli",
+        "backendai.wsproxy.cli",
         "backendai.halfstack.cli",
     }
     dead = [

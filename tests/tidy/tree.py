@@ -19,6 +19,7 @@ DISTRIBUTIONS: Final = {
     "agent": "backendai.agent",
     "storage-proxy": "backendai.storage",
     "webserver": "backendai.webserver",
+    "wsproxy": "backendai.wsproxy",
     "halfstack": "backendai.halfstack",
 }
 

@@ -1,0 +1,1 @@
+"""The app proxy: lets browsers into the apps of sessions."""

@@ -1,0 +1,1 @@
+"""The routes by which circuits are made and taken back."""

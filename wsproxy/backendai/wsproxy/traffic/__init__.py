@@ -1,0 +1,1 @@
+"""The way of a byte: from a browser to an app and back."""

@@ -1,0 +1,149 @@
+"""A connection to an app that speaks no HTTP: bare bytes both ways, for addresses with a permit."""
+
+import asyncio
+from typing import cast
+
+from backendai.common.logs import get_logger
+from backendai.common.tickets import LINE_BYTES_MAX, decode_answer
+
+from ..circuits.live import LiveCircuit
+from .house import House, RelayAway
+from .line import WRITE_AHEAD_BYTES
+
+log = get_logger(__name__)
+
+
+class FarEnd(asyncio.Protocol):
+    """The relay's side. Its greeting is read, everything else is passed on."""
+
+    def __init__(self, tunnel: "Tunnel") -> None:
+        self._tunnel = tunnel
+        self._buffer = b""
+        self._is_open = False
+        self.transport: asyncio.Transport
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)
+        self.transport.set_write_buffer_limits(high=WRITE_AHEAD_BYTES)
+
+    def data_received(self, data: bytes) -> None:
+        if self._is_open:
+            self._tunnel.is_active = True
+            self._tunnel.transport.write(data)
+        else:
+            self._read_greeting(self._buffer + data)
+
+    def _read_greeting(self, data: bytes) -> None:
+        line, newline, rest = data.partition(b"\n")
+        if not newline and len(data) < LINE_BYTES_MAX:
+            self._buffer = data
+            return
+        try:
+            refusal = decode_answer(line)
+        except ValueError:
+            self._tunnel.abort()
+            return
+        if refusal is not None:
+            log.info("tunnel.refused", code=refusal.code, why=refusal.message)
+            self._tunnel.abort()
+            return
+        self._is_open = True
+        self._tunnel.go_on()
+        if rest:
+            self._tunnel.transport.write(rest)
+
+    def eof_received(self) -> bool:
+        if self._is_open and not self._tunnel.transport.is_closing():
+            self._tunnel.transport.write_eof()
+        return self._is_open
+
+    def pause_writing(self) -> None:
+        self._tunnel.transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        self._tunnel.transport.resume_reading()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._tunnel.transport.close()
+
+
+class Tunnel(asyncio.Protocol):
+    """The client's side. Nothing is read of it before the app is there."""
+
+    def __init__(self, house: House, live: LiveCircuit) -> None:
+        self._house = house
+        self._far: FarEnd | None = None
+        self._deadline = float("inf")
+        self.live: LiveCircuit | None = live
+        self.is_active = False
+        self.transport: asyncio.Transport
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)
+        live = self.live
+        assert live is not None
+        found = transport.get_extra_info("peername")
+        address = str(found[0]) if found else ""
+        if self._house.is_full() or not self._may_come(live, address):
+            self.transport.abort()
+            return
+        self.transport.set_write_buffer_limits(high=WRITE_AHEAD_BYTES)
+        self.transport.pause_reading()
+        self._house.guests.add(self)
+        live.is_used = True
+        self._house.spawn(self._open(live))
+
+    def _may_come(self, live: LiveCircuit, address: str) -> bool:
+        """Without cookies, the address is all that tells who comes."""
+        if not live.is_open or not live.circuit.admits(address):
+            return False
+        return live.circuit.is_public or live.knows_address(address, self._house.clock.now())
+
+    async def _open(self, live: LiveCircuit) -> None:
+        try:
+            transport, far = await self._house.connect(live, lambda: FarEnd(self))
+        except RelayAway:
+            self.abort()
+            return
+        if self.transport.is_closing() or not live.is_open:
+            transport.abort()
+            return
+        self._far = far
+        transport.write(self._house.tickets.hello(live.circuit))
+
+    def go_on(self) -> None:
+        self.is_active = True
+        self.transport.resume_reading()
+
+    def check(self, now: float) -> None:
+        if self.is_active:
+            self.is_active = False
+            self._deadline = now + self._house.limits.idle_timeout
+        elif now >= self._deadline:
+            self.abort()
+
+    def abort(self) -> None:
+        self.transport.abort()
+
+    def data_received(self, data: bytes) -> None:
+        self.is_active = True
+        if self._far is not None:
+            self._far.transport.write(data)
+
+    def eof_received(self) -> bool:
+        if self._far is not None and not self._far.transport.is_closing():
+            self._far.transport.write_eof()
+        return self._far is not None
+
+    def pause_writing(self) -> None:
+        if self._far is not None:
+            self._far.transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        if self._far is not None:
+            self._far.transport.resume_reading()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._house.guests.discard(self)
+        if self._far is not None:
+            self._far.transport.close()
