@@ -21,8 +21,8 @@ from backendai.common.settings.checks import HostPort
 
 from .addresses import Addresses, make_addresses
 from .api.app import make_api
+from .api.circuits import CircuitsApi
 from .api.clients import ClientAddresses
-from .api.v2 import V2
 from .circuits.book import REFRESH_SECONDS, Book
 from .circuits.model import parse_networks
 from .circuits.store import open_store
@@ -62,8 +62,8 @@ async def run_wsproxy(settings: WsproxySettings) -> AsyncIterator[Addresses]:
         book = Book(store, listeners, clock, lifetime)
         permits = Permits(book, tokens, addresses, lifetime)
         listeners.use(permits)
-        v2 = V2(book, tokens, addresses, secret, ClientAddresses(house), clock)
-        api = make_api(v2.routes(), addresses, own.allowed_origins, health, access_log)
+        circuits = CircuitsApi(book, tokens, addresses, secret, ClientAddresses(house), clock)
+        api = make_api(circuits.routes(), addresses, own.allowed_origins, health, access_log)
         for name, loop in _loops(book, house, access_log, health).items():
             errands.begin(loop, name=name)
         if own.mode == "subdomain":

@@ -27,7 +27,7 @@ from .faults import CircuitNotFound
 _NO_STORE: Final = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
 
 
-class V2:
+class CircuitsApi:
     def __init__(
         self,
         book: Book,
