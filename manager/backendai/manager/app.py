@@ -47,7 +47,7 @@ from .agents.service import Agents
 from .apps import assembly as apps_assembly
 from .apps.assembly import AppServices, make_apps
 from .apps.streams import LOOK_SECONDS as STREAMS_LOOK_SECONDS
-from .apps.tickets import RelayKeyring, load_relay_secret
+from .apps.tickets import RelayKeyring
 from .audit import rest as audit_rest
 from .audit.change import Changes
 from .callbacks.loop import FORGET_SECONDS as CALLBACK_FORGET_SECONDS
@@ -425,7 +425,7 @@ def _make_services(
     rulebook, activities = Rulebook(cluster), Activities(database, clock)
     post = GuardedPost(own.callback_networks)
     work, proxy = SessionWork(database, stores.links, ids, activities), HttpAppProxy()
-    secret = load_relay_secret(settings.relay.secret_key_file)
+    secret = _relay_secret(settings)
     return Services(
         recent_logs=recent_logs,
         gatekeeper=gatekeeper,
@@ -485,7 +485,7 @@ def _make_works(
 def _make_core(
     settings: ManagerSettings, stores: Stores, board: HintBoard, clock: Clock, holder: str
 ) -> Core:
-    secret = load_relay_secret(settings.relay.secret_key_file)
+    secret = _relay_secret(settings)
     ports = Ports(
         store=stores.core,
         link=stores.links,
@@ -551,6 +551,11 @@ def _redis_check(stores: Stores) -> Any:
             raise StoreUnavailable("Redis does not answer.") from error
 
     return check
+
+
+def _relay_secret(settings: ManagerSettings) -> bytes | None:
+    path = settings.relay.secret_key_file
+    return None if path is None else load_secret_key(path)
 
 
 def _rpc_keypair(own: ServiceSettings) -> KeyPair | None:

@@ -106,16 +106,16 @@ def _conf_of(actor: Actor, site: Site, started: Started, login_session: str | No
         kernel_host=host,
         kernel_port=int(port or 0),
         session=SessionFacts(
-            id=str(site.session_id),
+            id=site.session_id,
             # Who opens it, so that the way ends together with that person's access.
-            user_uuid=str(actor.user_id),
-            group_id=str(site.project_id),
+            user_uuid=actor.user_id,
+            group_id=site.project_id,
             access_key=actor.access_key,
             domain_name=site.domain,
         ),
         circuit=AppFacts(
             agent_id=site.place.agent_id,
-            kernel_id=str(site.kernel_id),
+            kernel_id=site.kernel_id,
             generation=site.generation,
             app=started.app,
             port=started.port,

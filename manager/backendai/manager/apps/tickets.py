@@ -1,6 +1,5 @@
 """The secret of the relays: the key of each, the tickets that open it, and who is told the keys."""
 
-from pathlib import Path
 from typing import Protocol, TypeVar
 
 from backendai.common.clock import Clock
@@ -64,8 +63,3 @@ class RelayKeyring:
         """Idempotent. Raises the agent's fault, or AgentTimeout."""
         keys = RelayKeys(keys=[derive_relay_key(self._secret, agent_id)])
         await self._agents.ask(agent_id, SET_RELAY_KEYS, keys)
-
-
-def load_relay_secret(path: Path | None) -> bytes | None:
-    """Raises ServerMisconfigured naming what is wrong with the file."""
-    return None if path is None else load_secret_key(path)

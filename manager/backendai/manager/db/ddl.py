@@ -125,8 +125,8 @@ CREATE VIEW live_circuits AS
 SELECT circuits.id, circuits.session_id, circuits.kernel_id, circuits.generation,
   circuits.agent_id, circuits.app, circuits.port, circuits.protocol, circuits.owner,
   circuits.access_key, circuits.is_public, circuits.allowed_ips, circuits.proxy,
-  circuits.subdomain, circuits.public_port, circuits.setup_hash, circuits.setup_expires_at,
-  circuits.created_at, circuits.expires_at, circuits.used_at, agents.relay_addr
+  circuits.subdomain, circuits.public_port, circuits.created_at, circuits.expires_at,
+  circuits.used_at, agents.relay_addr
 FROM circuits
 JOIN kernels ON kernels.id = circuits.kernel_id AND kernels.generation = circuits.generation
   AND kernels.agent_id = circuits.agent_id AND kernels.status = '{KernelStatus.RUNNING.value}'

@@ -349,7 +349,7 @@ async def test_an_app_opens_in_a_browser(
     answer = await alice.ask("POST", f"/session/{name}/start-service", body)
     assert answer.json == {"token": "a-token", "wsproxy_addr": "https://apps.test"}
     assert proxy[0].login_session_token == "web"
-    assert proxy[0].session.id == made["sessionId"]
+    assert str(proxy[0].session.id) == made["sessionId"]
     assert proxy[0].session.access_key == "AKALICE"
     circuit = proxy[0].circuit
     assert (circuit.app, circuit.port, circuit.protocol) == ("jupyter", 8081, "http")

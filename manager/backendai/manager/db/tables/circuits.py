@@ -34,9 +34,6 @@ circuits: Final = sa.Table(
     sa.Column("proxy", sa.Text, nullable=False),
     sa.Column("subdomain", sa.Text),
     sa.Column("public_port", sa.Integer),
-    # SHA-256 of the token that may be shown once for a permit.
-    sa.Column("setup_hash", sa.LargeBinary),
-    timestamp("setup_expires_at"),
     created_at(),
     timestamp("expires_at", nullable=False),
     # The proxy moves both on, not more often than once a minute.

@@ -5,15 +5,17 @@ Both hold the secret of the relays, and so the MAC of the words can only be a ma
 
 import hashlib
 import hmac
+import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from backendai.common.faults import AuthFailed
+from backendai.common.tickets import APP_PATTERN
 
 CONF_PATH: Final = "/v2/conf"
 STATUS_PATH: Final = "/status"
@@ -22,15 +24,16 @@ DATE_HEADER: Final = "X-BackendAI-Date"
 DATE_SKEW: Final = timedelta(seconds=60)
 KEY_BYTES: Final = 32
 _CONF_INFO: Final = b"backendai wsproxy conf"
+_DATE_CHARS_MAX: Final = 64
 _TOKEN_INFO: Final = b"backendai wsproxy token"
 
 
 class SessionFacts(msgspec.Struct, frozen=True, kw_only=True):
     """The session, and who opens the app: its owner, or an administrator."""
 
-    id: str
-    user_uuid: str
-    group_id: str
+    id: uuid.UUID
+    user_uuid: uuid.UUID
+    group_id: uuid.UUID
     access_key: str
     domain_name: str
 
@@ -39,16 +42,17 @@ class AppFacts(msgspec.Struct, frozen=True, kw_only=True):
     """`port` is the one in the kernel; 0 for an app that is built in. `relay_addr` is host:port."""
 
     agent_id: str
-    kernel_id: str
-    generation: int
-    app: str
-    port: int
+    kernel_id: uuid.UUID
+    generation: Annotated[int, msgspec.Meta(ge=1)]
+    app: Annotated[str, msgspec.Meta(pattern=APP_PATTERN)]
+    port: Annotated[int, msgspec.Meta(ge=0, le=65535)]
     protocol: str
     relay_addr: str = ""
 
 
 class ProxyConf(msgspec.Struct, frozen=True, kw_only=True):
-    """The body of `POST /v2/conf`: what its token will stand for."""
+    """The body of `POST /v2/conf`: what its token will stand for. The host and port of the kernel
+    are for app proxies of another make."""
 
     login_session_token: str | None = None
     kernel_host: str
@@ -72,6 +76,8 @@ def sign_conf(secret: bytes, body: bytes, now: datetime) -> dict[str, str]:
 def check_conf(secret: bytes, body: bytes, headers: Mapping[str, str], now: datetime) -> None:
     """Raises AuthFailed for a body that no manager has sent within the last minute."""
     date, told = headers.get(DATE_HEADER, ""), headers.get(MAC_HEADER, "")
+    if len(date) > _DATE_CHARS_MAX or not (date.isascii() and told.isascii()):
+        raise AuthFailed("These are not the words of a manager.")
     if not hmac.compare_digest(_mac(secret, date, body).encode(), told.encode()):
         raise AuthFailed("These are not the words of a manager.")
     # The date is a manager's, for it is under the MAC.

@@ -28,8 +28,6 @@ CREATE TABLE circuits (
   proxy text NOT NULL,
   subdomain text,
   public_port integer,
-  setup_hash bytea,
-  setup_expires_at timestamptz,
   created_at timestamptz DEFAULT now() NOT NULL,
   expires_at timestamptz NOT NULL,
   used_at timestamptz,
