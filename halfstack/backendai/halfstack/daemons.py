@@ -1,10 +1,8 @@
 """The manager and the agent of this machine: their files, and how the supervisor runs them."""
 
-import base64
 import hashlib
 import json
 import os
-import secrets
 import sys
 import tomllib
 from collections.abc import Mapping
@@ -13,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from backendai.common.rpc.curve import ensure_keypair
+from backendai.common.secretfile import write_secret_key
 from backendai.common.settings.render import render_toml
 
 from .engine import Engine
@@ -21,6 +20,8 @@ from .services import Probe, Service
 from .stores import StoreAddresses, split_address
 
 KERNEL_ID = 1000
+# Of managers and app proxies: what tickets for the relays of agents are made with.
+RELAY_SECRET = "relay.secret"  # noqa: S105 - the name of a file
 
 
 @dataclass(frozen=True)
@@ -76,9 +77,9 @@ def write_manager_config(core: Core) -> None:
     etc = core.layout.etc
     key = ensure_keypair(etc / "manager.key")
     write_file(etc / "manager-public-keys", key.public + "\n")
-    sealing_key = etc / "manager.secret"
-    if not sealing_key.exists():
-        write_file(sealing_key, base64.b64encode(secrets.token_bytes(32)).decode() + "\n")
+    for name in ("manager.secret", RELAY_SECRET):
+        if not (etc / name).exists():
+            write_secret_key(etc / name)
     write_file(etc / "manager.toml", render_manager_config(core))
 
 
@@ -162,7 +163,7 @@ def _compose_manager(core: Core) -> Mapping[str, Any]:
     layout = core.layout
     return {
         "etcd": _compose_etcd(core.addresses),
-        "db": _compose_db(core.addresses),
+        "db": compose_db(core.addresses),
         "redis": compose_redis(core.addresses),
         "manager": {
             "id": f"m-{layout.instance}",
@@ -175,6 +176,7 @@ def _compose_manager(core: Core) -> Mapping[str, Any]:
             "trusted-proxies": ["127.0.0.1"],
             "pid-file": str(layout.run / "manager.pid"),
         },
+        "relay": {"secret-key-file": str(layout.etc / RELAY_SECRET)},
         "logging": {"level": "INFO", "format": "json"},
     }
 
@@ -221,7 +223,7 @@ def _compose_etcd(addresses: StoreAddresses) -> Mapping[str, Any]:
     return {"namespace": "local", "addr": address}
 
 
-def _compose_db(addresses: StoreAddresses) -> Mapping[str, Any]:
+def compose_db(addresses: StoreAddresses) -> Mapping[str, Any]:
     host, port, user, password, database = split_address(addresses.postgres)
     values = {"addr": {"host": host, "port": port or 5432}, "name": database, "user": user}
     return {**values, "password": password} if password else values

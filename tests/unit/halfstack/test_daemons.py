@@ -6,8 +6,10 @@ import pytest
 
 from backendai.agent.networks import NetworkNames
 from backendai.agent.settings import AgentSettings
+from backendai.common.secretfile import load_secret_key
 from backendai.common.settings.load import load_settings
 from backendai.halfstack.daemons import (
+    RELAY_SECRET,
     Core,
     Node,
     find_docker_host,
@@ -50,6 +52,10 @@ def test_the_manager_reads_its_file(layout: Layout) -> None:
     assert (settings.redis.addr.host, settings.redis.db) == ("10.0.0.2", 3)
     assert settings.manager.rpc_keypair is not None
     assert settings.manager.rpc_keypair.exists()
+    assert settings.relay.secret_key_file == layout.etc / RELAY_SECRET
+    first = load_secret_key(layout.etc / RELAY_SECRET)
+    write_manager_config(Core(layout, _ADDRESSES, 8081))
+    assert load_secret_key(layout.etc / RELAY_SECRET) == first
 
 
 def test_addresses_in_their_rarer_forms_reach_the_files(layout: Layout) -> None:
