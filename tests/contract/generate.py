@@ -20,6 +20,7 @@ from backendai.halfstack.places import Layout
 from backendai.halfstack.storage import Storage, render_storage_config
 from backendai.halfstack.stores import StoreAddresses
 from backendai.halfstack.webserver import Web, render_web_config
+from backendai.halfstack.wsproxy import AppProxy, render_app_proxy_config
 from backendai.manager.config.rest import API_VERSION
 from backendai.manager.gate.openapi import make_document
 from backendai.manager.inventory import declared_routes
@@ -99,6 +100,11 @@ def render_web_halfstack() -> str:
     return head + render_web_config(Web(STATE, STORES, 8090, "http://127.0.0.1:8081"))
 
 
+def render_wsproxy_halfstack() -> str:
+    head = _HALFSTACK_HEAD.format(secrets="BACKEND_DB_PASSWORD")
+    return head + render_app_proxy_config(AppProxy(STATE, STORES, 5050))
+
+
 def _introduction() -> list[str]:
     return [
         "# Lifecycle of kernels and sessions",
@@ -164,6 +170,7 @@ GENERATED: Final[Mapping[str, Callable[[], str]]] = {
         WebserverSettings, "webserver"
     ),
     "configs/webserver/halfstack.toml": render_web_halfstack,
+    "configs/wsproxy/halfstack.toml": render_wsproxy_halfstack,
     "configs/webserver/sample.toml": lambda: render_sample(WebserverSettings, "webserver"),
     "configs/storage-proxy/halfstack.toml": render_storage_halfstack,
     "configs/storage-proxy/sample.toml": lambda: render_sample(StorageSettings, "storage proxy"),

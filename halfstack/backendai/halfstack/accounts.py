@@ -18,7 +18,7 @@ from .storage import HOST
 PROJECT: Final = "default"
 _DOMAIN: Final = "default"
 _POLICY: Final = "default"
-_GROUP: Final = "default"
+GROUP: Final = "default"
 _HOSTS: Final = {HOST: [word.value for word in HostPermission]}
 _CAPITALS: Final = string.ascii_uppercase + string.digits
 _LETTERS: Final = string.ascii_letters + string.digits
@@ -87,7 +87,7 @@ def compose_fixture(layout: Layout) -> dict[str, list[dict[str, Any]]]:
         "users": [_user(account) for account in accounts],
         "keypairs": [_keypair(account) for account in accounts],
         "resource_groups": [
-            {"name": _GROUP, "description": "The nodes of this cluster", "domains": [_DOMAIN]}
+            {"name": GROUP, "description": "The nodes of this cluster", "domains": [_DOMAIN]}
         ],
     }
 

@@ -65,7 +65,7 @@ async def purge(
     """
     say("stopping the daemons")
     if await _adopt(layout) is not None:
-        await stop_services(layout, ["webserver", "agent", "manager", "storage"])
+        await stop_services(layout, ["webserver", "wsproxy", "agent", "manager", "storage"])
     say("removing containers and networks")
     remarks = await _purge_engine(layout, find_docker_host(layout) or configured_host)
     say("stopping the rest")

@@ -12,7 +12,7 @@ from .processes import find_recorded
 from .services import Probe, Service, decode_services
 from .stores import ExternalStores, split_address
 
-_NEEDED = ("manager", "agent", "storage", "webserver")
+_NEEDED = ("manager", "agent", "storage", "webserver", "wsproxy")
 
 
 @dataclass(frozen=True)

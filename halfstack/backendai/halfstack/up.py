@@ -38,9 +38,11 @@ from .status import report_external
 from .storage import Storage, announce_storage, specify_storage, write_storage_config
 from .stores import StoreAddresses, find_etcd, list_addresses, prepare_stores
 from .webserver import Web, specify_web, write_web_config
+from .wsproxy import AppProxy, announce_app_proxy, specify_app_proxy, write_app_proxy_config
 
 _MANAGER_PORT = 8081
 _STORAGE_PORT = 6021
+_APP_PROXY_PORT = 5050
 _WEB_PORT = 8090
 _READY_SECONDS = 60.0
 
@@ -120,9 +122,12 @@ async def _bring_manager(
     with display.step("storage"):
         storage = await _bring_storage(layout, addresses)
     with display.step("manager") as say:
-        web = _prepare_web(core)
-        await ensure_services(layout, [specify_manager(core, names), specify_web(web)])
-        await await_healthy(layout, ["manager", "webserver", storage], _READY_SECONDS, say)
+        web, proxy = _prepare_web(core), _prepare_app_proxy(core)
+        daemons = [specify_manager(core, names), specify_web(web), specify_app_proxy(proxy, names)]
+        await ensure_services(layout, daemons)
+        waited = [*(daemon.name for daemon in daemons), storage]
+        await await_healthy(layout, waited, _READY_SECONDS, say)
+        await _announce(core, proxy)
     return core, names, web.address
 
 
@@ -133,6 +138,23 @@ def _prepare_web(core: Core) -> Web:
     web = Web(core.layout, core.addresses, port, core.endpoint, connects)
     write_web_config(web)
     return web
+
+
+def _prepare_app_proxy(core: Core) -> AppProxy:
+    port = keep_ports(core.layout, {"wsproxy": _APP_PROXY_PORT})["wsproxy"]
+    proxy = AppProxy(core.layout, core.addresses, port)
+    write_app_proxy_config(proxy)
+    return proxy
+
+
+async def _announce(core: Core, proxy: AppProxy) -> None:
+    try:
+        await announce_app_proxy(core, proxy)
+    except Fault as fault:
+        raise SetupFault(
+            f"the manager does not take the address of the app proxy: {fault}",
+            "look at `backendai logs manager`, then run `./bai up` again",
+        ) from fault
 
 
 async def _bring_storage(layout: Layout, addresses: StoreAddresses) -> str:
