@@ -8,7 +8,6 @@ from backendai.common.settings.render import render_toml
 from ..settings import ApiSection, PagesSection
 
 _GENERAL: Final[Mapping[str, Any]] = {
-    "siteDescription": "",
     "connectionMode": "SESSION",
     "signupSupport": False,
     "allowChangeSigninMode": False,
@@ -20,20 +19,15 @@ _GENERAL: Final[Mapping[str, Any]] = {
     "autoLogout": False,
     "debug": False,
     "maskUserInfo": False,
-    "singleSignOnVendors": (),
-    "ssoRealmName": "",
     "enableContainerCommit": True,
     "hideAgents": False,
-    "appDownloadUrl": "",
     "allowAppDownloadPanel": False,
     "enable2FA": True,
     "force2FA": False,
-    "systemSSHImage": "",
     "directoryBasedUsage": False,
     "maxCountForPreopenPorts": 10,
     "allowCustomResourceAllocation": True,
     "isDirectorySizeVisible": True,
-    "eduAppNamePrefix": "",
 }
 _RESOURCES: Final[Mapping[str, Any]] = {
     "openPortToPublic": False,
@@ -53,17 +47,24 @@ _RESOURCES: Final[Mapping[str, Any]] = {
 
 
 def render_config(endpoint: str, api: ApiSection, ui: PagesSection) -> str:
-    """The configuration for a browser that came by `endpoint`."""
+    """The configuration for a browser that came by `endpoint`.
+
+    Nothing in it is empty: the reader of TOML in the UIs of 23.09 takes `""` for two quotes, and
+    `[]` for the beginning of whatever follows.
+    """
     own = {"apiEndpoint": endpoint, "apiEndpointText": api.text}
-    return render_toml(
-        {
-            "general": {**own, **_GENERAL, **ui.general},
-            "resources": {**_RESOURCES, **ui.resources},
-            "environments": ui.environments,
-            "menu": ui.menu,
-            "plugin": ui.plugin,
-            "wsproxy": ui.wsproxy,
-            "license": {"edition": "Open Source", **ui.license},
-            "pipeline": ui.pipeline,
-        }
-    )
+    sections: dict[str, Mapping[str, Any]] = {
+        "general": {**own, **_GENERAL, **ui.general},
+        "resources": {**_RESOURCES, **ui.resources},
+        "environments": ui.environments,
+        "menu": ui.menu,
+        "plugin": ui.plugin,
+        "wsproxy": ui.wsproxy,
+        "license": {"edition": "Open Source", **ui.license},
+        "pipeline": ui.pipeline,
+    }
+    return render_toml({name: _filled(values) for name, values in sections.items()})
+
+
+def _filled(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value not in ("", (), [], None)}
