@@ -26,7 +26,8 @@ from .minilang import (
     compile_order,
 )
 
-LIMIT_MAX: Final = 100
+# Pages of UIs that show all at once ask for as much.
+LIMIT_MAX: Final = 1000
 OFFSET_MAX: Final = 2**31 - 1
 # From here on, skipping costs more than planning both ways.
 FAR_OFFSET: Final = 1000

@@ -30,6 +30,8 @@ def check_name(text: str) -> str:
 
 
 def check_image_name(text: str) -> str:
+    """The name of an image. Web UIs write those that are of no registry with a slash before."""
+    text = text.removeprefix("/")
     if not _IMAGE.fullmatch(text) or ".." in text or "//" in text:
         raise ValueError("write a name such as registry/project/name:tag")
     return text

@@ -69,3 +69,10 @@ def test_variables_that_load_code_are_refused() -> None:
 def test_odd_callbacks_are_refused(text: str) -> None:
     with pytest.raises(ValueError):
         names.check_callback(text)
+
+
+def test_an_image_of_no_registry_may_be_written_as_web_uis_do() -> None:
+    assert names.check_image_name("/bai/python:3.11") == "bai/python:3.11"
+    for bad in ("//bai/python:3.11", "/", "a/../b", "a//b"):
+        with pytest.raises(ValueError, match="registry/project/name:tag"):
+            names.check_image_name(bad)
