@@ -5,16 +5,16 @@ Layout, mounted read-only at /opt/kernel (every program in it has that path buil
 
     entry                      starts the runner; passes its arguments on
     bundle.json                digest, Python version, architecture
-    bin/python3, bin/busybox   the interpreter; a static shell where the building machine has
-    busybox-static lib/*.so*                  the loader and every library that the interpreter's
-    modules need lib/pythonX.Y/             the standard library without tests and toolkits, byte-
-    compiled lib/runner-site/           start.py, backendai/kernel (wire, runner), msgspec
+    bin/python3, bin/busybox   the interpreter; a static shell where this machine has one
+    lib/*.so*                  the loader and every library that the interpreter's modules need
+    lib/pythonX.Y/             the standard library, compiled, without tests and toolkits
+    lib/runner-site/           start.py, backendai/kernel (wire, runner, apps), and the packages
+                               that they import
 """
 
 import fcntl
 import hashlib
 import importlib.metadata
-import importlib.util
 import json
 import os
 import platform
@@ -23,12 +23,13 @@ import subprocess
 import sys
 import sysconfig
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from backendai.kernel import elf
+from backendai.kernel.page import VENDORED, PageError, bring_page
 
 PREFIX = "/opt/kernel"
 SOURCE = Path(__file__).parent
@@ -50,8 +51,17 @@ unset LD_PRELOAD
 export USER_LD_PRELOAD
 exec {PREFIX}/bin/python3 -I -S -X utf8 {PREFIX}/lib/runner-site/start.py "$@"
 """
+# What is copied beside our source: for the runner, then for the apps (and what those need).
+PACKAGES = (
+    *("msgspec", "aiohttp", "aiohappyeyeballs", "aiosignal", "attrs", "frozenlist", "idna"),
+    *("multidict", "propcache", "yarl", "typing_extensions", "asyncssh", "cryptography", "cffi"),
+)
 STEP_SECONDS_MAX = 300.0
-SMOKE_TEST = "import sys; sys.path.append(sys.argv[1]); import asyncio, ctypes, msgspec, tarfile"
+SMOKE_TEST = """
+import sys; sys.modules["ssl"] = None; sys.path.append(sys.argv[1])
+import asyncio, ctypes, msgspec, tarfile, aiohttp.web, asyncssh
+asyncssh.generate_private_key("ssh-ed25519")
+"""
 
 
 class BundleError(Exception):
@@ -74,20 +84,35 @@ def build_bundle(cache_dir: Path, *, progress: Callable[[str], None] | None = No
     Safe to call from several processes at once. Raises BundleError; what was half built is removed.
     """
     say = progress or (lambda line: None)
-    digest = compute_digest()
-    bundle = Bundle(cache_dir / digest, digest, platform.python_version())
+    bundle = describe_bundle(cache_dir)
     if is_whole(bundle.path):
         return bundle
     cache_dir.mkdir(parents=True, exist_ok=True)
     with hold_lock(cache_dir / ".lock"):
+        try_page(say)
+        bundle = describe_bundle(cache_dir)
         if is_whole(bundle.path):
             return bundle
         for old in (bundle.path, *cache_dir.glob(BUILDING + "*")):
             shutil.rmtree(old, ignore_errors=True)
         started = time.monotonic()
-        build_at(cache_dir / f"{BUILDING}{digest}", bundle, say)
+        build_at(cache_dir / f"{BUILDING}{bundle.digest}", bundle, say)
         say(f"runner bundle built in {time.monotonic() - started:.1f} s")
     return bundle
+
+
+def describe_bundle(cache_dir: Path) -> Bundle:
+    """The bundle that fits now, whether it is there or not."""
+    digest = compute_digest()
+    return Bundle(cache_dir / digest, digest, platform.python_version())
+
+
+def try_page(say: Callable[[str], None]) -> None:
+    """Without it all but one page works, and that says what is missing."""
+    try:
+        bring_page()
+    except PageError as error:
+        say(f"the web terminal will have no page: {error}")
 
 
 def is_whole(place: Path) -> bool:
@@ -98,15 +123,22 @@ def is_whole(place: Path) -> bool:
 def compute_digest() -> str:
     """Of all that the bundle is made from: interpreter, dependencies, source, architecture."""
     digest = hashlib.sha256()
-    facts = [sys.version, platform.machine(), importlib.metadata.version("msgspec")]
+    facts = [sys.version, platform.machine(), *map(importlib.metadata.version, PACKAGES)]
     digest.update("\n".join(facts).encode())
     busybox = find_static_busybox()
     files = [find_interpreter(), *([busybox] if busybox else [])]
     files += [SOURCE / "wire.py", SOURCE / "bundle.py", SOURCE / "elf.py"]
-    for path in [*files, *sorted((SOURCE / "runner").glob("*.py"))]:
+    for path in [*files, *list_sources()]:
         digest.update(f"\n{path.name}\n".encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()[:24]
+
+
+def list_sources() -> list[Path]:
+    """Of the runner and of the apps, in a fixed order."""
+    apps = SOURCE / "apps"
+    folders = (SOURCE / "runner", apps, apps / "page", VENDORED)
+    return sorted(path for folder in folders for path in folder.glob("[!.]*.*"))
 
 
 def build_at(place: Path, bundle: Bundle, say: Callable[[str], None]) -> None:
@@ -161,15 +193,29 @@ def copy_interpreter(place: Path) -> None:
 
 
 def copy_site(site: Path) -> None:
-    """The installed msgspec and our source: no network, no installer."""
-    spec = importlib.util.find_spec("msgspec")
-    if spec is None or not spec.submodule_search_locations:
-        raise BundleError("msgspec is missing: install the Python package `msgspec`")
-    shutil.copytree(spec.submodule_search_locations[0], site / "msgspec", ignore=list_left_out)
+    """The installed packages and our source: no network, no installer."""
+    for name in PACKAGES:
+        copy_package(name, site)
     kernel = site / "backendai" / "kernel"
-    shutil.copytree(SOURCE / "runner", kernel / "runner", ignore=list_left_out)
+    for folder in ("runner", "apps"):
+        shutil.copytree(SOURCE / folder, kernel / folder, ignore=list_left_out)
     shutil.copy2(SOURCE / "wire.py", kernel / "wire.py")
     shutil.move(kernel / "runner" / "start.py", site / "start.py")
+
+
+def copy_package(name: str, site: Path) -> None:
+    """The modules of an installed distribution, without its metadata and programs."""
+    try:
+        found = importlib.metadata.distribution(name)
+    except importlib.metadata.PackageNotFoundError:
+        raise BundleError(f"{name} is missing: install the Python package `{name}`") from None
+    for file in found.files or []:
+        top = file.parts[0]
+        if top == ".." or top.endswith((".dist-info", ".pth")) or is_left_out(file.parts):
+            continue
+        target = site / file
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(Path(str(found.locate_file(file))), target)
 
 
 def link_libraries(place: Path) -> None:
@@ -247,10 +293,13 @@ def check(place: Path) -> None:
 def list_left_out(folder: str, names: list[str]) -> list[str]:
     """What `shutil.copytree` should pass over."""
     return [
-        name
-        for name in names
-        if name in LEFT_OUT
-        or name.startswith(LEFT_OUT_STARTS)
-        or name.endswith(LEFT_OUT_ENDS)
-        or not os.access(Path(folder) / name, os.R_OK)
+        name for name in names if is_left_out([name]) or not os.access(Path(folder) / name, os.R_OK)
     ]
+
+
+def is_left_out(names: Iterable[str]) -> bool:
+    """Whether one of the folders of a path, or the file, is of no use in a bundle."""
+    return any(
+        name in LEFT_OUT or name.startswith(LEFT_OUT_STARTS) or name.endswith(LEFT_OUT_ENDS)
+        for name in names
+    )

@@ -66,6 +66,7 @@ class Apps:
     def refuse_starts(self) -> None:
         """From now on: the kernel ends."""
         self._is_ending = True
+        self._built_ins.refuse_starts()
 
     async def start(self, ask: StartApp) -> StartAppReply:
         """When the app answers. Raises Refusal when it ends, or takes longer than is waited for:

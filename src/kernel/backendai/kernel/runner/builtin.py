@@ -5,10 +5,12 @@ The runner listens for them, so who connects while one comes up waits in the que
 """
 
 import asyncio
+import logging
 import os
 import socket
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -20,6 +22,8 @@ from backendai.kernel.runner.runs import Refusal
 from backendai.kernel.wire import APPS_NAME
 
 READY_SECONDS_MAX: Final = 25.0
+_logger = logging.getLogger(__name__)
+
 # The process finds what this one finds, and nothing of the image's.
 _START: Final = (
     "import sys; sys.path[:] = sys.argv.pop(1).split(':'); "
@@ -39,6 +43,12 @@ class BuiltIns:
         self._work_dir = work_dir
         self._listeners: dict[str, socket.socket] = {}
         self._ready: dict[str, Child] = {}
+        self._is_ending = False
+        self._waking: set[asyncio.Task[None]] = set()
+
+    def refuse_starts(self) -> None:
+        """From now on nobody is waited for."""
+        self._is_ending = True
 
     def is_running(self, name: str) -> bool:
         child = self._ready.get(name)
@@ -59,6 +69,7 @@ class BuiltIns:
                 os.close(writing)
             await self._await_ready(name, child, reading)
             self._ready[name] = child
+            child.ended.add_done_callback(lambda _: self._watch(name))
             return True
 
     def connect(self, name: str) -> socket.socket:
@@ -78,6 +89,28 @@ class BuiltIns:
             os.close(folder)
         return stream
 
+    def _watch(self, name: str) -> None:
+        """Who connected while the process ended, before anybody knew, is not left waiting."""
+        if self._is_ending:
+            return
+        asyncio.get_running_loop().add_reader(self._listeners[name], self._wake, name)
+
+    def _wake(self, name: str) -> None:
+        self._unwatch(name)
+        waking = asyncio.create_task(self._start_for_waiting(name), name=f"wake {name}")
+        self._waking.add(waking)
+        waking.add_done_callback(self._waking.discard)
+
+    def _unwatch(self, name: str) -> None:
+        asyncio.get_running_loop().remove_reader(self._listeners[name])
+
+    async def _start_for_waiting(self, name: str) -> None:
+        try:
+            await self.start(name)
+        except Refusal as refusal:
+            _logger.warning("%s", refusal.message)
+            turn_away(self._listeners[name])
+
     def _spawn(self, name: str, ready: int) -> Child:
         listener = self._listen(name)
         search_path = ":".join(folder for folder in sys.path if folder)
@@ -93,6 +126,7 @@ class BuiltIns:
             folder = self._run_dir / APPS_NAME
             folder.mkdir(mode=0o700, exist_ok=True)
             self._listeners[name] = listen_at(folder, f"{name}.sock")
+        self._unwatch(name)
         return self._listeners[name].fileno()
 
     async def _await_ready(self, name: str, child: Child, reading: int) -> None:
@@ -110,6 +144,13 @@ class BuiltIns:
         if not is_ready:
             await asyncio.wait([child.ended], timeout=1.0)
             raise Refusal("not-started", self._programs.explain_end(name))
+
+
+def turn_away(listener: socket.socket) -> None:
+    """Hang up on all who wait in its queue."""
+    with suppress(OSError):
+        while True:
+            listener.accept()[0].close()
 
 
 async def _read_byte(descriptor: int) -> bool:
