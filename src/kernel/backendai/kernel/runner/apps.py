@@ -13,7 +13,7 @@ from backendai.kernel.runner.builtin import BuiltIns
 from backendai.kernel.runner.definitions import Definition, Values
 from backendai.kernel.runner.environment import list_interpreters
 from backendai.kernel.runner.offers import PREOPEN, Offer, list_offers
-from backendai.kernel.runner.processes import Child, Processes
+from backendai.kernel.runner.processes import Child
 from backendai.kernel.runner.programs import Programs
 from backendai.kernel.runner.runs import Refusal
 from backendai.kernel.wire import (
@@ -38,7 +38,7 @@ class Apps:
     def __init__(
         self,
         setup: KernelSetup,
-        processes: Processes,
+        programs: Programs,
         environ: Mapping[str, str],
         run_dir: Path,
         work_dir: Path,
@@ -48,7 +48,7 @@ class Apps:
         self._environ = environ
         self._work_dir = work_dir
         self._definitions_dir = definitions_dir
-        self._programs = Programs(processes, run_dir, work_dir)
+        self._programs = programs
         self._built_ins = BuiltIns(self._programs, environ, run_dir, work_dir)
         self._is_ending = False
 

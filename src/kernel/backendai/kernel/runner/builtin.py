@@ -8,14 +8,13 @@ import asyncio
 import logging
 import os
 import socket
-import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 from backendai.kernel.runner.doors import listen_at
-from backendai.kernel.runner.environment import hide_preload
+from backendai.kernel.runner.environment import hide_preload, make_bundle_command
 from backendai.kernel.runner.processes import Child
 from backendai.kernel.runner.programs import Programs
 from backendai.kernel.runner.runs import Refusal
@@ -23,12 +22,6 @@ from backendai.kernel.wire import APPS_NAME
 
 READY_SECONDS_MAX: Final = 25.0
 _logger = logging.getLogger(__name__)
-
-# The process finds what this one finds, and nothing of the image's.
-_START: Final = (
-    "import sys; sys.path[:] = sys.argv.pop(1).split(':'); "
-    "from backendai.kernel.apps.main import main; sys.exit(main(sys.argv[1:]))"
-)
 
 
 class BuiltIns:
@@ -113,11 +106,9 @@ class BuiltIns:
 
     def _spawn(self, name: str, ready: int) -> Child:
         listener = self._listen(name)
-        search_path = ":".join(folder for folder in sys.path if folder)
-        argv = [
-            *(sys.executable, "-I", "-S", "-X", "utf8", "-c", _START, search_path),
-            *(name, str(listener), str(ready), str(self._run_dir), str(self._work_dir)),
-        ]
+        argv = make_bundle_command(
+            "main", name, str(listener), str(ready), str(self._run_dir), str(self._work_dir)
+        )
         return self._programs.spawn(name, argv, self._environ, pass_fds=(listener, ready))
 
     def _listen(self, name: str) -> int:

@@ -56,6 +56,18 @@ def get_bundle_interpreter() -> str:
     return sys.executable
 
 
+def make_bundle_command(name: str, *words: str) -> list[str]:
+    """Runs `main` of a module of the apps by the bundle's interpreter, which finds what this one
+    finds and nothing of the image's.
+    """
+    start = (
+        "import sys; sys.path[:] = sys.argv.pop(1).split(':'); "
+        f"from backendai.kernel.apps.{name} import main; sys.exit(main(sys.argv[1:]))"
+    )
+    search_path = ":".join(folder for folder in sys.path if folder)
+    return [sys.executable, "-I", "-S", "-X", "utf8", "-c", start, search_path, *words]
+
+
 def make_shell_command(command: str) -> list[str]:
     """Run by the image's shell, or by the bundle's busybox where the image has none; raises
     FileNotFoundError.

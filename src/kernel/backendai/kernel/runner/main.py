@@ -20,7 +20,9 @@ from backendai.kernel.runner.doors import Doors
 from backendai.kernel.runner.environment import make_environ
 from backendai.kernel.runner.folders import check_folders
 from backendai.kernel.runner.interpreter import Interpreter, NoInterpreterError
+from backendai.kernel.runner.keys import SessionKey
 from backendai.kernel.runner.processes import Processes
+from backendai.kernel.runner.programs import Programs
 from backendai.kernel.runner.server import Server
 from backendai.kernel.runner.service import Service
 from backendai.kernel.runner.stages import Stages
@@ -61,13 +63,16 @@ class Runner:
         self._startup = Startup(setup, run_dir, work_dir, log, self._stages)
         self._interpreter = Interpreter(self._processes, log, environ, work_dir, setup.runtime_path)
         self._batch_stages = Stages(self._processes, log, environ, work_dir)
-        self._apps = Apps(setup, self._processes, environ, run_dir, work_dir)
+        programs = Programs(self._processes, run_dir, work_dir)
+        self._key = SessionKey(programs, environ, work_dir)
+        self._apps = Apps(setup, programs, environ, run_dir, work_dir)
         self._ending: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
         self._service = Service(
             self._interpreter,
             self._batch_stages,
             self._startup,
             self._apps,
+            self._key,
             work_dir,
             setup.exec_timeout_seconds,
             on_shutdown=lambda: self._end(Ending("shutdown", 0)),
@@ -101,6 +106,7 @@ class Runner:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._service.drive_runs(), name="runs")
             tasks.create_task(self._warm_up(), name="warm-up")
+            tasks.create_task(self._key.ensure_later(), name="key")
             if self._setup.session_type == "batch":
                 exit_code = await self._startup.run_startup_command()
                 self._end(Ending("finished", exit_code))

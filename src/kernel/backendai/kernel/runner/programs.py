@@ -96,7 +96,7 @@ class Programs:
 
     async def run(self, argv: Sequence[str], environ: Mapping[str, str]) -> str:
         """What a short command prints; raises OSError, and ValueError when it fails."""
-        with tempfile.TemporaryFile() as output:
+        with tempfile.TemporaryFile(dir=self._run_dir) as output:
             child = self._processes.spawn(
                 argv,
                 environ=environ,

@@ -14,6 +14,7 @@ from backendai.kernel import wire
 from backendai.kernel.runner.apps import Apps
 from backendai.kernel.runner.files import Downloads, Uploads, list_files
 from backendai.kernel.runner.interpreter import Interpreter
+from backendai.kernel.runner.keys import SessionKey
 from backendai.kernel.runner.runs import Refusal, Run, RunBook
 from backendai.kernel.runner.stages import Stages
 from backendai.kernel.runner.startup import Startup
@@ -36,6 +37,7 @@ class Service:
         stages: Stages,
         startup: Startup,
         apps: Apps,
+        key: SessionKey,
         work_dir: Path,
         exec_timeout_seconds: float,
         on_shutdown: Callable[[], None],
@@ -44,6 +46,7 @@ class Service:
         self._stages = stages
         self._startup = startup
         self._apps = apps
+        self._key = key
         self._work_dir = work_dir
         self._exec_timeout_seconds = exec_timeout_seconds
         self._on_shutdown = on_shutdown
@@ -103,6 +106,8 @@ class Service:
                 self._on_shutdown()
                 return wire.ShutdownReply()
             case wire.Upload() | wire.Download() | wire.ListFiles():
+                if self._key.is_at(ask.path):
+                    await self._key.ensure()
                 async with self._files:
                     return await asyncio.to_thread(self._handle_files, ask)
 
