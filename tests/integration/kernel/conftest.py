@@ -7,19 +7,22 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import msgspec
 import pytest
 
 from backendai.kernel import wire
 from backendai.kernel.bundle import Bundle, build_bundle
 from backendai.kernel.peer import RunnerGone, RunnerPeer
-from backendai.kernel.wire import Execute, ExecuteReply, Hello, KernelSetup
+from backendai.kernel.wire import Execute, ExecuteReply, Hello, KernelSetup, StartApp
 
 ASK_SECONDS = 60.0
+ADDRESS = "http://session.example"
 PLAIN = [sys.executable, "-m", "backendai.kernel.runner.main"]
 HOST_USR = [
     *("--ro-bind", "/usr", "/usr", "--symlink", "usr/bin", "/bin"),
@@ -163,3 +166,14 @@ async def is_query_ready(kernel: Kernel) -> bool:
 @pytest.fixture
 async def kernel(start_kernel: StartKernel) -> Kernel:
     return await start_kernel()
+
+
+@asynccontextmanager
+async def open_web(kernel: Kernel, app: str) -> AsyncIterator[aiohttp.ClientSession]:
+    """A browser on the socket of a built-in app, which is started."""
+    await kernel.ask(StartApp(name=app))
+    folder = os.open(kernel.run_dir / wire.APPS_NAME, os.O_PATH)
+    connector = aiohttp.UnixConnector(f"/proc/self/fd/{folder}/{app}.sock")
+    async with aiohttp.ClientSession(ADDRESS, connector=connector) as session:
+        yield session
+    os.close(folder)
