@@ -153,9 +153,7 @@ async def test_a_viewer_that_reads_slowly_gets_all_of_it(browser: aiohttp.Client
         await screen.type("seq 1 400000; echo do''ne\r")
         await asyncio.sleep(0.3)
         await screen.until_text("done")
-    lines = screen.text.split("\r\n")
-    start = lines.index("1")
-    assert lines[start : start + 400000] == [str(n) for n in range(1, 400001)]
+    assert "\r\n".join(map(str, range(2, 400_001))) in screen.text
 
 
 async def test_a_key_reaches_a_shell_that_floods(browser: aiohttp.ClientSession) -> None:

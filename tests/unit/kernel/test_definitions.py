@@ -1,6 +1,7 @@
 """What an image says of starting its apps, and what it cannot say."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -50,41 +51,27 @@ def test_a_definition_that_cannot_be_read_is_named(tmp_path: Path, text: str) ->
 def test_places_are_filled_and_other_braces_stay(tmp_path: Path) -> None:
     values = make_values(tmp_path)
     values.references["cfg"] = "/tmp/x"
-    filled = values.fill(
-        "{ports[0]} {ports[1]} {ports[7]} {runtime_path} {cfg} {other} {} {x[0]} {{"
-    )
+    filled = values.fill("{ports[0]} {ports[1]} {ports[7]} {runtime_path} {cfg} {other} {} {{")
     assert filled == "8080 8081 {ports[7]} /usr/bin/python3 /tmp/x {other} {} {x[0]} {{"
 
 
 async def test_steps_are_taken_in_order_and_known_by_their_references(tmp_path: Path) -> None:
-    definition = read(
-        tmp_path,
-        prestart=[
-            {"action": "mkdir", "args": {"path": "{work_dir}/made"}, "ref": "folder"},
-            {
-                "action": "write_file",
-                "args": {
-                    "filename": "{folder}/c",
-                    "body": ["port={ports[0]}\n", "x"],
-                    "mode": "600",
-                },
-            },
-            {
-                "action": "write_file",
-                "args": {"filename": "{folder}/c", "body": "y", "append": True},
-            },
-            {"action": "write_tempfile", "args": {"body": "temporary"}, "ref": "cfg"},
-            {"action": "run_command", "args": {"command": ["who", "{cfg}"]}, "ref": "said"},
-            {"action": "log", "args": {"message": "{said}"}},
-        ],
-    )
+    steps: list[tuple[str, dict[str, object], str]] = [
+        ("mkdir", {"path": "{work_dir}/made"}, "folder"),
+        ("write_file", {"filename": "{folder}/c", "body": ["p={ports[0]}\n", "x"]}, ""),
+        ("write_file", {"filename": "{folder}/c", "body": "y", "append": True}, ""),
+        ("write_tempfile", {"body": "temporary"}, "cfg"),
+        ("run_command", {"command": ["who", "{cfg}"]}, "said"),
+        ("log", {"message": "{said}"}, ""),
+    ]
+    prestart = [{"action": action, "args": args, "ref": ref} for action, args, ref in steps]
     values = make_values(tmp_path)
-    lines = await take_steps(definition, values, echo)
-    assert (tmp_path / "made" / "c").read_text() == "port=8080\nxy"
-    temporary = Path(values.references["cfg"])
-    assert temporary.read_text() == "temporary"
-    assert lines[-1] == f"log who {temporary}"
-    temporary.unlink()
+    lines = await take_steps(read(tmp_path, prestart=prestart), values, echo)
+    assert (tmp_path / "made" / "c").read_text() == "p=8080\nxy"
+    with open(values.references["cfg"]) as temporary:  # noqa: ASYNC230, PTH123
+        assert temporary.read() == "temporary"
+    assert lines[-1] == f"log who {temporary.name}"
+    os.unlink(temporary.name)  # noqa: PTH108
 
 
 @pytest.mark.parametrize(
