@@ -52,7 +52,7 @@ def test_places_are_filled_and_other_braces_stay(tmp_path: Path) -> None:
     values = make_values(tmp_path)
     values.references["cfg"] = "/tmp/x"
     filled = values.fill("{ports[0]} {ports[1]} {ports[7]} {runtime_path} {cfg} {other} {} {{")
-    assert filled == "8080 8081 {ports[7]} /usr/bin/python3 /tmp/x {other} {} {x[0]} {{"
+    assert filled == "8080 8081 {ports[7]} /usr/bin/python3 /tmp/x {other} {} {{"
 
 
 async def test_steps_are_taken_in_order_and_known_by_their_references(tmp_path: Path) -> None:
