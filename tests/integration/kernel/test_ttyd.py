@@ -132,6 +132,23 @@ async def test_a_shell_that_ended_is_told_and_makes_room(browser: aiohttp.Client
         assert second["pid"] != first["pid"]
 
 
+async def test_a_shell_is_started_again_for_the_same_viewers(
+    browser: aiohttp.ClientSession,
+) -> None:
+    async with look(browser) as screen, look(browser) as other:
+        first = await screen.until_event("opened", is_new=True)
+        await other.until_event("opened", is_new=False)
+        await screen.type("trap '' HUP; echo tra''pped\r")
+        await screen.until_text("trapped")
+        await screen.ws.send_bytes(b'\x01{"restart": true}')
+        await screen.until(lambda: len([e for e in screen.events if e["event"] == "opened"]) == 2)
+        second = await other.until_event("opened", is_new=True)
+        assert second["pid"] != first["pid"]
+        await other.type("echo fr''esh\r")
+        for one in (screen, other):
+            await one.until_text("fresh")
+
+
 async def test_terminals_are_apart_by_name_and_not_without_end(
     browser: aiohttp.ClientSession,
 ) -> None:

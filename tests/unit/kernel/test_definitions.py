@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from backendai.kernel.runner.apps import check_words, list_words
+from backendai.kernel.runner.commands import check_words, list_words
 from backendai.kernel.runner.definitions import (
     Definition,
     Values,
@@ -66,11 +66,11 @@ async def test_steps_are_taken_in_order_and_known_by_their_references(tmp_path: 
     ]
     prestart = [{"action": action, "args": args, "ref": ref} for action, args, ref in steps]
     values = make_values(tmp_path)
-    lines = await take_steps(read(tmp_path, prestart=prestart), values, echo)
+    await take_steps(read(tmp_path, prestart=prestart), values, echo)
     assert (tmp_path / "made" / "c").read_text() == "p=8080\nxy"
     with open(values.references["cfg"]) as temporary:  # noqa: ASYNC230, PTH123
         assert temporary.read() == "temporary"
-    assert lines[-1] == f"log who {temporary.name}"
+    assert values.references["said"] == f"who {temporary.name}"
     os.unlink(temporary.name)  # noqa: PTH108
 
 

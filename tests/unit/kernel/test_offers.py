@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from backendai.kernel.runner.offers import list_offers
-from backendai.kernel.runner.recipes import RECIPES, Recipe, Situation
+from backendai.kernel.runner.offers import FOUND, list_offers
+from backendai.kernel.runner.recipes import RECIPES, Situation
 from backendai.kernel.wire import DeclaredApp
 
 
@@ -55,23 +55,27 @@ def test_an_app_without_a_port_is_none() -> None:
     assert "web" not in list_offers([declare("web")], "")
 
 
-@pytest.mark.parametrize("recipe", RECIPES.values(), ids=lambda recipe: recipe.name)
-def test_a_recipe_listens_inside_alone(recipe: Recipe) -> None:
-    command = recipe.make_command(Situation("/bin/x", 4321, "/home/work"))
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_recipe_listens_inside_alone(name: str) -> None:
+    command = RECIPES[name](Situation("/bin/x", 4321, "/home/work"))
     assert command[0] == "/bin/x"
     assert any("127.0.0.1" in word for word in command)
     assert any("4321" in word for word in command)
     assert not any("0.0.0.0" in word for word in command)
 
 
+def test_what_is_found_can_be_started() -> None:
+    assert {offer.name for offer in FOUND.values()} == set(RECIPES)
+
+
 def test_what_is_given_goes_before_the_default() -> None:
-    make = RECIPES["tensorboard"].make_command
+    make = RECIPES["tensorboard"]
     assert "--logdir=/home/work/logs" in make(Situation("t", 1, "/home/work"))
     given = make(Situation("t", 1, "/home/work", given=frozenset(["--logdir"])))
     assert not any("--logdir" in word for word in given)
 
 
 def test_jupyter_is_told_that_it_runs_as_root() -> None:
-    make = RECIPES["jupyterlab"].make_command
+    make = RECIPES["jupyterlab"]
     assert "--allow-root" in make(Situation("j", 1, "/", is_root=True))
     assert "--allow-root" not in make(Situation("j", 1, "/"))

@@ -6,7 +6,7 @@ import os
 import signal
 from asyncio.subprocess import Process
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
@@ -26,6 +26,11 @@ WAITING_BYTES_MAX: Final = 512 * 1024
 STALL_SECONDS_MAX: Final = 10.0
 INPUT_BYTES_MAX: Final = 4 * 1024 * 1024
 FIRST_SIZE: Final = Size(24, 80)
+
+HANG_UP_SECONDS_MAX: Final = 1.0
+
+Started = tuple[Process, int]
+Spawn = Callable[[Size], Coroutine[Any, Any, Started]]
 
 _logger = logging.getLogger(__name__)
 
@@ -84,12 +89,12 @@ class Viewer:
 
 
 class Terminal:
-    """One shell, from its start to its end."""
+    """One shell at a time, from the start of the first to the end of the last."""
 
-    def __init__(self, process: Process, master: int, shell: str, on_end: Callable[[], None]):
-        self.shell = shell
-        self._process = process
-        self._master = master
+    def __init__(self, shell: str, spawn: Spawn, started: Started, on_end: Callable[[], None]):
+        self._shell = shell
+        self._spawn = spawn
+        self._process, self._master = started
         self._on_end = on_end
         self._loop = asyncio.get_running_loop()
         self._scrollback = Scrollback()
@@ -98,20 +103,16 @@ class Terminal:
         self._size = FIRST_SIZE
         self._watch: asyncio.TimerHandle | None = None
         self._is_over = False
-        self._loop.add_reader(master, self._read)
-        self._waiting = asyncio.create_task(self._await_end(), name="shell")
-
-    @property
-    def pid(self) -> int:
-        return self._process.pid
+        self._is_restarting = False
+        self._loop.add_reader(self._master, self._read)
+        self._living = asyncio.create_task(self._live(), name="shell")
 
     def attach(self, size: Size | None, *, is_new: bool) -> Viewer:
         """A new viewer, which first gets what was printed before."""
         viewer = Viewer(self._heed_room)
         viewer.size = size
         earlier = self._scrollback.read()
-        facts = {"pid": self.pid, "shell": self.shell, "is_new": is_new}
-        viewer.tell({"event": "opened", **facts, "scrollback": len(earlier)})
+        viewer.tell(self._describe(is_new=is_new, scrollback=len(earlier)))
         if earlier:
             viewer.show(earlier)
         self._viewers.add(viewer)
@@ -139,11 +140,30 @@ class Terminal:
             self._write()
         return True
 
+    def restart(self) -> None:
+        """End the shell and start another one for the same viewers."""
+        self._is_restarting = True
+        self._signal(signal.SIGHUP)
+        self._loop.call_later(HANG_UP_SECONDS_MAX, self._kill, self._process.pid)
+
     async def end(self) -> None:
         """As when a terminal is closed: all on it are hung up on."""
+        self._is_restarting = False
+        self._signal(signal.SIGHUP)
+        await asyncio.wait([self._living], timeout=HANG_UP_SECONDS_MAX)
+
+    def _signal(self, number: signal.Signals) -> None:
         with suppress(ProcessLookupError):
-            os.killpg(self.pid, signal.SIGHUP)
-        await asyncio.wait([self._waiting], timeout=1.0)
+            os.killpg(self._process.pid, number)
+
+    def _kill(self, pid: int) -> None:
+        """A shell that does not heed being hung up on."""
+        if self._process.pid == pid and self._process.returncode is None:
+            self._signal(signal.SIGKILL)
+
+    def _describe(self, *, is_new: bool, scrollback: int) -> dict[str, Any]:
+        facts = {"pid": self._process.pid, "shell": self._shell, "is_new": is_new}
+        return {"event": "opened", **facts, "scrollback": scrollback}
 
     def _fit(self) -> None:
         """To the smallest of the viewers, so that each sees all of it."""
@@ -226,9 +246,19 @@ class Terminal:
         else:
             self._loop.remove_writer(self._master)
 
-    async def _await_end(self) -> None:
-        exit_code = await self._process.wait()
-        self._is_over = True
+    async def _live(self) -> None:
+        while True:
+            exit_code = await self._process.wait()
+            self._is_over = True
+            self._clear_up()
+            self._tell_all({"event": "exited", "exit_code": exit_code})
+            if not (self._is_restarting and await self._start_again()):
+                break
+        for viewer in self._viewers:
+            viewer.close()
+        self._on_end()
+
+    def _clear_up(self) -> None:
         self._loop.remove_reader(self._master)
         self._loop.remove_writer(self._master)
         self._take_last_words()
@@ -236,10 +266,18 @@ class Terminal:
         if self._watch is not None:
             self._watch.cancel()
             self._watch = None
-        self._tell_all({"event": "exited", "exit_code": exit_code})
-        for viewer in self._viewers:
-            viewer.close()
-        self._on_end()
+
+    async def _start_again(self) -> bool:
+        try:
+            self._process, self._master = await self._spawn(self._size)
+        except OSError as error:
+            _logger.warning("no shell starts: %s", error)
+            return False
+        self._is_restarting = self._is_over = False
+        self._scrollback, self._input = Scrollback(), bytearray()
+        self._loop.add_reader(self._master, self._read)
+        self._tell_all(self._describe(is_new=True, scrollback=0))
+        return True
 
     def _take_last_words(self) -> None:
         """What the shell printed before it ended; what it left running may go on printing."""
@@ -272,10 +310,12 @@ class Terminals:
                 raise ValueError(f"there are {self._count_max} terminals already: end one of them")
             shell = find_shell(self._environ)
             environ = make_shell_environ(self._environ, shell)
-            process, master = await spawn_on_terminal(
-                [*shell, "-i"], environ, self._work_dir, size or FIRST_SIZE
-            )
-            terminal = Terminal(process, master, shell[0], lambda: self._forget(name))
+
+            def spawn(size: Size) -> Coroutine[Any, Any, Started]:
+                return spawn_on_terminal([*shell, "-i"], environ, self._work_dir, size)
+
+            started = await spawn(size or FIRST_SIZE)
+            terminal = Terminal(shell[0], spawn, started, lambda: self._forget(name))
             self._terminals[name] = terminal
             return terminal, terminal.attach(size, is_new=True)
 

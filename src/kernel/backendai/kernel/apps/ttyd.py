@@ -31,7 +31,7 @@ STATIC: Final = {
 }
 
 # The first byte of a message: of the client's, then of ours.
-INPUT, RESIZE, PING = 0, 1, 2
+INPUT, CONTROL, PING = 0, 1, 2
 OUTPUT, EVENT = b"\x00", b"\x01"
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
@@ -128,20 +128,25 @@ async def _receive(ws: web.WebSocketResponse, terminal: Terminal, viewer: Viewer
             if not terminal.type(body):
                 await ws.close(code=WSCloseCode.MESSAGE_TOO_BIG, message=b"too much input")
                 return
-        elif kind == RESIZE:
-            size = _parse_size(body)
-            if size is not None:
-                terminal.resize(viewer, size)
+        elif kind == CONTROL:
+            _control(terminal, viewer, body)
         elif kind == PING:
             viewer.tell({"event": "pong"})
 
 
-def _parse_size(body: bytes) -> Size | None:
+def _control(terminal: Terminal, viewer: Viewer, body: bytes) -> None:
+    """`{"rows": n, "cols": n}` or `{"restart": true}`; what is neither changes nothing."""
     try:
         value = json.loads(body)
     except ValueError:
-        return None
-    return _read_size(value) if isinstance(value, dict) else None
+        return
+    if not isinstance(value, dict):
+        return
+    size = _read_size(value)
+    if size is not None:
+        terminal.resize(viewer, size)
+    if value.get("restart") is True:
+        terminal.restart()
 
 
 def _read_size(values: dict[str, Any]) -> Size | None:

@@ -1,17 +1,12 @@
 """The apps of a kernel: starts them, ends them, and connects whoever comes through the door."""
 
 import asyncio
-import os
 import socket
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from backendai.kernel.runner import definitions, recipes
 from backendai.kernel.runner.builtin import BuiltIns
-from backendai.kernel.runner.definitions import Definition, Values
-from backendai.kernel.runner.environment import list_interpreters
 from backendai.kernel.runner.offers import PREOPEN, Offer, list_offers
 from backendai.kernel.runner.processes import Child
 from backendai.kernel.runner.programs import Programs
@@ -25,6 +20,7 @@ from backendai.kernel.wire import (
     StopAppReply,
 )
 
+DEFINITIONS_DIR: Final = Path("/etc/backend.ai/service-defs")
 START_SECONDS_MAX: Final = 25.0
 CONNECT_SECONDS_MAX: Final = 4.0
 LOOK_SECONDS: Final = 0.02
@@ -42,7 +38,7 @@ class Apps:
         environ: Mapping[str, str],
         run_dir: Path,
         work_dir: Path,
-        definitions_dir: Path = definitions.FOLDER,
+        definitions_dir: Path = DEFINITIONS_DIR,
     ) -> None:
         self._setup = setup
         self._environ = environ
@@ -74,7 +70,6 @@ class Apps:
         """
         offer = self._get_offer(ask.name)
         port = _choose_port(offer, ask.port or 0)
-        check_words(ask)
         if offer.source == "built-in":
             is_new = await self._start_built_in(offer)
         else:
@@ -131,49 +126,22 @@ class Apps:
             return is_new
 
     async def _launch(self, offer: Offer, ask: StartApp) -> Child:
-        environ = {**self._environ, **ask.envs}
-        definition = definitions.find_definition(self._definitions_dir, offer.name)
-        if definition is not None and definition.command:
-            command = await self._prepare(definition, offer, ask, environ)
-        else:
-            command = self._find_command(offer, ask)
+        # Only sessions that start an app pay for this.
+        from backendai.kernel.runner import commands
+
+        commands.check_words(ask)
+        ground = commands.Ground(
+            environ=self._environ,
+            work_dir=self._work_dir,
+            definitions_dir=self._definitions_dir,
+            runtime_path=self._setup.runtime_path,
+            run=self._programs.run,
+        )
+        command, environ = await commands.make_command(offer, ask, ground)
         try:
             return self._programs.spawn(offer.name, command, environ)
         except (OSError, ValueError) as error:
             raise Refusal("not-started", f"{offer.name} cannot be started: {error}") from error
-
-    async def _prepare(
-        self, definition: Definition, offer: Offer, ask: StartApp, environ: dict[str, str]
-    ) -> list[str]:
-        """The command of the image; `environ` gets what the image adds."""
-        definitions.check_given(definition, ask.arguments, ask.envs)
-        interpreters = list_interpreters(self._setup.runtime_path, self._environ["PATH"])
-        values = Values(offer.ports, next(iter(interpreters), sys.executable), str(self._work_dir))
-        await definitions.take_steps(
-            definition, values, lambda argv: self._programs.run(argv, environ)
-        )
-        environ |= {key: values.fill(text) for key, text in definition.env.items()} | ask.envs
-        arguments = {**definition.default_arguments, **ask.arguments}
-        return [values.fill(word) for word in definition.command] + list_words(arguments)
-
-    def _find_command(self, offer: Offer, ask: StartApp) -> list[str]:
-        recipe = recipes.RECIPES.get(offer.name)
-        program = recipe and recipes.find_program(recipe, self._environ["PATH"])
-        if recipe is None or not program:
-            port = offer.ports[0]
-            raise Refusal(
-                "not-started",
-                f"nothing listens on port {port}, and how {offer.name} is started the image does "
-                f"not say in {self._definitions_dir}: start it in the session yourself",
-            )
-        situation = recipes.Situation(
-            program=program,
-            port=offer.ports[0],
-            work_dir=str(self._work_dir),
-            is_root=os.getuid() == 0,
-            given=frozenset(ask.arguments),
-        )
-        return recipe.make_command(situation) + list_words(ask.arguments)
 
     async def _await_port(self, offer: Offer, port: int, child: Child) -> None:
         loop = asyncio.get_running_loop()
@@ -197,27 +165,6 @@ def _choose_port(offer: Offer, asked: int) -> int:
         ports = ", ".join(map(str, offer.ports))
         raise Refusal("bad-request", f"{offer.name} has no port {asked}; it has: {ports}")
     return asked or offer.ports[0]
-
-
-def check_words(ask: StartApp) -> None:
-    """Raises Refusal for what no command line and no environment can hold."""
-    words = [*list_words(ask.arguments), *ask.envs, *ask.envs.values()]
-    if any("\0" in word for word in words):
-        raise Refusal("bad-request", "arguments and variables must not hold a NUL character")
-    if any(not name or "=" in name for name in ask.envs):
-        raise Refusal("bad-request", "the name of a variable is not empty and holds no `=`")
-
-
-def list_words(arguments: Mapping[str, str | Sequence[str] | None]) -> list[str]:
-    """The words of a command line: each name, and its value or values behind it."""
-    words = []
-    for name, value in arguments.items():
-        words.append(name)
-        if isinstance(value, str):
-            words.append(value)
-        elif value is not None:
-            words += value
-    return words
 
 
 async def is_open(port: int) -> bool:

@@ -4,6 +4,7 @@ Words of a definition may hold `{ports[0]}`, `{runtime_path}`, `{work_dir}`, and
 step that goes before.
 """
 
+import logging
 import os
 import re
 import tempfile
@@ -16,9 +17,10 @@ import msgspec
 
 from backendai.kernel.runner.runs import Refusal
 
-FOLDER: Final = Path("/etc/backend.ai/service-defs")
 DEFINITION_BYTES_MAX: Final = 1024 * 1024
 _PLACE: Final = re.compile(r"\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(\[(?P<index>\d{1,3})\])?\}")
+
+_logger = logging.getLogger(__name__)
 
 RunCommand = Callable[[list[str]], Awaitable[str]]
 
@@ -77,9 +79,8 @@ def find_definition(folder: Path, name: str) -> Definition | None:
         raise Refusal("not-started", f"the image's {path} is of no use: {error}") from error
 
 
-async def take_steps(definition: Definition, values: Values, run: RunCommand) -> list[str]:
-    """Do what goes before the start; the lines for the log. Raises Refusal naming the step."""
-    lines = []
+async def take_steps(definition: Definition, values: Values, run: RunCommand) -> None:
+    """Do what goes before the start. Raises Refusal naming the step that fails."""
     for step in definition.prestart:
         try:
             result = await _take(step, values, run)
@@ -88,8 +89,7 @@ async def take_steps(definition: Definition, values: Values, run: RunCommand) ->
             raise Refusal("not-started", f"a step before the start, {why}") from error
         if step.ref:
             values.references[step.ref] = result
-        lines.append(f"{step.action} {result}".rstrip())
-    return lines
+        _logger.info("%s %s", step.action, result)
 
 
 async def _take(step: Step, values: Values, run: RunCommand) -> str:

@@ -1,10 +1,9 @@
-"""How well-known programs are started as apps when the image does not say it.
+"""How well-known programs are started as apps when the image does not say it. PURE.
 
 They get no password of their own: nobody reaches them but through the door of the kernel. Each
 listens inside the container alone.
 """
 
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -21,17 +20,6 @@ class Situation:
     work_dir: str
     is_root: bool = False
     given: frozenset[str] = frozenset()
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """An app, and the programs any of which it can be started by."""
-
-    name: str
-    protocol: str
-    port: int
-    programs: tuple[str, ...]
-    make_command: Callable[[Situation], list[str]]
 
 
 def _jupyter(situation: Situation) -> list[str]:
@@ -64,18 +52,9 @@ def _vscode(situation: Situation) -> list[str]:
     return [situation.program, *words, situation.work_dir]
 
 
-RECIPES: Final = {
-    recipe.name: recipe
-    for recipe in (
-        Recipe("jupyterlab", "http", 8888, ("jupyter-lab",), _jupyter),
-        Recipe("jupyter", "http", 8889, ("jupyter-notebook",), _jupyter),
-        Recipe("tensorboard", "http", 6006, ("tensorboard",), _tensorboard),
-        Recipe("vscode", "http", 8443, ("code-server",), _vscode),
-    )
+RECIPES: Final[dict[str, Callable[[Situation], list[str]]]] = {
+    "jupyterlab": _jupyter,
+    "jupyter": _jupyter,
+    "tensorboard": _tensorboard,
+    "vscode": _vscode,
 }
-
-
-def find_program(recipe: Recipe, search_path: str) -> str | None:
-    """The path of the first of its programs that the image has."""
-    found = (shutil.which(name, path=search_path) for name in recipe.programs)
-    return next(filter(None, found), None)

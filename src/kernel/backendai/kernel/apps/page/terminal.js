@@ -1,7 +1,7 @@
 // Draws one shell of the session, and finds it again when the connection was lost.
 "use strict";
 
-const INPUT = 0, RESIZE = 1, PING = 2;
+const INPUT = 0, CONTROL = 1, PING = 2;
 const OUTPUT = 0, EVENT = 1;
 const PING_MILLISECONDS = 20000;
 const WAIT_MILLISECONDS = [250, 500, 1000, 2000, 4000];
@@ -41,7 +41,7 @@ function send(kind, bytes) {
 
 function sendSize() {
   const size = { rows: terminal.rows, cols: terminal.cols };
-  send(RESIZE, encoder.encode(JSON.stringify(size)));
+  send(CONTROL, encoder.encode(JSON.stringify(size)));
 }
 
 function connect() {
@@ -74,6 +74,7 @@ function show(body) {
 function heed(event) {
   if (event.event === "opened") {
     failures = 0;
+    hasEnded = false;
     replayedBytes = event.scrollback;
     terminal.reset();
     say("");
