@@ -11,7 +11,7 @@ from backendai.kernel.wire import BatchOptions, Hello
 
 from .conftest import Kernel, StartKernel, text_of
 
-BUNDLE_BYTES_MAX = 60_000_000
+BUNDLE_BYTES_MAX = 90_000_000
 
 
 @pytest.fixture(params=["empty", "usr"])
