@@ -1,4 +1,5 @@
-"""Keeps kernels away from the node and the control plane, by iptables rules in chains of our own.
+"""Keeps kernels away from the node and the control plane, and everybody away from kernels, by
+iptables rules in chains of our own.
 
 The rules speak of the agent's own bridges only, so that they touch nothing else on the machine.
 Pure functions make the words; `Firewall` runs them, and running them again changes nothing.
@@ -27,30 +28,35 @@ Rule = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """A chain of ours, the built-in one that leads to it, and the rules in it."""
+    """A chain of ours, the one that leads there what `match` matches, and the rules in it."""
 
     name: str
     parent: str
-    interface: str
+    match: Rule
     rules: tuple[Rule, ...]
 
     @property
     def jump(self) -> Rule:
-        return ("-i", self.interface, "-j", self.name)
+        return (*self.match, "-j", self.name)
 
 
-def make_chains(prefix: str, blocked: Sequence[str], forward_parent: str) -> tuple[Chain, Chain]:
-    """What the bridges whose names begin with `prefix` may not reach. PURE.
+def make_chains(prefix: str, blocked: Sequence[str], forward_parent: str) -> tuple[Chain, ...]:
+    """What the bridges whose names begin with `prefix` may not reach, nor be reached from. PURE.
 
     To the node itself: nothing but answers. Through the node: no link-local address, where clouds
-    keep their metadata, and none of `blocked`.
+    keep their metadata, and none of `blocked`. From the node, and through it from elsewhere:
+    nothing but answers, so that a server in a kernel is for its own session and who has a ticket.
     """
     answers: Rule = ("-m", "conntrack", "--ctstate", "ESTABLISHED,RELATED", "-j", "RETURN")
     drops = tuple(("-d", network, "-j", "DROP") for network in (LINK_LOCAL, *blocked))
     interface = f"{prefix}+"
+    only_answers: tuple[Rule, ...] = (answers, ("-j", "DROP"))
+    into = ("!", "-i", interface, "-o", interface)
     return (
-        Chain(f"{prefix}-IN", "INPUT", interface, (answers, ("-j", "DROP"))),
-        Chain(f"{prefix}-FWD", forward_parent, interface, (answers, *drops)),
+        Chain(f"{prefix}-IN", "INPUT", ("-i", interface), only_answers),
+        Chain(f"{prefix}-FWD", forward_parent, ("-i", interface), (answers, *drops)),
+        Chain(f"{prefix}-OUT", "OUTPUT", ("-o", interface), only_answers),
+        Chain(f"{prefix}-INTO", forward_parent, into, only_answers),
     )
 
 
@@ -87,7 +93,7 @@ class Firewall:
             await _succeeds("-F", chain.name)
             await _succeeds("-X", chain.name)
 
-    async def _chains(self) -> tuple[Chain, Chain]:
+    async def _chains(self) -> tuple[Chain, ...]:
         """The engine's chain for its users' rules, where it has one, comes before its own."""
         has_engine_chain = await _succeeds("-n", "-L", _DOCKER_CHAIN)
         parent = _DOCKER_CHAIN if has_engine_chain else "FORWARD"

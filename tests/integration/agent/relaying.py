@@ -14,18 +14,18 @@ SECRET = bytes(range(32))
 # An echo that says first who it is, so that a scan would notice.
 SERVE = """
 import socket, threading
-def talk(one):
-    one.sendall(b"app {name}\\n")
+def talk(one, name):
+    one.sendall(b"app " + name + b"\\n")
     while data := one.recv(65536):
         one.sendall(data)
     one.sendall(b"<end>")
     one.close()
-def serve(listener):
+def serve(listener, name):
     while True:
         one, _ = listener.accept()
-        threading.Thread(target=talk, args=(one,), daemon=True).start()
+        threading.Thread(target=talk, args=(one, name), daemon=True).start()
 listener_{name} = socket.create_server(("{host}", {port}))
-threading.Thread(target=serve, args=(listener_{name},), daemon=True).start()
+threading.Thread(target=serve, args=(listener_{name}, b"{name}"), daemon=True).start()
 print("served")
 """
 

@@ -8,13 +8,26 @@ from backendai.agent.networks import NetworkNames
 
 
 def test_kernels_reach_neither_the_node_nor_metadata_nor_the_control_plane() -> None:
-    to_node, through = make_chains("bai12345", ["10.0.0.0/24"], "DOCKER-USER")
+    to_node, through, *_ = make_chains("bai12345", ["10.0.0.0/24"], "DOCKER-USER")
     assert (to_node.parent, through.parent) == ("INPUT", "DOCKER-USER")
     assert to_node.rules[-1] == ("-j", "DROP")
     assert "RETURN" in to_node.rules[0]
     assert ("-d", "169.254.0.0/16", "-j", "DROP") in through.rules
     assert ("-d", "10.0.0.0/24", "-j", "DROP") in through.rules
     assert all(chain.jump[:2] == ("-i", "bai12345+") for chain in (to_node, through))
+
+
+def test_kernels_are_reached_neither_from_the_node_nor_through_it() -> None:
+    *_, from_node, from_elsewhere = make_chains("bai12345", [], "FORWARD")
+    assert from_node.jump == ("-o", "bai12345+", "-j", "bai12345-OUT")
+    assert from_node.parent == "OUTPUT"
+    # Kernels of one session speak with each other over a bridge of theirs.
+    into = ("!", "-i", "bai12345+", "-o", "bai12345+")
+    assert from_elsewhere.jump == (*into, "-j", "bai12345-INTO")
+    assert from_elsewhere.parent == "FORWARD"
+    for chain in (from_node, from_elsewhere):
+        assert "RETURN" in chain.rules[0]
+        assert chain.rules[1:] == (("-j", "DROP"),)
 
 
 @given(st.text(min_size=1), st.text())
