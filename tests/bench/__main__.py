@@ -24,6 +24,7 @@ can not. A figure that was taken at a load average above 6 is inconclusive: take
 | lists    |          | any page of 100,000 sessions      | the SELECT                     |
 | storage  | G4a to e | uploads, downloads, trees, lists  | nginx, cp -r, dd, scandir      |
 | notebooks| G2a to c | create until the first result   | JupyterHub, DockerSpawner      |
+| relay    | G3e      | raw TCP through an agent's relay  | nginx stream                   |
 | recovery |          | green after kill -9 of a daemon   | ten seconds                    |
 """
 
@@ -48,6 +49,7 @@ NAMES: Final = (
     "graph",
     "lists",
     "storage",
+    "relay",
     "notebooks",
     "recovery",
 )
