@@ -53,6 +53,7 @@ from .settings import AgentSettings
 from .stats import STATS_PERIOD_SECONDS, Meter
 from .supervisor import Supervisor
 from .threads import Threads
+from .workdisk import BYTES_MIN, find_obstacle
 
 log = get_logger(__name__)
 
@@ -144,7 +145,7 @@ def make_agent(settings: AgentSettings) -> Agent:
 def make_node(settings: AgentSettings, ledger: Ledger, clock: Clock) -> Node:
     maker = _maker(settings)
     scratch_root = settings.container.scratch_root.absolute()
-    scratch = Scratch(scratch_root, maker.uid, maker.gid)
+    scratch = Scratch(scratch_root, maker.uid, maker.gid, limit_work(settings))
     threads = Threads("files", FILE_THREADS)
     backend = make_backend(settings, maker.agent_id, clock)
     state_dir = settings.agent.state_dir.absolute()
@@ -165,6 +166,22 @@ def make_node(settings: AgentSettings, ledger: Ledger, clock: Clock) -> Node:
         bundle=_bundle(settings.agent.bundle_dir.absolute()),
         booted_at=time.time() - time.clock_gettime(time.CLOCK_BOOTTIME),
     )
+
+
+def limit_work(settings: AgentSettings) -> int:
+    """The room for work files, in bytes; 0 without a limit, or where the node cannot keep one."""
+    size = settings.container.scratch_size
+    if 0 < size < BYTES_MIN:
+        raise ServerMisconfigured(f"[container] scratch-size is {size}; the least is {BYTES_MIN}")
+    if not size:
+        return 0
+    root = settings.container.scratch_root.absolute()
+    root.mkdir(parents=True, exist_ok=True)
+    obstacle = find_obstacle(root)
+    if obstacle:
+        log.warning("scratch.unlimited", detail=f"scratch-size is not kept: {obstacle}")
+        return 0
+    return size
 
 
 def make_relay(settings: AgentSettings, node: Node, ledger: Ledger) -> Relay:

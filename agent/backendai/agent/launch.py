@@ -74,6 +74,8 @@ class Launcher:
     async def start(self, desire: Desire, container_id: str) -> str:
         """Start a container that was made, and wait for its runner; its id."""
         async with self._slots:
+            # The node may have been restarted since it was made.
+            await self._node.threads.run(self._node.scratch.make_work, desire.kernel_id)
             await self._begin(desire, container_id)
         return await self._follow(desire, container_id)
 

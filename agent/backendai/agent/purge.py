@@ -11,6 +11,7 @@ from .app import make_backend
 from .backends.backend import Backend
 from .firewall import Firewall
 from .networks import NetworkNames
+from .scratch import Scratch
 from .settings import AgentSettings
 
 log = get_logger(__name__)
@@ -27,6 +28,8 @@ async def _purge(settings: AgentSettings) -> int:
     try:
         count = await _remove_kernels(backend)
         await backend.sweep(frozenset)
+        root = settings.container.scratch_root.absolute()
+        await asyncio.to_thread(Scratch(root, 0, 0).detach_all)
     finally:
         await backend.close()
         if Firewall.is_possible():

@@ -1,6 +1,7 @@
 """The directories of kernels on the host: work files, run directory, temporary files, kept logs.
 
-`<root>/<kernel>/work` lives as long as the kernel, over restarts; `run.<generation>` and
+`<root>/<kernel>/work` lives as long as the kernel, over restarts; where its size is limited, it is
+what is in `work.disk`. `run.<generation>` and
 `tmp.<generation>` as long as one container. After the end only the console logs stay, for a while.
 """
 
@@ -17,8 +18,11 @@ from backendai.common.mounts import below_home
 from backendai.common.paths import RelPath
 from backendai.kernel.wire import LOG_PATH, SETUP_NAME
 
+from .workdisk import attach_disk, detach_disk
+
 KEPT_LOGS: Final = ".logs"
 TRASH: Final = ".trash"
+WORK_DISK: Final = "work.disk"
 LOG_KEEP_SECONDS: Final = 7 * 24 * 3600.0
 LOG_KEEP_BYTES_MAX: Final = 2 * 1024**3
 _NO_ACCESS_FOR_OTHERS: Final = 0o700
@@ -28,11 +32,15 @@ _FOLDER_OF_USER: Final = 0o755
 
 @dataclass(frozen=True, slots=True)
 class Scratch:
-    """All below `root`; a kernel's files belong to `uid` and `gid`. Methods block: use threads."""
+    """All below `root`; a kernel's files belong to `uid` and `gid`. Methods block: use threads.
+
+    Work files of new kernels get `work_bytes_max` of room; 0: as much as there is.
+    """
 
     root: Path
     uid: int
     gid: int
+    work_bytes_max: int = 0
 
     def run_dir(self, kernel_id: str, generation: int) -> Path:
         return self.root / kernel_id / f"run.{generation}"
@@ -46,13 +54,25 @@ class Scratch:
     def prepare(self, kernel_id: str, generation: int, setup: bytes) -> None:
         """Make all directories of one generation and write its `kernel.json`. Repeatable."""
         run = self.run_dir(kernel_id, generation)
-        self._make(self.work_dir(kernel_id), _NO_ACCESS_FOR_OTHERS)
+        self.make_work(kernel_id)
         self._make(run, _NO_ACCESS_FOR_OTHERS)
         self._make((run / LOG_PATH).parent, _NO_ACCESS_FOR_OTHERS)
         self._make(self.tmp_dir(kernel_id, generation), _EVERYBODY_BUT_OWN_FILES)
         target = run / SETUP_NAME
         target.write_bytes(setup)
         self._own(target, 0o400)
+
+    def make_work(self, kernel_id: str) -> None:
+        """The folder of work files, on a disk of its own where it has or gets one.
+
+        Repeatable; after a restart of the node nothing may use it before this was called.
+        """
+        work, disk = self.work_dir(kernel_id), self.root / kernel_id / WORK_DISK
+        if disk.exists() or (self.work_bytes_max and not work.exists()):
+            disk.parent.mkdir(parents=True, exist_ok=True)
+            attach_disk(disk, work, self.work_bytes_max, self.uid, self.gid)
+        else:
+            self._make(work, _NO_ACCESS_FOR_OTHERS)
 
     def make_mount_points(self, kernel_id: str, targets: Iterable[str]) -> None:
         """What an engine would make itself, as root's, where `targets` lie below the home.
@@ -84,6 +104,7 @@ class Scratch:
     def put_aside(self, kernel_id: str) -> None:
         """Keep the logs of a kernel and take all else out of sight, however much it is."""
         folder = self.root / kernel_id
+        detach_disk(self.work_dir(kernel_id))
         for run in sorted(folder.glob("run.*")):
             self._keep_logs(kernel_id, int(run.name.partition(".")[2]))
         if folder.is_dir():
@@ -95,8 +116,15 @@ class Scratch:
         """Remove what was put aside. Returns how many folders; may take long."""
         folders = list((self.root / TRASH).glob("*"))
         for folder in folders:
+            detach_disk(folder / "work")
+        for folder in folders:
             _remove_tree(folder)
         return len(folders)
+
+    def detach_all(self) -> None:
+        """Unmount the disks of all kernels, which are to be no more. Raises DiskRefused."""
+        for disk in self.root.glob(f"*/{WORK_DISK}"):
+            detach_disk(disk.with_name("work"))
 
     def kept_dir(self, kernel_id: str, generation: int) -> Path:
         return self.root / KEPT_LOGS / f"{kernel_id}.{generation}"

@@ -102,6 +102,13 @@ class ContainerSection:
         "Where the working directories of kernels are",
         default=Path("/var/lib/backendai/scratch"),
     )
+    scratch_size: int = setting(
+        byte_size(),
+        "Room for the work files of a kernel, at least 16M, on an ext4 image of their own (needs "
+        "root and loop devices); 0: as much as the disk has",
+        unit="bytes",
+        default=0,
+    )
     docker_host: str = setting(
         text(
             pattern=r"unix://.{1,200}|(tcp|http|https)://\S{1,200}",

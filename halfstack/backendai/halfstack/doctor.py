@@ -189,6 +189,15 @@ def _check_overlay(machine: Machine) -> tuple[bool, str]:
     return has, "overlay" if has else "no overlay: images take a copy per container (vfs)"
 
 
+def _check_work_limit(machine: Machine) -> tuple[bool, str]:
+    if os.geteuid() != 0:
+        return False, "only root can limit the work files of sessions"
+    if not os.access("/dev/loop-control", os.W_OK):
+        return False, "no loop devices: work files of sessions have no limit"
+    has = shutil.which("mkfs.ext4") is not None
+    return has, "possible ([container] scratch-size)" if has else "mkfs.ext4 is not installed"
+
+
 def _check_user_namespaces(machine: Machine) -> tuple[bool, str]:
     argv = ["unshare", "--user", "--map-user=1000", "--map-group=1000", "true"]
     done = subprocess.run(argv, check=False, capture_output=True, text=True, timeout=10)
@@ -270,6 +279,13 @@ CHECKS: tuple[Check, ...] = (
         _check_engine,
         "run as root to have a private Docker daemon; else sessions are sandboxed processes",
         "advice",
+    ),
+    Check(
+        "work limit",
+        _check_work_limit,
+        "run as root with loop devices and e2fsprogs, or let the disk be the limit",
+        "advice",
+        ("e2fsprogs",),
     ),
     Check("bubblewrap", _need("bwrap"), "apt-get install bubblewrap", "advice", ("bubblewrap",)),
     Check(
