@@ -2,13 +2,14 @@
 
 from pathlib import Path
 
+from backendai.wsproxy.settings import WsproxySettings
+
 from backendai.common.settings.load import load_settings
 from backendai.halfstack.daemons import Core, write_manager_config
 from backendai.halfstack.places import Layout
 from backendai.halfstack.stores import StoreAddresses
 from backendai.halfstack.wsproxy import AppProxy, specify_app_proxy, write_app_proxy_config
 from backendai.manager.settings import ManagerSettings
-from backendai.wsproxy.settings import WsproxySettings
 
 _ADDRESSES = StoreAddresses("postgresql://u:word@10.0.0.1:5433/db", "redis://10.0.0.2:6380", "e:1")
 

@@ -15,6 +15,7 @@ from backendai.client.accounts.keypairs import Keypairs
 from backendai.client.accounts.own import Account
 from backendai.client.accounts.projects import Projects
 from backendai.client.accounts.users import Users
+from backendai.client.apps.apps import Apps
 from backendai.client.audit import Audit
 from backendai.client.client import Client
 from backendai.client.cluster import Cluster
@@ -146,6 +147,16 @@ class BlockingSessions(Blocking[Sessions]):
     upload = Waits(Sessions.upload)
     download = Waits(Sessions.download)
     list_files = Waits(Sessions.list_files)
+
+
+class BlockingApps(Blocking[Apps]):
+    list = Waits(Apps.list)
+    start = Waits(Apps.start)
+    stop = Waits(Apps.stop)
+    circuits = Waits(Apps.circuits)
+    close_circuit = Waits(Apps.close_circuit)
+    close_circuits = Waits(Apps.close_circuits)
+    open_tunnel = Waits(Apps.open_tunnel)
 
 
 class BlockingImages(Blocking[Images]):
@@ -410,6 +421,7 @@ class SyncClient:
         self._client = Client(config, transport)
         self._loop = Loop()
         self.sessions = BlockingSessions(self._client.sessions, self._loop)
+        self.apps = BlockingApps(self._client.apps, self._loop)
         self.images = BlockingImages(self._client.images, self._loop)
         self.system = BlockingSystem(self._client.system, self._loop)
         self.cluster = BlockingCluster(self._client.cluster, self._loop)

@@ -12,7 +12,15 @@ from backendai.client.config import API, Config
 from backendai.client.faults import BadUsage, ConnectionLost, UnexpectedAnswer, Unreachable
 from backendai.client.refusals import fault_told
 from backendai.client.signature import sign
-from backendai.client.transport import Answer, Request, Socket, Streams, Transport, raise_for_status
+from backendai.client.transport import (
+    Answer,
+    Pipe,
+    Request,
+    Socket,
+    Streams,
+    Transport,
+    raise_for_status,
+)
 from backendai.common.clock import Clock, SystemClock
 from backendai.common.faults import GraphQLFault
 from backendai.common.ids import IdSource, SystemIds
@@ -148,6 +156,9 @@ class Channel:
 
     def socket(self, call: Call) -> AbstractAsyncContextManager[Socket]:
         return self.streams.socket(self._request(call, 0))
+
+    def pipe(self, call: Call) -> AbstractAsyncContextManager[Pipe]:
+        return self.streams.pipe(self._request(call, 0))
 
     def lines(self, call: Call) -> AbstractAsyncContextManager[AsyncIterator[str]]:
         return self.streams.lines(self._request(call, 0))

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from backendai.client.accounts.own import Account
     from backendai.client.accounts.projects import Projects
     from backendai.client.accounts.users import Users
+    from backendai.client.apps.apps import Apps
     from backendai.client.audit import Audit
     from backendai.client.dotfiles import Dotfiles
     from backendai.client.error_logs import ErrorLogs
@@ -51,6 +52,12 @@ class Client:
         self.images = Images(self._channel)
         self.system = System(self._channel)
         self.cluster = Cluster(self._channel)
+
+    @cached_property
+    def apps(self) -> "Apps":
+        from backendai.client.apps.apps import Apps
+
+        return Apps(self._channel)
 
     @cached_property
     def registries(self) -> "Registries":

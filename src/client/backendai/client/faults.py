@@ -82,6 +82,13 @@ class ExecutionBroken(Fault):
     slug, title = "client-execution-broken", "The execution was stopped before its end."
 
 
+class AppClosed(Fault):
+    """The way into an app was not opened, or was closed. Facts: `code`, of RFC 6455."""
+
+    kind, code = Kind.UNAVAILABLE, "client.app_closed"
+    slug, title = "client-app-closed", "The app cannot be reached."
+
+
 class UnexpectedAnswer(Fault):
     """The server's answer is not what this API gives."""
 

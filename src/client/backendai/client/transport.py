@@ -65,18 +65,48 @@ class Transport(Protocol):
     async def close(self) -> None: ...
 
 
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """How a WebSocket was closed: `code` is of RFC 6455, 1006 where the connection broke."""
+
+    code: int
+    reason: str = ""
+
+
 class Socket(Protocol):
     """An open WebSocket of text frames; iterating ends when either side closes."""
+
+    @property
+    def closing(self) -> Closing:
+        """Once iterating has ended."""
+        ...
 
     async def write(self, text: str) -> None: ...
 
     def __aiter__(self) -> AsyncIterator[str]: ...
 
 
+class Pipe(Protocol):
+    """An open WebSocket of bytes; iterating ends when either side closes."""
+
+    @property
+    def closing(self) -> Closing:
+        """Once iterating has ended."""
+        ...
+
+    async def write(self, data: bytes) -> None:
+        """Waits until the other side has taken enough."""
+        ...
+
+    def __aiter__(self) -> AsyncIterator[bytes]: ...
+
+
 class Streams(Transport, Protocol):
     """What also opens WebSockets and streams. A refusal is raised as its fault."""
 
     def socket(self, request: Request) -> AbstractAsyncContextManager[Socket]: ...
+
+    def pipe(self, request: Request) -> AbstractAsyncContextManager[Pipe]: ...
 
     def lines(self, request: Request) -> AbstractAsyncContextManager[AsyncIterator[str]]: ...
 

@@ -15,13 +15,29 @@ from backendai.client.faults import (
     Unreachable,
     WaitedTooLong,
 )
-from backendai.client.transport import Answer, Content, Request, Socket, raise_for_status
+from backendai.client.transport import (
+    Answer,
+    Closing,
+    Content,
+    Pipe,
+    Request,
+    Socket,
+    raise_for_status,
+)
 from backendai.common.faults import fault_from_problem
 
 PING_SECONDS: Final = 30.0
 FRAME_BYTES_MAX: Final = 64 * 1024 * 1024
 LINE_BYTES_MAX: Final = 4 * 1024 * 1024
 CONNECTIONS_MAX: Final = 100
+BROKEN_CODE: Final = 1006
+_ENDS: Final = frozenset(
+    {
+        aiohttp.WSMsgType.CLOSING,
+        aiohttp.WSMsgType.CLOSED,
+        aiohttp.WSMsgType.ERROR,
+    }
+)
 
 
 class WebTransport:
@@ -47,6 +63,19 @@ class WebTransport:
             )
             async with connection:
                 yield WebSocket(connection)
+
+    @asynccontextmanager
+    async def pipe(self, request: Request) -> AsyncIterator[Pipe]:
+        with _as_faults(request):
+            # Without pings: their answers are not seen while what came is not taken yet.
+            connection = await self._open().ws_connect(
+                _url(request),
+                headers=request.headers,
+                max_msg_size=FRAME_BYTES_MAX,
+                compress=0,
+            )
+            async with connection:
+                yield WebPipe(connection)
 
     @asynccontextmanager
     async def lines(self, request: Request) -> AsyncIterator[AsyncIterator[str]]:
@@ -98,18 +127,50 @@ class WebTransport:
         return self._session
 
 
-class WebSocket:
-    """A Socket on aiohttp's."""
+class _Closable:
+    """What aiohttp tells of the end of a WebSocket."""
 
     def __init__(self, connection: aiohttp.ClientWebSocketResponse) -> None:
         self._connection = connection
+        self._reason = ""
+
+    @property
+    def closing(self) -> Closing:
+        return Closing(self._connection.close_code or BROKEN_CODE, self._reason)
+
+    async def _messages(self) -> AsyncIterator[aiohttp.WSMessage]:
+        while True:
+            message = await self._connection.receive()
+            if message.type in (aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY):
+                yield message
+            elif message.type is aiohttp.WSMsgType.CLOSE:
+                self._reason = str(message.extra or "")
+                return
+            elif message.type in _ENDS:
+                return
+
+
+class WebSocket(_Closable):
+    """A Socket on aiohttp's."""
 
     async def write(self, text: str) -> None:
         await self._connection.send_str(text)
 
     async def __aiter__(self) -> AsyncIterator[str]:
-        async for message in self._connection:
+        async for message in self._messages():
             if message.type is aiohttp.WSMsgType.TEXT:
+                yield message.data
+
+
+class WebPipe(_Closable):
+    """A Pipe on aiohttp's."""
+
+    async def write(self, data: bytes) -> None:
+        await self._connection.send_bytes(data)
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        async for message in self._messages():
+            if message.type is aiohttp.WSMsgType.BINARY:
                 yield message.data
 
 

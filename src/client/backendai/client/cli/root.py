@@ -14,6 +14,17 @@ OWN = {
     "image": ("backendai.client.cli.images.groups:own_image", "Your own images."),
     "presets": ("backendai.client.cli.presets:presets", "List presets that could start now."),
     "session": ("backendai.client.cli.session:session", "Start, look at, use and end sessions."),
+    "app": ("backendai.client.cli.apps.app:app", "Open a local port that leads to an app."),
+    "terminal": (
+        "backendai.client.cli.apps.shell:terminal",
+        "Use the shell of a session; coming back finds it as it was.",
+    ),
+    "ssh": ("backendai.client.cli.apps.ssh:ssh", "Log in to a session with ssh."),
+    "scp": ("backendai.client.cli.apps.ssh:scp", "Copy files into and out of a session."),
+    "ssh-config": (
+        "backendai.client.cli.apps.ssh:ssh_config",
+        "Print what ssh and editors need to reach a session.",
+    ),
     "vfolder": (
         "backendai.client.cli.vfolders.groups:vfolder",
         "Keep files over sessions; copy and sync them.",

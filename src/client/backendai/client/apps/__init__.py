@@ -1,0 +1,1 @@
+"""Apps of sessions: tunnels to their ports, and terminals."""

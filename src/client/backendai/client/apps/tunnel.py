@@ -1,0 +1,106 @@
+"""A local port each connection to which is carried to an app of a session."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from types import TracebackType
+from typing import Final, Self
+
+from backendai.client.faults import AppClosed, BadUsage
+from backendai.client.transport import Closing, Pipe
+from backendai.common.faults import Fault
+
+CHUNK_BYTES: Final = 64 * 1024
+# How the server closes a way whose app has ended it, and how a client is.
+_FAIR: Final = frozenset({1000, 1001})
+OpenPipe = Callable[[], AbstractAsyncContextManager[Pipe]]
+OnFault = Callable[[Fault], None]
+
+
+class Tunnel:
+    """Listens until it is closed; `async with` closes it, with all connections. `address` is the
+    host and port that lead to the app."""
+
+    def __init__(self, open_pipe: OpenPipe, on_fault: OnFault | None = None) -> None:
+        self._open_pipe = open_pipe
+        self._on_fault = on_fault
+        self.address = ("", 0)
+        self._server: asyncio.Server | None = None
+        self._carrying: set[asyncio.Task[None]] = set()
+
+    async def listen(self, host: str, port: int) -> None:
+        """Port 0 takes a free one. Raises BadUsage where that cannot be listened at."""
+        try:
+            self._server = await asyncio.start_server(self._serve, host, port)
+        except OSError as error:
+            raise BadUsage(f"Cannot listen at {host}:{port}: {error.strerror}.") from error
+        self.address = self._server.sockets[0].getsockname()[:2]
+
+    async def close(self) -> None:
+        if self._server is not None:
+            self._server.close()
+        for task in self._carrying:
+            task.cancel()
+        if self._carrying:
+            await asyncio.wait(self._carrying)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._carrying.add(task)
+        try:
+            async with self._open_pipe() as pipe:
+                await carry(pipe, reader, writer)
+        except Fault as fault:
+            if self._on_fault is not None:
+                self._on_fault(fault)
+        finally:
+            self._carrying.discard(task)
+            writer.close()
+
+
+async def carry(pipe: Pipe, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Both ways until either side ends. Raises AppClosed where the app could not be had."""
+    async with asyncio.TaskGroup() as group:
+        up = group.create_task(_send_up(reader, pipe), name="tunnel.up")
+        down = group.create_task(_send_down(pipe, writer), name="tunnel.down")
+        await asyncio.wait((up, down), return_when=asyncio.FIRST_COMPLETED)
+        is_over = down.done()
+        up.cancel()
+        down.cancel()
+    if is_over:
+        refuse_unfair(pipe.closing)
+
+
+def refuse_unfair(closing: Closing) -> None:
+    """Raises AppClosed, unless the way was closed because the app or somebody ended it."""
+    if closing.code not in _FAIR:
+        raise AppClosed(closing.reason or "The connection broke.", {"code": closing.code})
+
+
+async def _send_up(reader: asyncio.StreamReader, pipe: Pipe) -> None:
+    try:
+        while data := await reader.read(CHUNK_BYTES):
+            await pipe.write(data)
+    except ConnectionError:
+        pass
+
+
+async def _send_down(pipe: Pipe, writer: asyncio.StreamWriter) -> None:
+    try:
+        async for data in pipe:
+            writer.write(data)
+            await writer.drain()
+    except ConnectionError:
+        pass
