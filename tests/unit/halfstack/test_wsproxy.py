@@ -2,16 +2,17 @@
 
 from pathlib import Path
 
-from backendai.wsproxy.settings import WsproxySettings
-
 from backendai.common.settings.load import load_settings
 from backendai.halfstack.daemons import Core, write_manager_config
 from backendai.halfstack.places import Layout
 from backendai.halfstack.stores import StoreAddresses
 from backendai.halfstack.wsproxy import AppProxy, specify_app_proxy, write_app_proxy_config
 from backendai.manager.settings import ManagerSettings
+from backendai.wsproxy.settings import WsproxySettings
 
-_ADDRESSES = StoreAddresses("postgresql://u:word@10.0.0.1:5433/db", "redis://10.0.0.2:6380", "e:1")
+_ADDRESSES = StoreAddresses(
+    "postgresql://u:a-password@10.0.0.1:5433/db", "redis://10.0.0.2:6380", "e:1"
+)
 
 
 def test_the_app_proxy_shares_the_managers_secret(tmp_path: Path) -> None:

@@ -7,7 +7,6 @@ from backendai.common.contracts.agent import SET_RELAY_KEYS, RelayKeys
 from backendai.common.faults import NotOffered
 from backendai.common.ids import AgentId
 from backendai.common.rpc.call import Call
-from backendai.common.secretfile import load_secret_key
 from backendai.common.tickets import TICKET_LIFE_SECONDS, Ticket, derive_relay_key, seal_ticket
 from backendai.manager.sessions.work import Place
 
