@@ -52,8 +52,7 @@ class ScriptedAgent:
     _uploads: dict[str, bytearray] = field(default_factory=dict)
 
     async def start(self, etcd: EtcdStore) -> None:
-        calls = {call.name: call for call in (*c.CONTRACT, c.START_APP, c.STOP_APP)}
-        self._server = RpcServer("tcp://127.0.0.1:*", None, [], tuple(calls.values()))
+        self._server = RpcServer("tcp://127.0.0.1:*", None, [], c.CONTRACT)
         for call, handler in (
             (c.ENSURE, self._ensure),
             (c.OBSERVE, self._observe),
