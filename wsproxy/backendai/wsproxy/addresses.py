@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from .circuits.model import Circuit, Protocol
 from .settings import WsproxySection
@@ -11,6 +11,7 @@ from .settings import WsproxySection
 _LABEL: Final = re.compile(r"(?!-)[a-z0-9-]{1,63}(?<!-)")
 _PORTS: Final = {"http": 80, "https": 443}
 _PATH_CHARS_MAX: Final = 2048
+_SAFE: Final = "/?&=#%:;,+@!$'()*~"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +73,12 @@ def is_label(text: str) -> bool:
 
 
 def local_path(text: str) -> str:
-    """A path of the app itself, with its query. Raises ValueError for what leads elsewhere."""
-    is_plain = text.isascii() and text.isprintable() and " " not in text and "\\" not in text
-    if not is_plain or len(text) > _PATH_CHARS_MAX:
+    """A path of the app itself, with its query, as it stands in a `Location`.
+
+    Raises ValueError for what leads elsewhere.
+    """
+    if not text.isprintable() or "\\" in text or len(text) > _PATH_CHARS_MAX:
         raise ValueError("must be a path of the app")
     if not text.startswith("/") or text.startswith("//"):
         raise ValueError("must be a path of the app, beginning with one slash")
-    return text
+    return quote(text, safe=_SAFE)

@@ -23,6 +23,7 @@ from .addresses import Addresses, make_addresses
 from .api.app import make_api
 from .api.circuits import CircuitsApi
 from .api.clients import ClientAddresses
+from .api.logins import LoginsApi
 from .circuits.book import REFRESH_SECONDS, Book
 from .circuits.model import parse_networks
 from .circuits.store import open_store
@@ -63,7 +64,10 @@ async def run_wsproxy(settings: WsproxySettings) -> AsyncIterator[Addresses]:
         permits = Permits(book, tokens, addresses, lifetime)
         listeners.use(permits)
         circuits = CircuitsApi(book, tokens, addresses, secret, ClientAddresses(house), clock)
-        api = make_api(circuits.routes(), addresses, own.allowed_origins, health, access_log)
+        routes = circuits.routes()
+        if settings.v1.endpoints:
+            routes += LoginsApi(settings.v1.endpoints, circuits, tokens, clock).routes()
+        api = make_api(routes, addresses, own.allowed_origins, health, access_log)
         for name, loop in _loops(book, house, access_log, health).items():
             errands.begin(loop, name=name)
         if own.mode == "subdomain":

@@ -12,6 +12,8 @@ from typing import Final
 import msgspec
 from aiohttp import web
 
+from .logs import HIDDEN
+
 BATCH_LINES: Final = 500
 # Asked again and again by probes and by clients that open; worth a line only when they fail.
 QUIET_PATHS: Final = frozenset({"/", "/health"})
@@ -31,14 +33,14 @@ class AccessLog:
         self._lines: list[bytes] = []
 
     def note(self, request: web.Request, status: int, seconds: float, request_id: str) -> None:
-        """Remember one answered request. The query is left out, since it may hold tokens."""
+        """Remember one answered request, without what its address holds of tokens."""
         if request.path in QUIET_PATHS and status < 400:
             return
         line = {
             "time": datetime.now(UTC).isoformat(timespec="milliseconds"),
             "event": "http.answered",
             "method": request.method,
-            "path": request.path,
+            "path": _path_of(request),
             "status": status,
             "ms": round(seconds * 1000, 2),
             "peer": request.remote,
@@ -55,3 +57,9 @@ class AccessLog:
         if self._lines:
             lines, self._lines = self._lines, []
             self._write(b"\n".join(lines).decode("utf-8") + "\n")
+
+
+def _path_of(request: web.Request) -> str:
+    """Without the query, and without a part of the path that is a `{token}`."""
+    token = request.match_info.get("token")
+    return request.path.replace(token, HIDDEN) if token else request.path

@@ -130,7 +130,7 @@ class CircuitsApi:
         if circuit.protocol is Protocol.TCP:
             return f"{self._addresses.own}/setup?{passed}"
         if circuit.is_public:
-            return self._addresses.url_of(circuit) + quote(redirect, safe="/?&=#%:;,+@!$'()*~")
+            return self._addresses.url_of(circuit) + redirect
         return f"{self._addresses.url_of(circuit)}{SETUP_PATH}?{passed}"
 
     async def setup(self, request: web.Request) -> web.Response:

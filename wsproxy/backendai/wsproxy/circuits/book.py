@@ -9,7 +9,7 @@ import ipaddress
 import random
 import secrets
 import uuid
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -21,7 +21,6 @@ from backendai.common.logs import get_logger
 from .live import LiveCircuit
 from .model import Circuit, Network, Permit, protocol_of
 from .model import Protocol as AppProtocol
-from .store import CircuitStore
 
 log = get_logger(__name__)
 
@@ -46,6 +45,30 @@ class KernelNotLive(Conflict):
 
     code = "wsproxy.kernel_not_live"
     title = "The session does not run any more."
+
+
+class Store(Protocol):
+    """Where circuits are kept. Each of its methods raises StoreUnavailable while it is away."""
+
+    async def load_live(self) -> tuple[list[Circuit], list[Permit]]: ...
+
+    async def find_live(self, circuit_id: uuid.UUID) -> Circuit | None: ...
+
+    async def add(self, circuit: Circuit, lifetime_seconds: float) -> None:
+        """Raises Conflict when its port or its subdomain is taken."""
+        ...
+
+    async def add_permit(
+        self, circuit_id: uuid.UUID, digest: bytes, address: str, lifetime_seconds: float
+    ) -> Permit | None: ...
+
+    async def move_expiry(
+        self, used: Collection[uuid.UUID], permits: Collection[bytes], lifetime_seconds: float
+    ) -> None: ...
+
+    async def list_dead(self) -> frozenset[uuid.UUID]: ...
+
+    async def close(self, circuit_ids: Collection[uuid.UUID], reason: str) -> None: ...
 
 
 class Listeners(Protocol):
@@ -91,7 +114,7 @@ class Wish:
 
 class Book:
     def __init__(
-        self, store: CircuitStore, listeners: Listeners, clock: Clock, lifetime_seconds: float
+        self, store: Store, listeners: Listeners, clock: Clock, lifetime_seconds: float
     ) -> None:
         self._store = store
         self._listeners = listeners
@@ -254,11 +277,12 @@ class Book:
         digest = hashlib.sha256(permit.encode()).digest()
         if address:
             address = str(ipaddress.ip_address(address))
-        found = await self._store.add_permit(live.circuit.id, digest, address, self._lifetime)
-        if found is None:
-            return False
-        live.add_permit(found)
-        return True
+        # A refresh that read the permits before this one must not forget it.
+        async with self._turn:
+            found = await self._store.add_permit(live.circuit.id, digest, address, self._lifetime)
+            if found is not None:
+                live.add_permit(found)
+        return found is not None
 
     async def close(self, live: LiveCircuit, reason: str) -> None:
         """Take it back, at once. Raises StoreUnavailable, and then it stays."""

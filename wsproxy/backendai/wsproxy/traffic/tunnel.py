@@ -1,7 +1,7 @@
 """A connection to an app that speaks no HTTP: bare bytes both ways, for addresses with a permit."""
 
 import asyncio
-from typing import cast
+from typing import Final, cast
 
 from backendai.common.logs import get_logger
 from backendai.common.tickets import LINE_BYTES_MAX, decode_answer
@@ -11,6 +11,8 @@ from .house import House, RelayAway
 from .line import WRITE_AHEAD_BYTES
 
 log = get_logger(__name__)
+
+READ_AHEAD_BYTES: Final = 64 << 10
 
 
 class FarEnd(asyncio.Protocol):
@@ -68,11 +70,13 @@ class FarEnd(asyncio.Protocol):
 
 
 class Tunnel(asyncio.Protocol):
-    """The client's side. Nothing is read of it before the app is there."""
+    """The client's side. What it says before the app is there waits, and soon no more is read."""
 
     def __init__(self, house: House, live: LiveCircuit) -> None:
         self._house = house
         self._far: FarEnd | None = None
+        self._buffer = b""
+        self._is_open = False
         self._deadline = float("inf")
         self.live: LiveCircuit | None = live
         self.is_active = False
@@ -88,7 +92,6 @@ class Tunnel(asyncio.Protocol):
             self.transport.abort()
             return
         self.transport.set_write_buffer_limits(high=WRITE_AHEAD_BYTES)
-        self.transport.pause_reading()
         self._house.guests.add(self)
         live.is_used = True
         self._house.spawn(self._open(live))
@@ -112,7 +115,12 @@ class Tunnel(asyncio.Protocol):
         transport.write(self._house.tickets.hello(live.circuit))
 
     def go_on(self) -> None:
+        """The app is there."""
+        self._is_open = True
         self.is_active = True
+        data, self._buffer = self._buffer, b""
+        if data and self._far is not None:
+            self._far.transport.write(data)
         self.transport.resume_reading()
 
     def check(self, now: float) -> None:
@@ -127,13 +135,17 @@ class Tunnel(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self.is_active = True
-        if self._far is not None:
+        if self._is_open and self._far is not None:
             self._far.transport.write(data)
+            return
+        self._buffer += data
+        if len(self._buffer) > READ_AHEAD_BYTES:
+            self.transport.pause_reading()
 
     def eof_received(self) -> bool:
-        if self._far is not None and not self._far.transport.is_closing():
+        if self._is_open and self._far is not None and not self._far.transport.is_closing():
             self._far.transport.write_eof()
-        return self._far is not None
+        return self._is_open
 
     def pause_writing(self) -> None:
         if self._far is not None:

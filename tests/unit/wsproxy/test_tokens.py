@@ -1,0 +1,75 @@
+import uuid
+
+import jwt
+import pytest
+
+from backendai.common.app_proxy import CircuitFacts, ConfBody, SessionFacts, derive_key
+from backendai.common.clock import FakeClock
+from backendai.common.faults import AuthFailed
+from backendai.wsproxy.tokens import CONF_SECONDS, SETUP_SECONDS, TokenBox
+
+SECRET = bytes(range(32))
+CIRCUIT = uuid.UUID(int=9)
+BODY = ConfBody(
+    session=SessionFacts(id=uuid.UUID(int=1), user_uuid=uuid.UUID(int=2), access_key="AKIA"),
+    circuit=CircuitFacts(
+        agent_id="i-1", kernel_id=uuid.UUID(int=3), generation=2, app="jupyterlab", port=8888
+    ),
+    login_session_token="a-login",
+)
+
+
+def test_a_conf_token_says_what_the_manager_said_but_the_login() -> None:
+    box = TokenBox(SECRET, FakeClock())
+    token = box.sign_conf(BODY)
+    claims = box.read_conf(token)
+    assert claims.circuit == BODY.circuit
+    assert (claims.id, claims.user_uuid) == (BODY.session.id, BODY.session.user_uuid)
+    assert "a-login" not in repr(jwt.decode(token, options={"verify_signature": False}))
+
+
+def test_tokens_expire() -> None:
+    clock = FakeClock()
+    box = TokenBox(SECRET, clock)
+    conf, setup = box.sign_conf(BODY), box.sign_setup(CIRCUIT, "/")
+    clock.shift(SETUP_SECONDS)
+    with pytest.raises(AuthFailed):
+        box.read_setup(setup)
+    assert box.read_conf(conf).port == 8888
+    clock.shift(CONF_SECONDS)
+    with pytest.raises(AuthFailed):
+        box.read_conf(conf)
+
+
+def test_no_token_is_good_for_another_purpose_or_by_another_key() -> None:
+    box = TokenBox(SECRET, FakeClock())
+    conf, setup = box.sign_conf(BODY), box.sign_setup(CIRCUIT, "/")
+    unsigned = jwt.encode(jwt.decode(conf, options={"verify_signature": False}), "", "none")
+    for token in (setup, unsigned, "", "x", "a.b.c", conf[:-3], conf + "A", "\xe9"):
+        with pytest.raises(AuthFailed):
+            box.read_conf(token)
+    with pytest.raises(AuthFailed):
+        box.read_setup(conf)
+    with pytest.raises(AuthFailed):
+        TokenBox(bytes(32), FakeClock()).read_conf(conf)
+    raw = jwt.encode({"aud": "backendai-wsproxy-conf"}, derive_key(SECRET, b"x"), "HS256")
+    with pytest.raises(AuthFailed):
+        box.read_conf(raw)
+
+
+def test_each_setup_token_has_a_permit_of_its_own() -> None:
+    box = TokenBox(SECRET, FakeClock())
+    first = box.read_setup(box.sign_setup(CIRCUIT, "/"))
+    second = box.read_setup(box.sign_setup(CIRCUIT, "/"))
+    assert box.permit_of(first) == box.permit_of(first)
+    assert box.permit_of(first) != box.permit_of(second)
+    assert len(box.permit_of(first)) == 64
+
+
+def test_a_closing_key_is_of_one_circuit() -> None:
+    box = TokenBox(SECRET, FakeClock())
+    key = box.closing_key(CIRCUIT)
+    assert box.is_closing_key(CIRCUIT, key)
+    assert not box.is_closing_key(uuid.UUID(int=8), key)
+    assert not box.is_closing_key(CIRCUIT, "")
+    assert not box.is_closing_key(CIRCUIT, "\xe9")
