@@ -25,6 +25,7 @@ can not. A figure that was taken at a load average above 6 is inconclusive: take
 | storage  | G4a to e | uploads, downloads, trees, lists  | nginx, cp -r, dd, scandir      |
 | notebooks| G2a to c | create until the first result   | JupyterHub, DockerSpawner      |
 | relay    | G3e      | raw TCP through an agent's relay  | nginx stream                   |
+| proxy    | G3a to e | requests and bytes to an app      | nginx, configurable-http-proxy |
 | recovery |          | green after kill -9 of a daemon   | ten seconds                    |
 """
 
@@ -51,6 +52,7 @@ NAMES: Final = (
     "storage",
     "relay",
     "notebooks",
+    "proxy",
     "recovery",
 )
 

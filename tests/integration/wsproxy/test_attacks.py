@@ -10,7 +10,7 @@ from typing import Any
 import psutil
 import pytest
 
-from tests.integration.wsproxy.conftest import Cluster
+from tests.integration.wsproxy.cluster import Cluster
 from tests.running.fixtures import find_port
 from tests.running.waiting import until
 from tests.running.wsproxy import (

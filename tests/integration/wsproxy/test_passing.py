@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from backendai.common.tickets import Refusal, RelayCode
-from tests.integration.wsproxy.conftest import Cluster
+from tests.integration.wsproxy.cluster import Cluster
 from tests.running.waiting import until
 from tests.running.wsproxy import (
     Browser,

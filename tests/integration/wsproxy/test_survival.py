@@ -11,10 +11,10 @@ from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 
-from tests.integration.wsproxy.conftest import Cluster
+from tests.integration.wsproxy.cluster import Cluster
 from tests.running.fixtures import find_port
 from tests.running.waiting import until
-from tests.running.wsproxy import Loop, WsproxyDaemon, ask, running_wsproxy
+from tests.running.wsproxy import Loop, WsproxyDaemon, ask, await_log, running_wsproxy
 
 
 class Wire:
@@ -102,8 +102,10 @@ def test_what_was_offered_is_offered_again(
     assert refused.status == 503
     assert "retry-after" in refused.headers
     assert own_daemon.ask("GET", "/status").status == 200
+    await_log(own_daemon, "loop.step_failed")
+    assert browser.ask("GET", "/").status == 200
     wire.join()
-    until(lambda: "loop.recovered" in own_daemon.log.read_text(), "the database is back")
+    await_log(own_daemon, "loop.recovered")
     assert browser.ask("GET", "/").status == 200
 
     cluster.relay.stop()
