@@ -4,7 +4,7 @@ import asyncio
 import json
 import os
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,9 +12,12 @@ from typing import Any
 import pytest
 
 from backendai.manager.app import Manager
+from backendai.manager.settings import ManagerSettings
 from tests.conformance.calls import Calls
+from tests.conformance.doors import is_session, log_in
 from tests.conformance.official import Official
 from tests.integration.manager.api.conftest import manager, module_dir, settings
+from tests.running.webserver import make_settings, running_webserver
 
 __all__ = ["manager", "module_dir", "settings"]
 
@@ -23,7 +26,13 @@ Ask = Callable[..., Awaitable[Any]]
 
 
 @pytest.fixture
-def client(manager: Manager, official_program: Path, tmp_path: Path, calls: Calls) -> Official:
+async def client(
+    manager: Manager,
+    settings: ManagerSettings,
+    official_program: Path,
+    tmp_path: Path,
+    calls: Calls,
+) -> AsyncIterator[Official]:
     """The client of the superadmin. To be called from another thread: the manager lives here."""
     kept = {name: os.environ[name] for name in ("PATH", "LANG", "TZ") if name in os.environ}
     environ = kept | {
@@ -34,7 +43,15 @@ def client(manager: Manager, official_program: Path, tmp_path: Path, calls: Call
         "BACKEND_ACCESS_KEY": "AKROOT",
         "BACKEND_SECRET_KEY": "secret-of-root",
     }
-    return Official(official_program, tmp_path, environ, calls)
+    official = Official(official_program, tmp_path, environ, calls)
+    if not is_session():
+        yield official
+        return
+    own = make_settings(f"http://{manager.address}", settings.redis, tmp_path)
+    async with running_webserver(own) as (_, address):
+        yield await asyncio.to_thread(
+            log_in, official, address, "root@example.com", "password of root"
+        )
 
 
 @pytest.fixture

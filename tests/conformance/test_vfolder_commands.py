@@ -3,10 +3,10 @@
 import re
 import uuid
 from collections.abc import Iterator
-from dataclasses import replace
 
 import pytest
 
+from tests.conformance.doors import enter
 from tests.conformance.official import Official
 from tests.conformance.releases import MAIN, find_release
 from tests.running.rest import Api
@@ -18,7 +18,7 @@ HOST = "local:volume1"
 @pytest.fixture
 def admin(official: Official, stack: Stack) -> Official:
     """The superadmin, on the machine of the user."""
-    return replace(official, environ=official.environ | stack.credentials("admin"))
+    return enter(official, stack, "admin")
 
 
 @pytest.fixture
