@@ -1,7 +1,8 @@
 """A webserver in this process before a real manager, and browsers as bytes on connections."""
 
+import shutil
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,7 +16,7 @@ from tests.integration.manager.api.caller import Answer
 from tests.running.webserver import make_settings, running_webserver
 
 # The manager's own fixtures: a real one on real stores.
-filled, module_dir, settings = managers.filled, managers.module_dir, managers.settings
+filled, module_dir = managers.filled, managers.module_dir
 manager, agent, http = managers.manager, managers.agent, managers.http
 
 VERSION: Final = "v7.20230615"
@@ -60,6 +61,21 @@ class Browser:
         answer = await self.ask("POST", "/server/login", body)
         self.cookie = answer.headers.get("X-BackendAI-SessionID", self.cookie)
         return answer
+
+
+@pytest.fixture(scope="module")
+def settings(
+    module_dir: Path,
+    filled: managers.Filled,
+    make_database: Callable[[str | None], str],
+    redis_url: str,
+    etcd_addr: str,
+) -> ManagerSettings:
+    """Of a manager that believes the webserver whom it asks for."""
+    shutil.copy(filled.secret_key, module_dir / "secret.key")
+    dsn = make_database(filled.dsn)
+    made = managers.make_settings(module_dir, dsn, redis_url, etcd_addr)
+    return replace(made, manager=replace(made.manager, trusted_proxies=("127.0.0.1",)))
 
 
 @pytest.fixture

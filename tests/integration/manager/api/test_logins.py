@@ -10,6 +10,8 @@ import pytest
 import sqlalchemy as sa
 
 from backendai.common.encoded import ENCODED_HEADER
+from backendai.common.faults import RateLimited
+from backendai.manager.accounts.attempts import ADDRESS_TRIES_MAX, Attempts
 from backendai.manager.accounts.sshkeys import make_ssh_keypair
 from backendai.manager.app import Manager
 from tests.integration.manager.api.caller import Answer, Caller, until
@@ -127,6 +129,18 @@ async def test_guessing_is_stopped(nobody: Caller, email: str) -> None:
     assert last.status == 429
     assert 0 < int(last.headers["Retry-After"]) <= 1200
     assert (await log_in(nobody, "alice@example.com", "password of alice")).status == 200
+
+
+async def test_one_address_does_not_try_a_password_on_all_accounts(manager: Manager) -> None:
+    attempts = Attempts(manager.stores.redis)
+    for n in range(ADDRESS_TRIES_MAX):
+        await attempts.begin("login-from:x", ADDRESS_TRIES_MAX)
+        if n % 2:
+            await attempts.take_back("login-from:x")
+    for _ in range(ADDRESS_TRIES_MAX // 2):
+        await attempts.begin("login-from:x", ADDRESS_TRIES_MAX)
+    with pytest.raises(RateLimited):
+        await attempts.begin("login-from:x", ADDRESS_TRIES_MAX)
 
 
 async def test_a_right_password_forgets_wrong_ones(nobody: Caller, email: str) -> None:
