@@ -36,8 +36,10 @@ from backendai.common.settings.sections import DbSettings
 from backendai.common.streams import RedisHints, open_redis
 
 from .accounts import rest as accounts_rest
+from .accounts import rest_second_factor
 from .accounts.attempts import Attempts
 from .accounts.logins import Logins
+from .accounts.second_factor import SecondFactor
 from .accounts.secretbox import SecretBox
 from .accounts.service import Accounts, make_accounts
 from .agents.directory import EtcdRegistry
@@ -173,6 +175,7 @@ class Services:
     feed: EventFeed
     changes: Changes
     accounts: Accounts
+    second_factor: SecondFactor
     logins: Logins
     tasks: Tasks
     task_runner: TaskRunner
@@ -348,6 +351,7 @@ def list_routes(
             services.accounts,
             services.gatekeeper.address_of,
         ),
+        *rest_second_factor.routes(services.second_factor),
         *audit_rest.routes(stores.database),
         *config_rest.routes(services.cluster, services.pairs),
         *maintenance_rest.routes(services.maintenance, health, services.recent_logs, own.id),
@@ -419,6 +423,7 @@ def _make_services(
     changes = Changes(database, clock, settled=keyring.forget)
     accounts = make_accounts(ids, box)
     attempts = Attempts(stores.redis)
+    second_factor = SecondFactor(database, changes, box, attempts, clock)
     vfolders = make_vfolders(database, changes, stores.proxies, ids, clock)
     works = {**_make_works(stores, accounts.registries, ids, clock), **vfolders.works}
     limits = CommitLimits(own.custom_images_max, own.commit_bytes_max)
@@ -455,7 +460,10 @@ def _make_services(
         feed=EventFeed(database, board, clock),
         changes=changes,
         accounts=accounts,
-        logins=Logins(database, changes, accounts.users, box, attempts, clock, cluster.find),
+        second_factor=second_factor,
+        logins=Logins(
+            database, changes, accounts.users, box, attempts, second_factor, clock, cluster.find
+        ),
         tasks=Tasks(database, board, clock),
         task_runner=TaskRunner(database, clock, holder, works, RESUMED_TASKS),
         commits=Commits(database, changes, ids, limits),

@@ -34,6 +34,8 @@ OWN = {
     "/auth/update-password",
     "/auth/update-full-name",
     "/auth/ssh-keypair",
+    "/totp",
+    "/totp/verify",
 }
 
 

@@ -23,6 +23,7 @@ from . import fields
 from .attempts import ADDRESS_TRIES_MAX, Attempts
 from .keypairs import NewKeypair
 from .passwords import hash_password, verify_password
+from .second_factor import SecondFactor
 from .secretbox import SecretBox
 from .users import Users
 
@@ -71,6 +72,7 @@ class Logins:
         users: Users,
         box: SecretBox,
         attempts: Attempts,
+        second_factor: SecondFactor,
         clock: Clock,
         find_setting: Callable[[str], str | None],
     ) -> None:
@@ -79,13 +81,17 @@ class Logins:
         self._users = users
         self._box = box
         self._attempts = attempts
+        self._second_factor = second_factor
         self._clock = clock
         self._find_setting = find_setting
 
-    async def authorize(self, domain: str, name: str, password: str, address: str) -> Login:
-        """The account with this email or user name. Raises AuthFailed, PasswordExpired,
-        RateLimited."""
+    async def authorize(
+        self, domain: str, name: str, password: str, address: str, otp: str | None = None
+    ) -> Login:
+        """The account with this email or user name. Raises AuthFailed (OtpMissing among them),
+        PasswordExpired, RateLimited."""
         login = await self._identify(domain, name, password, address)
+        await self._second_factor.check(login.actor.user_id, otp)
         days = self._password_days()
         if days is not None:
             expires_at = login.password_changed_at + timedelta(days=days)

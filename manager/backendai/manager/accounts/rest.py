@@ -38,6 +38,7 @@ _AUTHORIZE: Final = t.Dict(
     t.Key("domain", trafaret=_NAME),
     t.Key("username", trafaret=_NAME),
     t.Key("password", trafaret=_PASSWORD),
+    t.Key("otp", optional=True, trafaret=t.String(allow_blank=True, max_length=16)),
 ).ignore_extra("*")
 _UPDATE: Final = t.Dict(
     t.Key("old_password", trafaret=_PASSWORD),
@@ -107,7 +108,11 @@ class _Handlers:
     async def authorize(self, request: web.Request) -> web.Response:
         params = await read_params(request, _AUTHORIZE)
         login = await self._logins.authorize(
-            params["domain"], params["username"], params["password"], self._address_of(request)
+            params["domain"],
+            params["username"],
+            params["password"],
+            self._address_of(request),
+            params.get("otp"),
         )
         data = {
             "access_key": login.keypair.access_key,

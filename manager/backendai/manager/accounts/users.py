@@ -41,7 +41,7 @@ _FIELDS: Final[Mapping[str, fields.Read]] = {
 }
 _CONTAINER_USER: Final = "whom containers run as is not chosen by user here"
 _NOT_OFFERED: Final[Mapping[str, str]] = {
-    "totp_activated": "one-time passwords are not offered here",
+    "totp_activated": "each user switches it on with a device",
     "container_uid": _CONTAINER_USER,
     "container_main_gid": _CONTAINER_USER,
     "container_gids": _CONTAINER_USER,

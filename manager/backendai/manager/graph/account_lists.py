@@ -22,7 +22,6 @@ from .texts import read_id
 from .vfolders import add_folders
 
 _u, _k, _p, _m, _s = t.users, t.keypairs, t.projects, t.project_members, t.sessions
-_NO_TIME: Final = sa.cast(sa.null(), sa.TIMESTAMP(timezone=True))
 _IS_ACTIVE: Final = _u.c.status == UserStatus.ACTIVE.value
 _USER_COLUMNS: Final[Mapping[str, Column]] = {
     "allowed_client_ip": Column(
@@ -42,9 +41,8 @@ _USER_COLUMNS: Final[Mapping[str, Column]] = {
     "status": Column(_u.c.status, word_of(UserStatus)),
     "status_info": Column(_u.c.status_info, text),
     "sudo_session_enabled": Column(_u.c.sudo_session_enabled, boolean),
-    # There are no one-time passwords.
-    "totp_activated": Column(sa.cast(sa.false(), sa.Boolean), boolean),
-    "totp_activated_at": Column(_NO_TIME, time),
+    "totp_activated": Column(_u.c.totp_activated_at.is_not(None), boolean),
+    "totp_activated_at": Column(_u.c.totp_activated_at, time),
     "username": Column(_u.c.username, text),
     "uuid": Column(_u.c.id, identifier),
 }

@@ -340,12 +340,11 @@ USER_FIELDS: Final[Mapping[str, Field]] = {
         "sudo_session_enabled",
         "main_access_key",
     ),
-    **_times("created_at", "modified_at"),
+    **_times("created_at", "modified_at", "totp_activated_at"),
     "id": lambda row: str(row["id"]),
     "uuid": lambda row: str(row["id"]),
     "is_active": lambda row: row["status"] == UserStatus.ACTIVE.value,
-    "totp_activated": lambda row: False,
-    "totp_activated_at": lambda row: None,
+    "totp_activated": lambda row: row["totp_activated_at"] is not None,
     "groups": lambda row: row["groups"] or [],
 }
 PRESET_FIELDS: Final[Mapping[str, Field]] = {

@@ -50,6 +50,10 @@ users: Final = sa.Table(
     sa.Column("password_hash", sa.Text),
     flag("need_password_change", False),
     timestamp("password_changed_at"),
+    # The key of the user's device, sealed like secret keys; and the last code that was used.
+    sa.Column("totp_key_encrypted", sa.LargeBinary),
+    timestamp("totp_activated_at"),
+    sa.Column("totp_used_step", sa.BigInteger),
     domain_name(),
     sa.Column("role", sa.Text, nullable=False),
     sa.Column("status", sa.Text, nullable=False),
