@@ -38,6 +38,7 @@ from backendai.common.streams import RedisHints, open_redis
 from .accounts import rest as accounts_rest
 from .accounts import rest_second_factor
 from .accounts.attempts import Attempts
+from .accounts.login_tokens import LoginTokens
 from .accounts.logins import Logins
 from .accounts.second_factor import SecondFactor
 from .accounts.secretbox import SecretBox
@@ -462,7 +463,15 @@ def _make_services(
         accounts=accounts,
         second_factor=second_factor,
         logins=Logins(
-            database, changes, accounts.users, box, attempts, second_factor, clock, cluster.find
+            database,
+            changes,
+            accounts.users,
+            box,
+            attempts,
+            second_factor,
+            _make_login_tokens(own, stores, clock),
+            clock,
+            cluster.find,
         ),
         tasks=Tasks(database, board, clock),
         task_runner=TaskRunner(database, clock, holder, works, RESUMED_TASKS),
@@ -504,6 +513,12 @@ def _make_core(
         relay_keys=RelayKeyring(secret, stores.links) if secret else None,
     )
     return Core(ports, CoreSettings(holder=holder, patience=_patience(settings.manager)))
+
+
+def _make_login_tokens(own: ServiceSettings, stores: Stores, clock: Clock) -> LoginTokens:
+    path = own.login_token_key_file
+    key = load_secret_key(path) if path is not None else None
+    return LoginTokens(key, stores.redis, clock, creates_users=own.login_token_creates_users)
 
 
 def _patience(own: ServiceSettings) -> Patience:

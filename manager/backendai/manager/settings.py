@@ -46,6 +46,15 @@ class ServiceSettings:
         "File of the key that seals secret keys in the database: 32 bytes as base64, mode 0600",
         default=Path("manager.secret"),
     )
+    login_token_key_file: Path | None = setting(
+        optional(path()),
+        "File of the key that webservers sign logins of other providers with: 32 bytes as base64, "
+        "mode 0600; without one nobody logs in that way",
+        default=None,
+    )
+    login_token_creates_users: bool = setting(
+        flag(), "Whether who comes that way without an account gets one", default=False
+    )
     config_cache: Path = setting(
         path(),
         "File with the last known cluster configuration, for a start while etcd is away",

@@ -63,8 +63,7 @@ class Browser:
         return answer
 
 
-@pytest.fixture(scope="module")
-def settings(
+def trusting_settings(
     module_dir: Path,
     filled: managers.Filled,
     make_database: Callable[[str | None], str],
@@ -76,6 +75,17 @@ def settings(
     dsn = make_database(filled.dsn)
     made = managers.make_settings(module_dir, dsn, redis_url, etcd_addr)
     return replace(made, manager=replace(made.manager, trusted_proxies=("127.0.0.1",)))
+
+
+@pytest.fixture(scope="module")
+def settings(
+    module_dir: Path,
+    filled: managers.Filled,
+    make_database: Callable[[str | None], str],
+    redis_url: str,
+    etcd_addr: str,
+) -> ManagerSettings:
+    return trusting_settings(module_dir, filled, make_database, redis_url, etcd_addr)
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import signal
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -26,8 +26,11 @@ from backendai.common.settings.checks import HostPort
 from backendai.common.streams import open_redis
 
 from .edge import make_guard, make_headers
-from .logins.model import Vault
+from .logins.model import Login, Vault
 from .logins.store import Ages, Logins
+from .oidc.provider import Provider
+from .oidc.rest import Oidc
+from .oidc.state import Attempt
 from .pages.config import render_config
 from .pages.files import Pages
 from .proxy.forward import Forwarding
@@ -51,7 +54,9 @@ class Webserver:
 
     settings: WebserverSettings
     redis: "Redis"
+    key: bytes = field(repr=False)
     logins: Logins
+    provider: Provider
     upstream: Upstream
     clock: Clock
     health: LoopHealth
@@ -61,13 +66,15 @@ class Webserver:
 def make_webserver(settings: WebserverSettings) -> Webserver:
     """Raises ServerMisconfigured with what must be changed."""
     clock = SystemClock()
-    vault = Vault(load_secret_key(settings.webserver.secret_key_file))
+    key = load_secret_key(settings.webserver.secret_key_file)
     redis = open_redis(settings.redis, timeout_seconds=REDIS_SECONDS)
     ages = Ages(whole=settings.session.max_age, idle=settings.session.idle_timeout)
     return Webserver(
         settings=settings,
         redis=redis,
-        logins=Logins(redis, vault, ages, clock),
+        key=key,
+        logins=Logins(redis, Vault(key, Login), ages, clock),
+        provider=Provider(settings.oidc, clock),
         upstream=Upstream(settings.api, clock),
         clock=clock,
         health=LoopHealth(clock),
@@ -88,6 +95,8 @@ def make_web_app(webserver: Webserver) -> web.Application:
     app.router.add_get("/health", health_handler(webserver.health, checks))
     app.router.add_get("/config.toml", _make_config_handler(settings))
     app.router.add_routes(server.routes())
+    if settings.oidc.issuer is not None:
+        app.router.add_routes(_make_oidc(webserver, server).routes())
     app.router.add_routes(Forwarding(webserver.upstream, webserver.logins).routes())
     app.router.add_routes(_make_pages(settings.webserver).routes())
     return app
@@ -101,6 +110,7 @@ async def run_webserver(webserver: Webserver) -> AsyncIterator[HostPort]:
         stack.enter_context(hold_pid_file(own.pid_file))
         stack.push_async_callback(webserver.redis.aclose)
         await stack.enter_async_context(webserver.upstream.opened())
+        await stack.enter_async_context(webserver.provider.opened())
         await stack.enter_async_context(_running(webserver))
         yield await stack.enter_async_context(
             http.serve(
@@ -151,9 +161,18 @@ def _make_pages(own: WebserverSection) -> Pages:
     return Pages(own.static_path, own.connect_sources, is_own=False)
 
 
+def _make_oidc(webserver: Webserver, server: Server) -> Oidc:
+    path = webserver.settings.oidc.login_token_key_file
+    if path is None:
+        raise ServerMisconfigured("[oidc] login-token-key-file is required with an issuer")
+    vault = Vault(webserver.key, Attempt)
+    key = load_secret_key(path)
+    return Oidc(webserver.provider, server, vault, key, webserver.clock)
+
+
 def _make_config_handler(settings: WebserverSettings) -> http.Handler:
     async def show_config(request: web.Request) -> web.Response:
-        text = render_config(request[VISITOR].endpoint, settings.api, settings.ui)
+        text = render_config(request[VISITOR].endpoint, settings)
         return web.Response(text=text, headers={"Cache-Control": "no-cache"})
 
     return show_config

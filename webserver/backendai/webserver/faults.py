@@ -44,6 +44,14 @@ class WrongHost(BadRequest):
     slug, title = "misdirected-request", "This server is not asked by that name."
 
 
+class ProviderAway(Unavailable):
+    """The provider that people log in at does not answer, or makes no sense."""
+
+    code, status = "web.provider_away", 502
+    slug, title = "bad-gateway", "Bad gateway."
+    default_detail = "The login provider does not answer."
+
+
 class ManagerAway(Unavailable):
     """No manager answers."""
 

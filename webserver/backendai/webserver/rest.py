@@ -11,6 +11,7 @@ from backendai.common.clock import Clock
 from backendai.common.faults import (
     PROBLEM_TYPE_PREFIX,
     Fault,
+    InvalidParams,
     Kind,
     RateLimited,
     StoreUnavailable,
@@ -62,6 +63,7 @@ class Server:
             web.post("/server/login", self.log_in),
             web.post("/server/login-check", self.check),
             web.post("/server/logout", self.log_out),
+            web.post("/server/token-login", self.log_in_by_token),
             web.post("/server/extend-login-session", self.extend),
             web.post("/server/update-password-no-auth", self.renew_password),
             web.get("/server/sessions", self.list_logins),
@@ -84,6 +86,28 @@ class Server:
         except Fault as fault:
             return json_response({"authenticated": False, "data": _told(fault)})
         return await self._begin(request, found, params["username"], body["domain"])
+
+    async def log_in_by_token(self, request: web.Request) -> web.Response:
+        """Of somebody whom another site has sent, with a token under the name that is set."""
+        name = self._session.token_name
+        params = await read_raw_params(request)
+        token = params.get(name) or request.cookies.get(name)
+        if not isinstance(token, str) or not token:
+            raise InvalidParams("", {name: "is required"})
+        try:
+            return await self.begin_by_token(request, token, None)
+        except Fault as fault:
+            return json_response({"authenticated": False, "data": _told(fault)})
+
+    async def begin_by_token(
+        self, request: web.Request, token: str, response: web.Response | None
+    ) -> web.Response:
+        """Raises what the manager answers. The cookie goes with `response`, where there is one."""
+        await self._logins.check()
+        domain = self._api.domain
+        body = {"type": "token", "domain": domain, "token": token}
+        found = await self._ask(request, "/auth/authorize", body)
+        return await self._begin(request, found, "", domain, response)
 
     async def check(self, request: web.Request) -> web.Response:
         token, login = await self._find(request)
@@ -149,7 +173,12 @@ class Server:
         return json_response({"ended": 1})
 
     async def _begin(
-        self, request: web.Request, found: Mapping[str, Any], name: str, domain: str
+        self,
+        request: web.Request,
+        found: Mapping[str, Any],
+        name: str,
+        domain: str,
+        response: web.Response | None = None,
     ) -> web.Response:
         login = Login(
             keypair=_keypair_of(found),
@@ -161,9 +190,9 @@ class Server:
             agent=request.headers.get("User-Agent", "")[:200],
         )
         token = await self._logins.begin(login)
-        response = json_response({"authenticated": True, "data": _shown(login)})
-        give_token(request, response, token, self._session.max_age)
-        return response
+        made = response or json_response({"authenticated": True, "data": _shown(login)})
+        give_token(request, made, token, self._session.max_age)
+        return made
 
     async def _ask(
         self, request: web.Request, target: str, body: Mapping[str, Any]

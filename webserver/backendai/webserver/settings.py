@@ -18,6 +18,7 @@ from backendai.common.settings.checks import (
     number,
     optional,
     path,
+    secret,
     text,
 )
 from backendai.common.settings.fields import Check, section, setting, settings
@@ -142,6 +143,33 @@ class SessionSection:
 
 
 @settings
+class OidcSection:
+    """Logging in at another provider, by OpenID Connect; without an issuer nobody does."""
+
+    issuer: str | None = setting(
+        optional(text(chars_max=255, pattern=r"https?://[^\s?#]+")),
+        "Address of the provider, as it calls itself",
+        default=None,
+        example="https://login.example.org",
+    )
+    client_id: str = setting(
+        text(), "What the provider knows this installation by", default="backendai"
+    )
+    client_secret: str = setting(
+        secret(),
+        "What this installation proves itself to the provider with",
+        default="",
+        env="BACKEND_OIDC_CLIENT_SECRET",
+    )
+    scopes: str = setting(text(), "What is asked for", default="openid email profile")
+    login_token_key_file: Path | None = setting(
+        optional(path()),
+        "File of the key that managers know logins by: [manager] login-token-key-file",
+        default=None,
+    )
+
+
+@settings
 class PagesSection:
     """What pages read as config.toml; given keys replace the built-in ones."""
 
@@ -164,6 +192,7 @@ class WebserverSettings:
     webserver: WebserverSection = section(WebserverSection)
     api: ApiSection = section(ApiSection)
     session: SessionSection = section(SessionSection)
+    oidc: OidcSection = section(OidcSection)
     redis: RedisSettings = section(RedisSettings)
     ui: PagesSection = section(PagesSection)
     logging: LoggingSettings = section(LoggingSettings)

@@ -22,6 +22,7 @@ from .settings import WebserverSection
 
 SESSION_HEADER: Final = "X-BackendAI-SessionID"
 GUARDED: Final = ("/func", "/server")
+COMES_BACK: Final = "/server/oidc/"
 _SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 # What pages cannot send elsewhere without being allowed to by an answer to OPTIONS.
 _OWN_HEADERS: Final = (*VERSION_HEADERS, SESSION_HEADER)
@@ -119,6 +120,9 @@ class Door:
         if origin is not None:
             if not (_is_own(origin, visitor) or self.is_allowed(origin)):
                 raise WrongOrigin
+            return
+        if request.method == "GET" and request.path.startswith(COMES_BACK):
+            # The provider sends browsers here; what they bring is checked against a cookie.
             return
         site = request.headers.get("Sec-Fetch-Site")
         if site is not None:

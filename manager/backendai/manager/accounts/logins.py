@@ -1,8 +1,10 @@
 """What people do with the password of their own account: log in, change it, sign up, sign out."""
 
 import re
+import secrets
 import uuid
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -12,6 +14,7 @@ import sqlalchemy as sa
 from backendai.common.clock import Clock
 from backendai.common.enums import UserRole, UserStatus
 from backendai.common.faults import AuthFailed, BadRequest, Conflict, Forbidden, PasswordExpired
+from backendai.common.login_tokens import LoginClaims
 from backendai.manager.audit.change import Change, Changes
 from backendai.manager.audit.rows import Row, update_row
 from backendai.manager.db import tables as t
@@ -22,6 +25,7 @@ from backendai.manager.gate.keyring import actor_of
 from . import fields
 from .attempts import ADDRESS_TRIES_MAX, Attempts
 from .keypairs import NewKeypair
+from .login_tokens import LoginTokens
 from .passwords import hash_password, verify_password
 from .second_factor import SecondFactor
 from .secretbox import SecretBox
@@ -73,6 +77,7 @@ class Logins:
         box: SecretBox,
         attempts: Attempts,
         second_factor: SecondFactor,
+        tokens: LoginTokens,
         clock: Clock,
         find_setting: Callable[[str], str | None],
     ) -> None:
@@ -82,6 +87,7 @@ class Logins:
         self._box = box
         self._attempts = attempts
         self._second_factor = second_factor
+        self._tokens = tokens
         self._clock = clock
         self._find_setting = find_setting
 
@@ -99,6 +105,18 @@ class Logins:
                 # Clients know this beginning, and ask for a new password then.
                 raise PasswordExpired(f"Password expired on {expires_at.isoformat()}")
         return login
+
+    async def authorize_token(self, domain: str, token: str) -> Login:
+        """The account of whom a site that we trust has sent. What that site asked for is enough:
+        no second factor is. Raises AuthFailed, StoreUnavailable."""
+        claims = await self._tokens.take(token)
+        row = await self._find(domain, claims.sub)
+        if row is None and self._tokens.creates_users:
+            await self._make_user(domain, claims)
+            row = await self._find(domain, claims.sub)
+        if row is None or row["email"] != claims.sub:
+            raise AuthFailed(MISMATCH)
+        return self._login_of(row)
 
     async def change_password(self, actor: Actor, old: str, new: str, address: str) -> None:
         """Raises AuthFailed when `old` is wrong, InvalidParams when `new` is none."""
@@ -149,13 +167,7 @@ class Logins:
         what, place = f"login:{domain}:{name}@{address}", f"login-from:{address}"
         await self._attempts.begin(what)
         await self._attempts.begin(place, ADDRESS_TRIES_MAX)
-        values = {"domain": domain, "name": name}
-
-        async def find(connection: Any) -> Row | None:
-            row = (await connection.execute(_BY_NAME, values)).mappings().first()
-            return dict(row) if row is not None else None
-
-        row = await self._database.read(find)
+        row = await self._find(domain, name)
         if (
             not await verify_password(row["password_hash"] if row else None, password)
             or row is None
@@ -164,6 +176,32 @@ class Logins:
         await self._attempts.clear(what)
         await self._attempts.take_back(place)
         return self._login_of(row)
+
+    async def _find(self, domain: str, name: str) -> Row | None:
+        values = {"domain": domain, "name": name}
+
+        async def find(connection: Any) -> Row | None:
+            row = (await connection.execute(_BY_NAME, values)).mappings().first()
+            return dict(row) if row is not None else None
+
+        return await self._database.read(find)
+
+    async def _make_user(self, domain: str, claims: LoginClaims) -> None:
+        """An account without a password that anybody knows. One that is there is left alone."""
+        props = {
+            "domain_name": domain,
+            "username": claims.sub,
+            "full_name": claims.name,
+            "password": secrets.token_urlsafe(32),
+        }
+        newcomer = _newcomer(claims.sub, props)
+
+        async def work(change: Change) -> None:
+            ids = await _first_project(change, domain)
+            await self._users.create(change, claims.sub, {**props, "group_ids": ids})
+
+        with suppress(Conflict):
+            await self._changes.run(newcomer, SIGN_UP, work)
 
     def _login_of(self, row: Row) -> Login:
         """Raises AuthFailed for an account that is not in use."""

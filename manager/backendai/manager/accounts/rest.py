@@ -8,7 +8,8 @@ from aiohttp import web
 
 from backendai.common.faults import Forbidden
 from backendai.common.http import json_response
-from backendai.common.params import read_params
+from backendai.common.login_tokens import TOKEN_CHARS_MAX
+from backendai.common.params import check_params, read_params, read_raw_params
 from backendai.manager.audit.change import Change, Changes
 from backendai.manager.db.engine import Database
 from backendai.manager.gate.actor import Access, Action
@@ -39,6 +40,11 @@ _AUTHORIZE: Final = t.Dict(
     t.Key("username", trafaret=_NAME),
     t.Key("password", trafaret=_PASSWORD),
     t.Key("otp", optional=True, trafaret=t.String(allow_blank=True, max_length=16)),
+).ignore_extra("*")
+_BY_TOKEN: Final = t.Dict(
+    t.Key("type", trafaret=t.Enum("token")),
+    t.Key("domain", trafaret=_NAME),
+    t.Key("token", trafaret=t.String(max_length=TOKEN_CHARS_MAX)),
 ).ignore_extra("*")
 _UPDATE: Final = t.Dict(
     t.Key("old_password", trafaret=_PASSWORD),
@@ -106,14 +112,19 @@ class _Handlers:
         self._users, self._keypairs = accounts.users, accounts.keypairs
 
     async def authorize(self, request: web.Request) -> web.Response:
-        params = await read_params(request, _AUTHORIZE)
-        login = await self._logins.authorize(
-            params["domain"],
-            params["username"],
-            params["password"],
-            self._address_of(request),
-            params.get("otp"),
-        )
+        raw = await read_raw_params(request)
+        if raw.get("type") == "token":
+            params = check_params(raw, _BY_TOKEN)
+            login = await self._logins.authorize_token(params["domain"], params["token"])
+        else:
+            params = check_params(raw, _AUTHORIZE)
+            login = await self._logins.authorize(
+                params["domain"],
+                params["username"],
+                params["password"],
+                self._address_of(request),
+                params.get("otp"),
+            )
         data = {
             "access_key": login.keypair.access_key,
             "secret_key": login.keypair.secret_key,

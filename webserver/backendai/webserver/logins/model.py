@@ -5,7 +5,7 @@ import os
 import re
 import secrets
 from datetime import datetime
-from typing import Final
+from typing import Final, Generic, TypeVar
 
 import msgspec
 from cryptography.exceptions import InvalidTag
@@ -14,6 +14,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 _NONCE_BYTES: Final = 12
 _TOKEN_BYTES: Final = 32
 _TOKEN: Final = re.compile(r"[A-Za-z0-9_-]{43}")
+
+T = TypeVar("T")
 
 
 class Keypair(msgspec.Struct, frozen=True):
@@ -55,22 +57,23 @@ def digest_of(token: str) -> str:
     return hashlib.sha256(token.encode("ascii")).hexdigest()
 
 
-class Vault:
-    """Seals logins under the webserver's key (AES-256-GCM), each bound to its digest."""
+class Vault(Generic[T]):
+    """Seals values of one kind under the webserver's key (AES-256-GCM), each bound to a name."""
 
-    def __init__(self, key: bytes) -> None:
+    def __init__(self, key: bytes, kind: type[T]) -> None:
         self._cipher = AESGCM(key)
+        self._kind = kind
 
-    def seal(self, digest: str, login: Login) -> bytes:
+    def seal(self, name: str, value: T) -> bytes:
         nonce = os.urandom(_NONCE_BYTES)
-        plain = msgspec.msgpack.encode(login)
-        return nonce + self._cipher.encrypt(nonce, plain, digest.encode("ascii"))
+        plain = msgspec.msgpack.encode(value)
+        return nonce + self._cipher.encrypt(nonce, plain, name.encode("ascii"))
 
-    def open(self, digest: str, sealed: bytes) -> Login | None:
-        """None when it was sealed by another key, for another login, or in another form."""
+    def open(self, name: str, sealed: bytes) -> T | None:
+        """None when it was sealed by another key, under another name, or in another form."""
         nonce, body = sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:]
         try:
-            plain = self._cipher.decrypt(nonce, body, digest.encode("ascii"))
-            return msgspec.msgpack.decode(plain, type=Login)
+            plain = self._cipher.decrypt(nonce, body, name.encode("ascii"))
+            return msgspec.msgpack.decode(plain, type=self._kind)
         except (InvalidTag, ValueError, msgspec.MsgspecError):
             return None

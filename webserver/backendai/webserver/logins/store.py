@@ -45,7 +45,7 @@ class _Known:
 class Logins:
     """Begins, finds and ends logins. Raises StoreUnavailable where Redis does not answer."""
 
-    def __init__(self, redis: "Redis", vault: Vault, ages: Ages, clock: Clock) -> None:
+    def __init__(self, redis: "Redis", vault: Vault[Login], ages: Ages, clock: Clock) -> None:
         self._redis = redis
         self._vault = vault
         self._ages = ages

@@ -5,7 +5,10 @@ from typing import Any, Final
 
 from backendai.common.settings.render import render_toml
 
-from ..settings import ApiSection, PagesSection
+from ..settings import WebserverSettings
+
+# Where the button of a provider leads.
+OIDC_LOGIN: Final = "/server/oidc/login"
 
 _GENERAL: Final[Mapping[str, Any]] = {
     "connectionMode": "SESSION",
@@ -46,13 +49,16 @@ _RESOURCES: Final[Mapping[str, Any]] = {
 }
 
 
-def render_config(endpoint: str, api: ApiSection, ui: PagesSection) -> str:
+def render_config(endpoint: str, settings: WebserverSettings) -> str:
     """The configuration for a browser that came by `endpoint`.
 
     Nothing in it is empty: the reader of TOML in the UIs of 23.09 takes `""` for two quotes, and
     `[]` for the beginning of whatever follows.
     """
-    own = {"apiEndpoint": endpoint, "apiEndpointText": api.text}
+    ui = settings.ui
+    own = {"apiEndpoint": endpoint, "apiEndpointText": settings.api.text}
+    if settings.oidc.issuer is not None:
+        own["oidcLogin"] = OIDC_LOGIN
     sections: dict[str, Mapping[str, Any]] = {
         "general": {**own, **_GENERAL, **ui.general},
         "resources": {**_RESOURCES, **ui.resources},

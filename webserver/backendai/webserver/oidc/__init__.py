@@ -1,0 +1,1 @@
+"""Logging in at another provider: OpenID Connect, authorisation code with PKCE."""
