@@ -23,6 +23,7 @@ can not. A figure that was taken at a load average above 6 is inconclusive: take
 | graph    | G5c, G5d | a page of 100 sessions, 20 fields | the SELECT; bare graphql-core  |
 | lists    |          | any page of 100,000 sessions      | the SELECT                     |
 | storage  | G4a to e | uploads, downloads, trees, lists  | nginx, cp -r, dd, scandir      |
+| web      | G3f      | an API call through the webserver | nginx before the same manager  |
 | notebooks| G2a to c | create until the first result   | JupyterHub, DockerSpawner      |
 | relay    | G3e      | raw TCP through an agent's relay  | nginx stream                   |
 | proxy    | G3a to e | requests and bytes to an app      | nginx, configurable-http-proxy |
@@ -51,6 +52,7 @@ NAMES: Final = (
     "lists",
     "storage",
     "relay",
+    "web",
     "notebooks",
     "proxy",
     "recovery",
