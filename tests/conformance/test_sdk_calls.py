@@ -108,6 +108,7 @@ async def test_accounts(ask: Ask, word: str) -> None:
         krp_info_None="session.KeypairResourcePolicy(session.config.access_key).info(None)",
         update_password=f"session.Auth.update_password('password of root', {NEW!r}, {NEW!r})",
         authorize_anew=f"session.User.authorize('root@example.com', {NEW!r}).content",
+        restored=f"session.Auth.update_password({NEW!r}, 'password of root', 'password of root')",
         dotfile_owner_list="session.Dotfile.list_dotfiles(owner_access_key='AKALICE')",
     )
     assert found["authorize"]["access_key"] == "AKBOB"

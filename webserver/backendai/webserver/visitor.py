@@ -26,6 +26,8 @@ COMES_BACK: Final = "/server/oidc/"
 _SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 # What pages cannot send elsewhere without being allowed to by an answer to OPTIONS.
 _OWN_HEADERS: Final = (*VERSION_HEADERS, SESSION_HEADER)
+# Right ones are looked at once; there are few, unless somebody makes them up.
+_HOSTS_KNOWN_MAX: Final = 64
 _NEAR: Final = frozenset({"same-origin", "none"})
 _AUTHORITY: Final = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:(?P<port>\d{1,5}))?")
 _ALWAYS: Final = frozenset({"localhost"})
@@ -61,6 +63,7 @@ class Door:
         self._origins = frozenset(text.lower() for text in settings.allowed_origins)
         self._forced = settings.force_endpoint_protocol
         self._has_tls = settings.ssl_cert is not None
+        self._known_hosts: set[str] = set()
 
     def admit(self, request: web.Request) -> Visitor:
         """Raises BadRequest, WrongHost and WrongOrigin."""
@@ -88,6 +91,8 @@ class Door:
         )
 
     def _check_host(self, host: str) -> None:
+        if host in self._known_hosts:
+            return
         match = _AUTHORITY.fullmatch(host)
         if match is None:
             raise BadRequest("The header Host must be one name or address.")
@@ -96,6 +101,8 @@ class Door:
             raise WrongHost(
                 "Its operator has to name it in [webserver] allowed-hosts.", {"host": name}
             )
+        if len(self._known_hosts) < _HOSTS_KNOWN_MAX:
+            self._known_hosts.add(host)
 
     def _scheme_of(self, request: web.Request, *, is_proxied: bool) -> Scheme:
         said = request.headers.get("X-Forwarded-Proto") if is_proxied else None
