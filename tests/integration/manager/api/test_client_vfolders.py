@@ -243,6 +243,19 @@ async def test_uploads_and_downloads_go_on_where_the_connection_broke(
     assert files_below(tmp_path / "back").keys() == {"big"}
 
 
+async def test_an_upload_that_is_given_up_takes_no_room(
+    alice: Client, daemon: StorageDaemon, folder: str, tmp_path: Path
+) -> None:
+    fill(tmp_path, {"big": content_of(2 * sending.CHUNK_BYTES)})
+
+    def write(_: Progress) -> None:
+        (tmp_path / "big").write_bytes(b"changed")
+
+    with pytest.raises(LocalFileFailed, match="written to"):
+        await alice.vfolders.upload(folder, [tmp_path / "big"], on_progress=write)
+    assert not list(daemon.volume.glob(".uploads/*/*.part"))
+
+
 async def test_a_download_that_was_given_up_goes_on_in_the_next_command(
     alice: Client, folder: str, wire: Wire, tmp_path: Path
 ) -> None:
@@ -281,6 +294,8 @@ async def test_a_sync_copies_only_what_changed(alice: Client, folder: str, tmp_p
     first = await vfolders.sync_up(here, folder, "top")
     assert sorted(first.copies) == sorted(TREE)
     assert (await vfolders.sync_up(here, folder, "top")).is_empty
+    # What was sent has the time of its original; a file of no bytes is there before it is told.
+    assert set((await vfolders.sync_down(folder, "top", here)).copies) <= {"deep/ü c"}
     await vfolders.sync_down(folder, "top", back)
     assert files_below(back) == TREE
     assert (await vfolders.sync_down(folder, "top", back)).is_empty
