@@ -25,6 +25,7 @@ from .emptying import TrashEmptiers
 from .grants import Grants
 from .manager_api.app import ManagerServices, make_manager_app
 from .settings import StorageSettings
+from .syscalls import keep_freed_memory
 from .tokens import TokenBox
 from .uploads.service import UploadLimits, Uploads
 from .volumes.load import Volumes, open_volumes
@@ -37,6 +38,9 @@ LOG_FLUSH_SECONDS: Final = 0.5
 UPLOAD_SWEEP_SECONDS: Final = 600.0
 # So that a connection goes on while what it brought before is written.
 UPLOAD_AHEAD_BYTES: Final = 1 << 20
+# Beyond what pieces of uploads and archives have, and what some uploads at once hold.
+MEMORY_PIECE_BYTES: Final = 4 << 20
+MEMORY_KEPT_BYTES: Final = 64 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +141,7 @@ def serve(settings: StorageSettings) -> None:
         os._exit(0)
 
     _raise_descriptor_limit()
+    keep_freed_memory(MEMORY_PIECE_BYTES, MEMORY_KEPT_BYTES)
     asyncio.run(main(), debug=settings.debug.asyncio)
 
 

@@ -26,7 +26,7 @@ from ..volumes.room import Reservation
 from ..volumes.volume import Volume
 from .members import DAMAGE, Member, list_members
 
-BATCH_FILES: Final = 1000
+BATCH_FILES: Final = 10_000
 BATCH_BYTES: Final = 64 << 20
 SKIPPED_TOLD_MAX: Final = 1000
 _PERMISSIONS: Final = 0o777
@@ -85,7 +85,7 @@ def unpack(
         try:
             for member in list_members(archive):
                 work.take(member)
-            work.flush()
+            work.finish()
         except ArchiveRefused as fault:
             raise ArchiveRefused(fault.detail, work.report.facts()) from fault.__cause__
     return work.report
@@ -159,14 +159,21 @@ class _Unpacking:
             self.flush()
 
     def flush(self) -> None:
-        """Durable first, then by their names, then those durable too. Raises OSError."""
+        """Durable first, then by their names: what they replace is lost only for what is there.
+
+        Raises OSError, StorageFull.
+        """
+        self._take_room()
+        sync_filesystem(self._aside)
+        staged, self._staged = self._staged, []
+        self._pending_bytes = 0
+        for directory, some in groupby(staged, lambda one: one.path.parent):
+            self._place(directory, list(some))
+
+    def finish(self) -> None:
+        """Names become durable once, before anybody is told of them. Raises OSError, StorageFull."""
         if self._staged:
-            self._take_room()
-            sync_filesystem(self._aside)
-            staged, self._staged = self._staged, []
-            self._pending_bytes = 0
-            for directory, some in groupby(staged, lambda one: one.path.parent):
-                self._place(directory, list(some))
+            self.flush()
         sync_filesystem(self._top)
 
     def forget(self) -> None:

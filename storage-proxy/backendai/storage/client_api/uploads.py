@@ -41,7 +41,10 @@ class RequestBody:
 
     async def readany(self) -> bytes:
         try:
-            return await self._content.readany()
+            piece, is_chunk_end = await self._content.readchunk()
+            while is_chunk_end and not piece:
+                piece, is_chunk_end = await self._content.readchunk()
+            return piece
         except (web.RequestPayloadError, HttpProcessingError) as error:
             raise ConnectionResetError("the body broke off") from error
 
