@@ -3,7 +3,7 @@
 import asyncio
 import uuid
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol
 
@@ -52,7 +52,11 @@ class Places(Protocol):
 async def plan_for(
     conn: AsyncConnection, owner: Actor, wishes: Sequence[MountWish]
 ) -> tuple[PlannedMount, ...]:
-    """As `plan_mounts`; a folder that is missing is told with the names of those there are."""
+    """As `plan_mounts`; a folder that is missing is told with the names of those there are.
+
+    Who administers a project mounts what its members do, whoever asks for the session.
+    """
+    owner = replace(owner, administers=frozenset())
     references = [wish.reference for wish in wishes]
     ids = [found for reference in references if (found := uuid_of(reference))]
     is_of_home = sa.and_(_v.user_id == owner.user_id, _v.name.startswith("."))

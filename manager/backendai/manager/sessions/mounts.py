@@ -14,13 +14,8 @@ from backendai.common.contracts.agent import MOUNTS_MAX
 from backendai.common.faults import BadRequest, Fault, Forbidden, InvalidParams, VFolderNotFound
 from backendai.common.mounts import HOME, find_clashes, parse_target
 from backendai.common.paths import parse_relpath
-from backendai.manager.vfolders.access import (
-    AllowedHosts,
-    Operation,
-    Seen,
-    authorize,
-    pick_seen,
-)
+from backendai.manager.vfolders.access import Operation, Seen, authorize, pick_seen
+from backendai.manager.vfolders.allowed import AllowedHosts
 from backendai.manager.vfolders.model import LISTED, Folder, Permission, require_ready
 
 KEY_CHARS_MAX: Final = 64

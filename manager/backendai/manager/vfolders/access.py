@@ -5,7 +5,7 @@ storage host gives to their domain, projects and policy.
 """
 
 import enum
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
@@ -14,13 +14,14 @@ from backendai.common.enums import HostPermission
 from backendai.common.faults import Conflict, Forbidden, VFolderNotFound
 from backendai.manager.gate.actor import Actor, may_manage
 
+from .allowed import AllowedHosts, require_on_host
 from .model import Folder, Ownership, Permission
 
 
 class Relation(enum.StrEnum):
     """How somebody stands to a folder, the closest that is true."""
 
-    OWNER = "owner"  # one's own, or a project's for the administrators of its domain
+    OWNER = "owner"  # one's own, or a project's for its admins and those of its domain
     MEMBER = "member"  # of the project that owns it
     INVITEE = "invitee"  # somebody else shared it
     ADMINISTRATOR = "administrator"  # of the domain of whoever owns it
@@ -85,9 +86,6 @@ class Seen:
         return held | rights_of(Relation.ADMINISTRATOR, None) if self.is_administered else held
 
 
-# Host -> what it allows.
-AllowedHosts = Mapping[str, frozenset[HostPermission]]
-
 _ALL: Final = frozenset(Right)
 _BY_PERMISSION: Final[Mapping[Permission | None, frozenset[Right]]] = MappingProxyType(
     {
@@ -130,7 +128,7 @@ def see(actor: Actor, folder: Folder, *, is_member: bool, shared: Permission | N
 def relate(actor: Actor, folder: Folder, *, is_member: bool, is_shared: bool) -> Relation | None:
     is_administrator = _is_administered(actor, folder)
     if folder.ownership is Ownership.PROJECT:
-        if is_administrator:
+        if is_administrator or folder.project_id in actor.administers:
             return Relation.OWNER
         return Relation.MEMBER if is_member else None
     if folder.user_id == actor.user_id:
@@ -158,27 +156,6 @@ def authorize(seen: Seen, operation: Operation, allowed: AllowedHosts) -> Folder
     if operation.on_host is not None and not is_managed_for_another:
         require_on_host(allowed, folder.host, operation.on_host)
     return folder
-
-
-def require_on_host(allowed: AllowedHosts, host: str, permission: HostPermission) -> None:
-    """Raises Forbidden that names what may be done on which hosts."""
-    if permission in allowed.get(host, ()):
-        return
-    hosts = sorted(name for name, words in allowed.items() if permission in words)
-    raise Forbidden(
-        f"Neither your domain, your projects nor your policy allow {permission.value} on {host}; "
-        f"they allow it on: {', '.join(hosts) or 'no host'}.",
-        {"host": host, "permission": permission.value, "allowed": hosts},
-    )
-
-
-def merge_hosts(maps: Iterable[Mapping[str, Sequence[str]]]) -> AllowedHosts:
-    """What any of the maps of a domain, projects and a policy allows."""
-    merged: dict[str, frozenset[HostPermission]] = {}
-    for each in maps:
-        for host, words in each.items():
-            merged[host] = merged.get(host, frozenset()) | {HostPermission(word) for word in words}
-    return merged
 
 
 def pick_seen(found: Sequence[Seen], name: str) -> Seen:

@@ -30,7 +30,7 @@ from backendai.manager.policies.reach import get_project
 from backendai.manager.tasks.store import queue_task
 
 from . import actions, store
-from .access import require_on_host
+from .allowed import require_on_host
 from .model import (
     Folder,
     FolderEvent,
@@ -218,7 +218,7 @@ async def load_owner(conn: AsyncConnection, actor: Actor, project: str | None) -
     if project is None:
         return await load_user_owner(conn, actor.user_id)
     found = await get_project(conn, actor, project)
-    if not may_manage(actor, found.domain):
+    if not may_manage(actor, found.domain) and found.id not in actor.administers:
         raise Forbidden("Only administrators make folders of projects.")
     return await load_project_owner(conn, found.id)
 

@@ -18,7 +18,7 @@ from .access import Operation
 from .model import Folder, Ownership
 from .proxies import FolderUsage, Proxies, ScopeUsage, Volume
 from .reach import reach
-from .scopes import note_limit, scope_usage, set_limit
+from .scopes import note_limit, require_known, scope_usage, set_limit
 
 log = get_logger(__name__)
 
@@ -55,7 +55,7 @@ class FolderHosts:
         async def load(conn: AsyncConnection) -> list[str]:
             found = await get_project(conn, actor, project) if project else None
             allowed = await store.load_allowed_hosts(conn, actor, found.id if found else None)
-            return sorted(host for host, words in allowed.items() if words)
+            return allowed.hosts
 
         wanted = await self._database.read(load)
         infos, silent = await self._look()
@@ -83,8 +83,15 @@ class FolderHosts:
         return await self._proxies.used_bytes(folder)
 
     async def quota(self, actor: Actor, folder_id: UUID, host: str | None) -> ScopeUsage:
-        """That of the quota scope in which the folder is, with all its others."""
-        folder = await self._get(actor, folder_id, host)
+        """That of the quota scope in which the folder is, with all its others: for whom that is
+        of, the members of a project that it is of, and administrators. Raises Forbidden."""
+
+        async def load(conn: AsyncConnection) -> Folder:
+            folder = await _get(conn, actor, folder_id, host)
+            await require_known(conn, actor, folder.quota_scope_id)
+            return folder
+
+        folder = await self._database.read(load)
         return await scope_usage(self._proxies, folder.host, folder.quota_scope_id)
 
     async def set_quota(

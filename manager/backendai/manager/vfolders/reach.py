@@ -6,7 +6,8 @@ from backendai.common.faults import Conflict
 from backendai.manager.gate.actor import Actor
 
 from . import store
-from .access import AllowedHosts, Operation, authorize
+from .access import Operation, authorize
+from .allowed import NOTHING
 from .model import Folder, require_ready
 
 
@@ -24,7 +25,7 @@ async def reach(
     As `store.get_seen`. Raises VFolderNotFound, and Forbidden with what is missing.
     """
     seen = await store.get_seen(conn, actor, reference, lock=lock, binned=binned)
-    allowed: AllowedHosts = {}
+    allowed = NOTHING
     if operation.on_host is not None:
         allowed = await store.load_allowed_hosts(conn, actor, seen.folder.project_id)
     return authorize(seen, operation, allowed)

@@ -61,7 +61,7 @@ def routes(hosts: FolderHosts) -> list[Route]:
         Route("GET", f"{base}/allowed_types", types, actions.HOSTS),
         Route("GET", f"{base}/allowed-types", types, actions.HOSTS),
         Route("GET", f"{base}/perf-metric", handlers.metric, actions.METRIC, _HOST),
-        Route("GET", f"{base}/quota", handlers.quota, actions.READ, _FOLDER),
+        Route("GET", f"{base}/quota", handlers.quota, actions.QUOTA, _FOLDER),
         Route("POST", f"{base}/quota", handlers.set_quota, actions.SET_QUOTA, _QUOTA),
         Route("GET", f"{base}/usage", handlers.usage, actions.USAGE, _FOLDER),
         Route("GET", f"{base}/used-bytes", handlers.used_bytes, actions.USAGE, _FOLDER),

@@ -89,6 +89,18 @@ async def note_limit(change: Change, host: str, scope_id: str, limit_bytes: int 
     await record(change, Target("quota_scope", scope_id, owner.domain), before={}, after=noted)
 
 
+async def require_known(conn: AsyncConnection, actor: Actor, scope_id: str) -> None:
+    """For who sees a folder in it. Raises Forbidden where they may not know its limit."""
+    if actor.is_superadmin:
+        return
+    try:
+        await _get_owner(conn, actor, scope_id)
+    except QuotaScopeNotFound as fault:
+        raise Forbidden(
+            "The limit is for whoever the files count for, and administrators."
+        ) from fault
+
+
 async def _get_owner(conn: AsyncConnection, actor: Actor, scope_id: str) -> _Owner:
     """As `_load_owner`, of a scope that `actor` may know of."""
     owner = await _load_owner(conn, actor, scope_id)

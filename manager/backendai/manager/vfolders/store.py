@@ -15,7 +15,8 @@ from backendai.manager.db import tables as t
 from backendai.manager.gate.actor import Actor
 from backendai.manager.sessions.store import FINAL_WORDS
 
-from .access import AllowedHosts, Seen, merge_hosts, pick_seen, see
+from .access import Seen, pick_seen, see
+from .allowed import AllowedHosts, Giver, GiverKind
 from .model import (
     LISTED,
     Folder,
@@ -262,12 +263,23 @@ async def load_allowed_hosts(
     members = t.project_members.c
     own = sa.select(members.project_id).where(members.user_id == actor.user_id)
     is_meant = projects.id == project_id if project_id is not None else projects.id.in_(own)
-    maps = sa.union_all(
-        sa.select(domains.allowed_vfolder_hosts).where(domains.name == actor.domain),
-        sa.select(projects.allowed_vfolder_hosts).where(is_meant, projects.is_active),
-        sa.select(policies.allowed_vfolder_hosts).where(policies.name == actor.policy),
-    )
-    return merge_hosts(await conn.scalars(maps))
+    kind, no_domain = sa.literal, sa.literal("")
+    of_domain = sa.select(
+        kind(GiverKind.DOMAIN.value), domains.name, domains.allowed_vfolder_hosts, no_domain
+    ).where(domains.name == actor.domain)
+    of_projects = sa.select(
+        kind(GiverKind.PROJECT.value),
+        projects.name,
+        projects.allowed_vfolder_hosts,
+        projects.domain_name,
+    ).where(is_meant, projects.is_active)
+    of_policy = sa.select(
+        kind(GiverKind.POLICY.value), policies.name, policies.allowed_vfolder_hosts, no_domain
+    ).where(policies.name == actor.policy)
+    found = await conn.execute(sa.union_all(of_domain, of_projects, of_policy))
+    givers = [Giver(GiverKind(kind), *values) for kind, *values in found]
+    order = [*GiverKind]
+    return AllowedHosts(tuple(sorted(givers, key=lambda each: (order.index(each.kind), each.name))))
 
 
 def folder_of(row: Mapping[Any, Any]) -> Folder:

@@ -12,10 +12,13 @@ from backendai.common.faults import Forbidden, ProjectNotFound
 from backendai.manager.app import Manager
 from tests.integration.manager.api.caller import Caller
 from tests.integration.manager.api.conftest import body_of
+from tests.integration.manager.api.storage import ScriptedStorage, make, storage
 from tests.integration.manager.api.strangers import refuse_strangers
 from tests.integration.manager.api.test_accounts import MODIFY_GROUP, done, refused
 from tests.integration.manager.api.test_client import environ_of
 from tests.integration.manager.world import fetch
+
+__all__ = ["storage"]
 
 AsUser = Callable[[str], Caller]
 MEMBERS = "query($gid: UUID!) { group(id: $gid) { members { email role } } }"
@@ -216,3 +219,38 @@ async def test_a_project_admin_sees_its_bills_and_a_domain_admin_the_domains(
         for project in hidden:
             answer = await caller.ask("GET", "/resource/usage/period", days | {"group_id": project})
             assert answer.status == 404
+
+
+async def test_an_admin_has_the_folders_of_the_project_as_its_owner(
+    alice: Caller, bob: Caller, as_user: AsUser, projects: Projects, storage: ScriptedStorage
+) -> None:
+    made = await make(alice, "ours", group=projects.own, permission="ro")
+    other = await make(as_user("carol"), "theirs", group=projects.other)
+    [seen] = (await alice.ask("GET", "/folders", {"all": False})).json
+    assert (seen["name"], seen["is_owner"], seen["permission"]) == ("ours", True, "wd")
+    query = "{ vfolder_project_list(limit: 9, offset: 0) { items { name permission } } }"
+    found = (await alice.graph(query))["data"]["vfolder_project_list"]["items"]
+    assert found == [{"name": "ours", "permission": "wd"}]
+    assert (await alice.ask("POST", "/folders/ours/mkdir", {"path": "a"})).status == 201
+    to_bob = {"emails": ["bob@example.com"], "permission": "rw"}
+    assert (await alice.ask("POST", "/folders/ours/share", to_bob)).status == 201
+    assert (await bob.ask("POST", "/folders/ours/mkdir", {"path": "b"})).status == 201
+    shared = (await alice.ask("GET", "/folders/_/shared")).json["shared"]
+    assert [one["vfolder_name"] for one in shared] == ["ours"]
+    gone = {"emails": ["bob@example.com"]}
+    assert (await alice.ask("DELETE", "/folders/ours/unshare", gone)).status == 200
+    assert (await alice.ask("POST", "/folders/ours/rename", {"new_name": "new"})).status == 201
+    assert (await alice.ask("DELETE", "/folders/new")).status == 204
+    assert (await alice.ask("POST", "/folders/purge", {"id": made["id"]})).status == 200
+    # Of its members it has nothing, and of other projects neither.
+    own = await make(bob, "own")
+    for folder in (own["id"], other["id"]):
+        assert (await alice.ask("GET", f"/folders/{folder}")).status == 404
+        assert (await alice.ask("DELETE", f"/folders/{folder}")).status == 404
+        assert (await alice.ask("POST", f"/folders/{folder}/share", to_bob)).status == 404
+    new = {"name": "x", "group": projects.other}
+    assert (await alice.ask("POST", "/folders", new)).status == 404
+    assert (await bob.ask("POST", "/folders", {**new, "group": projects.own})).status == 403
+    # Limits are an administrator's.
+    quota = {"id": made["id"], "input": {"size_bytes": 1}}
+    assert (await alice.ask("POST", "/folders/_/quota", quota)).status == 401

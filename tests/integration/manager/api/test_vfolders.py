@@ -152,7 +152,9 @@ REFUSED: list[tuple[dict[str, Any], int, str]] = [
     ({"name": ".ssh"}, 400, "reserved"),
     ({"name": "a/b"}, 400, "letters"),
     ({"host": "nothing"}, 400, "<proxy>:<volume>"),
-    ({"host": "local:volume2"}, 403, "create-vfolder"),
+    ({"host": "local:volume2"}, 403, "create-vfolder on local:volume2 is allowed by none of"),
+    ({"host": "local:volume2"}, 403, "keypair policy default"),
+    ({"host": "local:volume2"}, 403, "backendai admin domain update default --vfolder-host"),
     ({"host": "far:volume1"}, 403, "create-vfolder"),
     ({"usage_mode": "all"}, 400, "usage_mode"),
     ({"permission": "x"}, 400, "permission"),
@@ -495,6 +497,20 @@ async def test_usage_and_quota_are_asked_of_the_proxy(
     assert (await alice.ask("GET", f"/folders/_/quota{asked}")).json == {"size_bytes": 4096}
     elsewhere = f"?folder_host=local:volume2&id={made['id']}"
     assert (await alice.ask("GET", f"/folders/_/quota{elsewhere}")).status == 400
+
+
+async def test_the_limit_is_told_to_whom_the_files_count_for(
+    manager: Manager, as_user: AsUser, alice: Caller, storage: ScriptedStorage
+) -> None:
+    made, bob = await make(alice), as_user("bob")
+    ours = await make(as_user("carol"), "ours", group="default")
+    await share(manager, made["id"], "bob", "rw")
+    refused = await bob.ask("GET", f"/folders/_/quota?id={made['id']}")
+    assert (refused.status, "administrators" in refused.body.decode()) == (403, True)
+    assert (await bob.ask("GET", f"/folders/_/quota?id={ours['id']}")).json == {"size_bytes": -1}
+    for name in ("carol", "root"):
+        answer = await as_user(name).ask("GET", f"/folders/_/quota?id={made['id']}")
+        assert answer.json == {"size_bytes": -1}
 
 
 async def test_the_quota_of_another_domain_stays_though_a_folder_came_from_there(

@@ -2,6 +2,7 @@
 
 import itertools
 import uuid
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -15,11 +16,11 @@ from backendai.manager.vfolders.access import (
     Right,
     Seen,
     authorize,
-    merge_hosts,
     pick_seen,
     rights_of,
     see,
 )
+from backendai.manager.vfolders.allowed import NOTHING, AllowedHosts, Giver, GiverKind
 from backendai.manager.vfolders.model import (
     Folder,
     FolderStatus,
@@ -31,7 +32,13 @@ from backendai.manager.vfolders.model import (
 HOST = "local:volume1"
 OWNER = uuid.UUID(int=1)
 PROJECT = uuid.UUID(int=2)
-EVERYTHING = {HOST: frozenset(HostPermission)}
+
+
+def allowing(host: str, *permissions: HostPermission) -> AllowedHosts:
+    return AllowedHosts((Giver(GiverKind.DOMAIN, "default", {host: permissions}),))
+
+
+EVERYTHING = allowing(HOST, *HostPermission)
 
 
 def actor_of(role: UserRole, domain: str = "default", user_id: uuid.UUID | None = None) -> Actor:
@@ -153,6 +160,17 @@ def test_administrators_own_the_folders_of_projects(role: UserRole) -> None:
     assert seen.rights == ALL
 
 
+def test_an_admin_of_a_project_owns_its_folders_and_no_others() -> None:
+    admin = replace(actor_of(UserRole.USER), administers=frozenset({PROJECT}))
+    own = see(admin, folder_of(Ownership.PROJECT), is_member=True, shared=Permission.READ_ONLY)
+    assert own is not None
+    assert own.rights == ALL
+    assert own.permission is Permission.WRITE_DELETE
+    elsewhere = replace(admin, administers=frozenset({OWNER}))
+    assert see(elsewhere, folder_of(Ownership.PROJECT), is_member=False, shared=None) is None
+    assert see(admin, folder_of(), is_member=False, shared=None) is None
+
+
 @pytest.mark.parametrize("role", [UserRole.ADMIN, UserRole.SUPERADMIN])
 def test_administrators_manage_the_folders_of_users_and_do_not_read_them(role: UserRole) -> None:
     seen = see(actor_of(role), folder_of(), is_member=False, shared=None)
@@ -161,7 +179,7 @@ def test_administrators_manage_the_folders_of_users_and_do_not_read_them(role: U
     assert seen.permission is None
     for operation in Operation:
         if operation.right in ADMINISTERED:
-            assert authorize(seen, operation, {}) is seen.folder
+            assert authorize(seen, operation, NOTHING) is seen.folder
         else:
             with pytest.raises(Forbidden):
                 authorize(seen, operation, EVERYTHING)
@@ -176,10 +194,10 @@ def test_a_share_takes_nothing_from_who_administers_a_folder(role: UserRole) -> 
     assert seen.rights == ADMINISTERED | READ
     for operation in Operation:
         if operation.right is Right.MANAGE:
-            assert authorize(seen, operation, {}) is seen.folder
+            assert authorize(seen, operation, NOTHING) is seen.folder
     # What the share gives is bound to what its host allows, as for everybody.
     with pytest.raises(Forbidden, match=HostPermission.DOWNLOAD.value):
-        authorize(seen, Operation.DOWNLOAD, {})
+        authorize(seen, Operation.DOWNLOAD, NOTHING)
 
 
 def test_the_folders_of_superadmins_are_only_theirs() -> None:
@@ -194,29 +212,21 @@ def test_every_operation_needs_its_right_and_what_its_host_allows() -> None:
         seen = Seen(folder_of(), relation, permission, is_administered)
         for operation in Operation:
             has_right = operation.right in rights_of(relation, permission)
-            without = {HOST: frozenset(HostPermission) - {operation.on_host}}
-            elsewhere = {"other:volume1": frozenset(HostPermission)}
+            without = allowing(
+                HOST, *(each for each in HostPermission if each != operation.on_host)
+            )
+            elsewhere = allowing("other:volume1", *HostPermission)
             if not has_right:
                 with pytest.raises(Forbidden):
                     authorize(seen, operation, EVERYTHING)
                 continue
             assert authorize(seen, operation, EVERYTHING)
             if operation.on_host is None or relation is Relation.ADMINISTRATOR:
-                assert authorize(seen, operation, {})
+                assert authorize(seen, operation, NOTHING)
                 continue
-            for allowed in ({}, without, elsewhere):
+            for allowed in (NOTHING, without, elsewhere):
                 with pytest.raises(Forbidden, match=operation.on_host.value):
                     authorize(seen, operation, allowed)
-
-
-def test_what_anything_allows_on_a_host_is_allowed() -> None:
-    merged = merge_hosts(
-        [{HOST: ["create-vfolder"]}, {}, {HOST: ["upload-file"], "b:v": ["download-file"]}]
-    )
-    assert merged == {
-        HOST: {HostPermission.CREATE, HostPermission.UPLOAD},
-        "b:v": {HostPermission.DOWNLOAD},
-    }
 
 
 def test_a_name_means_ones_own_before_a_projects_before_what_is_shared() -> None:
