@@ -120,6 +120,7 @@ from .usage import rest as usage_rest
 from .usage.service import Usage
 from .vfolders import assembly as vfolders_assembly
 from .vfolders.assembly import VFolders, make_vfolders
+from .vfolders.clone import CLONE_FOLDER
 from .vfolders.creation import PURGE_FOLDER
 from .vfolders.link import ProxyLink
 from .vfolders.purge import LOOK_SECONDS as FOLDERS_LOOK_SECONDS
@@ -134,7 +135,7 @@ SAVE_SECONDS: Final = 2.0
 LOG_FLUSH_SECONDS: Final = 0.5
 END_LEASES_SECONDS: Final = 1.0
 # Of a manager that went away, another one goes on with these.
-RESUMED_TASKS: Final = (COMMIT_SESSION, PRELOAD, UNLOAD, PURGE_FOLDER)
+RESUMED_TASKS: Final = (COMMIT_SESSION, PRELOAD, UNLOAD, CLONE_FOLDER, PURGE_FOLDER)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from backendai.common.faults import Fault
 from backendai.common.ids import AgentId
 from backendai.common.lifecycle import LIVE
 from backendai.common.logs import get_logger
+from backendai.common.pauses import GrowingPause
 from backendai.manager.agents.link import AgentLink
 from backendai.manager.db import tables as t
 from backendai.manager.db.engine import Database
@@ -38,7 +39,7 @@ LEASE_SECONDS: Final = 15.0
 ASK_SECONDS: Final = 30.0
 ROWS_MAX: Final = 200
 # What a node keeps, since a container of others is made of it, is asked for ever more seldom.
-PAUSE_SECONDS_MAX: Final = 600.0
+PAUSE: Final = GrowingPause(share=1.0, seconds_min=LOOK_SECONDS, seconds_max=600.0)
 _LIVE: Final = sorted(status.value for status in LIVE)
 _i: Final = t.images.c
 
@@ -57,11 +58,12 @@ class Leftover:
 
 
 @dataclass(frozen=True, slots=True)
-class _Pause:
-    """`until` is of the monotonic clock."""
+class _Kept:
+    """Since when a node keeps an image that it was asked to remove, and when it was asked last, by
+    the monotonic clock."""
 
-    seconds: float
-    until: float
+    since: float
+    tried_at: float
 
 
 def hold_turn(core_store: CoreStore, clock: Clock, holder: str) -> Lease:
@@ -75,7 +77,7 @@ class Discard:
         self._link = link
         self._turn = turn
         self._clock = clock
-        self._pauses: dict[Leftover, _Pause] = {}
+        self._kept: dict[Leftover, _Kept] = {}
         self._places = asyncio.Semaphore(AT_ONCE)
 
     async def step(self) -> None:
@@ -85,16 +87,22 @@ class Discard:
         await self._database.transact(forget_unwanted)
         found = await self._database.read(load_leftovers)
         now = self._clock.monotonic()
-        self._pauses = {
-            one: pause
-            for one, pause in self._pauses.items()
-            if pause.until + PAUSE_SECONDS_MAX > now
+        left = set(found)
+        self._kept = {
+            one: kept
+            for one, kept in self._kept.items()
+            # Not all of them are found at each look.
+            if one in left or now - kept.tried_at < 2 * PAUSE.seconds_max
         }
         async with asyncio.TaskGroup() as group:
             for one in found:
-                if one not in self._pauses or self._pauses[one].until <= now:
+                if self._is_due(one, now):
                     name = f"discard {one.image} on {one.agent_id}"
                     group.create_task(self._remove(one), name=name)
+
+    def _is_due(self, one: Leftover, now: float) -> bool:
+        kept = self._kept.get(one)
+        return kept is None or PAUSE.is_over(now - kept.since, now - kept.tried_at)
 
     async def _remove(self, one: Leftover) -> None:
         request = RemoveImage(image=one.image, digest=one.digest)
@@ -103,14 +111,15 @@ class Discard:
                 await self._link.ask(AgentId(one.agent_id), REMOVE_IMAGE, request, ASK_SECONDS)
             except Fault as fault:
                 log.info("image.kept", agent=one.agent_id, image=one.image, detail=fault.detail)
-                self._pause(one)
+                self._keep(one)
             else:
+                self._kept.pop(one, None)
                 log.info("image.discarded", agent=one.agent_id, image=one.image)
 
-    def _pause(self, one: Leftover) -> None:
-        known = self._pauses.get(one)
-        seconds = min(2 * known.seconds if known else LOOK_SECONDS, PAUSE_SECONDS_MAX)
-        self._pauses[one] = _Pause(seconds, self._clock.monotonic() + seconds)
+    def _keep(self, one: Leftover) -> None:
+        now = self._clock.monotonic()
+        known = self._kept.get(one)
+        self._kept[one] = _Kept(known.since if known else now, now)
 
 
 async def forget_unwanted(conn: AsyncConnection) -> None:

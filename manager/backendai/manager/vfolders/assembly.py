@@ -45,14 +45,14 @@ def make_vfolders(
     proxies = Proxies(link)
     creation = FolderCreation(database, changes, proxies, ids, clock)
     return VFolders(
-        folders=Folders(database, changes),
+        folders=Folders(database, changes, proxies),
         creation=creation,
         clones=FolderClones(changes, creation),
         files=FolderFiles(database, changes, proxies),
         hosts=FolderHosts(database, changes, proxies),
         sharing=FolderSharing(database, changes, ids),
         scopes=QuotaScopes(database, changes, proxies),
-        watch=FolderWatch(database, clock),
+        watch=FolderWatch(database, proxies, clock),
         proxies=proxies,
         works={
             CLONE_FOLDER: CloneWork(database, proxies, clock),

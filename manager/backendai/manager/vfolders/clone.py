@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from backendai.common.clock import Clock
-from backendai.common.faults import Fault, FileNotFound, Forbidden, InvalidParams
+from backendai.common.faults import Conflict, Fault, FileNotFound, Forbidden, InvalidParams
 from backendai.common.logs import get_logger
 from backendai.manager.audit.change import Change, Changes
 from backendai.manager.db.engine import Database
@@ -20,7 +20,7 @@ from . import actions, store
 from .access import Operation
 from .creation import FolderCreation, NewFolder, give_up, load_owner
 from .model import Folder, FolderEvent, FolderStatus
-from .proxies import Proxies
+from .proxies import CLONE_SECONDS, Proxies
 from .reach import reach_files
 from .volumes import parse_host
 
@@ -65,8 +65,8 @@ class FolderClones:
 
 
 class CloneWork:
-    """The work of a clone task. It is not begun again: what a manager left is deleted, and whoever
-    wants the copy asks anew."""
+    """The work of a clone task, which another manager may go on with: what a proxy shows of a copy
+    is whole. A copy without its task is deleted."""
 
     def __init__(self, database: Database, proxies: Proxies, clock: Clock) -> None:
         self._database = database
@@ -78,6 +78,10 @@ class CloneWork:
             await self._load(params["source_id"]),
             await self._load(params["target_id"]),
         )
+        if target.status is FolderStatus.READY:
+            return _told(source, target)
+        if target.status is not FolderStatus.CLONING:
+            raise Conflict(f"The copy {target.name} was given up meanwhile.")
         try:
             await self._proxies.ensure_scope(
                 target.host, target.quota_scope_id, params["bytes_max"]
@@ -95,7 +99,7 @@ class CloneWork:
                 await store.move_folder(conn, present, FolderEvent.MADE, now)
 
         await save_surely(self._database, self._clock, finish, folder=target.name)
-        return f"{source.name} is copied to {target.name}."
+        return _told(source, target)
 
     async def _load(self, folder_id: str) -> Folder:
         wanted = uuid.UUID(folder_id)
@@ -107,11 +111,33 @@ class CloneWork:
         await progress.tell(more=size, message=f"Copying {source.name} to {target.name}")
         watching = asyncio.create_task(self._watch(target, size, progress), name="clone-progress")
         try:
-            await self._proxies.clone(source, target)
+            await self._clone(source, target)
         finally:
             watching.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await watching
+
+    async def _clone(self, source: Folder, target: Folder) -> None:
+        """Also where a proxy goes on with what another manager asked it for. Raises Conflict."""
+        give_up_at = self._clock.monotonic() + CLONE_SECONDS
+        while True:
+            try:
+                await self._proxies.clone(source, target)
+            except Conflict:
+                if await self._is_there(target):
+                    return
+                if self._clock.monotonic() >= give_up_at:
+                    raise
+                await self._clock.sleep(LOOK_SECONDS)
+            else:
+                return
+
+    async def _is_there(self, target: Folder) -> bool:
+        try:
+            await self._proxies.mount_path(target)
+        except FileNotFound:
+            return False
+        return True
 
     async def _watch(self, target: Folder, size: int, progress: Progress) -> None:
         told = 0
@@ -128,6 +154,10 @@ class CloneWork:
             if present > told:
                 await progress.tell(done=present - told)
                 told = present
+
+
+def _told(source: Folder, target: Folder) -> str:
+    return f"{source.name} is copied to {target.name}."
 
 
 def _checked(source: Folder, wanted: NewFolder) -> NewFolder:

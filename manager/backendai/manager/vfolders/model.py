@@ -16,7 +16,7 @@ from backendai.common.faults import Conflict
 
 
 class FolderStatus(enum.StrEnum):
-    """GONE is no row: what a folder is when its proxy has deleted it."""
+    """GONE is no row: what a folder is when its proxy has deleted it, or will never again."""
 
     PERFORMING = "performing"
     CLONING = "cloning"
@@ -33,6 +33,7 @@ class FolderEvent(enum.StrEnum):
     RESTORE = "restore"  # its owner took it out of the bin
     PURGE = "purge"  # its files shall be deleted for ever
     PURGED = "purged"  # the proxy deleted its files
+    ABANDON = "abandon"  # nobody will say that its files are gone; they count as gone
 
 
 class UsageMode(enum.StrEnum):
@@ -70,6 +71,7 @@ TABLE: Final[Mapping[tuple[FolderStatus, FolderEvent], FolderStatus]] = MappingP
         (S.BINNED, E.RESTORE): S.READY,
         (S.BINNED, E.PURGE): S.DELETING,
         (S.DELETING, E.PURGED): S.GONE,
+        (S.DELETING, E.ABANDON): S.GONE,
     }
 )
 FINAL: Final = frozenset(FolderStatus) - {status for status, _ in TABLE}

@@ -118,6 +118,10 @@ class Proxies:
     def config(self) -> VolumeConfig:
         return self._link.config
 
+    def knows(self, host: str) -> bool:
+        """Whether its proxy is configured."""
+        return parse_host(host).proxy in self.config.proxies
+
     async def list_volumes(self, proxy: str, seconds: float = GLANCE_SECONDS) -> list[Volume]:
         call = Call("GET", "/volumes", {}, seconds)
         return (await self._link.ask(Host(proxy, "*"), call, _Volumes)).volumes

@@ -5,11 +5,13 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
+import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from backendai.common.clock import Clock
 from backendai.common.faults import Conflict, Fault, Kind, VFolderNotFound
 from backendai.common.logs import get_logger
+from backendai.common.pauses import GrowingPause
 from backendai.manager.audit.change import Change
 from backendai.manager.db.engine import Database
 from backendai.manager.tasks.model import Progress
@@ -29,9 +31,8 @@ RETRY_SECONDS: Final = 2.0
 LOOK_SECONDS: Final = 10.0
 # A host that is away must not take all the tasks that managers run at a time.
 RESUMED_MAX: Final = 4
-# Of the time that a folder waits to be deleted.
-PAUSE_SHARE: Final = 0.25
-PAUSE_MAX: Final = timedelta(hours=1)
+# Each try is a task that its owner sees.
+PAUSE: Final = GrowingPause(share=0.25, seconds_min=LOOK_SECONDS, seconds_max=3600.0)
 
 
 class PurgeWork:
@@ -60,7 +61,15 @@ class PurgeWork:
         return f"{folder.name} is deleted for ever."
 
     async def _delete(self, folder: Folder) -> None:
-        """A few times; after that another task begins with it, later."""
+        """A few times; after that another task begins with it, later. Raises Conflict for a host
+        that is not configured any more."""
+        if not self._proxies.knows(folder.host):
+            raise Conflict(
+                f"The storage host {folder.host} is not configured any more: its files are deleted "
+                "when it is again, or a superadmin abandons the folder "
+                f"(backendai vfolder abandon {folder.id.hex}).",
+                {"host": folder.host},
+            )
         for attempt in range(1, ATTEMPTS_MAX + 1):
             try:
                 await self._proxies.delete(folder)
@@ -80,11 +89,12 @@ class PurgeWork:
 
 
 class FolderWatch:
-    """Brings every folder that waits for longer than it should to an end. Any number of managers
-    may look at a time."""
+    """Brings every folder that waits for longer than it should to an end, but for those on hosts
+    that are not configured any more. Any number of managers may look at a time."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: Database, proxies: Proxies, clock: Clock) -> None:
         self._database = database
+        self._proxies = proxies
         self._clock = clock
 
     async def step(self) -> None:
@@ -105,16 +115,19 @@ class FolderWatch:
 
     async def _untried(self, conn: AsyncConnection, at_work: set[str]) -> list[Folder]:
         """Those to delete now: nobody does, or did a short while ago."""
-        overdue = await self._overdue(conn, FolderStatus.DELETING)
+        is_known = store.is_on(self._proxies.config.proxies)
+        overdue = await self._overdue(conn, FolderStatus.DELETING, is_known)
         idle = [folder for folder in overdue if str(folder.id) not in at_work]
         ids = [str(folder.id) for folder in idle]
         ends = await load_last_ends(conn, PURGE_FOLDER, "folder_id", ids)
         now = self._clock.now()
         return [folder for folder in idle if is_due(folder, ends.get(str(folder.id)), now)]
 
-    async def _overdue(self, conn: AsyncConnection, status: FolderStatus) -> list[Folder]:
+    async def _overdue(
+        self, conn: AsyncConnection, status: FolderStatus, *where: sa.ColumnElement[bool]
+    ) -> list[Folder]:
         since = self._clock.now() - timedelta(seconds=PATIENCE_SECONDS[status])
-        return await store.lock_unsettled(conn, status, since, RESUMED_MAX)
+        return await store.lock_unsettled(conn, status, since, RESUMED_MAX, *where)
 
     async def _fail(self, conn: AsyncConnection, folder: Folder) -> None:
         log.warning("vfolder.given_up", folder=str(folder.id), status=folder.status.value)
@@ -122,10 +135,11 @@ class FolderWatch:
 
 
 def is_due(folder: Folder, tried_at: datetime | None, now: datetime) -> bool:
-    """PURE: the longer it cannot be deleted, the more seldom it is tried. Each try is a task that
-    its owner sees."""
-    pause = min((now - folder.status_changed_at) * PAUSE_SHARE, PAUSE_MAX)
-    return tried_at is None or now - tried_at >= pause
+    """PURE: whether one that waits to be deleted is tried again."""
+    if tried_at is None:
+        return True
+    failing, idle = now - folder.status_changed_at, now - tried_at
+    return PAUSE.is_over(failing.total_seconds(), idle.total_seconds())
 
 
 async def refuse_used(change: Change, folder: Folder) -> None:

@@ -44,6 +44,11 @@ _LIST: Final = t.Dict(
     t.Key("all", optional=True, default=False, trafaret=t.ToBool()),
     t.Key("group_id", optional=True, trafaret=t.String(max_length=36) & checked(uuid.UUID)),
     t.Key("owner_user_email", optional=True, trafaret=t.String(max_length=256)),
+    t.Key("deleting", optional=True, default=False, trafaret=t.ToBool()),
+)
+_ABANDON: Final = t.Dict(
+    t.Key("id", trafaret=t.String(max_length=36)),
+    t.Key("force", optional=True, default=False, trafaret=t.ToBool()),
 )
 _ID: Final = t.Dict(t.Key("id", trafaret=t.String(max_length=36)))
 _BY_NAME: Final = t.Dict(t.Key("name", trafaret=_NAME))
@@ -77,6 +82,7 @@ def routes(
         Route("POST", "/folders/purge", handlers.purge, actions.PURGE, _ID),
         Route("POST", f"/folders/{binned}", handlers.purge, actions.PURGE, _ID),
         Route("POST", "/folders/restore-from-trash-bin", handlers.restore, actions.RESTORE, _ID),
+        Route("POST", "/folders/_/abandon", handlers.abandon, actions.ABANDON, _ABANDON),
         Route("GET", "/folders/_/id", handlers.find_id, actions.READ, _BY_NAME),
         Route(
             "POST", "/folders/_/change-ownership", handlers.transfer, actions.TRANSFER, _TRANSFER
@@ -121,6 +127,7 @@ class _Handlers:
             is_all=params["all"],
             project=params.get("group_id"),
             owner_email=params.get("owner_user_email"),
+            is_deleting=params["deleting"],
         )
         return json_response([render.item(seen) for seen in found])
 
@@ -170,6 +177,12 @@ class _Handlers:
     async def purge(self, request: web.Request) -> web.Response:
         task_id = await self._folders.purge(request[ACTOR], await _id_of(request))
         return json_response({"bgtask_id": None if task_id is None else str(task_id)})
+
+    async def abandon(self, request: web.Request) -> web.Response:
+        params = await read_given_params(request, _ABANDON)
+        folder_id = _checked_id(params["id"])
+        await self._folders.abandon(request[ACTOR], folder_id, is_forced=params["force"])
+        return json_response({})
 
     async def transfer(self, request: web.Request) -> web.Response:
         params = await read_given_params(request, _TRANSFER)

@@ -32,10 +32,12 @@ from .model import (
     FolderStatus,
     Ownership,
     Permission,
+    next_status,
     refuse_status,
     require_ready,
 )
 from .names import check_name
+from .proxies import Proxies
 from .purge import refuse_used
 from .reach import reach
 
@@ -43,9 +45,10 @@ from .reach import reach
 class Folders:
     """What somebody may not see is not found; what they see but may not change is forbidden."""
 
-    def __init__(self, database: Database, changes: Changes) -> None:
+    def __init__(self, database: Database, changes: Changes, proxies: Proxies) -> None:
         self._database = database
         self._changes = changes
+        self._proxies = proxies
 
     async def list_folders(
         self,
@@ -54,12 +57,14 @@ class Folders:
         is_all: bool = False,
         project: uuid.UUID | None = None,
         owner_email: str | None = None,
+        is_deleting: bool = False,
     ) -> list[Seen]:
         """What `actor` sees, by name; `is_all` and `owner_email` are for administrators, about all
-        that they manage. What is being deleted is left out."""
+        that they manage. What is being deleted is left out, or is all there is."""
         if (is_all or owner_email is not None) and not actor.is_domain_admin:
             raise InsufficientPrivilege("Only administrators list the folders of others.")
-        where = [t.vfolders.c.status != FolderStatus.DELETING.value]
+        is_it = t.vfolders.c.status == FolderStatus.DELETING.value
+        where = [is_it if is_deleting else ~is_it]
         if project is not None:
             where.append(t.vfolders.c.project_id == project)
         if owner_email is not None:
@@ -136,6 +141,26 @@ class Folders:
             return await begin_task(change, PURGE_FOLDER, params, domain=folder.domain)
 
         return await self._changes.run(actor, actions.PURGE, work)
+
+    async def abandon(self, actor: Actor, folder_id: str, *, is_forced: bool) -> None:
+        """End one that is being deleted without its proxy; files that it may still have stay.
+
+        Raises Conflict for one in another status, and unless `is_forced` while its host is
+        configured: it is asked again by itself.
+        """
+
+        async def work(change: Change) -> None:
+            folder = (await store.get_seen(change.connection, actor, folder_id, lock=True)).folder
+            next_status(folder.status, FolderEvent.ABANDON)
+            if self._proxies.knows(folder.host) and not is_forced:
+                raise Conflict(
+                    f"{folder.host} is configured and asked again by itself; force it where it "
+                    "will never delete the files.",
+                    {"host": folder.host},
+                )
+            await _move(change, folder, FolderEvent.ABANDON)
+
+        await self._changes.run(actor, actions.ABANDON, work)
 
     async def transfer(self, actor: Actor, folder_id: str, email: str) -> None:
         """Hand a user's folder on to another user, who has it alone then.

@@ -2,7 +2,7 @@
 
 import contextlib
 import uuid
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any, Final
 
@@ -194,14 +194,24 @@ async def count_owned(conn: AsyncConnection, owner_id: uuid.UUID) -> int:
     return int(await conn.scalar(counted) or 0)
 
 
+def is_on(proxies: Collection[str]) -> sa.ColumnElement[bool]:
+    """Of a folder whose host is one of these storage proxies', or whose files are none's."""
+    of_proxy = sa.func.split_part(_c.host, ":", 1).in_(sorted(proxies))
+    return sa.or_(of_proxy, _c.unmanaged_path.is_not(None))
+
+
 async def lock_unsettled(
-    conn: AsyncConnection, status: FolderStatus, since: datetime, count_max: int
+    conn: AsyncConnection,
+    status: FolderStatus,
+    since: datetime,
+    count_max: int,
+    *where: sa.ColumnElement[bool],
 ) -> list[Folder]:
     """Folders that have been so since before `since`, in any order; what others look after now is
     left out."""
     overdue = (
         sa.select(_c.id)
-        .where(_c.status == status.value, _c.status_changed_at < since)
+        .where(_c.status == status.value, _c.status_changed_at < since, *where)
         .order_by(sa.func.random())
         .limit(count_max)
         .with_for_update(skip_locked=True)

@@ -238,6 +238,7 @@ class BlockingVfolders(Blocking[Vfolders]):
     delete = Waits(Vfolders.delete)
     restore = Waits(Vfolders.restore)
     purge = Waits(Vfolders.purge)
+    abandon = Waits(Vfolders.abandon)
     clone = Waits(Vfolders.clone)
     hosts = Waits(Vfolders.hosts)
     quota = Waits(Vfolders.quota)

@@ -46,6 +46,7 @@ FOR_SUPERADMINS: list[tuple[str, str, Any]] = [
     ("GET", f"/folders/_/usage?id={UNKNOWN}", None),
     ("GET", f"/folders/_/used-bytes?id={UNKNOWN}", None),
     ("POST", "/folders/_/change-ownership", {"vfolder": UNKNOWN, "user_email": "a@b.c"}),
+    ("POST", "/folders/_/abandon", {"id": UNKNOWN}),
 ]
 
 
@@ -326,6 +327,77 @@ async def test_a_purge_that_a_proxy_refuses_is_begun_again_later(
         await connection.execute(sa.update(t.tasks).values(ended_at=ended_at))
     await manager.services.vfolders.watch.step()
     await is_gone(manager, made["id"])
+
+
+async def test_what_a_host_that_is_no_more_had_is_abandoned_by_a_superadmin(
+    manager: Manager, alice: Caller, as_user: AsUser, storage: ScriptedStorage
+) -> None:
+    made, root = await make(alice), as_user("root")
+    await alice.ask("DELETE", "/folders/data")
+    storage.refusals["/folder/delete"] = (500, {"msg": "the disk is on fire"})
+    assert (await purge(alice, made["id"])).status == 200
+    one = {"id": made["id"]}
+    assert (await root.ask("POST", "/folders/_/abandon", one)).status == 409
+    async with manager.stores.database.begin() as connection:
+        await connection.execute(sa.update(t.vfolders).values(host="far:volume1"))
+        await connection.execute(sa.update(t.tasks).values(ended_at=None, status="pending"))
+
+    async def told() -> str:
+        return (await alice.ask("GET", "/background-tasks")).body.decode()
+
+    async def has_said_so() -> bool:
+        return "far:volume1 is not configured any more" in await told()
+
+    await until(has_said_so)
+    await long_ago(manager, made["id"])
+    async with manager.stores.database.begin() as connection:
+        await connection.execute(sa.delete(t.tasks))
+    await manager.services.vfolders.watch.step()
+    assert "vfolder.purge" not in await told()
+    deleting = await root.ask("GET", "/folders", {"all": True, "deleting": True})
+    assert [each["id"] for each in deleting.json] == [made["id"]]
+    assert (await root.ask("POST", "/folders/_/abandon", one)).status == 200
+    assert await status_of(manager, made["id"]) is None
+    assert (await root.ask("POST", "/folders/_/abandon", one)).status == 404
+    # On one that is there it takes force, and nothing but what is being deleted is abandoned.
+    other = {"id": (await make(alice))["id"], "force": True}
+    assert (await root.ask("POST", "/folders/_/abandon", other)).status == 409
+    await alice.ask("DELETE", "/folders/data")
+    await purge(alice, other["id"])
+    assert (await root.ask("POST", "/folders/_/abandon", other)).status == 200
+
+
+async def test_another_manager_goes_on_with_a_copy(
+    manager: Manager, alice: Caller, storage: ScriptedStorage
+) -> None:
+    made = await make(alice, cloneable=True)
+    copies = []
+    for is_copied in (True, False):
+        storage.hangs.add("/folder/clone")
+        name = f"copy-{is_copied}"
+        copy = (await alice.ask("POST", "/folders/data/clone", {"target_name": name})).json
+
+        async def is_asked() -> bool:
+            return storage.asked[-1][1] == "/folder/clone"
+
+        await until(is_asked)
+        copies.append(copy["id"])
+        # The first copy is whole by then, which nobody was told.
+        place = storage.folder(f"user:{made['user']}/{copy['id']}")
+        if is_copied:
+            place.mkdir()
+            (place / "whole").write_text("whole")
+        async with manager.stores.database.begin() as connection:
+            left = {"status": "pending", "holder": None}
+            is_it = t.tasks.c.id == uuid.UUID(copy["bgtask_id"])
+            await connection.execute(sa.update(t.tasks).where(is_it).values(left))
+        storage.release()
+
+        async def is_ready() -> bool:
+            return await status_of(manager, copies[-1]) == "ready"
+
+        await until(is_ready)
+        assert (place / "whole").exists() is is_copied
 
 
 async def long_ago(manager: Manager, folder_id: str, **values: Any) -> None:

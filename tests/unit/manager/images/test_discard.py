@@ -8,7 +8,7 @@ from backendai.common.clock import FakeClock
 from backendai.common.faults import Conflict
 from backendai.manager.agents.link import AgentLink
 from backendai.manager.db.engine import Database
-from backendai.manager.images.discard import PAUSE_SECONDS_MAX, Discard, Leftover, load_leftovers
+from backendai.manager.images.discard import PAUSE, Discard, Leftover, load_leftovers
 
 LEFT = Leftover("n1", "tools:1", "sha256:1")
 
@@ -50,6 +50,6 @@ async def test_what_a_node_keeps_is_asked_for_ever_more_seldom() -> None:
         await discard.step()
         await clock.advance(3.0)
     waits = [after - before for before, after in pairwise(link.asked_at)]
-    assert waits[:4] == [3.0, 6.0, 12.0, 24.0]
-    assert max(waits) == PAUSE_SECONDS_MAX
+    assert waits[:5] == [3.0, 3.0, 6.0, 12.0, 24.0]
+    assert max(waits) == PAUSE.seconds_max
     assert len(link.asked_at) < 20

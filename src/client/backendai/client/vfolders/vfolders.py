@@ -21,11 +21,19 @@ class Vfolders(Sharing, Archives):
     Conflict for a folder whose status does not allow it."""
 
     async def list(
-        self, *, is_all: bool = False, project: str | None = None, owner_email: str | None = None
+        self,
+        *,
+        is_all: bool = False,
+        project: str | None = None,
+        owner_email: str | None = None,
+        is_deleting: bool = False,
     ) -> Sequence[Vfolder]:
-        """Those that one may use; of `project` (an id) or an owner, or all, for administrators."""
+        """Those that one may use; of `project` (an id) or an owner, or all, for administrators.
+        `is_deleting`: those that are being deleted for ever, which are left out else."""
         given = {"all": is_all, "group_id": project, "owner_user_email": owner_email}
         body = {name: value for name, value in given.items() if value is not None}
+        if is_deleting:
+            body["deleting"] = True
         call = Call(method="GET", path="/folders", json=body, repeatable=True)
         return await self._channel.ask_for(tuple[Vfolder, ...], call)
 
@@ -74,6 +82,13 @@ class Vfolders(Sharing, Archives):
         call = await self._by_id("/folders/purge", folder)
         answer = await self._channel.ask_for(dict[str, str | None], call)
         return answer.get("bgtask_id")
+
+    async def abandon(self, folder_id: str, *, is_forced: bool = False) -> None:
+        """End one that is being deleted on a host that is no more, for superadmins. Files that it
+        may still have stay there. Raises Conflict while its host is configured, but for
+        `is_forced`."""
+        body = {"id": folder_id, "force": is_forced}
+        await self._channel.ask(Call(method="POST", path="/folders/_/abandon", json=body))
 
     async def clone(self, folder: str, new: NewVfolder) -> Clone:
         """Begin to copy it into a new one, which is ready when the task is over. Raises Forbidden

@@ -1,4 +1,4 @@
-"""`vfolder delete`, `restore`, `purge`."""
+"""`vfolder delete`, `restore`, `purge`, `abandon`."""
 
 from typing import TYPE_CHECKING
 
@@ -46,3 +46,19 @@ def purge(folders: tuple[str, ...], is_sure: bool) -> None:
         await client.vfolders.purge(folder)
 
     do_to_each(folders, work)
+
+
+@click.command()
+@click.argument("ids", nargs=-1, required=True, metavar="ID...")
+@click.option("--force", "is_forced", is_flag=True, help="Also on a host that is configured.")
+@yes_option
+def abandon(ids: tuple[str, ...], is_forced: bool, is_sure: bool) -> None:
+    """End folders that are being deleted on a host that is no more; for superadmins.
+
+    Files that they may still have stay there, and nobody deletes them. `list --all --deleting`
+    shows the ids.
+
+    Example: backendai vfolder abandon cf14cfa0fc93480cb10bd6967f7d9343 --yes
+    """
+    ask_consent(f"Abandon {', '.join(ids)} and files they may have?", is_sure=is_sure)
+    do_to_each(ids, lambda client, one: client.vfolders.abandon(one, is_forced=is_forced))

@@ -45,8 +45,9 @@ _cloneable_option = click.option("--cloneable", is_flag=True, help="Others may c
 @click.command("list")
 @click.option("--all", "-a", "is_all", is_flag=True, help="Everybody's; for administrators.")
 @click.option("--owner", "owner_email", metavar="EMAIL", help="Of one user; for administrators.")
+@click.option("--deleting", "is_deleting", is_flag=True, help="What is being deleted for ever.")
 @output_option
-def list_folders(is_all: bool, owner_email: str | None, output: Output) -> None:
+def list_folders(is_all: bool, owner_email: str | None, is_deleting: bool, output: Output) -> None:
     """List the folders that you may use, those in the bin too.
 
     \b
@@ -58,7 +59,11 @@ def list_folders(is_all: bool, owner_email: str | None, output: Output) -> None:
 
     from backendai.client.cli.connect import with_client
 
-    found = with_client(lambda client: client.vfolders.list(is_all=is_all, owner_email=owner_email))
+    found = with_client(
+        lambda client: client.vfolders.list(
+            is_all=is_all, owner_email=owner_email, is_deleting=is_deleting
+        )
+    )
     if not found and output == "table":
         click.echo("No folders.", err=True)
         return

@@ -69,6 +69,10 @@ vfolder = LazyGroup(
             "backendai.client.cli.vfolders.sharing:chown",
             "Hand a folder on to another user.",
         ),
+        "abandon": (
+            "backendai.client.cli.vfolders.discard:abandon",
+            "End folders whose host is no more.",
+        ),
         "ls": ("backendai.client.cli.vfolders.files:ls", "List files of a folder."),
         "mkdir": ("backendai.client.cli.vfolders.files:mkdir", "Make directories in a folder."),
         "rm": ("backendai.client.cli.vfolders.files:rm", "Delete files of a folder."),
