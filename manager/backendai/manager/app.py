@@ -122,6 +122,7 @@ from .vfolders import assembly as vfolders_assembly
 from .vfolders.assembly import VFolders, make_vfolders
 from .vfolders.clone import CLONE_FOLDER
 from .vfolders.creation import PURGE_FOLDER
+from .vfolders.limits import LOOK_SECONDS as LIMITS_LOOK_SECONDS
 from .vfolders.link import ProxyLink
 from .vfolders.purge import LOOK_SECONDS as FOLDERS_LOOK_SECONDS
 from .vfolders.volumes import VOLUMES_PREFIX
@@ -282,6 +283,7 @@ async def _running(
         "images": (services.discard.step, DISCARD_LOOK_SECONDS),
         "idle-forget": (services.idle_watch.forget, FORGET_SECONDS),
         "vfolders": (services.vfolders.watch.step, FOLDERS_LOOK_SECONDS),
+        "limits": (services.vfolders.limits.step, LIMITS_LOOK_SECONDS),
         "callbacks-forget": (services.callbacks.forget, CALLBACK_FORGET_SECONDS),
         "presence": (services.presence.beat, BEAT_SECONDS),
         "streams": (services.apps.streams.look, STREAMS_LOOK_SECONDS),

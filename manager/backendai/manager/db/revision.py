@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from .engine import Database
 
-REVISION: Final = "0016"
+REVISION: Final = "0017"
 
 
 async def current_revision(database: Database) -> str | None:

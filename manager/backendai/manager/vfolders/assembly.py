@@ -15,6 +15,7 @@ from .clone import CLONE_FOLDER, CloneWork, FolderClones
 from .creation import PURGE_FOLDER, FolderCreation
 from .files import FolderFiles
 from .hosts import FolderHosts
+from .limits import LimitWatch
 from .link import ProxyLink
 from .proxies import Proxies
 from .purge import FolderWatch, PurgeWork
@@ -35,6 +36,7 @@ class VFolders:
     sharing: FolderSharing
     scopes: QuotaScopes
     watch: FolderWatch
+    limits: LimitWatch
     proxies: Proxies
     works: Mapping[str, TaskWork]
 
@@ -53,6 +55,7 @@ def make_vfolders(
         sharing=FolderSharing(database, changes, ids),
         scopes=QuotaScopes(database, changes, proxies),
         watch=FolderWatch(database, proxies, clock),
+        limits=LimitWatch(database, proxies, clock),
         proxies=proxies,
         works={
             CLONE_FOLDER: CloneWork(database, proxies, clock),

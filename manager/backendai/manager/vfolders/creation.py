@@ -31,6 +31,7 @@ from backendai.manager.tasks.store import queue_task
 
 from . import actions, store
 from .allowed import require_on_host
+from .limits import note_new
 from .model import (
     Folder,
     FolderEvent,
@@ -153,6 +154,8 @@ class FolderCreation:
                 "unmanaged_path": new.unmanaged_path,
             },
         )
+        if new.unmanaged_path is None:
+            await note_new(conn, host, owner.quota_scope_id, owner.bytes_max)
         return await store.get_folder(conn, row["id"])
 
     async def _choose_host(

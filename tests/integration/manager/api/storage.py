@@ -247,7 +247,7 @@ async def storage(manager: Manager, tmp_path: Path) -> AsyncIterator[ScriptedSto
     yield scripted
     await scripted.stop()
     async with manager.stores.database.begin() as connection:
-        for table in (t.session_mounts, t.vfolders):
+        for table in (t.session_mounts, t.vfolders, t.quota_scopes):
             await connection.execute(sa.delete(table))
         await connection.execute(sa.delete(t.tasks))
         limits = {"max_vfolder_count": 0, "max_quota_scope_size": -1}

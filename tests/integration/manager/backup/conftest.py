@@ -110,6 +110,10 @@ _MORE: tuple[tuple[str, dict[str, Any]], ...] = (
             "permission": "rw",
         },
     ),
+    (
+        "quota_scopes",
+        {"host": "local:volume1", "quota_scope_id": f"user:{USER}", "policy_bytes": 2**40},
+    ),
     ("idempotency", {"user_id": USER, "token": "t", "request_hash": "h", "session_id": _UUID}),
     (
         "callbacks",

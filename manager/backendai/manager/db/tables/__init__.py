@@ -54,6 +54,7 @@ from .sessions import (
     usage_records,
 )
 from .vfolders import (
+    quota_scopes,
     session_mounts,
     vfolder_invitations,
     vfolder_permissions,
@@ -89,6 +90,7 @@ __all__ = [
     "project_members",
     "project_policies",
     "projects",
+    "quota_scopes",
     "resource_group_domains",
     "resource_group_keypairs",
     "resource_group_projects",

@@ -83,6 +83,16 @@ sa.Index("ix_vfolders_user", vfolders.c.user_id)
 sa.Index("ix_vfolders_project", vfolders.c.project_id)
 sa.Index("ix_vfolders_unsettled", vfolders.c.status_changed_at, postgresql_where=_IS_UNSETTLED)
 
+# The limit of a policy that a quota scope was given last, in bytes; null is none. An administrator
+# may have set another one since, which stays until the policy says something else.
+quota_scopes: Final = sa.Table(
+    "quota_scopes",
+    metadata,
+    sa.Column("host", sa.Text, primary_key=True),
+    sa.Column("quota_scope_id", sa.Text, primary_key=True),
+    sa.Column("policy_bytes", sa.BigInteger),
+)
+
 # What one user may with a folder: of somebody else's it is a share, of a project's it stands
 # instead of what all members may.
 vfolder_permissions: Final = sa.Table(
