@@ -76,10 +76,12 @@ class StorageRoots:
         view = VFolderView(seen)
         if _USAGE.isdisjoint(selected(info)):
             return view
-        return replace(view, usage=await self._vfolders.files.find_usage(seen))
+        counted = await self._vfolders.usages.find(seen.folder)
+        return replace(view, usage=counted.usage if counted else None)
 
     async def _folders(self, _: Any, info: Info, **args: Any) -> Any:
-        return await self._database.read(lambda db: folders.load_folders(db, _actor(info), args))
+        views = await self._database.read(lambda db: folders.load_folders(db, _actor(info), args))
+        return await self._count(views, selected(info))
 
     async def _seen(self, _: Any, info: Info, **args: Any) -> Any:
         return await self._page(info, args, store.is_seen(_actor(info), administered=True))
@@ -94,9 +96,22 @@ class StorageRoots:
         return await self._page(info, args, store.is_member(_actor(info)))
 
     async def _page(self, info: Info, args: dict[str, Any], where: Any) -> Any:
-        return await self._database.read(
+        page = await self._database.read(
             lambda db: folders.load_page(db, _actor(info), info, args, where)
         )
+        return page | {"items": await self._count(page["items"], selected(info, "items"))}
+
+    async def _count(self, views: list[VFolderView], fields: set[str]) -> list[VFolderView]:
+        """With how much is in them, where that is selected and known soon."""
+        if _USAGE.isdisjoint(fields):
+            return views
+        found = await self._vfolders.usages.find_several(view.seen.folder for view in views)
+        return [
+            replace(view, usage=found[view.seen.folder.id].usage)
+            if view.seen.folder.id in found
+            else view
+            for view in views
+        ]
 
     async def _shares(self, _: Any, info: Info, **args: Any) -> Any:
         return await self._database.read(lambda db: folders.load_shares(db, info, args))

@@ -1,6 +1,6 @@
 """Folders and the shares of them in GraphQL: pages of what somebody sees, as rows of the database.
 
-How much is in a folder is asked of its storage proxy, so lists do not tell it; one folder does.
+How much is in a folder is what its storage proxy says, so nothing is filtered or ordered by it.
 """
 
 import enum

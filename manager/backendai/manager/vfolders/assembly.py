@@ -22,6 +22,7 @@ from .purge import FolderWatch, PurgeWork
 from .scopes import QuotaScopes
 from .service import Folders
 from .sharing import FolderSharing
+from .usages import FolderUsages
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,7 @@ class VFolders:
     creation: FolderCreation
     clones: FolderClones
     files: FolderFiles
+    usages: FolderUsages
     hosts: FolderHosts
     sharing: FolderSharing
     scopes: QuotaScopes
@@ -51,6 +53,7 @@ def make_vfolders(
         creation=creation,
         clones=FolderClones(changes, creation),
         files=FolderFiles(database, changes, proxies),
+        usages=FolderUsages(proxies, clock),
         hosts=FolderHosts(database, changes, proxies),
         sharing=FolderSharing(database, changes, ids),
         scopes=QuotaScopes(database, changes, proxies),
@@ -69,6 +72,6 @@ def routes(vfolders: VFolders) -> list[Route]:
     return [
         *rest_hosts.routes(vfolders.hosts),
         *rest_sharing.routes(vfolders.sharing),
-        *rest.routes(vfolders.folders, vfolders.creation, vfolders.clones, vfolders.files),
+        *rest.routes(vfolders.folders, vfolders.creation, vfolders.clones, vfolders.usages),
         *rest_files.routes(vfolders.files),
     ]

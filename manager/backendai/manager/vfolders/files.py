@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from backendai.common.faults import Fault, Kind
-from backendai.common.logs import get_logger
 from backendai.manager.audit.change import Change, Changes
 from backendai.manager.audit.model import Target
 from backendai.manager.audit.store import record
@@ -13,12 +12,10 @@ from backendai.manager.db.engine import Database
 from backendai.manager.gate.actor import Action, Actor
 
 from . import actions, store
-from .access import Operation, Seen
-from .model import Folder, FolderStatus
-from .proxies import GLANCE_SECONDS, FileEntry, FolderUsage, Proxies, Ticket
+from .access import Operation
+from .model import Folder
+from .proxies import FileEntry, Proxies, Ticket
 from .reach import reach_files
-
-log = get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,17 +106,6 @@ class FolderFiles:
         noted = {"delete": list(paths), "recursive": recursive}
         folder = await self._change(actor, reference, Operation.DELETE_FILES, noted)
         await self._proxies.delete_files(folder, paths, recursive=recursive)
-
-    async def find_usage(self, seen: Seen) -> FolderUsage | None:
-        """How much is in a folder; None where its proxy does not tell soon."""
-        folder = seen.folder
-        if folder.unmanaged_path is not None or folder.status is not FolderStatus.READY:
-            return None
-        try:
-            return await self._proxies.usage(folder, GLANCE_SECONDS)
-        except Fault as fault:
-            log.info("vfolder.usage_unknown", folder=str(folder.id), code=fault.code)
-            return None
 
     async def _reach(self, actor: Actor, reference: str, operation: Operation) -> Folder:
         return await self._database.read(

@@ -127,6 +127,11 @@ class Folder:
         return self.user_id or self.project_id
 
     @property
+    def counts_for_owner(self) -> bool:
+        """False for one that was handed on: it lies, and counts, where it was made."""
+        return self.quota_scope_id.partition(":")[2] == str(self.owner_id)
+
+    @property
     def vfid(self) -> str:
         """What proxies know it by."""
         return f"{self.quota_scope_id}/{self.id.hex}"

@@ -10,8 +10,9 @@ from .access import Seen
 from .files import Made
 from .hosts import HostInfo, Hosts
 from .model import Folder
-from .proxies import FileEntry, FolderUsage
+from .proxies import FileEntry
 from .shares import Invitation, Share
+from .usages import CountedUsage
 
 
 def created(folder: Folder) -> dict[str, Any]:
@@ -55,17 +56,19 @@ def item(seen: Seen) -> dict[str, Any]:
     }
 
 
-def info(seen: Seen, usage: FolderUsage | None) -> dict[str, Any]:
-    """All of one; how much is in it is null while its proxy does not tell."""
+def info(seen: Seen, counted: CountedUsage | None) -> dict[str, Any]:
+    """All of one; how much is in it, and when it was counted, is null where nobody tells."""
     folder = seen.folder
-    count = None if usage is None else usage.file_count
-    used = None if usage is None else usage.used_bytes
+    count = None if counted is None else counted.usage.file_count
+    used = None if counted is None else counted.usage.used_bytes
     return {
         **_common(seen),
         "numFiles": count,
         "num_files": count,
         "used_bytes": used,
         "cur_size": used,
+        "usage_at": None if counted is None else counted.at.isoformat(),
+        "counts_for_owner": folder.counts_for_owner,
         "max_size": None,
         "created": folder.created_at.isoformat(),
         "created_at": folder.created_at.isoformat(),

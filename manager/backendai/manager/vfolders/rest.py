@@ -15,9 +15,9 @@ from backendai.manager.gate.routes import ACTOR, Route
 from . import actions, render
 from .clone import FolderClones
 from .creation import FolderCreation, NewFolder
-from .files import FolderFiles
 from .model import Permission, UsageMode
 from .service import Folders
+from .usages import FolderUsages
 
 _NAME: Final = t.String(max_length=64)
 _HOST: Final = t.String(max_length=128)
@@ -71,9 +71,9 @@ _TRANSFER: Final = t.Dict(
 
 
 def routes(
-    folders: Folders, creation: FolderCreation, clones: FolderClones, files: FolderFiles
+    folders: Folders, creation: FolderCreation, clones: FolderClones, usages: FolderUsages
 ) -> list[Route]:
-    handlers = _Handlers(folders, creation, clones, files)
+    handlers = _Handlers(folders, creation, clones, usages)
     binned = "delete-from-trash-bin"
     return [
         Route("POST", "/folders", handlers.create, actions.CREATE, _CREATE),
@@ -107,12 +107,12 @@ class _Handlers:
         folders: Folders,
         creation: FolderCreation,
         clones: FolderClones,
-        files: FolderFiles,
+        usages: FolderUsages,
     ) -> None:
         self._folders = folders
         self._creation = creation
         self._clones = clones
-        self._files = files
+        self._usages = usages
 
     async def create(self, request: web.Request) -> web.Response:
         params = await read_given_params(request, _CREATE)
@@ -138,7 +138,7 @@ class _Handlers:
 
     async def info(self, request: web.Request) -> web.Response:
         seen = await self._folders.get(request[ACTOR], _named(request))
-        return json_response(render.info(seen, await self._files.find_usage(seen)))
+        return json_response(render.info(seen, await self._usages.find(seen.folder)))
 
     async def rename(self, request: web.Request) -> web.Response:
         new_name = (await read_given_params(request, _RENAME))["new_name"]

@@ -140,6 +140,23 @@ async def test_a_page_is_one_statement(
     assert asked.by[REQUEST].total() == 1, asked.by
 
 
+async def test_a_list_tells_what_is_in_folders_where_it_is_selected(
+    manager: Manager, alice: Caller, storage: ScriptedStorage
+) -> None:
+    made = [await make(alice, name) for name in ("a", "b")]
+    (storage.folder(f"{made[1]['quota_scope_id']}/{made[1]['id']}") / "x").write_bytes(b"12345")
+    plain = f'{{ vfolder_list({PAGE}, order: "name") {{ items {{ name }} total_count }} }}'
+    await data(alice, plain)
+    assert not storage.asked_for("/folder/usage")
+    counted = plain.replace("name }", "name num_files cur_size }")
+    for _ in range(2):
+        found = (await data(alice, counted))["items"]
+        assert [(one["num_files"], one["cur_size"]) for one in found] == [(0, 0), (1, 5)]
+    assert len(storage.asked_for("/folder/usage")) == 2
+    assert [one["cur_size"] for one in await data(alice, "{ vfolders { cur_size } }")] == [0, 5]
+    assert len(storage.asked_for("/folder/usage")) == 2
+
+
 async def test_one_folder_has_all_of_its_fields(
     as_user: AsUser, alice: Caller, bob: Caller, storage: ScriptedStorage
 ) -> None:

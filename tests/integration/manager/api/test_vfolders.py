@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from backendai.manager.app import Manager
 from backendai.manager.db import tables as t
 from tests.integration.manager.api.caller import Answer, Caller, until
+from tests.integration.manager.api.command import run_inside
 from tests.integration.manager.api.storage import (
     HOST,
     SECRET,
@@ -551,6 +552,10 @@ async def test_a_folder_is_handed_on_to_another_user(
     [item] = (await bob.ask("GET", "/folders", {"all": False})).json
     assert (item["is_owner"], item["permission"]) == (True, "wd")
     assert item["quota_scope_id"] == made["quota_scope_id"]
+    info = (await bob.ask("GET", f"/folders/{made['id']}")).json
+    assert (info["is_owner"], info["counts_for_owner"]) == (True, False)
+    told = (await run_inside(manager, "vfolder", "info", made["id"], name="bob")).stdout
+    assert "counts for whom it was made" in told
 
 
 async def test_usage_and_quota_are_asked_of_the_proxy(

@@ -42,7 +42,8 @@ class Vfolder(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class VfolderInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """`num_files` and `used_bytes` are None while its storage proxy does not tell."""
+    """`num_files` and `used_bytes` were counted at `usage_at`; None where nobody tells.
+    `counts_for_owner` is false for one that was handed on: it counts where it was made."""
 
     id: str
     name: str
@@ -60,6 +61,8 @@ class VfolderInfo(msgspec.Struct, frozen=True, kw_only=True):
     last_used: str | None = None
     num_files: int | None = None
     used_bytes: int | None = None
+    usage_at: str | None = None
+    counts_for_owner: bool = True
 
 
 class Clone(msgspec.Struct, frozen=True, kw_only=True):

@@ -117,17 +117,12 @@ def info(folder: str, output: Output) -> None:
 
     Example: backendai vfolder info data
     """
-    from decimal import Decimal
-
     from msgspec import structs
 
     from backendai.client.cli.connect import with_client
-    from backendai.client.cli.units import show_size
 
     facts = structs.asdict(with_client(lambda client: client.vfolders.info(folder)))
-    if output == "table" and facts["used_bytes"] is not None:
-        facts["used_bytes"] = f"{facts['used_bytes']} ({show_size(Decimal(facts['used_bytes']))})"
-    show_object(facts, output)
+    show_object(_told(facts) if output == "table" else facts, output)
 
 
 @click.command()
@@ -246,6 +241,23 @@ def quota(folder: str, size: int | None) -> None:
         return
     limit = None if size == NO_LIMIT else size
     with_client(lambda client: client.vfolders.set_quota(folder, limit))
+
+
+def _told(facts: dict[str, Any]) -> dict[str, Any]:
+    """In sizes and ages that people read."""
+    from datetime import UTC, datetime
+    from decimal import Decimal
+
+    from backendai.client.cli.units import show_past, show_size
+
+    told = dict(facts)
+    if facts["used_bytes"] is not None:
+        told["used_bytes"] = f"{facts['used_bytes']} ({show_size(Decimal(facts['used_bytes']))})"
+    if facts["usage_at"] is not None:
+        told["usage_at"] = show_past(facts["usage_at"], datetime.now(UTC))
+    if not facts["counts_for_owner"]:
+        told["counts_for_owner"] = "no: it was handed on, and counts for whom it was made"
+    return told
 
 
 async def _clone(client: "Client", folder: str, new: "NewVfolder", is_detached: bool) -> int:
