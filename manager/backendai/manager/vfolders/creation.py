@@ -62,7 +62,6 @@ class NewFolder:
     usage_mode: UsageMode = UsageMode.GENERAL
     permission: Permission = Permission.READ_WRITE
     cloneable: bool = False
-    unmanaged_path: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,11 +111,8 @@ class FolderCreation:
 
         folder, owner = await self._changes.run(actor, actions.CREATE, work)
         try:
-            if folder.unmanaged_path is None:
-                await self._proxies.ensure_scope(
-                    folder.host, folder.quota_scope_id, owner.bytes_max
-                )
-                await self._proxies.create(folder)
+            await self._proxies.ensure_scope(folder.host, folder.quota_scope_id, owner.bytes_max)
+            await self._proxies.create(folder)
         except Fault as fault:
             await give_up(self._database, folder, self._clock.now())
             raise _failed(fault) from fault
@@ -151,11 +147,9 @@ class FolderCreation:
                 "cloneable": new.cloneable,
                 "status": status.value,
                 "status_changed_at": change.at,
-                "unmanaged_path": new.unmanaged_path,
             },
         )
-        if new.unmanaged_path is None:
-            await note_new(conn, host, owner.quota_scope_id, owner.bytes_max)
+        await note_new(conn, host, owner.quota_scope_id, owner.bytes_max)
         return await store.get_folder(conn, row["id"])
 
     async def _choose_host(
@@ -165,10 +159,6 @@ class FolderCreation:
         if host is None:
             raise InvalidParams(facts={"host": "there is no default one; name <proxy>:<volume>"})
         parse_host(host)
-        if new.unmanaged_path is not None:
-            if not actor.is_superadmin:
-                raise Forbidden("Only superadmins make folders of plain directories.")
-            return host
         allowed = await store.load_allowed_hosts(conn, actor, project_id)
         require_on_host(allowed, host, HostPermission.CREATE)
         return host

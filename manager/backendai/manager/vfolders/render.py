@@ -17,7 +17,7 @@ from .usages import CountedUsage
 
 def created(folder: Folder) -> dict[str, Any]:
     """What creating and cloning answer."""
-    shown = {
+    return {
         "id": folder.id.hex,
         "name": folder.name,
         "quota_scope_id": folder.quota_scope_id,
@@ -32,9 +32,6 @@ def created(folder: Folder) -> dict[str, Any]:
         "cloneable": folder.cloneable,
         "status": folder.status.value,
     }
-    if folder.unmanaged_path is not None:
-        shown["unmanaged_path"] = folder.unmanaged_path
-    return shown
 
 
 def item(seen: Seen) -> dict[str, Any]:
