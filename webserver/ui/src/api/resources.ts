@@ -23,20 +23,33 @@ export interface Room {
   presets: Preset[]
 }
 
+/** A session that somebody thinks of. */
+export interface Wanted {
+  resources: Slots
+  cluster_size: number
+  cluster_mode: 'single-node' | 'multi-node'
+  architecture: string
+}
+export interface Verdict {
+  allocatable: boolean
+  /** Why it would wait now. */
+  reason?: string
+}
+
 export interface ResourceGroup {
   name: string
   is_public: boolean
 }
 
-export const fetchRoom = (project: string, scalingGroup?: string): Promise<Room> =>
-  call('POST', '/func/resource/check-presets', { body: { group: project, ...(scalingGroup && { scaling_group: scalingGroup }) } })
+export const fetchRoom = (project: string): Promise<Room> => call('POST', '/func/resource/check-presets', { body: { group: project } })
+
+/** The room in one resource group, and what the planner would do with a session there now. */
+export const fetchPlan = (project: string, scalingGroup: string, wanted: Wanted): Promise<Room & { wanted: Verdict }> =>
+  call('POST', '/func/resource/check-presets', { body: { group: project, scaling_group: scalingGroup, wanted } })
 
 export async function listResourceGroups(project: string): Promise<ResourceGroup[]> {
   return (await call<{ scaling_groups: ResourceGroup[] }>('GET', '/func/scaling-groups', { query: { group: project } })).scaling_groups
 }
-
-/** Slot → its type: "count", "bytes", "unique". */
-export const fetchSlotTypes = (): Promise<Record<string, string>> => call('GET', '/func/config/resource-slots')
 
 export interface CurvePoint {
   date: number

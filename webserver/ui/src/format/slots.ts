@@ -32,7 +32,7 @@ export function formatSlot(slot: string, amount: number | string): string {
   const value = Number(amount)
   if (!Number.isFinite(value)) return '∞'
   if (isBytes(slot)) return formatBytes(value)
-  const unit = slotUnit(slot)
+  const unit = slot === 'cpu' && value === 1 ? 'core' : slotUnit(slot)
   return unit ? `${round(value, 2)} ${unit}` : round(value, 2)
 }
 

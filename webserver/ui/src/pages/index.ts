@@ -7,6 +7,9 @@ export type Load = () => Promise<{ default: ComponentType }>
 
 const LOADS: Record<string, Load> = {
   '/start': () => import('./start/Start'),
+  '/dashboard': () => import('./dashboard/Dashboard'),
+  '/launch': () => import('./launch/Launch'),
+  '/usage': () => import('./usage/Usage'),
   '/sessions': () => import('./sessions/Sessions'),
 }
 
