@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from backendai.common.ids import KernelId, Revision, SessionId
 from backendai.common.slots import ResourceSlots, SlotError
@@ -29,6 +29,8 @@ from backendai.manager.sched.view import (
 )
 
 NOT_TOLD: Final = "NaN"
+# No preset has an empty name.
+WANTED: Final = ""
 Texts = dict[str, str]
 
 
@@ -39,6 +41,16 @@ class Preset:
     name: str
     slots: Mapping[str, str]
     shared_memory: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """A session that somebody thinks of; each of its kernels has these slots."""
+
+    slots: Mapping[str, Any]
+    cluster_size: int = 1
+    is_single_node: bool = True
+    architecture: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +66,7 @@ class Facts:
     nodes: Sequence[Node]
     own_use: Mapping[str, Units]
     presets: Sequence[Preset]
+    wanted: Wanted | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +89,13 @@ class Offer:
     """A preset, and why a session of it would wait now; None where it could be placed."""
 
     preset: Preset
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Why what is wanted would wait now; None where it could be placed."""
+
     reason: str | None
 
 
@@ -123,19 +143,22 @@ def room_of_all(facts: Facts) -> Texts:
 
 
 def asks_of(facts: Facts, now: datetime) -> dict[str, list[Ask]]:
-    """For each readable preset the sessions of one kernel that could be made of it: one for each
-    resource group and processor architecture."""
+    """For each readable preset the sessions of one kernel that could be made of it, and under
+    `WANTED` those that are wanted: one for each resource group and processor architecture."""
     usable = {group.name for group in facts.groups}
     places = sorted({(node.group, node.architecture) for node in facts.nodes})
+    wishes = {preset.name: Wanted(slots=preset.slots) for preset in facts.presets}
+    if facts.wanted is not None:
+        wishes[WANTED] = facts.wanted
     numbers = itertools.count()
     asks = {}
-    for preset in facts.presets:
-        need = _need_of(preset)
+    for name, wish in wishes.items():
+        need = _need_of(wish)
         if need is not None:
-            asks[preset.name] = [
-                _ask(next(numbers), place, need, facts.scopes, now)
+            asks[name] = [
+                _ask(next(numbers), place, need, wish, facts.scopes, now)
                 for place in places
-                if place[0] in usable
+                if place[0] in usable and wish.architecture in (None, place[1])
             ]
     return asks
 
@@ -149,15 +172,20 @@ def offer_of(preset: Preset, reasons: Sequence[WaitReason | None] | None) -> Off
     """From what the planner said of its asks; None for a preset that cannot be read."""
     if reasons is None:
         return Offer(preset, "An administrator has to mend the amounts of this preset.")
+    return Offer(preset, reason_of(reasons))
+
+
+def reason_of(reasons: Sequence[WaitReason | None]) -> str | None:
+    """Why none of these asks can be placed now; None when one can."""
     if not reasons:
-        return Offer(preset, "The resource groups that you may use have no nodes.")
+        return "The resource groups that you may use have no such nodes."
     details = [reason.detail for reason in reasons if reason is not None]
-    return Offer(preset, details[0] if len(details) == len(reasons) else None)
+    return details[0] if len(details) == len(reasons) else None
 
 
-def _need_of(preset: Preset) -> tuple[tuple[str, int], ...] | None:
+def _need_of(wish: Wanted) -> tuple[tuple[str, int], ...] | None:
     try:
-        units = units_of(ResourceSlots.parse(preset.slots).to_json())
+        units = units_of(ResourceSlots.parse(wish.slots).to_json())
     except SlotError:
         return None
     return tuple(sorted(units.items()))
@@ -167,17 +195,19 @@ def _ask(
     number: int,
     place: tuple[str, str],
     need: tuple[tuple[str, int], ...],
+    wish: Wanted,
     scopes: tuple[ScopeKey, ...],
     now: datetime,
 ) -> Ask:
     group, architecture = place
-    nobody = uuid.UUID(int=number)
+    nobody = [uuid.UUID(fields=(number, index, 0, 0, 0, 0)) for index in range(wish.cluster_size)]
     return Ask(
-        session_id=SessionId(nobody),
+        session_id=SessionId(nobody[0]),
         group=group,
-        kernels=(KernelAsk(KernelId(nobody), Revision(0), need, architecture),),
+        kernels=tuple(KernelAsk(KernelId(one), Revision(0), need, architecture) for one in nobody),
         priority=0,
         created_at=now,
+        is_single_node=wish.is_single_node,
         scopes=scopes,
     )
 

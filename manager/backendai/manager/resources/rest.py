@@ -5,21 +5,36 @@ from typing import Any, Final
 import trafaret as t
 from aiohttp import web
 
+from backendai.common.enums import ClusterMode
 from backendai.common.http import json_response
-from backendai.common.params import read_given_params
+from backendai.common.params import checked, read_given_params
+from backendai.common.slots import ResourceSlots
 from backendai.manager.gate.actor import Access, Action
 from backendai.manager.gate.routes import ACTOR, Route
+from backendai.manager.sessions.params import CLUSTER_SIZE_MAX
 
-from .model import Offer, Preset
+from .model import Offer, Preset, Wanted
 from .service import Check, Resources
 
 READ: Final = Action("preset.read")
 CHECK: Final = Action("resource.check")
 CHECK_USE: Final = Action("resource.check_use", Access.SUPERADMIN)
 
+_WANTED: Final = t.Dict(
+    t.Key(
+        "resources",
+        to_name="slots",
+        trafaret=t.Mapping(t.String(max_length=64), t.Any) & checked(ResourceSlots.parse),
+    ),
+    t.Key("cluster_size", optional=True, trafaret=t.Int(gte=1, lte=CLUSTER_SIZE_MAX)),
+    t.Key("cluster_mode", optional=True, trafaret=t.Enum(*[word.value for word in ClusterMode])),
+    t.Key("architecture", optional=True, trafaret=t.String(max_length=32)),
+)
 _CHECK: Final = t.Dict(
     t.Key("group", optional=True, default="default", trafaret=t.String(max_length=64)),
     t.Key("scaling_group", optional=True, trafaret=t.String(max_length=64)),
+    # A session that somebody thinks of: the answer tells whether it could be placed now.
+    t.Key("wanted", optional=True, trafaret=_WANTED),
 )
 
 
@@ -43,13 +58,21 @@ class _Handlers:
     async def check(self, request: web.Request) -> web.Response:
         params = await read_given_params(request, _CHECK)
         found = await self._resources.check(
-            request[ACTOR], params["group"], params.get("scaling_group")
+            request[ACTOR],
+            params["group"],
+            params.get("scaling_group"),
+            _wanted(params["wanted"]) if "wanted" in params else None,
         )
         return json_response(_check(found))
 
     async def check_use(self, _request: web.Request) -> web.Response:
         await self._resources.check_use()
         return json_response({})
+
+
+def _wanted(given: dict[str, Any]) -> Wanted:
+    mode = given.pop("cluster_mode", ClusterMode.SINGLE_NODE.value)
+    return Wanted(is_single_node=mode == ClusterMode.SINGLE_NODE.value, **given)
 
 
 def _preset(preset: Preset) -> dict[str, Any]:
@@ -66,7 +89,9 @@ def _check(found: Check) -> dict[str, Any]:
         name: {"using": room.using, "remaining": room.remaining}
         for name, room in found.groups.items()
     }
+    told = {} if found.verdict is None else {"wanted": _with_reason({}, found.verdict.reason)}
     return {
+        **told,
         "keypair_limits": found.keypair.limits,
         "keypair_using": found.keypair.using,
         "keypair_remaining": found.keypair.remaining,
@@ -80,5 +105,9 @@ def _check(found: Check) -> dict[str, Any]:
 
 
 def _offer(offer: Offer) -> dict[str, Any]:
-    told = {**_preset(offer.preset), "allocatable": offer.reason is None}
-    return told if offer.reason is None else {**told, "reason": offer.reason}
+    return _with_reason(_preset(offer.preset), offer.reason)
+
+
+def _with_reason(told: dict[str, Any], reason: str | None) -> dict[str, Any]:
+    told = {**told, "allocatable": reason is None}
+    return told if reason is None else {**told, "reason": reason}

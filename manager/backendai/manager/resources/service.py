@@ -1,7 +1,7 @@
 """What a person could start now, told by the planner's own values and its own look at the room."""
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -14,18 +14,23 @@ from backendai.manager.lifecycle.store import DriftRow
 from backendai.manager.policies.reach import get_project, list_resource_groups
 from backendai.manager.policies.store import choose_resource_group
 from backendai.manager.sched.load import load_nodes, load_quotas, scopes_of
+from backendai.manager.sched.reasons import WaitReason
 from backendai.manager.sched.view import Quota
 
 from .model import (
+    WANTED,
     Account,
     Facts,
     GroupRoom,
     Offer,
     Preset,
     Texts,
+    Verdict,
+    Wanted,
     account_of,
     asks_of,
     offer_of,
+    reason_of,
     room_of_all,
     rooms_of,
     view_of,
@@ -50,6 +55,7 @@ class Check:
     groups: Mapping[str, GroupRoom]
     all_groups: Texts
     offers: Sequence[Offer]
+    verdict: Verdict | None = None
 
 
 class Resources:
@@ -70,8 +76,15 @@ class Resources:
     async def list_presets(self) -> list[Preset]:
         return await self._database.read(load_presets)
 
-    async def check(self, actor: Actor, project: str, resource_group: str | None) -> Check:
-        """Limits, use, and what is left, in one resource group or all that may be used.
+    async def check(
+        self,
+        actor: Actor,
+        project: str,
+        resource_group: str | None,
+        wanted: Wanted | None = None,
+    ) -> Check:
+        """Limits, use, and what is left, in one resource group or all that may be used; of what is
+        wanted, whether it could be placed there now.
 
         Raises ProjectNotFound and ResourceGroupNotFound.
         """
@@ -79,13 +92,16 @@ class Resources:
         facts = await self._database.read(
             lambda conn: _load(conn, actor, project, resource_group, slots)
         )
+        facts = replace(facts, wanted=wanted)
+        reasons = self._explain(facts)
         is_told = self._cluster.is_project_use_told() or actor.is_domain_admin
         return Check(
             keypair=account_of(facts.quotas, slots),
             project=account_of(facts.quotas[1:], slots, is_told=is_told),
             groups=rooms_of(facts),
             all_groups=room_of_all(facts),
-            offers=self._offer(facts),
+            offers=[offer_of(preset, reasons.get(preset.name)) for preset in facts.presets],
+            verdict=None if wanted is None else Verdict(reason_of(reasons[WANTED])),
         )
 
     async def check_use(self) -> None:
@@ -101,16 +117,15 @@ class Resources:
                 {"count": len(drift), "drift": told},
             )
 
-    def _offer(self, facts: Facts) -> list[Offer]:
+    def _explain(self, facts: Facts) -> dict[str, list[WaitReason | None]]:
         # With it comes numpy, which a manager that is starting can do without.
         from backendai.manager.sched.plan import explain_each
 
         now = self._clock.now()
         asks = asks_of(facts, now)
-        every = [ask for of_preset in asks.values() for ask in of_preset]
+        every = [ask for of_one in asks.values() for ask in of_one]
         reasons = iter(explain_each(view_of(facts, every), now))
-        told = {name: [next(reasons) for _ in of_preset] for name, of_preset in asks.items()}
-        return [offer_of(preset, told.get(preset.name)) for preset in facts.presets]
+        return {name: [next(reasons) for _ in of_one] for name, of_one in asks.items()}
 
 
 async def _load(

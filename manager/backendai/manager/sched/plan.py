@@ -71,10 +71,19 @@ def plan(view: View, now: datetime, seed: int = 0) -> Plan:
 def explain_each(view: View, now: datetime) -> list[WaitReason | None]:
     """Why each ask would wait if it were the only one; None where it could be placed now.
 
-    For asks of one kernel that nothing holds back but quotas and room.
+    For asks that nothing holds back but quotas and room.
     """
     alone = _Pass(view, now, 0)
-    return [alone.explain(ask) for ask in view.asks]
+    return [
+        alone.explain(ask) if len(ask.kernels) == 1 else _explain_gang(view, ask, now)
+        for ask in view.asks
+    ]
+
+
+def _explain_gang(view: View, ask: Ask, now: datetime) -> WaitReason | None:
+    """Where it goes depends on where its kernels went before: it takes a plan of its own."""
+    own = plan(View.of(view.nodes, [ask], view.groups.values(), view.quotas), now)
+    return next((reason for _, reason in own.waits()), None)
 
 
 class _Pass:

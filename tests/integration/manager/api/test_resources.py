@@ -167,6 +167,28 @@ async def test_what_does_not_fit_says_why(
     assert agent.agent_id
 
 
+async def test_what_is_wanted_is_told_before_anybody_asks_for_it(
+    as_user: Callable[[str], Caller], agent: ScriptedAgent
+) -> None:
+    async def ask(who: str, **wanted: Any) -> dict[str, Any]:
+        body = {"scaling_group": "default", "wanted": wanted}
+        answer = await as_user(who).ask("POST", "/resource/check-presets", body)
+        assert answer.status == 200, answer.body
+        told: dict[str, Any] = answer.json["wanted"]
+        return told
+
+    wide = {"resources": {"cpu": "3", "mem": "1g"}}
+    assert await ask("alice", **wide) == {"allocatable": True}
+    refused = await ask("tiny", **wide)
+    assert not refused["allocatable"]
+    assert "keypair" in refused["reason"]
+    assert "No node" in (await ask("alice", **wide, cluster_size=3))["reason"]
+    for bad in ({"resources": {"cpu": "many"}}, {}, {**wide, "cluster_size": 0}):
+        answer = await as_user("alice").ask("POST", "/resource/check-presets", {"wanted": bad})
+        assert (answer.status, answer.slug) == (400, "invalid-api-params")
+    assert agent.agent_id
+
+
 async def test_nodes_that_take_nothing_count_for_nothing(
     manager: Manager, alice: Caller, agent: ScriptedAgent
 ) -> None:

@@ -10,13 +10,16 @@ from hypothesis import strategies as st
 from backendai.common.enums import AgentStatus
 from backendai.common.ids import AgentId
 from backendai.manager.resources.model import (
+    WANTED,
     Account,
     Facts,
     Preset,
+    Wanted,
     account_of,
     asks_of,
     left_of,
     offer_of,
+    reason_of,
     room_of_all,
     rooms_of,
     view_of,
@@ -160,8 +163,25 @@ def test_one_place_is_enough_for_an_offer() -> None:
     closed = no_group("default")
     assert offer_of(preset, [closed, None]).reason is None
     assert offer_of(preset, [closed, closed]).reason == closed.detail
-    assert "no nodes" in str(offer_of(preset, []).reason)
+    assert "no such nodes" in str(offer_of(preset, []).reason)
     assert "administrator" in str(offer_of(preset, None).reason)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "fits"),
+    [
+        (Wanted(slots={"cpu": "2"}, cluster_size=2), False),
+        (Wanted(slots={"cpu": "2"}, cluster_size=2, is_single_node=False), True),
+        (Wanted(slots={"cpu": "1"}, cluster_size=2), True),
+        (Wanted(slots={"cpu": "1"}, architecture="aarch64"), False),
+    ],
+)
+def test_what_is_wanted_is_asked_for_as_it_would_be_made(wanted: Wanted, fits: bool) -> None:
+    nodes = [make_node("a", "default", "3"), make_node("b", "default", "3")]
+    facts = make_facts(nodes=nodes, presets=[], wanted=wanted)
+    asks = asks_of(facts, NOW)[WANTED]
+    reasons = explain_each(view_of(facts, asks), NOW)
+    assert (reason_of(reasons) is None) is fits
 
 
 def test_limits_that_cannot_be_read_leave_nothing() -> None:
