@@ -97,7 +97,9 @@ export async function listFiles(id: string, path: string, signal?: AbortSignal):
   return answer.items
 }
 
-export const makeDirectory = (id: string, path: string): Promise<void> => call('POST', of(id, '/mkdir'), { body: { path } })
+/** With all above them; those that exist are fine. */
+export const makeDirectories = (id: string, paths: string[]): Promise<void> =>
+  call('POST', of(id, '/mkdir'), { body: { path: paths, parents: true, exist_ok: true } })
 export const renameFile = (id: string, path: string, name: string): Promise<void> =>
   call('POST', of(id, '/rename-file'), { body: { target_path: path, new_name: name } })
 export const deleteFiles = (id: string, files: string[]): Promise<void> =>

@@ -9,6 +9,8 @@ const LOADS: Record<string, Load> = {
   '/start': () => import('./start/Start'),
   '/dashboard': () => import('./dashboard/Dashboard'),
   '/launch': () => import('./launch/Launch'),
+  '/folders': () => import('./folders/Folders'),
+  '/folders/:folder': () => import('./folders/Explorer'),
   '/usage': () => import('./usage/Usage'),
   '/sessions': () => import('./sessions/Sessions'),
 }

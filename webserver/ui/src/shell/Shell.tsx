@@ -10,6 +10,7 @@ import { useHere } from './me'
 import { menuOf } from './menu'
 import { Palette } from './Palette'
 import { TopBar } from './TopBar'
+import { UploadPanel } from './UploadPanel'
 
 const PATHS = new Set(Object.keys(PAGES))
 
@@ -40,6 +41,7 @@ export function Shell() {
         <Suspense fallback={<Center h={240}><Loader aria-label="…" /></Center>}><Outlet /></Suspense>
       </AppShell.Main>
       <Palette />
+      <UploadPanel />
     </AppShell>
   )
 }
