@@ -11,6 +11,7 @@ const LOADS: Record<string, Load> = {
   '/launch': () => import('./launch/Launch'),
   '/folders': () => import('./folders/Folders'),
   '/folders/:folder': () => import('./folders/Explorer'),
+  '/me': () => import('./me/MySettings'),
   '/usage': () => import('./usage/Usage'),
   '/sessions': () => import('./sessions/Sessions'),
 }

@@ -1,7 +1,6 @@
 /** What I use of what I may, what the cluster has free, and what my folders hold. */
-import { Anchor, Card, Group, SimpleGrid, Stack, Text, Title } from '@mantine/core'
+import { Anchor, Group, SimpleGrid, Stack, Text } from '@mantine/core'
 import { useQuery } from '@tanstack/react-query'
-import type { ReactNode } from 'react'
 import { useTranslation } from 'react-i18next'
 import { Link } from 'react-router'
 import { fetchQuota, listFolders } from '../../api/folders'
@@ -12,6 +11,7 @@ import { amountOf, formatSlots, slotName, slotsIn, type Slots } from '../../form
 import { Ask } from '../../parts/Ask'
 import { Meter } from '../../parts/Meter'
 import { Page } from '../../parts/Page'
+import { Section } from '../../parts/Section'
 import { Status } from '../../parts/Status'
 import { useHere } from '../../shell/me'
 
@@ -52,15 +52,6 @@ export default function Dashboard() {
         </Section>
       </SimpleGrid>
     </Page>
-  )
-}
-
-function Section({ title, children }: { title: string; children: ReactNode }) {
-  return (
-    <Card component="section" aria-label={title}>
-      <Title order={2} size="h4" mb="md">{title}</Title>
-      {children}
-    </Card>
   )
 }
 
