@@ -2,7 +2,8 @@
 
 from itertools import pairwise
 
-from backendai.common.pauses import GrowingPause
+from backendai.common.clock import FakeClock
+from backendai.common.pauses import FailingThings, GrowingPause
 
 PAUSE = GrowingPause(share=1.0, seconds_min=3.0, seconds_max=600.0)
 
@@ -31,3 +32,26 @@ def test_looks_that_come_late_are_taken_as_they_are() -> None:
     assert PAUSE.is_over(10_000.0, 5_000.0)
     assert not PAUSE.is_over(10_000.0, 599.0)
     assert not PAUSE.is_over(2.0, 2.0)
+
+
+async def test_what_fails_is_remembered_until_it_goes_well_or_is_gone() -> None:
+    clock = FakeClock()
+    failing = FailingThings[str](PAUSE, clock)
+    assert failing.is_due("a")
+    failing.note("a")
+    assert not failing.is_due("a")
+    assert failing.is_due("b")
+    await clock.advance(3.0)
+    assert failing.is_due("a")
+    await clock.advance(97.0)
+    failing.note("a")
+    await clock.advance(99.0)
+    assert not failing.is_due("a")
+    failing.forget("a")
+    assert failing.is_due("a")
+    failing.note("a")
+    await clock.advance(2 * PAUSE.seconds_max)
+    failing.note("b")
+    failing.note("a")
+    await clock.advance(3.0)
+    assert failing.is_due("a")

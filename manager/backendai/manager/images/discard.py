@@ -19,7 +19,7 @@ from backendai.common.faults import Fault
 from backendai.common.ids import AgentId
 from backendai.common.lifecycle import LIVE
 from backendai.common.logs import get_logger
-from backendai.common.pauses import GrowingPause
+from backendai.common.pauses import FailingThings, GrowingPause
 from backendai.manager.agents.link import AgentLink
 from backendai.manager.db import tables as t
 from backendai.manager.db.engine import Database
@@ -57,15 +57,6 @@ class Leftover:
     digest: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Kept:
-    """Since when a node keeps an image that it was asked to remove, and when it was asked last, by
-    the monotonic clock."""
-
-    since: float
-    tried_at: float
-
-
 def hold_turn(core_store: CoreStore, clock: Clock, holder: str) -> Lease:
     """The turn of the manager that is called `holder`."""
     return Lease(core_store, clock, LEASE_NAME, holder, LEASE_SECONDS)
@@ -76,8 +67,7 @@ class Discard:
         self._database = database
         self._link = link
         self._turn = turn
-        self._clock = clock
-        self._kept: dict[Leftover, _Kept] = {}
+        self._kept = FailingThings[Leftover](PAUSE, clock)
         self._places = asyncio.Semaphore(AT_ONCE)
 
     async def step(self) -> None:
@@ -86,23 +76,11 @@ class Discard:
             return
         await self._database.transact(forget_unwanted)
         found = await self._database.read(load_leftovers)
-        now = self._clock.monotonic()
-        left = set(found)
-        self._kept = {
-            one: kept
-            for one, kept in self._kept.items()
-            # Not all of them are found at each look.
-            if one in left or now - kept.tried_at < 2 * PAUSE.seconds_max
-        }
         async with asyncio.TaskGroup() as group:
             for one in found:
-                if self._is_due(one, now):
+                if self._kept.is_due(one):
                     name = f"discard {one.image} on {one.agent_id}"
                     group.create_task(self._remove(one), name=name)
-
-    def _is_due(self, one: Leftover, now: float) -> bool:
-        kept = self._kept.get(one)
-        return kept is None or PAUSE.is_over(now - kept.since, now - kept.tried_at)
 
     async def _remove(self, one: Leftover) -> None:
         request = RemoveImage(image=one.image, digest=one.digest)
@@ -111,15 +89,10 @@ class Discard:
                 await self._link.ask(AgentId(one.agent_id), REMOVE_IMAGE, request, ASK_SECONDS)
             except Fault as fault:
                 log.info("image.kept", agent=one.agent_id, image=one.image, detail=fault.detail)
-                self._keep(one)
+                self._kept.note(one)
             else:
-                self._kept.pop(one, None)
+                self._kept.forget(one)
                 log.info("image.discarded", agent=one.agent_id, image=one.image)
-
-    def _keep(self, one: Leftover) -> None:
-        now = self._clock.monotonic()
-        known = self._kept.get(one)
-        self._kept[one] = _Kept(known.since if known else now, now)
 
 
 async def forget_unwanted(conn: AsyncConnection) -> None:

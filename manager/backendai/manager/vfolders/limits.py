@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from backendai.common.clock import Clock
 from backendai.common.faults import Fault
 from backendai.common.logs import get_logger
-from backendai.common.pauses import GrowingPause
+from backendai.common.pauses import FailingThings, GrowingPause
 from backendai.manager.db import tables as t
 from backendai.manager.db.engine import Database
 
@@ -44,42 +44,23 @@ class StaleScope:
     wanted: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class _Failing:
-    """Since when, and when it was tried last, by the monotonic clock."""
-
-    since: float
-    tried_at: float
-
-
 class LimitWatch:
     """Any number of managers may look at a time: telling a limit twice is right."""
 
     def __init__(self, database: Database, proxies: Proxies, clock: Clock) -> None:
         self._database = database
         self._proxies = proxies
-        self._clock = clock
-        self._failing: dict[StaleScope, _Failing] = {}
+        self._failing = FailingThings[StaleScope](PAUSE, clock)
         self._places = asyncio.Semaphore(AT_ONCE)
 
     async def step(self) -> None:
         """One look. Raises StoreUnavailable."""
         known = self._proxies.config.proxies
         found = await self._database.read(lambda conn: load_stale(conn, known))
-        now = self._clock.monotonic()
-        self._failing = {
-            scope: failing
-            for scope, failing in self._failing.items()
-            if now - failing.tried_at < 2 * PAUSE.seconds_max
-        }
         async with asyncio.TaskGroup() as group:
             for scope in found:
-                if self._is_due(scope, now):
+                if self._failing.is_due(scope):
                     group.create_task(self._apply(scope), name=f"limit {scope.host} {scope.id}")
-
-    def _is_due(self, scope: StaleScope, now: float) -> bool:
-        failing = self._failing.get(scope)
-        return failing is None or PAUSE.is_over(now - failing.since, now - failing.tried_at)
 
     async def _apply(self, scope: StaleScope) -> None:
         async with self._places:
@@ -87,11 +68,9 @@ class LimitWatch:
                 await set_limit(self._proxies, scope.host, scope.id, scope.wanted)
             except Fault as fault:
                 log.warning("quota_scope.not_set", host=scope.host, scope=scope.id, code=fault.code)
-                now = self._clock.monotonic()
-                known = self._failing.get(scope)
-                self._failing[scope] = _Failing(known.since if known else now, now)
+                self._failing.note(scope)
                 return
-        self._failing.pop(scope, None)
+        self._failing.forget(scope)
         await self._database.transact(lambda conn: note_given(conn, scope))
         log.info("quota_scope.set", host=scope.host, scope=scope.id, limit=scope.wanted)
 
