@@ -357,7 +357,10 @@ async def test_what_a_host_that_is_no_more_had_is_abandoned_by_a_superadmin(
     assert "vfolder.purge" not in await told()
     deleting = await root.ask("GET", "/folders", {"all": True, "deleting": True})
     assert [each["id"] for each in deleting.json] == [made["id"]]
-    assert (await root.ask("POST", "/folders/_/abandon", one)).status == 200
+    listed = await run_inside(manager, "vfolder", "list", "--all", "--deleting")
+    assert "far:volume1" in listed.stdout
+    done = await run_inside(manager, "vfolder", "abandon", made["id"], "--yes")
+    assert (done.returncode, done.stdout) == (0, f"{made['id']}\n")
     assert await status_of(manager, made["id"]) is None
     assert (await root.ask("POST", "/folders/_/abandon", one)).status == 404
     # On one that is there it takes force, and nothing but what is being deleted is abandoned.
