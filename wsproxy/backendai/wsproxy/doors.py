@@ -143,6 +143,7 @@ class CircuitListeners:
         return sorted(set(self._ports) - set(taken))
 
     async def open(self, live: LiveCircuit) -> bool:
+        self._house.circuits.add(live)
         port = live.circuit.public_port
         if port is None or live in self._servers:
             return True

@@ -122,6 +122,7 @@ class Book:
         self._lifetime = lifetime_seconds
         self._ids = SystemIds()
         self._live: dict[uuid.UUID, LiveCircuit] = {}
+        self._by_name: dict[str, LiveCircuit] = {}
         self._unopened: set[uuid.UUID] = set()
         self._dead_since: dict[uuid.UUID, float] = {}
         self._moved_at = clock.monotonic()
@@ -133,9 +134,7 @@ class Book:
         return self._live.get(circuit_id)
 
     def find_subdomain(self, subdomain: str) -> LiveCircuit | None:
-        return next(
-            (live for live in self._live.values() if live.circuit.subdomain == subdomain), None
-        )
+        return self._by_name.get(subdomain)
 
     def knows(self, live: LiveCircuit, cookies: Iterable[bytes]) -> bool:
         return live.lets_in(cookies, self._clock.now())
@@ -168,7 +167,7 @@ class Book:
         for circuit in circuits:
             known = self._live.get(circuit.id)
             if known is None:
-                known = self._live[circuit.id] = LiveCircuit(circuit)
+                known = self._keep(LiveCircuit(circuit))
                 self._unopened.add(circuit.id)
             known.circuit = circuit
             known.replace_permits(of_circuit[circuit.id])
@@ -185,8 +184,15 @@ class Book:
             )
         return is_open
 
+    def _keep(self, live: LiveCircuit) -> LiveCircuit:
+        self._live[live.circuit.id] = live
+        if live.circuit.subdomain is not None:
+            self._by_name[live.circuit.subdomain] = live
+        return live
+
     async def _drop(self, live: LiveCircuit) -> None:
         self._live.pop(live.circuit.id, None)
+        self._by_name.pop(live.circuit.subdomain or "", None)
         self._unopened.discard(live.circuit.id)
         await self._listeners.close(live)
 
@@ -237,7 +243,7 @@ class Book:
             if not await self._try_open(live):
                 await self._store.close([circuit.id], "port taken")
                 continue
-            self._live[circuit.id] = live
+            self._keep(live)
             log.info(
                 "circuit.opened", circuit=circuit.id, app=circuit.app, port=circuit.public_port
             )

@@ -53,7 +53,7 @@ RETURNING expires_at
 _MOVE: Final = """
 WITH moved AS (UPDATE permits SET expires_at = now() + make_interval(secs => $2)
   WHERE circuit_id = ANY($1::uuid[]) AND hash = ANY($3::bytea[]))
-UPDATE circuits SET expires_at = now() + make_interval(secs => $2)
+UPDATE circuits SET expires_at = now() + make_interval(secs => $2), used_at = now()
 WHERE id = ANY($1::uuid[]) AND closed_at IS NULL
 """
 _CLOSE: Final = """

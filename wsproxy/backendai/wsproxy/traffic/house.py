@@ -86,6 +86,7 @@ class House:
     spawn: Spawn
     trusted: tuple[Network, ...] = ()
     guests: set[Guest] = field(default_factory=set)
+    circuits: set[LiveCircuit] = field(default_factory=set)
 
     def is_full(self) -> bool:
         return len(self.guests) >= self.limits.connections
@@ -104,9 +105,12 @@ class House:
         now = asyncio.get_running_loop().time()
         for guest in list(self.guests):
             guest.check(now)
+        for live in self.circuits:
+            live.drop_old_lines(now - IDLE_LINE_SECONDS)
 
     def turn_out(self, live: LiveCircuit) -> int:
         """Ends all connections of a circuit that was taken back, and says how many."""
+        self.circuits.discard(live)
         live.close()
         theirs = [guest for guest in self.guests if guest.live is live]
         for guest in theirs:

@@ -162,12 +162,12 @@ class Visitor(asyncio.Protocol):
         return False
 
     def pause_writing(self) -> None:
-        if self._line is not None:
+        if self._line is not None and self._line.is_usable():
             self._line.transport.pause_reading()
         self._set_span(self._house.limits.body_timeout)
 
     def resume_writing(self) -> None:
-        if self._line is not None:
+        if self._line is not None and self._line.is_usable():
             self._line.transport.resume_reading()
         self._set_span(self._house.limits.idle_timeout)
 
