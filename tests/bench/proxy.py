@@ -136,8 +136,9 @@ def _rate_rows(what: str, costs: Mapping[str, list[Cost]]) -> list[Row]:
         _row("G3a", f"{what}, p99", costs, "nginx", lambda cost: cost.slow, 2.0),
     ]
     if "chp" in costs:
-        rate = f"{what}, rate beside configurable-http-proxy"
-        rows.append(_row("G3b", rate, costs, "chp", lambda cost: 1 / cost.elapsed, 6.0, True))
+        rows.append(
+            _row("G3b", f"{what}, rate", costs, "chp", lambda cost: 1 / cost.elapsed, 6.0, True)
+        )
     return rows
 
 
