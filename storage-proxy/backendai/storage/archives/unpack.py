@@ -171,7 +171,7 @@ class _Unpacking:
             self._place(directory, list(some))
 
     def finish(self) -> None:
-        """Names become durable once, before anybody is told of them. Raises OSError, StorageFull."""
+        """Names become durable once, before anybody is told. Raises OSError, StorageFull."""
         if self._staged:
             self.flush()
         sync_filesystem(self._top)

@@ -38,12 +38,19 @@ class RequestBody:
 
     def __init__(self, request: web.Request) -> None:
         self._content = request.content
+        self._read_bytes = 0
+
+    @property
+    def has_come(self) -> bool:
+        return self._content.total_bytes > self._read_bytes
 
     async def readany(self) -> bytes:
+        """As it came: to join what has come would copy it."""
         try:
             piece, is_chunk_end = await self._content.readchunk()
             while is_chunk_end and not piece:
                 piece, is_chunk_end = await self._content.readchunk()
+            self._read_bytes += len(piece)
             return piece
         except (web.RequestPayloadError, HttpProcessingError) as error:
             raise ConnectionResetError("the body broke off") from error

@@ -7,6 +7,7 @@ import threading
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -31,10 +32,10 @@ OTHER = ScopeId(ScopeKind.PROJECT, uuid.uuid4())
 THREADS = 2
 
 
-def open_at(path: Path, timeout_seconds: float = 60.0) -> DirectoryVolume:
+def open_at(path: Path) -> DirectoryVolume:
     options = VolumeOptions("vfs", path, False, {})
     owner = Owner(os.geteuid(), os.getegid())
-    return open_vfs(VolumeParts("local", options, owner, THREADS, timeout_seconds))
+    return open_vfs(VolumeParts("local", options, owner, THREADS, 60.0))
 
 
 @pytest.fixture
@@ -236,16 +237,16 @@ async def test_counting_a_huge_scope_holds_up_nobody_else(
     assert not fits(volume, 601)
 
 
-async def test_who_waits_too_long_for_a_count_is_told_so(tmp_path: Path, huge: HugeScope) -> None:
-    hasty = open_at(tmp_path, timeout_seconds=0.1)
-    try:
-        for _ in range(3):
-            with pytest.raises(VolumeUnavailable, match="being counted"):
-                await hasty.run_counted(hasty.room.reserve, ask(10))
-        assert huge.walks == 1
-        huge.end.set()
-        async with asyncio.timeout(30):
-            await hasty.run_shared(SCOPE, hasty.quotas.get, SCOPE)
-        await hasty.run_counted(hasty.room.reserve, ask(10))
-    finally:
-        hasty.close()
+async def test_who_waits_too_long_for_a_count_is_told_so(
+    volume: DirectoryVolume, huge: HugeScope, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    patient = volume._parts
+    # For counting alone: a machine on which much else runs needs its time for short work.
+    monkeypatch.setattr(volume, "_parts", replace(patient, io_timeout_seconds=0.1))
+    for _ in range(3):
+        with pytest.raises(VolumeUnavailable, match="being counted"):
+            await volume.run_counted(volume.room.reserve, ask(10))
+    assert huge.walks == 1
+    huge.end.set()
+    monkeypatch.setattr(volume, "_parts", patient)
+    await volume.run_counted(volume.room.reserve, ask(10))

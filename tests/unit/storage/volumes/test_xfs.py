@@ -157,6 +157,10 @@ class Sent:
     def __init__(self, data: bytes) -> None:
         self._left = [data]
 
+    @property
+    def has_come(self) -> bool:
+        return bool(self._left)
+
     async def readany(self) -> bytes:
         return self._left.pop() if self._left else b""
 
