@@ -14,7 +14,7 @@ PORT_MAX: Final = 65535
 APPS_MAX: Final = 128
 PORTS_PER_APP_MAX: Final = 32
 _SERVICE: Final = re.compile(
-    r"(?P<name>[a-z][a-z0-9_-]{0,63}):(?P<protocol>[a-z]+):(?P<ports>\d{1,5}|\[[\d,\s]{1,99}\])",
+    r"(?P<name>[a-z][a-z0-9_-]{0,63}):(?P<protocol>[a-z]+):(?P<ports>\d{1,5}|\[[\d,|\s]{1,99}\])",
     re.ASCII,
 )
 

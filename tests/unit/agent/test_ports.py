@@ -19,6 +19,14 @@ def test_services_of_the_image_and_of_the_session() -> None:
     ]
 
 
+def test_ports_may_be_apart_by_a_bar() -> None:
+    label = {SERVICE_PORTS_LABEL: "vnc:tcp:[5900|5901],web:http:[80]"}
+    assert list_service_ports(label, []) == [
+        port("vnc", "tcp", 5900, 5901),
+        port("web", "http", 80),
+    ]
+
+
 @pytest.mark.parametrize(
     "label", ["", "jupyter", "a:http:0", "a:http:99999", "a:gopher:1", "a:tcp:[]"]
 )
