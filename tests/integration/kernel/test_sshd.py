@@ -100,22 +100,24 @@ async def test_input_of_any_size_goes_through(kernel: Kernel) -> None:
 
 
 async def test_a_terminal_has_its_size_and_its_keys(kernel: Kernel) -> None:
-    async with connect(kernel) as connection:
-        async with connection.create_process(
+    async with (
+        connect(kernel) as connection,
+        connection.create_process(
             term_type="xterm-256color", term_size=(100, 30), env={"LANG": "C.UTF-8", "EVIL": "1"}
-        ) as shell:
-            shell.stdin.write("stty size; echo $TERM $LANG .$EVIL.\n")
-            await shell.stdout.readuntil("30 100\r\n")
-            await shell.stdout.readuntil("xterm-256color C.UTF-8 ..\r\n")
-            shell.change_terminal_size(120, 40)
-            shell.stdin.write("stty size\n")
-            await shell.stdout.readuntil("40 120\r\n")
-            shell.stdin.write("echo go''ing; sleep 1000\n")
-            await shell.stdout.readuntil("going\r\n")
-            shell.stdin.write("\x03")
-            shell.stdin.write("sleep 1000 & exit 5\n")
-            result = await shell.wait()
-            assert result.exit_status == 5
+        ) as shell,
+    ):
+        shell.stdin.write("stty size; echo $TERM $LANG .$EVIL.\n")
+        await shell.stdout.readuntil("30 100\r\n")
+        await shell.stdout.readuntil("xterm-256color C.UTF-8 ..\r\n")
+        shell.change_terminal_size(120, 40)
+        shell.stdin.write("stty size\n")
+        await shell.stdout.readuntil("40 120\r\n")
+        shell.stdin.write("echo go''ing; sleep 1000\n")
+        await shell.stdout.readuntil("going\r\n")
+        shell.stdin.write("\x03")
+        shell.stdin.write("sleep 1000 & exit 5\n")
+        result = await shell.wait()
+        assert result.exit_status == 5
 
 
 async def test_what_a_client_leaves_running_goes_on(kernel: Kernel) -> None:
