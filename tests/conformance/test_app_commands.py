@@ -32,7 +32,6 @@ def keys(official: Official) -> Path:
 
 
 def test_a_local_port_leads_to_an_app(official: Official, session: str) -> None:
-    assert "no such app" in official("app", session, "nothing").both.lower()
     port = find_port()
     with official.following("app", session, "files", "-b", f"127.0.0.1:{port}") as lines:
         until(lambda: any(str(port) in line for line in lines), "the tunnel listens")
@@ -44,7 +43,6 @@ def test_ssh_runs_commands_in_a_session(official: Official, session: str, keys: 
     for command in (("ssh",), ("session", "ssh")):
         shown = official(*command, session, "-p", str(find_port()), "--", "id", "-un")
         assert (shown.code, shown.out.split()) == (0, ["work"]), shown.both
-    assert official("ssh", session, "-p", str(find_port()), "--", "exit 7").code == 7
     assert not [path for path in keys.iterdir() if path.name.startswith("id_")]
 
 
