@@ -129,6 +129,22 @@ async def test_the_command_lists_and_refuses(manager: Manager, demo: str) -> Non
     assert (await run_inside(manager, "terminal", demo, name="alice")).returncode == 2
 
 
+async def test_what_ssh_needs_is_written_down(
+    manager: Manager, agent: ScriptedAgent, demo: str, tmp_path: Path, monkeypatch: Any
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    agent.files["id_container"] = b"the key of the session"
+    shown = await run_inside(manager, "ssh-config", demo, name="alice")
+    assert shown.returncode == 0, shown.stderr
+    assert shown.stdout.startswith(f"Host backendai-{demo}\n  User work\n")
+    assert f" app --stdio {demo} sshd\n" in shown.stdout
+    [key] = (tmp_path / ".ssh" / "backendai").iterdir()
+    assert key.read_bytes() == b"the key of the session"
+    assert key.stat().st_mode & 0o777 == 0o600
+    bobs = await run_inside(manager, "ssh-config", demo, name="bob")
+    assert bobs.returncode == 6
+
+
 async def test_standard_streams_lead_to_an_app(manager: Manager, demo: str) -> None:
     environ = {**os.environ, **environ_of(manager, "alice")}
     process = await asyncio.create_subprocess_exec(
