@@ -426,8 +426,7 @@ def _make_services(
     patience = _patience(own)
     changes = Changes(database, clock, settled=keyring.forget)
     accounts = make_accounts(ids, box)
-    attempts = Attempts(stores.redis)
-    second_factor = SecondFactor(database, changes, box, attempts, clock)
+    logins, second_factor = _make_logins(stores, changes, accounts, box, clock, cluster, own)
     vfolders = make_vfolders(database, changes, stores.proxies, ids, clock)
     works = {**_make_works(stores, accounts.registries, ids, clock), **vfolders.works}
     limits = CommitLimits(own.custom_images_max, own.commit_bytes_max)
@@ -465,17 +464,7 @@ def _make_services(
         changes=changes,
         accounts=accounts,
         second_factor=second_factor,
-        logins=Logins(
-            database,
-            changes,
-            accounts.users,
-            box,
-            attempts,
-            second_factor,
-            _make_login_tokens(own, stores, clock),
-            clock,
-            cluster.find,
-        ),
+        logins=logins,
         tasks=Tasks(database, board, clock),
         task_runner=TaskRunner(database, clock, holder, works, RESUMED_TASKS),
         commits=Commits(database, changes, ids, limits),
@@ -516,6 +505,31 @@ def _make_core(
         relay_keys=RelayKeyring(secret, stores.links) if secret else None,
     )
     return Core(ports, CoreSettings(holder=holder, patience=_patience(settings.manager)))
+
+
+def _make_logins(
+    stores: Stores,
+    changes: Changes,
+    accounts: Accounts,
+    box: SecretBox,
+    clock: Clock,
+    cluster: ClusterFacts,
+    own: ServiceSettings,
+) -> tuple[Logins, SecondFactor]:
+    attempts = Attempts(stores.redis)
+    second_factor = SecondFactor(stores.database, changes, box, attempts, clock)
+    logins = Logins(
+        stores.database,
+        changes,
+        accounts.users,
+        box,
+        attempts,
+        second_factor,
+        _make_login_tokens(own, stores, clock),
+        clock,
+        cluster.find,
+    )
+    return logins, second_factor
 
 
 def _make_login_tokens(own: ServiceSettings, stores: Stores, clock: Clock) -> LoginTokens:

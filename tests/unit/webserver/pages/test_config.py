@@ -12,7 +12,7 @@ def test_nothing_in_it_is_empty() -> None:
     settings = check_settings(WebserverSettings, {}, "test")
     general = {"siteDescription": "", "singleSignOnVendors": [], "ssoRealmName": "ours"}
     ui = replace(settings.ui, general=general)
-    told = tomllib.loads(render_config("http://ui.example:8090", settings.api, ui))
+    told = tomllib.loads(render_config("http://ui.example:8090", replace(settings, ui=ui)))
     assert told["general"]["apiEndpoint"] == "http://ui.example:8090"
     assert told["general"]["ssoRealmName"] == "ours"
     values = [value for section in told.values() for value in section.values()]
