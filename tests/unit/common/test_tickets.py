@@ -155,6 +155,11 @@ def test_any_sealed_bytes_are_refused_and_nothing_else_happens(payload: bytes) -
         open_ticket(_seal(payload), [KEY], NOW)
 
 
+def test_text_that_is_none_is_refused() -> None:
+    with pytest.raises(TicketRefused):
+        open_ticket(_seal(b"\x81\xac" + bytes(11) + b"\x80"), [KEY], NOW)
+
+
 def test_a_million_brackets_end_no_relay() -> None:
     with pytest.raises(TicketRefused):
         open_ticket(_seal(b"\x91" * 500), [KEY], NOW)

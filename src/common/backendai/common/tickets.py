@@ -148,7 +148,7 @@ def _decode(body: str) -> Ticket:
     try:
         payload = base64.b64decode(body + "=" * (-len(body) % 4), altchars=b"-_", validate=True)
         return _decoder.decode(payload)
-    except (binascii.Error, msgspec.DecodeError) as error:
+    except (binascii.Error, msgspec.DecodeError, UnicodeDecodeError) as error:
         raise TicketRefused("that is no ticket") from error
 
 

@@ -448,7 +448,7 @@ def decode_request(payload: bytes) -> Request:
     """Raises FrameError when the payload is no request."""
     try:
         return _request_decoder.decode(payload)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise FrameError(f"not a request: {error}") from error
 
 
@@ -456,7 +456,7 @@ def decode_reply(payload: bytes) -> Reply:
     """Raises FrameError when the payload is no reply."""
     try:
         return _reply_decoder.decode(payload)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise FrameError(f"not a reply: {error}") from error
 
 
@@ -464,7 +464,7 @@ def decode_connect(payload: bytes) -> Connect:
     """Raises FrameError when the payload asks for no connection."""
     try:
         return _connect_decoder.decode(payload)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise FrameError(f"not a request to connect: {error}") from error
 
 
@@ -472,7 +472,7 @@ def decode_connect_reply(payload: bytes) -> ConnectReply | Failure:
     """Raises FrameError when the payload is no answer to a Connect."""
     try:
         return _connect_reply_decoder.decode(payload)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise FrameError(f"not an answer to a request to connect: {error}") from error
 
 
@@ -480,5 +480,5 @@ def find_request_id(payload: bytes) -> int | None:
     """The number of a request that could not be decoded, when at least that is there."""
     try:
         return _envelope_decoder.decode(payload).id
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         return None
