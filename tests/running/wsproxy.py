@@ -22,14 +22,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from backendai.common.app_proxy import (
-    DATE_HEADER,
-    TOKEN_HEADER,
-    CircuitFacts,
-    ConfBody,
-    SessionFacts,
-    sign_conf,
-)
+from backendai.common.contracts.wsproxy import AppFacts, ProxyConf, SessionFacts, sign_conf
 from backendai.common.tickets import (
     OK_LINE,
     Refusal,
@@ -78,10 +71,18 @@ class Target:
     app: str = "jupyterlab"
     protocol: str = "http"
 
-    def conf(self) -> ConfBody:
-        return ConfBody(
-            session=SessionFacts(id=self.session, user_uuid=self.owner, access_key=self.access_key),
-            circuit=CircuitFacts(
+    def conf(self) -> ProxyConf:
+        return ProxyConf(
+            kernel_host="",
+            kernel_port=0,
+            session=SessionFacts(
+                id=self.session,
+                user_uuid=self.owner,
+                group_id=self.owner,
+                access_key=self.access_key,
+                domain_name="default",
+            ),
+            circuit=AppFacts(
                 agent_id=AGENT,
                 kernel_id=self.kernel,
                 generation=self.generation,
@@ -178,8 +179,7 @@ class WsproxyDaemon:
     def conf(self, target: Target) -> str:
         """The token that a manager gets for a browser."""
         body = msgspec.json.encode(target.conf())
-        date_text = datetime.now(UTC).isoformat()
-        signed = {DATE_HEADER: date_text, TOKEN_HEADER: sign_conf(SECRET, date_text, body)}
+        signed = sign_conf(SECRET, body, datetime.now(UTC))
         answer = self.ask("POST", "/v2/conf", body, **signed)
         assert answer.status == 200, answer
         return str(answer.json()["token"])

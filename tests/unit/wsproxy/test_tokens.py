@@ -3,17 +3,30 @@ import uuid
 import jwt
 import pytest
 
-from backendai.common.app_proxy import CircuitFacts, ConfBody, SessionFacts, derive_key
 from backendai.common.clock import FakeClock
+from backendai.common.contracts.wsproxy import AppFacts, ProxyConf, SessionFacts, derive_key
 from backendai.common.faults import AuthFailed
 from backendai.wsproxy.tokens import CONF_SECONDS, SETUP_SECONDS, TokenBox
 
 SECRET = bytes(range(32))
 CIRCUIT = uuid.UUID(int=9)
-BODY = ConfBody(
-    session=SessionFacts(id=uuid.UUID(int=1), user_uuid=uuid.UUID(int=2), access_key="AKIA"),
-    circuit=CircuitFacts(
-        agent_id="i-1", kernel_id=uuid.UUID(int=3), generation=2, app="jupyterlab", port=8888
+BODY = ProxyConf(
+    kernel_host="",
+    kernel_port=0,
+    session=SessionFacts(
+        id=uuid.UUID(int=1),
+        user_uuid=uuid.UUID(int=2),
+        group_id=uuid.UUID(int=4),
+        access_key="AKIA",
+        domain_name="default",
+    ),
+    circuit=AppFacts(
+        agent_id="i-1",
+        kernel_id=uuid.UUID(int=3),
+        generation=2,
+        app="jupyterlab",
+        port=8888,
+        protocol="http",
     ),
     login_session_token="a-login",
 )

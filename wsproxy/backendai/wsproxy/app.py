@@ -11,12 +11,12 @@ import uvloop
 
 from backendai.common import http
 from backendai.common.access_log import AccessLog
-from backendai.common.app_proxy import load_relay_secret
 from backendai.common.clock import SystemClock
 from backendai.common.faults import ServerMisconfigured
 from backendai.common.logs import get_logger
 from backendai.common.loops import LoopHealth, supervise
 from backendai.common.pidfile import hold_pid_file
+from backendai.common.secretfile import load_secret_key
 from backendai.common.settings.checks import HostPort
 
 from .addresses import Addresses, make_addresses
@@ -49,7 +49,7 @@ async def run_wsproxy(settings: WsproxySettings) -> AsyncIterator[Addresses]:
     own, clock = settings.wsproxy, SystemClock()
     if own.mode == "subdomain" and own.domain is None:
         raise ServerMisconfigured("[wsproxy] domain is needed in mode subdomain")
-    secret = load_relay_secret(settings.relay.secret_key_file)
+    secret = load_secret_key(settings.relay.secret_key_file)
     addresses, tokens = make_addresses(own), TokenBox(secret, clock)
     health, access_log = LoopHealth(clock), AccessLog()
     async with AsyncExitStack() as stack:

@@ -15,8 +15,8 @@ import jwt
 import msgspec
 from jwt.types import Options
 
-from backendai.common.app_proxy import CircuitFacts, ConfBody, derive_key
 from backendai.common.clock import Clock
+from backendai.common.contracts.wsproxy import AppFacts, ProxyConf, derive_key
 from backendai.common.faults import AuthFailed
 
 ALGORITHM: Final = "HS256"
@@ -55,8 +55,8 @@ class ConfClaims(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     protocol: str
 
     @property
-    def circuit(self) -> CircuitFacts:
-        return CircuitFacts(
+    def circuit(self) -> AppFacts:
+        return AppFacts(
             agent_id=self.agent_id,
             kernel_id=self.kernel_id,
             generation=self.generation,
@@ -90,7 +90,7 @@ class TokenBox:
         self._close_key = derive_key(secret, _CLOSE_INFO)
         self._clock = clock
 
-    def sign_conf(self, body: ConfBody) -> str:
+    def sign_conf(self, body: ProxyConf) -> str:
         claims = ConfClaims(
             aud=_CONF_AUDIENCE,
             exp=self._expiry(CONF_SECONDS),

@@ -120,6 +120,5 @@ def _conf_of(actor: Actor, site: Site, started: Started, login_session: str | No
             app=started.app,
             port=started.port,
             protocol=started.protocol,
-            relay_addr=site.relay_address,
         ),
     )

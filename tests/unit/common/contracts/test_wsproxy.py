@@ -8,7 +8,7 @@ from backendai.common.contracts.wsproxy import (
     DATE_HEADER,
     MAC_HEADER,
     check_conf,
-    derive_token_key,
+    derive_key,
     sign_conf,
 )
 from backendai.common.faults import AuthFailed
@@ -50,4 +50,8 @@ def test_words_of_others_are_not(change: dict[str, str]) -> None:
 
 
 def test_each_purpose_has_a_key_of_its_own() -> None:
-    assert derive_token_key(SECRET) not in (SECRET, derive_token_key(bytes(32)))
+    assert derive_key(SECRET, b"x") not in (
+        SECRET,
+        derive_key(bytes(32), b"x"),
+        derive_key(SECRET, b"y"),
+    )

@@ -7,8 +7,8 @@ from urllib.parse import quote, urlencode, urlsplit
 import msgspec
 from aiohttp import web
 
-from backendai.common.app_proxy import DATE_HEADER, TOKEN_HEADER, ConfBody, check_conf
 from backendai.common.clock import Clock
+from backendai.common.contracts.wsproxy import ProxyConf, check_conf
 from backendai.common.faults import AuthFailed, Forbidden, InvalidParams
 from backendai.common.http import json_response
 from backendai.common.params import read_query
@@ -66,15 +66,9 @@ class CircuitsApi:
 
     async def conf(self, request: web.Request) -> web.Response:
         body = await request.read()
-        check_conf(
-            self._secret,
-            request.headers.get(DATE_HEADER, ""),
-            body,
-            request.headers.get(TOKEN_HEADER, ""),
-            self._clock.now(),
-        )
+        check_conf(self._secret, body, request.headers, self._clock.now())
         try:
-            found = msgspec.json.decode(body, type=ConfBody)
+            found = msgspec.json.decode(body, type=ProxyConf)
         except msgspec.DecodeError as error:
             raise InvalidParams(str(error)) from None
         return json_response({"token": self._tokens.sign_conf(found)}, headers=_NO_STORE)

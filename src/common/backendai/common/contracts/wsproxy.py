@@ -25,7 +25,6 @@ DATE_SKEW: Final = timedelta(seconds=60)
 KEY_BYTES: Final = 32
 _CONF_INFO: Final = b"backendai wsproxy conf"
 _DATE_CHARS_MAX: Final = 64
-_TOKEN_INFO: Final = b"backendai wsproxy token"
 
 
 class SessionFacts(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,7 +38,7 @@ class SessionFacts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AppFacts(msgspec.Struct, frozen=True, kw_only=True):
-    """`port` is the one in the kernel; 0 for an app that is built in. `relay_addr` is host:port."""
+    """`port` is the one in the kernel; 0 for an app that is built in."""
 
     agent_id: str
     kernel_id: uuid.UUID
@@ -47,7 +46,6 @@ class AppFacts(msgspec.Struct, frozen=True, kw_only=True):
     app: Annotated[str, msgspec.Meta(pattern=APP_PATTERN)]
     port: Annotated[int, msgspec.Meta(ge=0, le=65535)]
     protocol: str
-    relay_addr: str = ""
 
 
 class ProxyConf(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,15 +83,11 @@ def check_conf(secret: bytes, body: bytes, headers: Mapping[str, str], now: date
         raise AuthFailed("These words are old, or the clocks differ by over a minute.")
 
 
-def derive_token_key(secret: bytes) -> bytes:
-    """With which an app proxy signs the tokens that it gives out."""
-    return _derive(secret, _TOKEN_INFO)
+def derive_key(secret: bytes, info: bytes) -> bytes:
+    """A key of one purpose, which `info` names."""
+    return HKDF(hashes.SHA256(), KEY_BYTES, salt=None, info=info).derive(secret)
 
 
 def _mac(secret: bytes, date: str, body: bytes) -> str:
     words = date.encode() + b"\n" + body
-    return hmac.digest(_derive(secret, _CONF_INFO), words, hashlib.sha256).hex()
-
-
-def _derive(secret: bytes, info: bytes) -> bytes:
-    return HKDF(hashes.SHA256(), KEY_BYTES, salt=None, info=info).derive(secret)
+    return hmac.digest(derive_key(secret, _CONF_INFO), words, hashlib.sha256).hex()
