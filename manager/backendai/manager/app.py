@@ -419,8 +419,7 @@ def _make_services(
     """`holder` names this life of this manager where one at a time does something."""
     ids, database, own = SystemIds(), stores.database, settings.manager
     keyring = Keyring(database, box, clock)
-    limiter = Limiter(stores.redis, clock)
-    gatekeeper = Gatekeeper(keyring, limiter, clock, own.trusted_proxies)
+    gatekeeper = Gatekeeper(keyring, Limiter(stores.redis, clock), clock, own.trusted_proxies)
     watch = SessionWatch(database, board, clock)
     cluster, status = ClusterFacts(database), StatusWatch(database)
     patience = _patience(own)
@@ -433,7 +432,6 @@ def _make_services(
     rulebook, activities = Rulebook(cluster), Activities(database, clock)
     post = GuardedPost(own.callback_networks)
     work, proxy = SessionWork(database, stores.links, ids, activities), HttpAppProxy()
-    secret = _relay_secret(settings)
     return Services(
         recent_logs=recent_logs,
         gatekeeper=gatekeeper,
@@ -441,7 +439,7 @@ def _make_services(
         creation=SessionCreation(database, gatekeeper, vfolders.proxies, clock, ids),
         sessions=Sessions(database, gatekeeper, watch, clock),
         work=work,
-        apps=make_apps(database, work, proxy, secret, activities, clock),
+        apps=make_apps(database, work, proxy, _relay_secret(settings), activities, clock),
         cluster=cluster,
         pairs=ConfigPairs(stores.etcd),
         status=status,
