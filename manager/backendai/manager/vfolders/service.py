@@ -65,11 +65,14 @@ class Folders:
             raise InsufficientPrivilege("Only administrators list the folders of others.")
         is_it = t.vfolders.c.status == FolderStatus.DELETING.value
         where = [is_it if is_deleting else ~is_it]
+        administered = is_all or owner_email is not None
         if project is not None:
-            where.append(t.vfolders.c.project_id == project)
+            of_project = t.vfolders.c.project_id == project
+            of_people = t.vfolders.c.project_id.is_(None)
+            # People see their own in whichever project they work.
+            where.append(of_project if administered else sa.or_(of_project, of_people))
         if owner_email is not None:
             where.append(t.users.c.email == owner_email)
-        administered = is_all or owner_email is not None
         return await self._database.read(
             lambda conn: store.list_seen(conn, actor, *where, administered=administered)
         )

@@ -143,6 +143,18 @@ async def test_a_folder_is_made_with_its_directory(alice: Caller, storage: Scrip
     assert (await alice.ask("GET", "/folders/_/id", {"name": "data.v1"})).json == {"id": made["id"]}
 
 
+async def test_own_folders_are_listed_in_whichever_project_one_works(
+    manager: Manager, alice: Caller, storage: ScriptedStorage
+) -> None:
+    of_default = sa.select(t.projects.c.id).where(t.projects.c.name == "default")
+    async with manager.stores.database.begin() as connection:
+        project = await connection.scalar(of_default)
+    await make(alice, "own")
+    listed = await alice.ask("GET", f"/folders?group_id={project}")
+    assert [one["name"] for one in listed.json] == ["own"]
+    assert storage.asked_for("/quota-scope")
+
+
 async def test_the_default_host_is_taken_where_none_is_named(
     alice: Caller, storage: ScriptedStorage
 ) -> None:
