@@ -6,11 +6,12 @@ import re
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Coroutine, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import asyncpg
 import docker
@@ -24,6 +25,7 @@ from tests.running.rest import Api
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 COMMAND: Final = Path(sys.executable).with_name("backendai")
+T = TypeVar("T")
 _EXPORT: Final = re.compile(r"^export (\w+)=(.*)$", re.MULTILINE)
 
 
@@ -53,6 +55,12 @@ def run(argv: list[str], environ: Mapping[str, str], seconds: float = 300.0, **m
         **{"stdin": subprocess.DEVNULL, **more},
     )
     return Done(done.returncode, done.stdout, done.stderr)
+
+
+def _run_apart(work: Coroutine[Any, Any, T]) -> T:
+    """In a thread of its own: the caller's may have a loop that drives a browser."""
+    with ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, work).result()
 
 
 @dataclass(frozen=True)
@@ -110,7 +118,7 @@ class Stack:
 
     def status(self) -> dict[str, Any]:
         """What `./bai status --json` prints, but for the seconds that a program takes to start."""
-        report = asyncio.run(report_status(self.layout, HalfstackSettings()))
+        report = _run_apart(report_status(self.layout, HalfstackSettings()))
         return asdict(report)
 
     def is_green(self) -> bool:
@@ -171,7 +179,7 @@ class Stack:
 
     def query(self, sql: str) -> list[dict[str, Any]]:
         """Rows of the manager's own database."""
-        return asyncio.run(_query(self.stores.postgres, sql))
+        return _run_apart(_query(self.stores.postgres, sql))
 
     def drift(self) -> list[dict[str, Any]]:
         return self.query("SELECT * FROM slot_drift")

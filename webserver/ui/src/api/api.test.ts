@@ -80,7 +80,7 @@ describe('graph', () => {
 test('the reasons of the webserver lead to the steps of the login', () => {
   expect(outcomeOf({ details: 'OTP not provided' })).toEqual({ kind: 'otp' })
   expect(outcomeOf({ details: 'Password expired on 2026-01-01' })).toEqual({ kind: 'expired' })
-  expect(outcomeOf({ details: 'Credential/signature mismatch.' })).toEqual({ kind: 'wrong' })
+  expect(outcomeOf({ details: 'User credential mismatch.' })).toEqual({ kind: 'wrong' })
   expect(outcomeOf({ details: 'The account is inactive.' })).toEqual({ kind: 'refused', reason: 'The account is inactive.' })
   expect(outcomeOf(null)).toEqual({ kind: 'wrong' })
 })

@@ -41,7 +41,7 @@ export type LoginOutcome =
   | { kind: 'wrong' }
   | { kind: 'refused'; reason: string }
 
-const MISMATCH = 'Credential/signature mismatch'
+const MISMATCH = /credential.* mismatch/i
 
 const ME = `{
   user { email username full_name role domain_name need_password_change groups { id name } }
@@ -97,7 +97,7 @@ export function outcomeOf(data: LoginAnswer['data']): LoginOutcome {
   const details = data && 'details' in data ? (data.details ?? '') : ''
   if (details === 'OTP not provided') return { kind: 'otp' }
   if (details.startsWith('Password expired on')) return { kind: 'expired' }
-  return details && !details.startsWith(MISMATCH) ? { kind: 'refused', reason: details } : { kind: 'wrong' }
+  return details && !MISMATCH.test(details) ? { kind: 'refused', reason: details } : { kind: 'wrong' }
 }
 
 export function logout(): Promise<void> {

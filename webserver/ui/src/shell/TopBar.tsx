@@ -74,8 +74,9 @@ function UserMenu() {
   const leave = useAct({
     act: logout,
     onDone: () => {
-      client.clear()
+      // What is looked at now knows at once; the rest is forgotten, for whoever comes next.
       client.setQueryData(ME, null)
+      client.removeQueries({ predicate: ({ queryKey }) => queryKey[0] !== ME[0] })
       void navigate('/start')
     },
   })

@@ -1,5 +1,5 @@
 /** All about one session, beside the list. */
-import { Alert, Button, Drawer, Group, Stack, Tabs, Text, Title } from '@mantine/core'
+import { Alert, Button, Drawer, Group, Stack, Tabs, Text } from '@mantine/core'
 import { IconHourglass, IconInfoCircle } from '@tabler/icons-react'
 import { useQuery } from '@tanstack/react-query'
 import { useTranslation } from 'react-i18next'
@@ -44,7 +44,7 @@ export function SessionDrawer({ id, tab, onTab, onClose }: Props) {
 function Head({ session }: { session: Session }) {
   return (
     <Group gap="sm" wrap="nowrap">
-      <Title order={2} size="h4" style={{ overflowWrap: 'anywhere' }}>{session.name}</Title>
+      <Text fw={650} size="lg" style={{ overflowWrap: 'anywhere' }}>{session.name}</Text>
       <Status word={session.status} />
     </Group>
   )

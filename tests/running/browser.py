@@ -1,0 +1,96 @@
+"""A real browser, as tests drive it: Debian's Chromium without a window.
+
+A `Visit` is one person in front of it. It keeps what went wrong behind the page: errors in the
+console and calls that were refused.
+"""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from playwright.sync_api import Browser, BrowserContext, Page, Response, sync_playwright
+
+DESKTOP: Final = {"width": 1440, "height": 900}
+PHONE: Final = {"width": 390, "height": 844}
+# What the console says of a network that came or went is no fault of the page.
+_OF_THE_NETWORK: Final = ("net::ERR_NETWORK_CHANGED", "net::ERR_INTERNET_DISCONNECTED")
+
+
+@dataclass
+class Visit:
+    """One context of the browser with its own cookies, at one webserver."""
+
+    context: BrowserContext
+    page: Page
+    origin: str
+    errors: list[str] = field(default_factory=list)
+    refused: list[str] = field(default_factory=list)
+    calls: list[str] = field(default_factory=list)
+
+    def go(self, path: str) -> Page:
+        self.page.goto(f"{self.origin}{path}")
+        return self.page
+
+    def log_in(self, name: str, password: str) -> None:
+        self.page.locator("input[autocomplete=username]").fill(name)
+        self.page.locator("input[autocomplete=current-password]").fill(password)
+        self.page.get_by_role("button", name="Log in").click()
+
+    def watch(self, page: Page) -> Page:
+        """Notes from now on what goes wrong behind `page`."""
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.on("console", lambda message: self._hear(message.type, message.text))
+        page.on("response", self._note)
+        return page
+
+    def forget(self) -> None:
+        """Begin to count anew."""
+        for notes in (self.errors, self.refused, self.calls):
+            notes.clear()
+
+    def _hear(self, kind: str, text: str) -> None:
+        if kind == "error" and not any(word in text for word in _OF_THE_NETWORK):
+            self.errors.append(text)
+
+    def _note(self, response: Response) -> None:
+        path = response.url.removeprefix(self.origin)
+        if not path.startswith(("/func/", "/server/")):
+            return
+        line = f"{response.request.method} {path}"
+        self.calls.append(line)
+        if response.status >= 400:
+            self.refused.append(f"{line} {response.status}")
+
+
+@contextmanager
+def open_browser() -> Iterator[Browser]:
+    """Raises AssertionError where there is no Chromium."""
+    program = shutil.which("chromium")
+    assert program, "chromium is not installed: ./bai doctor tells how"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
+@contextmanager
+def open_visit(browser: Browser, origin: str, shots: Path, **more: Any) -> Iterator[Visit]:
+    """What the page shows at a failure is left in `shots`."""
+    options = {"viewport": DESKTOP, "locale": "en", **more}
+    context = browser.new_context(**options)
+    page = context.new_page()
+    visit = Visit(context, page, origin)
+    visit.watch(page)
+    try:
+        yield visit
+    except BaseException:
+        shots.mkdir(parents=True, exist_ok=True)
+        page.screenshot(path=shots / "failure.png")
+        raise
+    finally:
+        context.close()
