@@ -157,6 +157,16 @@ async def test_files_go_both_ways(kernel: Kernel, tmp_path: Path) -> None:
     assert (tmp_path / "got").read_bytes() == (tmp_path / "back").read_bytes() == data
 
 
+async def test_who_is_done_with_files_is_told_that_all_went_well(kernel: Kernel) -> None:
+    # A greeting of the third version of the protocol, and the end.
+    greeting = b"\x00\x00\x00\x05\x01\x00\x00\x00\x03"
+    async with connect(kernel) as connection:
+        done = await connection.run(
+            subsystem="sftp", encoding=None, input=greeting, timeout=ASK_SECONDS
+        )
+    assert done.exit_status == 0
+
+
 async def test_ports_inside_are_forwarded_and_others_are_not(kernel: Kernel) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]

@@ -37,7 +37,7 @@ async def serve(listener: socket.socket, situation: Situation) -> Close:
         server_factory=lambda: Guard(situation.work_dir),
         server_host_keys=[str(host_key)],
         process_factory=conversations.hold,
-        sftp_factory=True,
+        sftp_factory=FileServer,
         allow_scp=True,
         encoding=None,
         login_timeout=LOGIN_SECONDS_MAX,
@@ -49,6 +49,13 @@ async def serve(listener: socket.socket, situation: Situation) -> Close:
         await asyncio.wait_for(server.wait_closed(), 1.0)
 
     return close
+
+
+class FileServer(asyncssh.SFTPServer):
+    """Says that all went well when its client is done: `scp` takes silence for a failure."""
+
+    def exit(self) -> None:
+        self.channel.exit(0)
 
 
 class Guard(asyncssh.SSHServer):
