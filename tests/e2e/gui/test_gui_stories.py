@@ -17,7 +17,7 @@ from tests.running.rest import Api
 from tests.running.stack import Stack
 from tests.running.waiting import until
 
-PATIENCE_MILLISECONDS = 30_000
+PATIENCE_MILLISECONDS = 60_000
 
 
 @pytest.fixture(autouse=True)
@@ -79,7 +79,7 @@ def test_a_session_is_launched_its_shell_outlives_the_network_and_it_is_ended(
     expect(page.get_by_role("tabpanel").get_by_text("SCHEDULED")).to_be_visible()
     page.get_by_role("tab", name="Apps").click()
     with visit.context.expect_page() as opened:
-        page.get_by_role("button", name="Terminal").click()
+        page.get_by_role("dialog").get_by_role("button", name="Terminal").click()
     terminal = opened.value
     expect(terminal.get_by_text("Connected")).to_be_visible()
     terminal.locator(".xterm-helper-textarea").focus()
@@ -97,7 +97,7 @@ def test_a_session_is_launched_its_shell_outlives_the_network_and_it_is_ended(
     until(lambda: "still 43" in screen_of(terminal), "it is the same shell")
     terminal.close()
 
-    page.get_by_role("button", name="Terminate").last.click()
+    page.get_by_role("dialog").get_by_role("button", name="Terminate").click()
     page.get_by_role("dialog").get_by_role("button", name="Terminate").last.click()
     expect(page.get_by_text(re.compile("TERMINAT(ING|ED)")).first).to_be_visible()
 
