@@ -12,13 +12,14 @@ _ODD: Final = frozenset({".", ".."})
 
 
 def read_target(raw: str) -> str:
-    """The target with its query as it was sent, without the prefix. Raises UrlNotFound for what
+    """The target with its query as it was sent, without the prefix and without a `?` that nothing
+    follows, which is not sent on either and so must not be signed. Raises UrlNotFound for what
     another server might read as another path."""
     target = raw.removeprefix(PREFIX)
-    path, mark, query = target.partition("?")
+    path, _, query = target.partition("?")
     if target == raw or not _is_plain(path or "/"):
         raise UrlNotFound("", {"path": raw.partition("?")[0][:200]})
-    return (path or "/") + mark + query
+    return (path or "/") + (f"?{query}" if query else "")
 
 
 def is_open(target: str) -> bool:
