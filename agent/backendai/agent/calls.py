@@ -6,7 +6,7 @@ from typing import Final, TypeVar
 import msgspec
 
 from backendai.common.contracts import agent as contract
-from backendai.common.faults import AgentFailure, KernelNotFound
+from backendai.common.faults import AgentFailure, Fault, KernelNotFound
 from backendai.common.rpc.server import RpcServer
 from backendai.kernel import wire
 
@@ -193,9 +193,8 @@ class Calls:
     def _container_of(self, ref: contract.KernelRef) -> str:
         """The id of the container that runs it, with or without a runner that answers."""
         report = self._report_of(ref)
-        if report.state is contract.KernelState.UNKNOWN:
-            raise _unlisted()
-        if report.state not in LIVE_STATES or not report.container_id:
+        is_known = report.state is not contract.KernelState.UNKNOWN
+        if not (is_known and report.state in LIVE_STATES and report.container_id):
             raise _not_running(report)
         return report.container_id
 
@@ -251,7 +250,10 @@ def _unlisted() -> EngineUnreachable:
     return EngineUnreachable("which containers run is not known now")
 
 
-def _not_running(report: contract.KernelReport) -> KernelNotRunning:
+def _not_running(report: contract.KernelReport) -> Fault:
+    """Of a kernel that nobody can look at now it is not said that it does not run."""
+    if report.state is contract.KernelState.UNKNOWN:
+        return _unlisted()
     return KernelNotRunning(f"generation {report.generation} of the kernel is {report.state.value}")
 
 

@@ -6,10 +6,16 @@ from pathlib import Path
 import pytest
 
 from backendai.agent.calls import Calls
-from backendai.agent.faults import EngineUnreachable
+from backendai.agent.faults import EngineUnreachable, KernelNotRunning
 from backendai.agent.ledger import Engine, Ledger
 from backendai.agent.supervisor import Supervisor
-from backendai.common.contracts.agent import Complete, KernelRef, ReadLogs
+from backendai.common.contracts.agent import (
+    Complete,
+    KernelRef,
+    KernelReport,
+    KernelState,
+    ReadLogs,
+)
 from backendai.common.faults import KernelNotFound
 
 from .fakes import FakeBackend, make_node
@@ -32,3 +38,18 @@ async def test_a_kernel_is_missing_only_once_containers_were_listed(tmp_path: Pa
     for ask in questions:
         with pytest.raises(KernelNotFound):
             await ask()
+
+
+@pytest.mark.parametrize(
+    ("state", "fault"),
+    [(KernelState.UNKNOWN, EngineUnreachable), (KernelState.STOPPING, KernelNotRunning)],
+)
+async def test_what_cannot_be_looked_at_is_not_said_to_have_ended(
+    tmp_path: Path, state: KernelState, fault: type[Exception]
+) -> None:
+    ledger = Ledger()
+    node = make_node(tmp_path, FakeBackend(), ledger)
+    calls = Calls(node, ledger, Supervisor(node, ledger), make_report=lambda: pytest.fail("asked"))
+    ledger.put(KernelReport(kernel_id=REF.kernel_id, session_id="", generation=1, state=state))
+    with pytest.raises(fault):
+        await calls.complete(Complete(kernel=REF, code="x"))
