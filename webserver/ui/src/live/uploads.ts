@@ -2,6 +2,7 @@
  * dropped again. */
 import { Upload } from 'tus-js-client'
 import { beginUpload, ticketUrl } from '../api/folders'
+import { ApiError } from '../api/http'
 import { noteFailure } from '../parts/failures'
 
 export type UploadState = 'waiting' | 'running' | 'retrying' | 'paused' | 'done' | 'failed'
@@ -98,13 +99,29 @@ class Uploads {
     // Holds the place while the ticket is on its way.
     this.running.set(item.id, new Upload(file, {}))
     try {
-      const url = kept ?? ticketUrl(await beginUpload(item.folder, item.path, item.size))
-      if (!this.running.has(item.id)) return
+      const url = kept ?? (await this.begin(item))
+      if (url === undefined) return
       keep(key, url)
       this.send(item, file, key, url, kept !== undefined)
     } catch (error) {
       this.fail(item.id, error)
     }
+  }
+
+  /** Where the bytes go: asked again while the storage host is away; undefined when the upload was given up meanwhile. */
+  private async begin(item: UploadItem): Promise<string | undefined> {
+    for (const pause of RETRY_MILLISECONDS.slice(1)) {
+      try {
+        const ticket = await beginUpload(item.folder, item.path, item.size)
+        return this.running.has(item.id) ? ticketUrl(ticket) : undefined
+      } catch (error) {
+        if (!(error instanceof ApiError && error.isPassing)) throw error
+      }
+      this.put(item.id, { state: 'retrying' })
+      await new Promise((resolve) => setTimeout(resolve, pause))
+      if (!this.running.has(item.id)) return undefined
+    }
+    return ticketUrl(await beginUpload(item.folder, item.path, item.size))
   }
 
   private send(item: UploadItem, file: File, key: string, url: string, isKept: boolean): void {
