@@ -98,7 +98,7 @@ def test_a_session_is_launched_its_shell_outlives_the_network_and_it_is_ended(
     terminal.close()
 
     page.get_by_role("dialog").get_by_role("button", name="Terminate").click()
-    page.get_by_role("dialog").get_by_role("button", name="Terminate").last.click()
+    page.locator(".mantine-Modal-content").get_by_role("button", name="Terminate").click()
     expect(page.get_by_text(re.compile("TERMINAT(ING|ED)")).first).to_be_visible()
 
 
