@@ -1,5 +1,6 @@
 """What hostile browsers, pages, apps and networks try, each with the answer that it gets."""
 
+import contextlib
 import os
 import random
 import socket
@@ -12,7 +13,7 @@ import pytest
 
 from tests.integration.wsproxy.cluster import Cluster
 from tests.running.fixtures import find_port
-from tests.running.waiting import until
+from tests.running.waiting import NotInTime, until
 from tests.running.wsproxy import (
     Browser,
     Target,
@@ -458,6 +459,56 @@ def test_a_websocket_that_is_not_read_takes_no_memory(
         receive_until(connection, b"\r\n\r\n")
         until(lambda: cluster.relay.gone > gone, "the stream that nobody reads is closed", 20)
         assert memory_of(daemon) - before < 32 << 20
+
+
+def test_answers_that_are_not_read_take_no_memory(
+    browser: Browser, cluster: Cluster, daemon: WsproxyDaemon
+) -> None:
+    """Requests sent ahead, each answered over a connection of its own, and a reader that sleeps."""
+    size, count = 60_000, 2000
+
+    async def script(_head: bytes, _reader: Any, writer: Any) -> None:
+        head = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: %d\r\n\r\n" % size
+        writer.write(head + b"x" * size)
+        await writer.drain()
+        writer.close()
+
+    cluster.app.script = script
+    before = memory_of(daemon)
+    with browser.connect() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+        connection.sendall(browser.head("GET / HTTP/1.1") * count)
+        seen = -1
+
+        def is_held() -> bool:
+            nonlocal seen
+            held, seen = seen == len(cluster.app.heads) > 0, len(cluster.app.heads)
+            return held
+
+        until(is_held, "no more is asked of the app")
+        assert len(cluster.app.heads) < count
+        assert memory_of(daemon) - before < 32 << 20
+
+
+def test_who_does_not_read_keeps_no_line_from_others(browser: Browser, cluster: Cluster) -> None:
+    """The last piece of an answer fills the browser's buffers: its line goes on to the next one."""
+    body = b"x" * 60_000
+
+    async def script(_head: bytes, _reader: Any, writer: Any) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+        await writer.drain()
+
+    cluster.app.script = script
+    with browser.connect() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+        # Until it is held back: nothing more is asked for who is behind.
+        with contextlib.suppress(NotInTime):
+            for asked in range(0, 400, 2):
+                connection.sendall(browser.head("GET / HTTP/1.1"))
+                until(lambda n=asked: len(cluster.app.heads) > n, "the app was asked", 1)
+                assert browser.ask("GET", "/").status == 200
+        assert len(cluster.app.heads) < 400
+        assert browser.ask("GET", "/").status == 200
 
 
 def test_slow_heads_hold_nobody_else(browser: Browser) -> None:

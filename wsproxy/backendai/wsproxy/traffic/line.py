@@ -108,8 +108,9 @@ class Line(asyncio.Protocol):
             self.transport.write_eof()
 
     def rest(self, at: float) -> None:
-        """Wait for the next request."""
+        """Wait for the next request, of whoever comes: this one may have read slowly."""
         self._asker = None
+        self.transport.resume_reading()
         self.is_pooled = True
         self.idle_since = at
         self._reading = self._read_nothing

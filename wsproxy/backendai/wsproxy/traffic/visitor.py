@@ -90,6 +90,7 @@ class Visitor(asyncio.Protocol):
         "_held",
         "_house",
         "_is_answering",
+        "_is_behind",
         "_is_last",
         "_left",
         "_line",
@@ -122,6 +123,7 @@ class Visitor(asyncio.Protocol):
         self._line: Line | None = None
         self._body_done = True
         self._is_answering = False
+        self._is_behind = False
         self._is_last = False
         self._was_retried = False
         self._left = 0
@@ -162,11 +164,13 @@ class Visitor(asyncio.Protocol):
         return False
 
     def pause_writing(self) -> None:
+        self._is_behind = True
         if self._line is not None and self._line.is_usable():
             self._line.transport.pause_reading()
         self._set_span(self._house.limits.body_timeout)
 
     def resume_writing(self) -> None:
+        self._is_behind = False
         if self._line is not None and self._line.is_usable():
             self._line.transport.resume_reading()
         self._set_span(self._house.limits.idle_timeout)
@@ -351,9 +355,15 @@ class Visitor(asyncio.Protocol):
         if line is None or head.is_upgrade:
             self._open(live)
             return
-        self._line = cast(Line, line)
-        self._line.ask(self, compose_request(head, self._house.rules, self._forwarded))
+        self._ask(cast(Line, line), head)
         self._send_body()
+
+    def _ask(self, line: Line, head: RequestHead, hello: bytes = b"") -> None:
+        self._line = line
+        line.ask(self, compose_request(head, self._house.rules, self._forwarded), hello)
+        if self._is_behind:
+            # The browser has not taken the answers before: this one waits with the app.
+            line.transport.pause_reading()
 
     def _open(self, live: LiveCircuit) -> None:
         limits = self._house.limits
@@ -370,9 +380,7 @@ class Visitor(asyncio.Protocol):
         if self.transport.is_closing() or not live.is_open or self._head is None:
             line.abort()
             return
-        self._line = line
-        request = compose_request(self._head, self._house.rules, self._forwarded)
-        line.ask(self, request, self._house.tickets.hello(live.circuit))
+        self._ask(line, self._head, self._house.tickets.hello(live.circuit))
 
     def _send_body(self) -> None:
         """The app hears us: send what has come of the body, and then what comes."""
