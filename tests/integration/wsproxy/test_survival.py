@@ -1,6 +1,7 @@
 """What dies and comes back: the app proxy itself, its database, and the agents of nodes."""
 
 import asyncio
+import contextlib
 import json
 import threading
 import time
@@ -14,7 +15,14 @@ import pytest
 from tests.integration.wsproxy.cluster import Cluster
 from tests.running.fixtures import find_port
 from tests.running.waiting import until
-from tests.running.wsproxy import Loop, WsproxyDaemon, ask, await_log, running_wsproxy
+from tests.running.wsproxy import (
+    Browser,
+    Loop,
+    WsproxyDaemon,
+    ask,
+    await_log,
+    running_wsproxy,
+)
 
 
 class Wire:
@@ -193,3 +201,32 @@ def test_behind_a_proxy_with_a_prefix(cluster: Cluster, tmp_path: Path) -> None:
         headers = dict(shown["headers"])
         assert headers["X-Forwarded-For"] == "203.0.113.9"
         assert headers["X-Forwarded-Proto"] == "https"
+
+
+def test_a_circuit_that_went_while_its_link_was_used_ends_nobody_else(
+    daemon: WsproxyDaemon, cluster: Cluster
+) -> None:
+    """Its row goes with the user; the proxy knows of it until it looks again."""
+    target = cluster.run_kernel()
+    url = urlsplit(daemon.auth(target)["redirect_url"])
+    assert url.port is not None
+    cluster.sql("DELETE FROM circuits WHERE kernel_id = $1", target.kernel)
+    with contextlib.suppress(ConnectionError):
+        answer = Browser(url.port, url.netloc).ask("GET", f"{url.path}?{url.query}")
+        assert answer.status == 410, answer
+    assert daemon.open(cluster.run_kernel()).ask("GET", "/").status == 200
+    assert not daemon.is_dead()
+
+
+def test_a_database_that_refuses_is_as_one_that_is_away(
+    daemon: WsproxyDaemon, cluster: Cluster
+) -> None:
+    browser = daemon.open(cluster.run_kernel())
+    cluster.sql("ALTER VIEW live_circuits RENAME TO hidden")
+    try:
+        await_log(daemon, "store.refused")
+        assert browser.ask("GET", "/").status == 200
+        assert daemon.add(cluster.run_kernel(protocol="tcp")).status == 503
+    finally:
+        cluster.sql("ALTER VIEW hidden RENAME TO live_circuits")
+    assert not daemon.is_dead()

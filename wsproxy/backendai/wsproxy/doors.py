@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import parse_qs
 
-from backendai.common.faults import AuthFailed
+from backendai.common.faults import AuthFailed, CircuitNotFound
 from backendai.common.logs import get_logger
 
 from .addresses import Addresses, local_path
@@ -62,7 +62,11 @@ class Permits:
             raise HeadRefused(403, "The link is for another app.")
         permit = self._tokens.permit_of(claims)
         name = self.cookie_name(live)
-        if await self._book.permit(live, permit):
+        try:
+            is_new = await self._book.permit(live, permit)
+        except CircuitNotFound:
+            raise HeadRefused(410, "The app is no longer offered here.") from None
+        if is_new:
             is_secure = self._addresses.is_secure
             cookie = permit_cookie(name, permit, self._lifetime, is_secure=is_secure)
             return render_redirect(target, cookie, keeps_alive=False)

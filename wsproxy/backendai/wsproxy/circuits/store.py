@@ -12,10 +12,13 @@ from typing import Any, Final
 
 import asyncpg
 
-from backendai.common.faults import Conflict, StoreUnavailable
+from backendai.common.faults import CircuitNotFound, Conflict, StoreUnavailable
+from backendai.common.logs import get_logger
 from backendai.common.settings.sections import DbSettings
 
 from .model import Circuit, Permit, Protocol, parse_networks
+
+log = get_logger(__name__)
 
 _CONNECT_SECONDS: Final = 3.0
 _AWAY: Final = (
@@ -114,11 +117,15 @@ class CircuitStore:
     async def add_permit(
         self, circuit_id: uuid.UUID, digest: bytes, address: str, lifetime_seconds: float
     ) -> Permit | None:
-        """None when it was there before: each may be given once."""
+        """None when it was there before: each may be given once. Raises CircuitNotFound for a
+        circuit that went together with its owner."""
         async with self._connection() as connection:
-            expires_at = await connection.fetchval(
-                _INSERT_PERMIT, digest, circuit_id, address, lifetime_seconds
-            )
+            try:
+                expires_at = await connection.fetchval(
+                    _INSERT_PERMIT, digest, circuit_id, address, lifetime_seconds
+                )
+            except asyncpg.ForeignKeyViolationError as error:
+                raise CircuitNotFound from error
         return Permit(circuit_id, digest, address, expires_at) if expires_at else None
 
     async def move_expiry(
@@ -143,6 +150,10 @@ class CircuitStore:
                 yield connection
         except _AWAY as error:
             raise StoreUnavailable("The database does not answer.") from error
+        except asyncpg.PostgresError as error:
+            # It is full, read-only after a failover, being migrated: who is here stays here.
+            log.warning("store.refused", error=repr(error))
+            raise StoreUnavailable("The database refuses what it is asked.") from error
 
 
 @asynccontextmanager
