@@ -1,5 +1,6 @@
 """A small OpenID provider: one person, who always agrees."""
 
+import asyncio
 import base64
 import hashlib
 import json
@@ -27,13 +28,15 @@ def make_key() -> rsa.RSAPrivateKey:
 
 @dataclass
 class SmallProvider:
-    """`claims` are laid over what it says of the person; tests have it lie."""
+    """`claims` are laid over what it says of the person; tests have it lie. `pause_seconds` are
+    within what it says of itself."""
 
     key: rsa.RSAPrivateKey = field(default_factory=make_key)
     issuer: str = ""
     claims: dict[str, Any] = field(default_factory=dict)
     asked: dict[str, dict[str, str]] = field(default_factory=dict)
     algorithm: str = "RS256"
+    pause_seconds: float = 0.0
 
     def app(self) -> web.Application:
         app = make_app()
@@ -43,15 +46,21 @@ class SmallProvider:
         app.router.add_post("/token", self.give)
         return app
 
-    async def describe(self, _request: web.Request) -> web.Response:
-        return json_response(
-            {
-                "issuer": self.issuer,
-                "authorization_endpoint": f"{self.issuer}/authorize",
-                "token_endpoint": f"{self.issuer}/token",
-                "jwks_uri": f"{self.issuer}/keys",
-            }
-        )
+    async def describe(self, request: web.Request) -> web.StreamResponse:
+        """In two pieces, as an answer comes over a network."""
+        facts = {
+            "issuer": self.issuer,
+            "authorization_endpoint": f"{self.issuer}/authorize",
+            "token_endpoint": f"{self.issuer}/token",
+            "jwks_uri": f"{self.issuer}/keys",
+        }
+        whole = json.dumps(facts).encode()
+        response = web.StreamResponse(headers={"Content-Type": "application/json"})
+        await response.prepare(request)
+        await response.write(whole[:40])
+        await asyncio.sleep(self.pause_seconds)
+        await response.write(whole[40:])
+        return response
 
     async def show_keys(self, _request: web.Request) -> web.Response:
         shown = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(self.key.public_key()))

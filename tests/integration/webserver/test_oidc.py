@@ -178,6 +178,14 @@ async def test_a_provider_that_is_away_is_told(nobody: Browser, provider: SmallP
     assert (answer.status, answer.slug) == (502, "bad-gateway")
 
 
+async def test_answers_of_a_provider_come_in_pieces(
+    nobody: Browser, provider: SmallProvider
+) -> None:
+    provider.pause_seconds = 0.2
+    back, cookie = await go(nobody)
+    assert (await come_back(nobody, back, cookie)).status == 302
+
+
 async def test_a_token_of_a_trusted_site_is_good_for_one_login(
     nobody: Browser, settings: ManagerSettings
 ) -> None:

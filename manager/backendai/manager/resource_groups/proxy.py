@@ -16,6 +16,7 @@ from backendai.common.contracts.wsproxy import (
     sign_conf,
 )
 from backendai.common.faults import Unavailable
+from backendai.common.http import read_at_most
 from backendai.common.logs import get_logger
 
 log = get_logger(__name__)
@@ -51,7 +52,7 @@ class HttpAppProxy:
                 aiohttp.ClientSession(timeout=_TIMEOUT) as http,
                 http.get(_join(address, STATUS_PATH)) as response,
             ):
-                body = await response.content.read(ANSWER_BYTES_MAX)
+                body = await read_at_most(response, ANSWER_BYTES_MAX)
                 status = msgspec.json.decode(body, type=ProxyStatus)
         if status.api_version not in ("v1", "v2"):
             raise Unavailable("The app proxy of this resource group speaks an unknown protocol.")
@@ -65,7 +66,7 @@ class HttpAppProxy:
                 aiohttp.ClientSession(timeout=_TIMEOUT, raise_for_status=True) as http,
                 http.post(_join(address, CONF_PATH), data=body, headers=headers) as response,
             ):
-                answer = await response.content.read(ANSWER_BYTES_MAX)
+                answer = await read_at_most(response, ANSWER_BYTES_MAX)
                 return msgspec.json.decode(answer, type=ProxyToken).token
 
 

@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager
 from typing import Any, Final
 
 import msgspec
-from aiohttp import web
+from aiohttp import ClientResponse, web
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.typedefs import Middleware
 
@@ -137,6 +137,15 @@ def json_response(
         content_type="application/json",
         headers=headers,
     )
+
+
+async def read_at_most(answer: ClientResponse, bytes_max: int) -> bytes:
+    """The body of what another server answers, cut behind so many bytes: one read gives what has
+    come so far."""
+    body = b""
+    while len(body) < bytes_max and (piece := await answer.content.read(bytes_max - len(body))):
+        body += piece
+    return body
 
 
 def raw_target(request: web.Request) -> str:

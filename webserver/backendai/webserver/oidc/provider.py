@@ -12,6 +12,7 @@ import msgspec
 
 from backendai.common.clock import Clock
 from backendai.common.faults import AuthFailed
+from backendai.common.http import read_at_most
 from backendai.common.logs import get_logger
 
 from ..faults import ProviderAway
@@ -154,7 +155,7 @@ class Provider:
                     method, url, data=form, headers=headers, allow_redirects=False
                 ) as answer,
             ):
-                data = await answer.content.read(ANSWER_BYTES_MAX)
+                data = await read_at_most(answer, ANSWER_BYTES_MAX)
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
             raise ProviderAway from error
         if form is not None and 400 <= answer.status < 500:
