@@ -177,6 +177,13 @@ def test_the_older_api_starts_the_app_itself(older_daemon: WsproxyDaemon, cluste
     assert added.status == 200, added
     assert cluster.app.heads[0].startswith(b"POST /func/session/")
     assert b"X-BackendAI-SessionID: a-login-1" in cluster.app.heads[0]
+    by_cookie = json.dumps(login | {"auth_mode": "cookie"}).encode()
+    other = older_daemon.ask("PUT", "/conf", by_cookie).json()["token"]
+    path = f"/proxy/{other}/{target.session}/add?app={target.app}&protocol=http"
+    assert older_daemon.ask("GET", path).status == 200
+    # Webservers take a cookie for no login without one of the headers that no form can send.
+    assert b"Cookie: AIOHTTP_SESSION=a-login-1" in cluster.app.heads[1]
+    assert b"X-BackendAI-Version: " in cluster.app.heads[1]
     cluster.app.script = None
     url = added.json()["url"]
     assert older_daemon.ask("GET", url.partition(str(older_daemon.port))[2]).status == 303

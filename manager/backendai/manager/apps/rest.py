@@ -41,7 +41,7 @@ def _read_map(kind: Any, value: Any) -> Any:
     try:
         found = msgspec.json.decode(value) if isinstance(value, str) else value
         return msgspec.convert({} if found is None else found, kind)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, RecursionError) as error:
         raise ValueError(f"write a JSON object: {error}") from None
 
 

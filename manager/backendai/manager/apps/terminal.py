@@ -110,7 +110,7 @@ def read_frame(text: str) -> bytes:
     """What the shell's app is told for a frame of a client. Raises BadRequest."""
     try:
         frame = _FRAME.decode(text)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, RecursionError) as error:
         raise BadRequest(f"That is no frame of a terminal: {error}") from None
     if isinstance(frame, Stdin):
         try:
@@ -139,7 +139,7 @@ def _text(frame: dict[str, Any]) -> str:
 def _is_end(content: bytes) -> bool:
     try:
         return _EVENT.decode(content).event == "exited"
-    except msgspec.MsgspecError:
+    except (msgspec.MsgspecError, RecursionError):
         return False
 
 

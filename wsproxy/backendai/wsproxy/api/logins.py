@@ -21,7 +21,7 @@ from backendai.common.clock import Clock
 from backendai.common.faults import AuthFailed, Fault, Forbidden, Unavailable, fault_from_problem
 from backendai.common.http import json_response
 from backendai.common.params import read_params, read_query
-from backendai.common.signing import SignedRequest, signed_headers
+from backendai.common.signing import VERSION_HEADERS, SignedRequest, signed_headers
 
 from ..tokens import TokenBox
 from .asking import require_same, session_of
@@ -79,7 +79,8 @@ class Login:
 
     def headers(self, target: str, clock: Clock) -> Mapping[str, str]:
         if self.is_cookie:
-            return {"Cookie": f"{_COOKIE}={self.session}"}
+            # A cookie alone could be what another page has a browser send: webservers refuse that.
+            return {"Cookie": f"{_COOKIE}={self.session}", VERSION_HEADERS[0]: _API_VERSION}
         if self.session:
             return {"X-BackendAI-SessionID": self.session}
         request = SignedRequest(
