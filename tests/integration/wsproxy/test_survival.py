@@ -208,6 +208,11 @@ def test_behind_a_proxy_with_a_prefix(cluster: Cluster, tmp_path: Path) -> None:
         headers = dict(shown["headers"])
         assert headers["X-Forwarded-For"] == "203.0.113.9"
         assert headers["X-Forwarded-Proto"] == "https"
+        bare = cluster.run_kernel(protocol="tcp")
+        link = urlsplit(daemon.auth(bare)["redirect_url"])
+        target_path = f"{link.path}?{link.query}"
+        given = daemon.ask("GET", target_path, X_Forwarded_For="unknown")
+        assert (given.status, given.json()["address"]) == (200, "127.0.0.1")
 
 
 def test_a_circuit_that_went_while_its_link_was_used_ends_nobody_else(

@@ -11,12 +11,5 @@ class ClientAddresses:
 
     def find(self, request: web.Request) -> str:
         """The last address of `X-Forwarded-For` that no trusted proxy has."""
-        client = request.remote or ""
         named = ",".join(request.headers.getall("X-Forwarded-For", ()))
-        if not named or not self._house.is_trusted(client):
-            return client
-        for part in reversed(named.split(",")):
-            client = part.strip()
-            if not self._house.is_trusted(client):
-                break
-        return client
+        return self._house.client_of(request.remote or "", named)

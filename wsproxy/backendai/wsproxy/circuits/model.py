@@ -75,3 +75,14 @@ class Permit:
 def parse_networks(texts: Sequence[str]) -> tuple[Network, ...]:
     """Raises ValueError."""
     return tuple(ipaddress.ip_network(text.strip(), strict=False) for text in texts)
+
+
+def plain_address(text: str) -> str:
+    """One spelling of each address, as IPv4 also where a listener of IPv6 took it; empty for what
+    is none."""
+    try:
+        found = ipaddress.ip_address(text.strip())
+    except ValueError:
+        return ""
+    mapped = found.ipv4_mapped if found.version == 6 else None
+    return str(mapped or found)

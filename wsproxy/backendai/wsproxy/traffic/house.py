@@ -18,7 +18,7 @@ from backendai.common.tickets import (
 )
 
 from ..circuits.live import LiveCircuit
-from ..circuits.model import Circuit, Network
+from ..circuits.model import Circuit, Network, plain_address
 from ..settings import LimitsSection
 from .cookies import CookieRules
 from .line import Line
@@ -99,6 +99,17 @@ class House:
         except ValueError:
             return False
         return any(found in network for network in self.trusted)
+
+    def client_of(self, peer: str, named: str) -> str:
+        """Who asks: the last address of `X-Forwarded-For` that no trusted proxy has. What is no
+        address there is not believed."""
+        client = plain_address(peer)
+        if named and self.is_trusted(client):
+            for part in reversed(named.split(",")):
+                client = plain_address(part) or client
+                if not self.is_trusted(client) or not plain_address(part):
+                    break
+        return client
 
     async def check_all(self) -> None:
         """Ends what has taken too long. Called each second."""

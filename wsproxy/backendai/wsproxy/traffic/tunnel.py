@@ -7,6 +7,7 @@ from backendai.common.logs import get_logger
 from backendai.common.tickets import LINE_BYTES_MAX, decode_answer
 
 from ..circuits.live import LiveCircuit
+from ..circuits.model import plain_address
 from .house import House, RelayAway
 from .line import WRITE_AHEAD_BYTES
 
@@ -87,7 +88,7 @@ class Tunnel(asyncio.Protocol):
         live = self.live
         assert live is not None
         found = transport.get_extra_info("peername")
-        address = str(found[0]) if found else ""
+        address = plain_address(str(found[0])) if found else ""
         if self._house.is_full() or not self._may_come(live, address):
             self.transport.abort()
             return

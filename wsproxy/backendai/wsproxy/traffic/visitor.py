@@ -304,12 +304,7 @@ class Visitor(asyncio.Protocol):
     def _client_of(self, head: RequestHead) -> str:
         """Who asks, as a proxy that is trusted says, or the other end of the connection."""
         named = head.seen.get(b"x-forwarded-for", b"")
-        client = self._peer
-        if named and self._house.is_trusted(client):
-            for part in reversed(named.decode("latin-1").split(",")):
-                client = part.strip()
-                if not self._house.is_trusted(client):
-                    break
+        client = self._house.client_of(self._peer, named.decode("latin-1"))
         if client != self._client:
             self._client = client
             text = "X-Forwarded-For: {}\r\nX-Forwarded-Proto: {}\r\n"
