@@ -1,4 +1,4 @@
-"""Every page as everybody, on a desk and on a phone: no error behind it, few calls, none too wide."""
+"""Every page, on a desk and on a phone: no error behind it, few calls, nothing too wide."""
 
 from pathlib import Path
 

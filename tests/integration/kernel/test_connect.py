@@ -245,6 +245,8 @@ def test_a_descriptor_made_blocking_by_its_other_holder_holds_nobody_up(
             door.recv_into(bytearray(10))
         with pytest.raises(BlockingIOError):
             fill(door)
+        with pytest.raises(BlockingIOError):
+            door.sendmsg([b"x" * 65536])
 
 
 def test_closing_waits_for_nobody(pair: tuple[socket.socket, socket.socket]) -> None:

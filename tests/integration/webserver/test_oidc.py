@@ -119,6 +119,25 @@ async def test_somebody_who_is_known_is_the_same_person(
     assert check["data"]["access_key"] == "AKALICE"
 
 
+async def test_capitals_of_an_address_make_nobody_else(
+    nobody: Browser, provider: SmallProvider
+) -> None:
+    assert (await nobody.log_in("root")).json["authenticated"]
+    props = {"username": "capital", "password": "a-password-1", "domain_name": "default"}
+    body = {
+        "query": "mutation($email: String!, $props: UserInput!)"
+        " { create_user(email: $email, props: $props) { ok msg } }",
+        "variables": {"email": "Capital@Example.com", "props": props},
+    }
+    answer = await nobody.ask("POST", "/func/admin/gql", body)
+    assert answer.json["data"]["create_user"]["ok"], answer.json
+    await nobody.ask("POST", "/server/logout")
+    provider.claims = {"email": "capital@example.com"}
+    await come_back(nobody, *await go(nobody))
+    own = await nobody.ask("POST", "/func/admin/gql", {"query": "{ user { email } }"})
+    assert own.json["data"]["user"]["email"] == "Capital@Example.com"
+
+
 @pytest.mark.parametrize(
     "claims",
     [

@@ -54,6 +54,11 @@ _BY_NAME: Final = sa.text(
     _COLUMNS + " where u.domain_name = :domain and (u.email = :name or u.username = :name)"
     " order by (u.email = :name) desc limit 1"
 )
+# Providers write addresses in small letters, whoever made the account did as they liked.
+_BY_EMAIL: Final = sa.text(
+    _COLUMNS + " where u.domain_name = :domain and lower(u.email) = lower(:name)"
+    " order by (u.email = :name) desc limit 2"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,11 +115,11 @@ class Logins:
         """The account of whom a site that we trust has sent. What that site asked for is enough:
         no second factor is. Raises AuthFailed, StoreUnavailable."""
         claims = await self._tokens.take(token)
-        row = await self._find(domain, claims.sub)
+        row = await self._find_by_email(domain, claims.sub)
         if row is None and self._tokens.creates_users:
             await self._make_user(domain, claims)
-            row = await self._find(domain, claims.sub)
-        if row is None or row["email"] != claims.sub:
+            row = await self._find_by_email(domain, claims.sub)
+        if row is None:
             raise AuthFailed(MISMATCH)
         return self._login_of(row)
 
@@ -185,6 +190,18 @@ class Logins:
             return dict(row) if row is not None else None
 
         return await self._database.read(find)
+
+    async def _find_by_email(self, domain: str, email: str) -> Row | None:
+        """Raises AuthFailed where two accounts differ by capitals alone, and neither is it."""
+
+        async def find(connection: Any) -> list[Row]:
+            found = await connection.execute(_BY_EMAIL, {"domain": domain, "name": email})
+            return [dict(row) for row in found.mappings()]
+
+        rows = await self._database.read(find)
+        if len(rows) > 1 and rows[0]["email"] != email:
+            raise AuthFailed(MISMATCH)
+        return rows[0] if rows else None
 
     async def _make_user(self, domain: str, claims: LoginClaims) -> None:
         """An account without a password that anybody knows. One that is there is left alone."""

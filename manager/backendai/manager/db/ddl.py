@@ -6,7 +6,7 @@ The first migration runs `CREATE` after the tables; `DROP` undoes it.
 from collections.abc import Iterable
 from typing import Final
 
-from backendai.common.enums import UserStatus
+from backendai.common.enums import UserRole, UserStatus
 from backendai.common.lifecycle import FINAL, HOLDING, SESSION_FINAL, KernelStatus
 
 
@@ -134,6 +134,9 @@ JOIN agents ON agents.id = circuits.agent_id
 JOIN keypairs ON keypairs.access_key = circuits.access_key AND keypairs.is_active
 JOIN users ON users.id = circuits.owner AND users.status = '{UserStatus.ACTIVE.value}'
 JOIN domains ON domains.name = users.domain_name AND domains.is_active
+JOIN sessions ON sessions.id = circuits.session_id AND (
+  sessions.user_id = circuits.owner OR users.role = '{UserRole.SUPERADMIN.value}'
+  OR users.role = '{UserRole.ADMIN.value}' AND users.domain_name = sessions.domain_name)
 WHERE circuits.closed_at IS NULL AND circuits.expires_at > now()
 """  # noqa: S608
 

@@ -9,7 +9,7 @@ import os
 import socket
 import struct
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from backendai.kernel.peer import RunnerError, RunnerGone, hold_socket
 from backendai.kernel.wire import (
@@ -26,6 +26,8 @@ from backendai.kernel.wire import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from _typeshed import ReadableBuffer, WriteableBuffer
 
 _PROTOCOL_OF: Final[dict[int, int]] = {
@@ -52,6 +54,18 @@ class Door(socket.socket):
 
     def send(self, data: "ReadableBuffer", flags: int = 0, /) -> int:
         return super().send(data, flags | socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
+
+    def sendmsg(
+        self,
+        buffers: "Iterable[ReadableBuffer]",
+        ancdata: "Iterable[tuple[int, int, ReadableBuffer]]" = (),
+        flags: int = 0,
+        address: Any = None,
+        /,
+    ) -> int:
+        """Transports of asyncio flush by it from Python 3.12 on."""
+        quiet = flags | socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL
+        return super().sendmsg(buffers, ancdata, quiet, address)
 
     def close(self) -> None:
         if self.fileno() >= 0 and self.family != socket.AF_UNIX:
