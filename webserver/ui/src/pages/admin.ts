@@ -1,4 +1,7 @@
 /** The pages of administrators by their paths. */
 import type { Load } from '.'
 
-export const ADMIN_LOADS: Record<string, Load> = {}
+export const ADMIN_LOADS: Record<string, Load> = {
+  '/users': () => import('./users/Users'),
+  '/keypairs': () => import('./keypairs/Keypairs'),
+}

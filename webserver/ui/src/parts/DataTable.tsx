@@ -25,7 +25,7 @@ export interface Column<T> {
   isExtra?: boolean
 }
 
-interface Props<T> {
+export interface DataTableProps<T> {
   /** What the choice of columns is kept under. */
   name: string
   query: UseQueryResult<Page<T>>
@@ -40,7 +40,7 @@ interface Props<T> {
   bulk?: (items: T[], clear: () => void) => ReactNode
 }
 
-export function DataTable<T>(props: Props<T>) {
+export function DataTable<T>(props: DataTableProps<T>) {
   const { query, columns, idOf, view, onView, filters = [], bulk } = props
   const { t } = useTranslation()
   const [extra, setExtra] = useLocalStorage<string[]>({ key: `columns.${props.name}`, defaultValue: [] })
