@@ -1,5 +1,6 @@
-/** The names that forms of administrators offer, all by one call. */
+/** The names that forms of administrators offer, all at once. */
 import { ask } from './graph'
+import { call } from './http'
 
 export interface Choices {
   domains: string[]
@@ -10,6 +11,8 @@ export interface Choices {
   resourceGroups: string[]
   hosts: string[]
   hostPermissions: string[]
+  /** Slot → its kind: `bytes`, `count` or `unique`. */
+  slots: Record<string, string>
 }
 
 interface Named {
@@ -32,7 +35,10 @@ const OF_ALL = `domains { name } groups { id name domain_name } keypair_resource
 const OF_SUPERADMINS = `storage_volume_list(limit: ${HOSTS_MAX}, offset: 0) { items { id } }`
 
 export async function fetchChoices(isSuperadmin: boolean): Promise<Choices> {
-  const answer = await ask<Answer>(`{ ${OF_ALL} ${isSuperadmin ? OF_SUPERADMINS : ''} }`)
+  const [answer, slots] = await Promise.all([
+    ask<Answer>(`{ ${OF_ALL} ${isSuperadmin ? OF_SUPERADMINS : ''} }`),
+    call<Record<string, string>>('GET', '/func/config/resource-slots'),
+  ])
   return {
     domains: answer.domains.map(nameOf),
     projects: answer.groups,
@@ -42,6 +48,7 @@ export async function fetchChoices(isSuperadmin: boolean): Promise<Choices> {
     resourceGroups: answer.scaling_groups.map(nameOf),
     hosts: answer.storage_volume_list?.items.map(({ id }) => id) ?? [],
     hostPermissions: answer.vfolder_host_permissions.vfolder_host_permission_list,
+    slots,
   }
 }
 

@@ -4,4 +4,6 @@ import type { Load } from '.'
 export const ADMIN_LOADS: Record<string, Load> = {
   '/users': () => import('./users/Users'),
   '/keypairs': () => import('./keypairs/Keypairs'),
+  '/projects': () => import('./projects/Projects'),
+  '/domains': () => import('./domains/Domains'),
 }

@@ -7,12 +7,12 @@ import { pageHere } from './listView'
 interface Props<T> extends Omit<DataTableProps<T>, 'query'> {
   query: UseQueryResult<T[]>
   /** What a column is filtered and ordered by, where it is not its text. */
-  valueOf?: (item: T, name: string) => string | number | undefined
+  keyOf?: (item: T, name: string) => string | number | undefined
 }
 
-export function WholeTable<T>({ query, valueOf, ...table }: Props<T>) {
+export function WholeTable<T>({ query, keyOf, ...table }: Props<T>) {
   const { columns, filters = [], view } = table
-  const value = (item: T, name: string) => valueOf?.(item, name) ?? textOf(columns, item, name)
+  const value = (item: T, name: string) => keyOf?.(item, name) ?? textOf(columns, item, name)
   const page = { ...query, data: query.data && pageHere(query.data, view, filters, value) } as UseQueryResult<Page<T>>
   return <DataTable {...table} query={page} />
 }

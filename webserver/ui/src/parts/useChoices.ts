@@ -1,17 +1,19 @@
-/** The names that forms of administrators offer; none until they are known. */
-import { useQuery } from '@tanstack/react-query'
+/** The names that forms of administrators offer: asked for when a form is about to be opened. */
+import { useQueryClient } from '@tanstack/react-query'
 import { fetchChoices, type Choices } from '../api/choices'
 import { useHere } from '../shell/me'
+import { toastError } from './toast'
 
 export const CHOICES = ['choices']
-const NONE: Choices = {
-  domains: [], projects: [], keypairPolicies: [], userPolicies: [], projectPolicies: [], resourceGroups: [], hosts: [], hostPermissions: [],
-}
 
-export function useChoices(): Choices {
+/** Gives what is known to `use` as soon as it is known. */
+export function useChoices(): (use: (choices: Choices) => void) => void {
   const { me } = useHere()
-  const { data } = useQuery({ queryKey: CHOICES, queryFn: () => fetchChoices(me.role === 'superadmin') })
-  return data ?? NONE
+  const client = useQueryClient()
+  return (use) => {
+    const known = client.fetchQuery({ queryKey: CHOICES, queryFn: () => fetchChoices(me.role === 'superadmin') })
+    known.then(use, toastError)
+  }
 }
 
 export function optionsOf(names: readonly string[]): { value: string; label: string }[] {

@@ -20,7 +20,7 @@ interface Form extends KeypairChange {
 
 export function useKeypairActions() {
   const { t } = useTranslation()
-  const { keypairPolicies } = useChoices()
+  const withChoices = useChoices()
   const create = useAct<Form>({
     act: ({ email, ...props }) => createKeypair(email, props).then((secret) => showSecret(secret, t('keypairs.newTitle'), t('keypairs.once'), [t('keypairs.accessKey'), t('keypairs.secretKey')])),
     touches: TOUCHED,
@@ -28,25 +28,25 @@ export function useKeypairActions() {
   const modify = useAct<{ key: string; props: Partial<KeypairChange> }>({ act: ({ key, props }) => modifyKeypair(key, props), done: t('admin.saved'), touches: TOUCHED })
   const remove = useAct<string>({ act: deleteKeypair, done: (name) => t('admin.deleted', { name }), touches: TOUCHED })
 
-  const fields: Field<Form>[] = [
-    { name: 'resource_policy', label: t('keypairs.policy'), kind: 'select', isRequired: true, options: optionsOf(keypairPolicies) },
+  const fieldsOf = (policies: string[]): Field<Form>[] => [
+    { name: 'resource_policy', label: t('keypairs.policy'), kind: 'select', isRequired: true, options: optionsOf(policies) },
     { name: 'rate_limit', label: t('keypairs.rateLimit'), kind: 'number', isRequired: true },
     { name: 'is_admin', label: t('keypairs.isAdmin'), kind: 'switch' },
   ]
-  const askNew = (email = '') =>
+  const askNew = (email = '') => withChoices(({ keypairPolicies }) =>
     openForm<Form>(t('keypairs.create'), {
-      fields: [{ name: 'email', label: t('users.email'), kind: 'text', isRequired: true, isDisabled: email !== '' }, ...fields],
+      fields: [{ name: 'email', label: t('users.email'), kind: 'text', isRequired: true, isDisabled: email !== '' }, ...fieldsOf(keypairPolicies)],
       initial: { email, resource_policy: keypairPolicies[0] ?? 'default', rate_limit: CALLS, is_admin: false, is_active: true },
       submit: t('action.create'),
       onSubmit: (values) => create.mutateAsync(values),
-    })
-  const askChange = ({ access_key: key, user_id: email, resource_policy, rate_limit, is_admin, is_active }: Keypair) =>
+    }))
+  const askChange = ({ access_key: key, user_id: email, resource_policy, rate_limit, is_admin, is_active }: Keypair) => withChoices(({ keypairPolicies }) =>
     openForm<Form>(t('admin.modifyTitle', { name: key }), {
-      fields,
+      fields: fieldsOf(keypairPolicies),
       initial: { email, resource_policy, rate_limit, is_admin, is_active },
       submit: t('action.save'),
       onSubmit: (values) => modify.mutateAsync({ key, props: { resource_policy: values.resource_policy, rate_limit: values.rate_limit, is_admin: values.is_admin } }),
-    })
+    }))
   const askDelete = (key: string) =>
     confirm({ title: t('admin.deleteTitle', { name: key }), message: t('keypairs.deleteHint'), confirm: t('action.delete'), onConfirm: () => remove.mutateAsync(key).catch(() => undefined) })
 

@@ -3,7 +3,6 @@ import { Anchor, Button, Text } from '@mantine/core'
 import { IconUserPlus, IconUsers } from '@tabler/icons-react'
 import { keepPreviousData, useQuery } from '@tanstack/react-query'
 import { useTranslation } from 'react-i18next'
-import { useSearchParams } from 'react-router'
 import { listUsers, ROLES, USER_STATUSES, type User } from '../../api/users'
 import { formatAgo, formatTime } from '../../format/times'
 import { DataTable, type Column } from '../../parts/DataTable'
@@ -12,6 +11,7 @@ import { pageAskOf, useListView, type Filter } from '../../parts/listView'
 import { Page } from '../../parts/Page'
 import { RowMenu } from '../../parts/RowMenu'
 import { Status } from '../../parts/Status'
+import { useOpen } from '../../parts/useOpen'
 import { UserDrawer } from './UserDrawer'
 import { useUserActions } from './useUserActions'
 
@@ -19,16 +19,9 @@ const KEPT = ['open']
 
 export default function Users() {
   const { t } = useTranslation()
-  const [params, setParams] = useSearchParams()
   const [view, setView] = useListView('email', KEPT)
+  const [opened, open] = useOpen()
   const { askNew, askStop, deedsOf } = useUserActions()
-  const open = (email: string | null) =>
-    setParams((now) => {
-      const next = new URLSearchParams(now)
-      if (email) next.set('open', email)
-      else next.delete('open')
-      return next
-    })
   const filters: Filter[] = [
     { name: 'email', title: t('users.email') },
     { name: 'status', title: t('users.status'), words: USER_STATUSES },
@@ -50,7 +43,7 @@ export default function Users() {
         bulk={(users, clear) => <Button size="xs" color="red" variant="light" onClick={() => askStop(users, clear)}>{t('admin.deactivate')}</Button>}
         empty={<Empty icon={IconUsers} title={t('admin.nothingFound')} hint={t('users.emptyHint')} action={<Button onClick={askNew}>{t('users.create')}</Button>} />}
       />
-      <UserDrawer email={params.get('open')} onClose={() => open(null)} />
+      <UserDrawer email={opened} onClose={() => open(null)} />
     </Page>
   )
 }

@@ -1,5 +1,6 @@
 /** What administrators do with accounts. */
 import { useTranslation } from 'react-i18next'
+import type { Choices } from '../../api/choices'
 import { createUser, modifyUser, purgeUser, ROLES, USER_STATUSES, type NewUser, type User, type UserChange } from '../../api/users'
 import { askConsent } from '../../parts/consent'
 import { confirm } from '../../parts/confirm'
@@ -18,7 +19,7 @@ interface Form extends Omit<NewUser, 'allowed_client_ip'> {
 export function useUserActions() {
   const { t } = useTranslation()
   const { me } = useHere()
-  const choices = useChoices()
+  const withChoices = useChoices()
   const create = useAct<NewUser>({ act: createUser, done: ({ email }) => t('admin.created', { name: email }), touches: TOUCHED })
   const modify = useAct<{ email: string; props: Partial<UserChange> & { password?: string } }>({
     act: ({ email, props }) => modifyUser(email, props), done: t('admin.saved'), touches: TOUCHED,
@@ -28,7 +29,7 @@ export function useUserActions() {
   })
 
   const roles = ROLES.filter((role) => me.role === 'superadmin' || role === 'user' || role === 'admin')
-  const common: Field<Form>[] = [
+  const fieldsOf = (choices: Choices): Field<Form>[] => [
     { name: 'username', label: t('users.username'), kind: 'text', isRequired: true },
     { name: 'full_name', label: t('users.fullName'), kind: 'text' },
     { name: 'role', label: t('users.role'), kind: 'select', isRequired: true, options: optionsOf(roles) },
@@ -39,12 +40,12 @@ export function useUserActions() {
     { name: 'need_password_change', label: t('users.needsChange'), kind: 'switch' },
     { name: 'description', label: t('admin.description'), kind: 'lines' },
   ]
-  const askNew = () =>
+  const askNew = () => withChoices((choices) =>
     openForm<Form>(t('users.create'), {
       fields: [
         { name: 'email', label: t('users.email'), kind: 'text', isRequired: true },
         { name: 'password', label: t('users.password'), kind: 'password', isRequired: true },
-        ...common,
+        ...fieldsOf(choices),
       ],
       initial: {
         email: '', password: '', username: '', full_name: '', description: '', status: 'active', role: 'user', domain_name: me.domain,
@@ -52,11 +53,11 @@ export function useUserActions() {
       },
       submit: t('action.create'),
       onSubmit: (values) => create.mutateAsync(changeOf(values)),
-    })
-  const askChange = (user: User) =>
+    }))
+  const askChange = (user: User) => withChoices((choices) =>
     openForm<Form>(t('admin.modifyTitle', { name: user.email }), {
       fields: [
-        ...common,
+        ...fieldsOf(choices),
         { name: 'status', label: t('users.status'), kind: 'select', isRequired: true, options: optionsOf(USER_STATUSES), isDisabled: user.email === me.email },
       ],
       initial: {
@@ -65,7 +66,7 @@ export function useUserActions() {
       },
       submit: t('action.save'),
       onSubmit: (values) => modify.mutateAsync({ email: user.email, props: onlyChange(changeOf(values)) }),
-    })
+    }))
   const askPassword = ({ email }: User) =>
     openForm(t('users.resetTitle', { name: email }), {
       fields: [
