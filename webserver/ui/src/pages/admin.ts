@@ -6,4 +6,8 @@ export const ADMIN_LOADS: Record<string, Load> = {
   '/keypairs': () => import('./keypairs/Keypairs'),
   '/projects': () => import('./projects/Projects'),
   '/domains': () => import('./domains/Domains'),
+  '/policies': () => import('./policies/Policies'),
+  '/agents': () => import('./agents/Agents'),
+  '/resource-groups': () => import('./resource-groups/ResourceGroups'),
+  '/storage': () => import('./storage/Storage'),
 }
