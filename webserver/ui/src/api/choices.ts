@@ -24,15 +24,15 @@ interface Answer {
   keypair_resource_policies: Named[]
   user_resource_policies: Named[]
   project_resource_policies: Named[]
-  scaling_groups: Named[]
+  scaling_groups?: Named[]
   storage_volume_list?: { items: { id: string }[] }
   vfolder_host_permissions: { vfolder_host_permission_list: string[] }
 }
 
 const HOSTS_MAX = 100
 const OF_ALL = `domains { name } groups { id name domain_name } keypair_resource_policies { name } user_resource_policies { name }
-  project_resource_policies { name } scaling_groups { name } vfolder_host_permissions { vfolder_host_permission_list }`
-const OF_SUPERADMINS = `storage_volume_list(limit: ${HOSTS_MAX}, offset: 0) { items { id } }`
+  project_resource_policies { name } vfolder_host_permissions { vfolder_host_permission_list }`
+const OF_SUPERADMINS = `scaling_groups { name } storage_volume_list(limit: ${HOSTS_MAX}, offset: 0) { items { id } }`
 
 export async function fetchChoices(isSuperadmin: boolean): Promise<Choices> {
   const [answer, slots] = await Promise.all([
@@ -45,7 +45,7 @@ export async function fetchChoices(isSuperadmin: boolean): Promise<Choices> {
     keypairPolicies: answer.keypair_resource_policies.map(nameOf),
     userPolicies: answer.user_resource_policies.map(nameOf),
     projectPolicies: answer.project_resource_policies.map(nameOf),
-    resourceGroups: answer.scaling_groups.map(nameOf),
+    resourceGroups: answer.scaling_groups?.map(nameOf) ?? [],
     hosts: answer.storage_volume_list?.items.map(({ id }) => id) ?? [],
     hostPermissions: answer.vfolder_host_permissions.vfolder_host_permission_list,
     slots,

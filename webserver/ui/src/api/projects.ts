@@ -34,8 +34,9 @@ interface Row {
   total_resource_slots: string
   allowed_vfolder_hosts: string
   resource_policy: string
-  scaling_groups: string[]
-  members: Member[]
+  scaling_groups: string[] | null
+  /** Null for a project without anybody. */
+  members: Member[] | null
 }
 
 const FIELDS = `id name description domain_name is_active created_at total_resource_slots allowed_vfolder_hosts resource_policy
@@ -53,8 +54,8 @@ export async function listProjects(): Promise<Project[]> {
     limits: parseJson<Slots>(row.total_resource_slots, {}),
     hosts: parseJson<HostPermissions>(row.allowed_vfolder_hosts, {}),
     policy: row.resource_policy,
-    resourceGroups: row.scaling_groups,
-    members: row.members,
+    resourceGroups: row.scaling_groups ?? [],
+    members: row.members ?? [],
   }))
 }
 
@@ -114,8 +115,8 @@ interface DomainRow {
   created_at: string
   total_resource_slots: string
   allowed_vfolder_hosts: string
-  allowed_docker_registries: string[]
-  scaling_groups: string[]
+  allowed_docker_registries: string[] | null
+  scaling_groups: string[] | null
 }
 
 export async function listDomains(): Promise<Domain[]> {
@@ -128,8 +129,8 @@ export async function listDomains(): Promise<Domain[]> {
     createdAt: row.created_at,
     limits: parseJson<Slots>(row.total_resource_slots, {}),
     hosts: parseJson<HostPermissions>(row.allowed_vfolder_hosts, {}),
-    registries: row.allowed_docker_registries,
-    resourceGroups: row.scaling_groups,
+    registries: row.allowed_docker_registries ?? [],
+    resourceGroups: row.scaling_groups ?? [],
   }))
 }
 

@@ -27,8 +27,9 @@ const USER = `uuid email username full_name description status role domain_name 
   totp_activated allowed_client_ip main_access_key groups { id name }`
 const USERS: ListName = { field: 'user_list', fields: USER, types: { domain_name: 'String' } }
 
-export function listUsers(page: PageAsk, signal?: AbortSignal): Promise<Page<User>> {
-  return askPage<User>(USERS, page, { domain_name: null }, signal)
+export async function listUsers(page: PageAsk, signal?: AbortSignal): Promise<Page<User>> {
+  const found = await askPage<User>(USERS, page, { domain_name: null }, signal)
+  return { ...found, items: found.items.map((user) => ({ ...user, groups: user.groups ?? [] })) }
 }
 
 export interface UserChange {

@@ -74,7 +74,7 @@ export function useProjectActions() {
     })
   const deedsOf = (project: Project): Deed[] => [
     { label: t('action.modify'), onClick: () => askChange(project) },
-    { label: t('projects.groups'), onClick: () => askGroups(project) },
+    ...(me.role === 'superadmin' ? [{ label: t('projects.groups'), onClick: () => askGroups(project) }] : []),
     { label: t(project.isActive ? 'admin.deactivate' : 'admin.activate'), onClick: () => activate.mutate(project) },
     { label: t('admin.purge'), onClick: () => askPurge(project), isDanger: true },
   ]
