@@ -10,4 +10,7 @@ export const ADMIN_LOADS: Record<string, Load> = {
   '/agents': () => import('./agents/Agents'),
   '/resource-groups': () => import('./resource-groups/ResourceGroups'),
   '/storage': () => import('./storage/Storage'),
+  '/audit': () => import('./audit/Audit'),
+  '/queue': () => import('./queue/Queue'),
+  '/maintenance': () => import('./maintenance/Maintenance'),
 }
