@@ -10,7 +10,10 @@ from tests.running.browser import DESKTOP, PHONE
 
 CALLS_MAX = 8
 OF_ALL = ["/start", "/dashboard", "/sessions", "/launch", "/folders", "/usage", "/me"]
-OF_ADMINS: list[str] = []
+OF_ADMINS = [
+    "/users", "/keypairs", "/projects", "/domains", "/policies", "/agents", "/resource-groups",
+    "/storage", "/audit", "/queue", "/maintenance",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(("who", "paths"), [("user", OF_ALL), ("admin", [*OF_ALL, *OF_ADMINS])])
