@@ -127,8 +127,8 @@ async def test_pages_go_on_from_either_end(as_user: AsUser) -> None:
     ("text", "told"),
     [
         ("user_nodes(first: 1, last: 1) { count }", "not for both"),
-        ("user_nodes(first: 101) { count }", "0 to 100"),
-        ("user_nodes(last: -1) { count }", "0 to 100"),
+        ("user_nodes(first: 1001) { count }", "0 to 1000"),
+        ("user_nodes(last: -1) { count }", "0 to 1000"),
         ("user_nodes(offset: -1) { count }", "offset 0 to"),
         ('user_nodes(after: "x") { count }', "no id"),
         (f'user_nodes(after: "{LONG_CURSOR}") {{ count }}', "after must be a cursor"),
