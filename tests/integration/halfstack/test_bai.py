@@ -18,8 +18,11 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place.mkdir()
     for name in ("bai", "pyproject.toml", "requirements.lock"):
         shutil.copy2(_ROOT / name, place / name)
-    for folder in _list_members():
-        ignored = shutil.ignore_patterns("__pycache__", "*.egg-info", "dist", "build")
+    # The wheel of the halfstack brings the recipes of images.
+    for folder in (*_list_members(), "images"):
+        ignored = shutil.ignore_patterns(
+            "__pycache__", "*.egg-info", "dist", "build", "node_modules", "static"
+        )
         shutil.copytree(_ROOT / folder, place / folder, ignore=ignored)
     return place
 
