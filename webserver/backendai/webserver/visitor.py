@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 from backendai.common.faults import BadRequest
+from backendai.common.http import forwarded_for
 from backendai.common.signing import VERSION_HEADERS
 
 from .faults import WrongHost, WrongOrigin
@@ -112,12 +113,7 @@ class Door:
 
     def _address_of(self, request: web.Request) -> str:
         """The nearest address that is no proxy of ours."""
-        hops = [
-            hop.strip()
-            for header in request.headers.getall("X-Forwarded-For", [])
-            for hop in header.split(",")
-        ]
-        for hop in reversed(hops):
+        for hop in forwarded_for(request):
             if not self._is_trusted(hop):
                 return hop if _is_address(hop) else request.remote or ""
         return request.remote or ""

@@ -8,7 +8,7 @@ from aiohttp import web
 
 from backendai.common.clock import Clock
 from backendai.common.faults import AuthFailed
-from backendai.common.http import raw_target
+from backendai.common.http import forwarded_for, raw_target
 from backendai.common.signing import (
     SignMethod,
     check_date,
@@ -76,12 +76,7 @@ class Gatekeeper:
 
     def address_of(self, request: web.Request) -> str:
         """The nearest address that is not one of our own proxies."""
-        hops = [
-            hop.strip()
-            for header in request.headers.getall("X-Forwarded-For", [])
-            for hop in header.split(",")
-        ]
-        for hop in [request.remote, *reversed(hops)]:
+        for hop in [request.remote, *forwarded_for(request)]:
             if hop is None or not _is_in(hop, self._trusted):
                 return hop or ""
         return request.remote or ""

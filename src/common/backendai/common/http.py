@@ -148,6 +148,12 @@ async def read_at_most(answer: ClientResponse, bytes_max: int) -> bytes:
     return body
 
 
+def forwarded_for(request: web.Request) -> list[str]:
+    """What X-Forwarded-For says, the nearest first; to be believed as far as proxies are ours."""
+    named = request.headers.getall("X-Forwarded-For", [])
+    return [hop.strip() for header in reversed(named) for hop in reversed(header.split(","))]
+
+
 def raw_target(request: web.Request) -> str:
     """The request target exactly as it was sent: what a signature covers."""
     return request.raw_path

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from backendai.common.clock import Clock
 from backendai.common.contracts.wsproxy import ProxyConf, check_conf
-from backendai.common.faults import AuthFailed, Forbidden, InvalidParams
+from backendai.common.faults import AuthFailed, CircuitNotFound, Forbidden, InvalidParams
 from backendai.common.http import json_response
 from backendai.common.params import read_query
 
@@ -22,7 +22,6 @@ from ..tokens import ConfClaims, TokenBox
 from ..version import VERSION
 from .asking import read_choices, require_same, session_of
 from .clients import ClientAddresses
-from .faults import CircuitNotFound
 
 _NO_STORE: Final = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
 
