@@ -20,7 +20,7 @@ from .layout import CLONING, FolderId, ScopeId
 from .syscalls import rename_new, sync_filesystem
 from .trash import name_unfinished, throw_away
 from .volumes.count import count_item, count_tree
-from .volumes.quotas import SCOPE_MODE
+from .volumes.limits import SCOPE_MODE
 from .volumes.room import Reservation
 from .volumes.volume import Volume
 

@@ -14,7 +14,7 @@ from typing import Final
 from backendai.common.storage_faults import StorageFull
 
 from ..layout import ScopeId
-from .volume import Quotas, ScopeUsage
+from .quotas import Quotas, ScopeUsage
 
 # What a scope may have open at once; each is files on the disk as well, however small it is.
 OPEN_MAX: Final = 10_000

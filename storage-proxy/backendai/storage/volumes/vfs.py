@@ -17,12 +17,13 @@ from ..layout import FolderId
 from ..owner import Owner
 from ..uploads.listing import list_reservations
 from .count import Counts, count_tree
+from .limits import CountedQuotas
 from .performance import read_performance
-from .quotas import CountedQuotas
+from .quotas import Quotas
 from .room import NotCounted, Reservation, Room
 from .threads import VolumeThreads
 from .top import VolumeTop
-from .volume import Capability, FolderUsage, FsUsage, Performance, Quotas, VolumeParts, Work
+from .volume import Capability, FolderUsage, FsUsage, Performance, VolumeParts, Work
 
 T = TypeVar("T")
 

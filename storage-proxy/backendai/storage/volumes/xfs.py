@@ -18,6 +18,7 @@ from backendai.common.storage_faults import (
 )
 
 from ..layout import ScopeId, parse_scope_id
+from .limits import SCOPE_MODE, has_limit_file, write_limit
 from .projects import (
     is_enforced,
     join_project,
@@ -26,10 +27,10 @@ from .projects import (
     read_project_usage,
     write_project_limit,
 )
-from .quotas import SCOPE_MODE, has_limit_file, write_limit
+from .quotas import ScopeUsage
 from .top import VolumeTop
 from .vfs import DirectoryVolume
-from .volume import Capability, ScopeUsage, VolumeParts
+from .volume import Capability, VolumeParts
 
 _PROJECT_MAX: Final = 2**31
 

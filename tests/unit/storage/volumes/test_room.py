@@ -21,7 +21,7 @@ from backendai.storage.owner import Owner
 from backendai.storage.settings import VolumeOptions
 from backendai.storage.uploads import files
 from backendai.storage.uploads.record import UploadRecord
-from backendai.storage.volumes import count, quotas, room
+from backendai.storage.volumes import count, limits, room
 from backendai.storage.volumes.room import Reservation
 from backendai.storage.volumes.vfs import DirectoryVolume, open_vfs
 from backendai.storage.volumes.volume import VolumeParts
@@ -211,7 +211,7 @@ def huge(volume: DirectoryVolume, monkeypatch: pytest.MonkeyPatch) -> Iterator[H
     for scope in (SCOPE, OTHER):
         volume.quotas.make(scope, 1000)
     made = HugeScope(volume.path / str(SCOPE))
-    monkeypatch.setattr(quotas, "count_tree", made.count_tree)
+    monkeypatch.setattr(limits, "count_tree", made.count_tree)
     yield made
     made.end.set()
 

@@ -23,7 +23,7 @@ from backendai.storage.layout import FolderId, ScopeId, ScopeKind
 from backendai.storage.owner import Owner
 from backendai.storage.settings import VolumeOptions
 from backendai.storage.trash import name_unfinished, throw_unfinished
-from backendai.storage.volumes.quotas import QUOTA_FILE
+from backendai.storage.volumes.limits import QUOTA_FILE
 from backendai.storage.volumes.vfs import DirectoryVolume, open_vfs
 from backendai.storage.volumes.volume import VolumeParts
 
