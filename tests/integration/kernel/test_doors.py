@@ -1,6 +1,7 @@
 """The door of a real runner: who comes through, who does not, and that nothing is left behind."""
 
 import asyncio
+import resource
 import signal
 import socket
 import struct
@@ -178,6 +179,38 @@ async def test_callers_that_say_nothing_keep_nobody_out_for_long(
     door.close()
     for caller in silent:
         caller.close()
+
+
+async def test_without_descriptors_the_door_rests_and_opens_again(
+    tmp_path: Path, echo: socket.socket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries = 0
+
+    class Counted(doors.Doors):
+        def _accept(self) -> None:
+            nonlocal tries
+            tries += 1
+            super()._accept()
+
+    async def connect(_: Connect) -> socket.socket:
+        return socket.create_connection(echo.getsockname())
+
+    monkeypatch.setattr(doors, "REST_SECONDS", 0.1)
+    door = Counted(connect, tmp_path)
+    door.listen()
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with socket.socket(socket.AF_UNIX) as caller:
+        caller.settimeout(SECONDS)
+        caller.connect(str(tmp_path / wire.DOOR_NAME))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (1, limits[1]))
+        try:
+            for _ in range(1000):
+                await asyncio.sleep(0)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+        assert 1 <= tries < 100
+    (await open_door(tmp_path, "web", 0, SECONDS)).close()
+    door.close()
 
 
 async def test_an_older_socket_is_replaced_and_a_dead_runner_is_gone(

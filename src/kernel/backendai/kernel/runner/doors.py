@@ -3,6 +3,7 @@ to it past the runner.
 """
 
 import asyncio
+import errno
 import logging
 import os
 import socket
@@ -28,6 +29,10 @@ from backendai.kernel.wire import (
 ASK_SECONDS_MAX: Final = 5.0
 AT_ONCE_MAX: Final = 256
 BACKLOG: Final = 256
+# Without a free descriptor the queue stays readable: looking at it at once again is all that the
+# runner would do.
+REST_SECONDS: Final = 0.5
+_SHORTAGES: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 MESSAGE_CHARACTERS_MAX: Final = 1000
 
 _logger = logging.getLogger(__name__)
@@ -47,7 +52,7 @@ class Doors:
     def listen(self) -> None:
         """A socket that an earlier runner left is replaced."""
         self._listener = listen_at(self._run_dir, DOOR_NAME)
-        asyncio.get_running_loop().add_reader(self._listener, self._accept)
+        self._watch()
 
     def close(self) -> None:
         """Whoever waits is hung up on."""
@@ -58,7 +63,8 @@ class Doors:
             ask.cancel()
 
     def _accept(self) -> None:
-        """Over the limit nobody is taken in: the others wait in the queue of the socket."""
+        """Over the limit nobody is taken in: the others wait in the queue of the socket. So they do
+        while descriptors are short, until one that was served is gone, or a moment has passed."""
         assert self._listener is not None
         if len(self._asks) >= AT_ONCE_MAX:
             asyncio.get_running_loop().remove_reader(self._listener)
@@ -66,7 +72,11 @@ class Doors:
         try:
             caller, _ = self._listener.accept()
         except OSError as error:
-            _logger.debug("nobody at the door: %s", error)
+            if error.errno in _SHORTAGES:
+                _logger.warning("nobody can be let in for a moment: %s", error)
+                loop = asyncio.get_running_loop()
+                loop.remove_reader(self._listener)
+                loop.call_later(REST_SECONDS, self._watch)
             return
         caller.setblocking(False)
         ask = asyncio.create_task(self._serve(caller), name="door")
@@ -75,6 +85,9 @@ class Doors:
 
     def _forget(self, ask: asyncio.Task[None]) -> None:
         self._asks.discard(ask)
+        self._watch()
+
+    def _watch(self) -> None:
         if self._listener is not None and self._listener.fileno() >= 0:
             asyncio.get_running_loop().add_reader(self._listener, self._accept)
 
