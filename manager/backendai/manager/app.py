@@ -49,7 +49,6 @@ from .agents.model import Patience
 from .agents.service import Agents
 from .apps import assembly as apps_assembly
 from .apps.assembly import AppServices, make_apps
-from .apps.streams import LOOK_SECONDS as STREAMS_LOOK_SECONDS
 from .apps.tickets import RelayKeyring
 from .audit import rest as audit_rest
 from .audit.change import Changes
@@ -273,6 +272,7 @@ async def _running(
         "status": services.status.follow(board, clock, core.health),
         "tasks": services.task_runner.run(board, core.health),
         "callbacks": services.callbacks.run(core.health),
+        "streams": services.apps.streams.watch(clock, core.health),
     }
     periodic = {
         "keyring": (services.keyring.save_uses, SAVE_SECONDS),
@@ -286,7 +286,6 @@ async def _running(
         "limits": (services.vfolders.limits.step, LIMITS_LOOK_SECONDS),
         "callbacks-forget": (services.callbacks.forget, CALLBACK_FORGET_SECONDS),
         "presence": (services.presence.beat, BEAT_SECONDS),
-        "streams": (services.apps.streams.look, STREAMS_LOOK_SECONDS),
         "circuits": (services.apps.circuits.note_uses, CIRCUITS_LOOK_SECONDS),
         "pulse": (stores.pulse.look, LOOK_SECONDS),
     }
@@ -371,7 +370,7 @@ def list_routes(
         *images_rest.routes(services.sessions, services.commits),
         *rest_registries.routes(services.changes, services.accounts.registries),
         *idle_rest.routes(services.sessions, services.idleness),
-        *stream.routes(services.sessions, services.work),
+        *stream.routes(services.sessions, services.work, services.apps.streams),
         *apps_assembly.routes(services.sessions, services.apps),
         *events_rest.routes(services.sessions, services.feed),
         *tasks_rest.routes(services.tasks, clock),

@@ -56,6 +56,14 @@ async def test_a_fault_backs_off_and_does_not_end_the_loop() -> None:
     assert len(steps.times) < 30
 
 
+async def test_the_back_off_of_a_loop_that_is_counted_on_is_short() -> None:
+    steps = Steps(FakeClock())
+    steps.error = StoreUnavailable()
+    await run_for(steps.clock, 300, steps, period_seconds=2.0, backoff_seconds_max=2.0)
+    gaps = [b - a for a, b in zip(steps.times, steps.times[1:], strict=False)]
+    assert max(gaps) <= 2
+
+
 async def test_hints_do_not_shorten_the_back_off() -> None:
     steps, wake = Steps(FakeClock()), Wake()
     steps.error = StoreUnavailable()

@@ -24,7 +24,7 @@ from .api.app import make_api
 from .api.circuits import CircuitsApi
 from .api.clients import ClientAddresses
 from .api.logins import LoginsApi
-from .circuits.book import REFRESH_SECONDS, Book
+from .circuits.book import Book
 from .circuits.model import parse_networks
 from .circuits.store import open_store
 from .doors import CircuitListeners, DomainDoor, Permits
@@ -136,11 +136,11 @@ def _loops(
 ) -> dict[str, Coroutine[Any, Any, None]]:
     clock = SystemClock()
     steps = {
-        "circuits": (book.refresh, REFRESH_SECONDS),
         "limits": (house.check_all, CHECK_SECONDS),
         "access-log": (access_log.flush, LOG_FLUSH_SECONDS),
     }
-    return {
+    loops = {
         name: supervise(name, step, period_seconds=seconds, clock=clock, health=health)
         for name, (step, seconds) in steps.items()
     }
+    return {"circuits": book.watch(health), **loops}

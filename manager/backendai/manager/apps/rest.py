@@ -1,5 +1,6 @@
 """REST of apps: which there are, opening and stopping them, and the streams into them."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -9,6 +10,7 @@ import msgspec
 import trafaret as t
 from aiohttp import web
 
+from backendai.common.contracts.tunnel import HALF_CLOSE
 from backendai.common.faults import Fault, InvalidParams
 from backendai.common.http import json_response
 from backendai.common.logs import get_logger
@@ -24,7 +26,7 @@ from backendai.manager.sessions.work import Uses
 from . import terminal, tunnel
 from .model import AppRequest, Site
 from .service import Apps, Connection
-from .streams import End, Stream, Streams, end_of, first_end
+from .streams import CLIENT_GONE, End, Stream, Streams, end_of, first_end
 
 log = get_logger(__name__)
 
@@ -121,7 +123,9 @@ class _Handlers:
         site, params = await self._find(request, _TUNNEL)
         wanted = _wanted(params)
         # Without pings of ours: who does not read for a while does not answer them either.
-        socket = web.WebSocketResponse(max_msg_size=tunnel.MESSAGE_BYTES_MAX, compress=False)
+        socket = web.WebSocketResponse(
+            max_msg_size=tunnel.MESSAGE_BYTES_MAX, compress=False, protocols=(HALF_CLOSE,)
+        )
         return await self._serve(request, socket, site, wanted, _carry_bytes)
 
     async def terminal(self, request: web.Request) -> web.StreamResponse:
@@ -165,7 +169,8 @@ class _Handlers:
         carry: Carry,
     ) -> End:
         connection = await self._apps.connect(site, wanted)
-        with _aborted(connection), self._streams.hold(site, actor.access_key) as stream:
+        kernel = (site.kernel_id, site.generation)
+        with _aborted(connection), self._streams.hold(kernel, actor.access_key) as stream:
             note = partial(self._uses.note, site.session_id, wanted.app)
             return await carry(socket, connection, stream, note)
 
@@ -177,8 +182,13 @@ async def _carry_bytes(
     note: Callable[[], None],
 ) -> End:
     reader, writer = connection
-    up = tunnel.send_up(socket, writer, note)
-    return await first_end(up, tunnel.send_down(reader, socket), stream.ended())
+    has_finished = asyncio.Event()
+    up = tunnel.send_up(socket, writer, note, has_finished)
+    down = tunnel.send_down(reader, socket, has_finished)
+    end = await first_end(up, down, stream.ended())
+    if end is CLIENT_GONE:
+        await tunnel.pass_on_rest(reader, writer)
+    return end
 
 
 async def _carry_terminal(

@@ -14,12 +14,14 @@ from typing import Any, Final
 from aiohttp import WSCloseCode
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from backendai.common.clock import Clock
 from backendai.common.faults import AgentFault, Fault, InvalidParams, Kind
+from backendai.common.loops import LoopHealth, supervise
 from backendai.manager.db.engine import Database
 
 from . import store
-from .model import Site
 
+# Whoever may not come any more is cut off within 5 seconds, also when the database comes back.
 LOOK_SECONDS: Final = 2.0
 # What a close frame has room for.
 REASON_BYTES_MAX: Final = 123
@@ -40,9 +42,11 @@ class End:
 CLIENT_GONE: Final = End()
 APP_ENDED: Final = End(WSCloseCode.GOING_AWAY, "The app has closed the connection.")
 _KERNEL_ENDED: Final = End(WSCloseCode.GOING_AWAY, "The session does not run any more.")
-_UNWELCOME: Final = End(WSCloseCode.POLICY_VIOLATION, "This keypair may not be used any more.")
+UNWELCOME: Final = End(WSCloseCode.POLICY_VIOLATION, "This keypair may not be used any more.")
 _MANAGER_ENDS: Final = End(WSCloseCode.SERVICE_RESTART, "The manager is restarted.")
 _AGAIN: Final = frozenset({Kind.UNAVAILABLE, Kind.CONFLICT})
+# Its id and its generation.
+Kernel = tuple[uuid.UUID, int]
 
 
 def end_of(fault: Fault) -> End:
@@ -58,7 +62,7 @@ def end_of(fault: Fault) -> End:
 class Stream:
     """One that is open. `access_key` is that of who opened it."""
 
-    kernel: tuple[uuid.UUID, int]
+    kernel: Kernel
     access_key: str
     _ended: asyncio.Future[End] = field(default_factory=asyncio.Future)
 
@@ -72,20 +76,31 @@ class Stream:
 
 
 class Streams:
-    """All that are open here; while the database is away they stay so."""
+    """All that are open here; while the database is away they stay so. `watch` has to run."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._open: set[Stream] = set()
 
     @contextmanager
-    def hold(self, site: Site, access_key: str) -> Iterator[Stream]:
-        stream = Stream((site.kernel_id, site.generation), access_key)
+    def hold(self, kernel: Kernel, access_key: str) -> Iterator[Stream]:
+        stream = Stream(kernel, access_key)
         self._open.add(stream)
         try:
             yield stream
         finally:
             self._open.discard(stream)
+
+    async def watch(self, clock: Clock, health: LoopHealth) -> None:
+        """Look again and again, until cancelled."""
+        await supervise(
+            "streams",
+            self.look,
+            period_seconds=LOOK_SECONDS,
+            backoff_seconds_max=LOOK_SECONDS,
+            clock=clock,
+            health=health,
+        )
 
     async def look(self) -> None:
         """End those whose kernel does not run any more, or whose user may not come any more."""
@@ -97,7 +112,7 @@ class Streams:
             if stream.kernel not in running:
                 stream.end(_KERNEL_ENDED)
             elif stream.access_key not in welcome:
-                stream.end(_UNWELCOME)
+                stream.end(UNWELCOME)
 
     async def end_all(self, _: object = None) -> None:
         """Before this manager stops listening, which waits for all that is open."""
@@ -117,7 +132,7 @@ async def first_end(*ways: Coroutine[Any, Any, End]) -> End:
 
 async def _load(
     conn: AsyncConnection, streams: Sequence[Stream]
-) -> tuple[set[tuple[uuid.UUID, int]], set[str]]:
+) -> tuple[set[Kernel], set[str]]:
     kernels = {stream.kernel[0] for stream in streams}
     keys = {stream.access_key for stream in streams}
     return await store.list_running(conn, kernels), await store.list_welcome(conn, keys)

@@ -1,6 +1,7 @@
 """`GET /stream/session/{session}/execute`: one run over a WebSocket, as the clients speak it."""
 
 import asyncio
+import uuid
 from typing import Any, Final
 
 import msgspec
@@ -11,7 +12,8 @@ from backendai.common.enums import ExecutionMode, ExecutionStatus
 from backendai.common.faults import Fault, InvalidParams
 from backendai.common.logs import get_logger
 from backendai.common.params import check_params, parse_json, without_nulls
-from backendai.manager.gate.routes import Route
+from backendai.manager.apps.streams import CLIENT_GONE, UNWELCOME, End, Stream, Streams
+from backendai.manager.gate.routes import ACTOR, Route
 
 from . import actions
 from .rest import owner_keys, read_scope
@@ -34,8 +36,8 @@ _FIRST: Final = t.Dict(
 _OWNER: Final = owner_keys()
 
 
-def routes(sessions: Sessions, work: SessionWork) -> list[Route]:
-    handlers = _Handlers(sessions, work)
+def routes(sessions: Sessions, work: SessionWork, streams: Streams) -> list[Route]:
+    handlers = _Handlers(sessions, work, streams)
     return [
         Route(
             "GET", "/stream/session/{session}/execute", handlers.execute, actions.EXECUTE, _OWNER
@@ -44,57 +46,77 @@ def routes(sessions: Sessions, work: SessionWork) -> list[Route]:
 
 
 class _Handlers:
-    def __init__(self, sessions: Sessions, work: SessionWork) -> None:
+    def __init__(self, sessions: Sessions, work: SessionWork, streams: Streams) -> None:
         self._sessions = sessions
         self._work = work
+        self._streams = streams
 
     async def execute(self, request: web.Request) -> web.StreamResponse:
         scope, reference, _ = await read_scope(request, self._sessions, _OWNER)
         place = await self._work.locate(scope, reference)
         socket = web.WebSocketResponse(heartbeat=HEARTBEAT_SECONDS, max_msg_size=MESSAGE_BYTES_MAX)
+        kernel = (uuid.UUID(place.kernel.kernel_id), place.kernel.generation)
+        end = CLIENT_GONE
         await socket.prepare(request)
         try:
-            await _Run(socket, self._work, place).drive()
+            with self._streams.hold(kernel, request[ACTOR].access_key) as stream:
+                end = await _Run(socket, self._work, place, stream).drive()
         except* Fault as faults:
             fault = _first_of(faults)
             log.info("stream.failed", session=reference, code=fault.code)
             await _send(socket, {"status": "error", "msg": str(fault), "console": []})
         finally:
-            await socket.close()
+            await socket.close(code=end.code, message=end.reason)
         return socket
 
 
-class _ClientGone(Exception):
-    """There is nobody any more to run something for."""
+class _Over(Exception):
+    """There is nobody any more to run something for, or to send outcomes to."""
+
+    def __init__(self, end: End) -> None:
+        self.end = end
 
 
 class _Run:
     """One run: steps go to the agent, outcomes to the client, typed lines back."""
 
-    def __init__(self, socket: web.WebSocketResponse, work: SessionWork, place: Place) -> None:
+    def __init__(
+        self, socket: web.WebSocketResponse, work: SessionWork, place: Place, stream: Stream
+    ) -> None:
         self._socket = socket
         self._work = work
         self._place = place
+        self._stream = stream
         self._run_id: str | None = None
         self._has_begun = False
         self._lines: asyncio.Queue[str] = asyncio.Queue(LINES_WAITING_MAX)
 
-    async def drive(self) -> None:
-        """Until the run has ended or the client is gone, which interrupts it.
-
-        Raises groups of Faults.
+    async def drive(self) -> End:
+        """Until the run has ended, or the client is gone or may not come any more, both of which
+        interrupt it. Raises groups of Faults.
         """
+        end = CLIENT_GONE
         try:
             async with asyncio.TaskGroup() as tasks:
-                reader = tasks.create_task(self._read(), name="stream.read")
+                beside = (
+                    tasks.create_task(self._read(), name="stream.read"),
+                    tasks.create_task(self._await_end(), name="stream.end"),
+                )
                 await self._converse(*_read_first(await self._lines.get()))
-                reader.cancel()
-        except* _ClientGone:
-            if self._has_begun:
+                for task in beside:
+                    task.cancel()
+        except* _Over as overs:
+            end = next(one.end for one in overs.exceptions if isinstance(one, _Over))
+            if self._has_begun and end in (CLIENT_GONE, UNWELCOME):
                 await self._interrupt()
+        return end
+
+    async def _await_end(self) -> None:
+        """Raises _Over when it has to end."""
+        raise _Over(await self._stream.ended())
 
     async def _converse(self, mode: ExecutionMode, code: str, options: dict[str, Any]) -> None:
-        """Step by step until the run has come to its end. Raises _ClientGone."""
+        """Step by step until the run has come to its end. Raises _Over."""
         self._has_begun = True
         while True:
             outcome = await self._work.execute(
@@ -109,7 +131,7 @@ class _Run:
             # A run that has ended must not be interrupted: that would hit the one behind it.
             self._has_begun = outcome.status not in _ENDS
             if not await _send(self._socket, result_of(outcome)):
-                raise _ClientGone
+                raise _Over(CLIENT_GONE)
             if not self._has_begun:
                 return
             mode, code, options = ExecutionMode.CONTINUE, "", {}
@@ -117,11 +139,11 @@ class _Run:
                 mode, code = ExecutionMode.INPUT, await self._lines.get()
 
     async def _read(self) -> None:
-        """Queue what the client types. Raises _ClientGone when it goes away."""
+        """Queue what the client types. Raises _Over when it goes away."""
         async for message in self._socket:
             if message.type is WSMsgType.TEXT:
                 await self._lines.put(str(message.data))
-        raise _ClientGone
+        raise _Over(CLIENT_GONE)
 
     async def _interrupt(self) -> None:
         try:

@@ -87,7 +87,8 @@ class Socket(Protocol):
 
 
 class Pipe(Protocol):
-    """An open WebSocket of bytes; iterating ends when either side closes."""
+    """An open WebSocket of bytes; iterating ends when either side closes. An empty piece says that
+    its sender has nothing more to send."""
 
     @property
     def closing(self) -> Closing:

@@ -24,6 +24,7 @@ from backendai.client.transport import (
     Socket,
     raise_for_status,
 )
+from backendai.common.contracts.tunnel import HALF_CLOSE
 from backendai.common.faults import fault_from_problem
 
 PING_SECONDS: Final = 30.0
@@ -73,6 +74,7 @@ class WebTransport:
                 headers=request.headers,
                 max_msg_size=FRAME_BYTES_MAX,
                 compress=0,
+                protocols=(HALF_CLOSE,),
             )
             async with connection:
                 yield WebPipe(connection)

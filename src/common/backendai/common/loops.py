@@ -111,13 +111,15 @@ async def supervise(
     wake: Wake | None = None,
     health: LoopHealth | None = None,
     gap_seconds: float = 0.0,
+    backoff_seconds_max: float = BACKOFF_SECONDS_MAX,
     seed: int = 0,
 ) -> None:
     """Run `step` now, then each period or at a hint of `wake`, until cancelled.
 
-    After a Fault hints do not shorten the back-off, so a broken store causes no hot loop.
+    After a Fault hints do not shorten the back-off, so a broken store causes no hot loop. Where
+    somebody counts on the step soon after the fault is gone, `backoff_seconds_max` is short.
     """
-    pace = Pace(period_seconds, gap_seconds)
+    pace = Pace(period_seconds, gap_seconds, backoff_seconds_max)
     jitter = random.Random(f"{name}:{seed}")  # noqa: S311 - spreads load, guards nothing
     failures = 0
     if health is not None:

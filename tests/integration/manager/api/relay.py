@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -52,7 +52,10 @@ class ScriptedRelay:
                 return
             writer.write(OK_LINE)
             there = await asyncio.open_connection("127.0.0.1", self.apps[ticket.app])
-            await _splice((reader, writer), there)
+            try:
+                await _splice((reader, writer), there)
+            finally:
+                there[1].close()
         except TicketRefused as fault:
             writer.write(encode_refusal(Refusal(RelayCode.DENIED, fault.detail)))
         finally:
@@ -77,9 +80,19 @@ async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
         while data := await reader.read(65536):
             writer.write(data)
             await writer.drain()
-    except ConnectionError:
-        pass
-    writer.close()
+        writer.write_eof()
+    except OSError:
+        writer.close()
+
+
+@asynccontextmanager
+async def listening(
+    serve: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]],
+) -> AsyncIterator[int]:
+    """The port of an app that is `serve`."""
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    yield server.sockets[0].getsockname()[1]
+    server.close()
 
 
 @asynccontextmanager
@@ -92,9 +105,8 @@ async def echoing() -> AsyncIterator[int]:
             await writer.drain()
         writer.close()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    yield server.sockets[0].getsockname()[1]
-    server.close()
+    async with listening(serve) as port:
+        yield port
 
 
 @asynccontextmanager

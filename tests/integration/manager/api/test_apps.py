@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import contextlib
 import json
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -23,7 +24,7 @@ from backendai.common.tickets import derive_relay_key
 from backendai.manager.app import Manager
 from backendai.manager.settings import ManagerSettings, RelaySettings
 from tests.integration.manager.api.caller import Caller, until
-from tests.integration.manager.api.relay import ScriptedRelay, echoing, shell
+from tests.integration.manager.api.relay import ScriptedRelay, echoing, listening, shell
 from tests.integration.manager.api.scripted import ScriptedAgent
 
 Create = Callable[..., Awaitable[dict[str, Any]]]
@@ -143,6 +144,47 @@ async def test_a_tunnel_carries_bytes(
     assert (ticket.agent, ticket.app, ticket.port) == (agent.agent_id, "echo", 7)
     assert ticket.kernel == agent.asked_of("ensure")[-1].kernel_id
     assert (await alice.ask("GET", f"/session/{made['sessionId']}")).status == 200
+
+
+async def test_what_was_sent_before_a_client_went_away_arrives(
+    alice: Caller, relay: ScriptedRelay, create: Create, name: str
+) -> None:
+    """Clients of the older kind close the WebSocket when they have nothing more to send."""
+    heard: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+
+    async def hear(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError):
+            writer.write(b"x" * 1000)
+            heard.set_result(await reader.read())
+        writer.close()
+
+    await create(alice, name)
+    async with listening(hear) as port:
+        relay.apps["echo"] = port
+        async with alice.socket(f"/stream/session/{name}/tcpproxy?app=echo") as socket:
+            data = b"y" * (1 << 20)
+            await socket.send_bytes(data)
+        assert await heard == data
+
+
+async def test_bytes_behind_the_end_of_the_bytes_are_refused(
+    alice: Caller, relay: ScriptedRelay, create: Create, name: str
+) -> None:
+    await create(alice, name)
+
+    async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        assert await reader.read() == b""
+        await relay_is_left.wait()
+        writer.close()
+
+    relay_is_left = asyncio.Event()
+    async with listening(listen) as port:
+        relay.apps["echo"] = port
+        async with alice.socket(f"/stream/session/{name}/tcpproxy?app=echo") as socket:
+            for data in (b"", b"late"):
+                await socket.send_bytes(data)
+            assert (await socket.receive()).data == 1002
+        relay_is_left.set()
 
 
 async def test_who_goes_away_lets_the_app_go(

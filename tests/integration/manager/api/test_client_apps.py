@@ -18,7 +18,7 @@ from backendai.common.faults import AppNotFound, AuthFailed, CircuitNotFound, Fa
 from backendai.manager.app import Manager
 from tests.integration.manager.api.caller import Caller, until
 from tests.integration.manager.api.command import run_inside
-from tests.integration.manager.api.relay import ScriptedRelay, shell
+from tests.integration.manager.api.relay import ScriptedRelay, listening, shell
 from tests.integration.manager.api.scripted import ScriptedAgent
 from tests.integration.manager.api.test_apps import _make_circuit, relay, settings
 from tests.integration.manager.api.test_client import environ_of
@@ -80,6 +80,48 @@ async def test_a_tunnel_is_a_local_port(
     assert "The app does not accept connections." in str(told[0])
     with pytest.raises(ConnectionRefusedError):
         await asyncio.open_connection(*tunnel.address)
+
+
+async def test_the_answer_to_a_request_that_has_ended_arrives(
+    client: Client, relay: ScriptedRelay, demo: str
+) -> None:
+    """As with any TCP connection: who has finished sending is still sent to."""
+
+    async def count(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        request = await reader.read()
+        writer.write(b"%d " % len(request) + b"x" * (1 << 20))
+        writer.close()
+
+    data = os.urandom(1 << 20)
+    async with listening(count) as port:
+        relay.apps["echo"] = port
+        async with await client.apps.open_tunnel(demo, "echo") as tunnel:
+            reader, writer = await asyncio.open_connection(*tunnel.address)
+            writer.write(data)
+            writer.write_eof()
+            assert await reader.read() == b"%d " % len(data) + b"x" * (1 << 20)
+            writer.close()
+
+
+async def test_an_app_that_has_finished_is_still_sent_to(
+    client: Client, relay: ScriptedRelay, demo: str
+) -> None:
+    heard: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+
+    async def hear(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write_eof()
+        heard.set_result(await reader.read())
+        writer.close()
+
+    data = os.urandom(1 << 20)
+    async with listening(hear) as port:
+        relay.apps["echo"] = port
+        async with await client.apps.open_tunnel(demo, "echo") as tunnel:
+            reader, writer = await asyncio.open_connection(*tunnel.address)
+            assert await reader.read() == b""
+            writer.write(data)
+            writer.close()
+            assert await heard == data
 
 
 async def test_a_terminal_types_and_shows(client: Client, relay: ScriptedRelay, demo: str) -> None:

@@ -338,6 +338,39 @@ async def test_a_client_that_goes_away_interrupts_its_run(
     await until(interrupted)
 
 
+async def test_a_run_of_somebody_who_may_not_come_any_more_is_cut_off(
+    alice: Caller, agent: ScriptedAgent, create: Create, name: str, manager: Manager
+) -> None:
+    await create(alice, name)
+
+    async def go_on(request: Execute) -> ExecuteResult:
+        await asyncio.sleep(0.05)
+        return ExecuteResult(run_id="r", status="continued")
+
+    async def let_in(is_active: bool) -> None:
+        words = "update keypairs set is_active = :is_active where access_key = 'AKALICE'"
+        async with manager.stores.database.begin() as connection:
+            await connection.execute(sa.text(words), {"is_active": is_active})
+
+    agent.execute = go_on
+    async with alice.socket(f"/stream/session/{name}/execute") as socket:
+        await socket.send_json({"mode": "query", "code": "while True: pass"})
+        await socket.receive_json()
+        await let_in(False)
+        try:
+            async with asyncio.timeout(10):
+                async for message in socket:
+                    assert message.json()["status"] == "continued"
+            assert socket.close_code == 1008
+        finally:
+            await let_in(True)
+
+    async def interrupted() -> bool:
+        return len(agent.asked_of("interrupt")) == 1
+
+    await until(interrupted)
+
+
 async def test_an_odd_first_message_is_answered_and_closed(
     alice: Caller, agent: ScriptedAgent, create: Create, name: str
 ) -> None:

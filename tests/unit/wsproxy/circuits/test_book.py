@@ -10,6 +10,7 @@ import pytest
 
 from backendai.common.clock import EPOCH, FakeClock
 from backendai.common.faults import Conflict, StoreUnavailable
+from backendai.common.loops import LoopHealth
 from backendai.wsproxy.circuits.book import Book, KernelNotLive, NoRoom, Wish
 from backendai.wsproxy.circuits.live import LiveCircuit
 from backendai.wsproxy.circuits.model import Circuit, Permit
@@ -214,3 +215,21 @@ async def test_a_port_that_was_taken_at_the_start_is_tried_again(
     listeners.refused = set()
     await anew.refresh()
     assert listeners.open_ports == {first.circuit.public_port}
+
+
+async def test_after_a_long_absence_of_the_store_what_was_taken_back_ends_soon(
+    book: Book, store: Store, clock: FakeClock
+) -> None:
+    """Live streams end within 5 seconds, however often nobody could be asked before."""
+    live, _ = await book.open(WISH)
+    store.is_away = True
+    watching = asyncio.create_task(book.watch(LoopHealth(clock)))
+    await clock.advance(600)
+    store.is_away = False
+    store.circuits.clear()
+    assert book.find(live.circuit.id) is live
+    await clock.advance(3)
+    assert book.find(live.circuit.id) is None
+    watching.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await watching

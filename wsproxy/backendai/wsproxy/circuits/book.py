@@ -17,6 +17,7 @@ from backendai.common.clock import Clock
 from backendai.common.faults import Conflict, Unavailable
 from backendai.common.ids import SystemIds
 from backendai.common.logs import get_logger
+from backendai.common.loops import LoopHealth, supervise
 
 from .live import LiveCircuit
 from .model import Circuit, Network, Permit, protocol_of
@@ -24,6 +25,8 @@ from .model import Protocol as AppProtocol
 
 log = get_logger(__name__)
 
+# What is taken back closes live streams within 5 seconds, also when the database comes back: then as
+# ever the next look is not further away than this.
 REFRESH_SECONDS: Final = 2.0
 _LOOK_SECONDS: Final = 0.5
 _MOVE_SECONDS: Final = 60.0
@@ -138,6 +141,17 @@ class Book:
 
     def knows(self, live: LiveCircuit, cookies: Iterable[bytes]) -> bool:
         return live.lets_in(cookies, self._clock.now())
+
+    async def watch(self, health: LoopHealth) -> None:
+        """Look again and again, until cancelled."""
+        await supervise(
+            "circuits",
+            self.refresh,
+            period_seconds=REFRESH_SECONDS,
+            backoff_seconds_max=REFRESH_SECONDS,
+            clock=self._clock,
+            health=health,
+        )
 
     async def look_again(self) -> None:
         """For a circuit that is not known: whoever guesses must not keep the database busy."""

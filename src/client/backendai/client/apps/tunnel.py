@@ -8,6 +8,7 @@ from typing import Final, Self
 
 from backendai.client.faults import AppClosed, BadUsage
 from backendai.client.transport import Closing, Pipe
+from backendai.common.contracts.tunnel import ENDED
 from backendai.common.faults import Fault
 
 CHUNK_BYTES: Final = 64 * 1024
@@ -70,16 +71,22 @@ class Tunnel:
             writer.close()
 
 
-async def carry(pipe: Pipe, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Both ways until either side ends. Raises AppClosed where the app could not be had."""
+async def carry(
+    pipe: Pipe,
+    reader: asyncio.StreamReader,
+    writer: asyncio.StreamWriter,
+    *,
+    ends_with_app: bool = False,
+) -> None:
+    """Both ways until both sides have nothing more to send, or one is gone: the answer to a request
+    may come long after the end of that. `ends_with_app` does not wait for the end of what is read
+    here, which a person at a terminal may never give. Raises AppClosed where the app could not be
+    had."""
     async with asyncio.TaskGroup() as group:
         up = group.create_task(_send_up(reader, pipe), name="tunnel.up")
-        down = group.create_task(_send_down(pipe, writer), name="tunnel.down")
-        await asyncio.wait((up, down), return_when=asyncio.FIRST_COMPLETED)
-        is_over = down.done()
+        is_heard = await _send_down(pipe, writer, ends_with_app=ends_with_app)
         up.cancel()
-        down.cancel()
-    if is_over:
+    if is_heard:
         refuse_unfair(pipe.closing)
 
 
@@ -93,14 +100,22 @@ async def _send_up(reader: asyncio.StreamReader, pipe: Pipe) -> None:
     try:
         while data := await reader.read(CHUNK_BYTES):
             await pipe.write(data)
+        await pipe.write(ENDED)
     except ConnectionError:
         pass
 
 
-async def _send_down(pipe: Pipe, writer: asyncio.StreamWriter) -> None:
+async def _send_down(pipe: Pipe, writer: asyncio.StreamWriter, *, ends_with_app: bool) -> bool:
+    """Until the way is closed; False when it is left before."""
     try:
         async for data in pipe:
-            writer.write(data)
+            if data == ENDED:
+                writer.write_eof()
+                if ends_with_app:
+                    return False
+            else:
+                writer.write(data)
             await writer.drain()
     except ConnectionError:
-        pass
+        return False
+    return True

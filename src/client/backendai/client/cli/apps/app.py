@@ -123,7 +123,7 @@ async def _carry_stdio(client: Client, session: str, name: str, options: AppOpti
     from backendai.client.cli.apps.streams import open_stdio
 
     async with client.apps.pipe(session, name, options) as pipe:
-        await carry(pipe, *await open_stdio())
+        await carry(pipe, *await open_stdio(), ends_with_app=True)
 
 
 async def find_app(apps: Apps, session: str, name: str) -> App:
