@@ -23,9 +23,12 @@ def _read_time(_ctx: click.Context, _param: click.Parameter, text: str | None) -
 def audit() -> None:
     """The log of changes: domains, projects, users, keypairs, and what they may.
 
+    A * stands for anything.
+
     \b
     Examples:
       backendai mgr audit list
+      backendai mgr audit list --action 'user.*' --email '*@example.com'
       backendai mgr audit list --target-kind user --target-id someone@example.com
       backendai mgr audit list --since 2026-01-31 --output json
     """

@@ -44,7 +44,10 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Each set field narrows the list; `domain` is of the target."""
+    """Each set field narrows the list; `domain` is of the target.
+
+    In words a `*` stands for anything: `user.*` begins so, `*example.com*` has it somewhere.
+    """
 
     action: str | None = None
     target_kind: str | None = None

@@ -15,6 +15,8 @@ from .model import Entry, Target, Values, Wanted
 
 HIDDEN: Final = "***"
 _SECRET: Final = re.compile(r"(_hash|_encrypted|_token|_script|password|secret|private_key)$")
+# What a pattern of SQL would take for more than itself.
+_MEANT: Final = re.compile(r"[\\%_]")
 _LOG: Final = t.audit_log
 
 
@@ -74,12 +76,20 @@ def _conditions(wanted: Wanted) -> list[sa.ColumnElement[bool]]:
         "request_id": _LOG.c.request_id,
     }
     given = {name: getattr(wanted, name) for name in columns}
-    where = [columns[name] == value for name, value in given.items() if value is not None]
+    where = [_fits(columns[name], word) for name, word in given.items() if word is not None]
     if wanted.since is not None:
         where.append(_LOG.c.at >= wanted.since)
     if wanted.until is not None:
         where.append(_LOG.c.at < wanted.until)
     return where
+
+
+def _fits(column: sa.Column[str], word: str) -> sa.ColumnElement[bool]:
+    """A `*` stands for anything, and capitals then mean nothing; other words are exact."""
+    if "*" not in word:
+        return column == word
+    pattern = _MEANT.sub(r"\\\g<0>", word).replace("*", "%")
+    return column.ilike(pattern, escape="\\")
 
 
 def _entry_of(row: Mapping[Any, Any]) -> Entry:

@@ -86,6 +86,18 @@ async def test_a_change_is_told_with_before_and_after(as_user: AsUser) -> None:
     assert keys[0]["domain"] == "default"
 
 
+async def test_a_star_stands_for_anything(as_user: AsUser) -> None:
+    root, word = as_user("root"), f"n{uuid.uuid4().hex[:8]}"
+    gid = await add_group(root, word)
+    for pattern in ("project.*", "*.create", "PROJECT.CREATE*", "*"):
+        told = await entries(root, f"target_id={gid}&action={pattern}")
+        assert [each["action"] for each in told] == ["project.create"], pattern
+    assert await entries(root, f"target_id=*{gid[2:-2]}*&email=ROOT*")
+    # Words without a star are exact, and nothing else stands for more than itself.
+    for pattern in ("project", "project%25", "project_create*", "Project.create"):
+        assert await entries(root, f"target_id={gid}&action={pattern}") == [], pattern
+
+
 async def test_what_changes_nothing_is_not_noted(as_user: AsUser) -> None:
     root, word = as_user("root"), f"n{uuid.uuid4().hex[:8]}"
     gid = await add_group(root, word)
