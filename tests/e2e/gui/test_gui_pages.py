@@ -9,7 +9,16 @@ from tests.e2e.gui.conftest import OpenAs
 from tests.running.browser import DESKTOP, PHONE
 
 CALLS_MAX = 8
-OF_ALL = ["/start", "/dashboard", "/sessions", "/launch", "/folders", "/usage", "/me"]
+OF_ALL = [
+    "/start",
+    "/dashboard",
+    "/sessions",
+    "/launch",
+    "/folders",
+    "/environments",
+    "/usage",
+    "/me",
+]
 OF_ADMINS = [
     "/users", "/keypairs", "/projects", "/domains", "/policies", "/agents", "/resource-groups",
     "/storage", "/audit", "/queue", "/maintenance",

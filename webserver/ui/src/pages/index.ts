@@ -14,6 +14,7 @@ const LOADS: Record<string, Load> = {
   '/me': () => import('./me/MySettings'),
   '/usage': () => import('./usage/Usage'),
   '/sessions': () => import('./sessions/Sessions'),
+  '/environments': () => import('./environments/Environments'),
 }
 
 const BARE_LOADS: Record<string, Load> = {

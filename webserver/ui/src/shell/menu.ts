@@ -37,6 +37,7 @@ export const MENU: Group[] = [
       { path: '/sessions', title: 'sessions.title', icon: IconTerminal2 },
       { path: '/launch', title: 'launch.title', icon: IconRocket },
       { path: '/folders', title: 'folders.title', icon: IconFolder },
+      { path: '/environments', title: 'environments.title', icon: IconBox },
       { path: '/usage', title: 'usage.title', icon: IconChartBar },
     ],
   },
@@ -55,7 +56,6 @@ export const MENU: Group[] = [
     title: 'menu.cluster',
     roles: SUPERADMINS,
     entries: [
-      { path: '/images', title: 'images.title', icon: IconBox },
       { path: '/agents', title: 'agents.title', icon: IconServer },
       { path: '/resource-groups', title: 'resourceGroups.title', icon: IconCpu },
       { path: '/storage', title: 'storage.title', icon: IconDatabase },

@@ -4,7 +4,7 @@ import { emptyForm, freshName, linkOf, parseEnviron, raisedTo, readForm, request
 
 const IMAGE: Image = {
   id: 'i', name: 'stable/python', tag: '3.12', registry: 'cr.example.org', architecture: 'x86_64', isLocal: false, sizeBytes: 1, installed: true,
-  labels: {}, limits: { cpu: { min: '2', max: null }, mem: { min: '512m', max: null } }, accelerators: [],
+  labels: {}, limits: { cpu: { min: '2', max: null }, mem: { min: '512m', max: null } }, accelerators: [], aliases: [], digest: '', agents: [],
 }
 
 test('a link leads to the same form under a name of its own', () => {
