@@ -16,6 +16,8 @@ export interface Filter {
   title: string
   /** The words to pick from; without them it is a text to look for. */
   words?: readonly string[]
+  /** It is a day to pick. */
+  isDay?: boolean
 }
 
 export const PAGE_SIZES = [10, 20, 50, 100]

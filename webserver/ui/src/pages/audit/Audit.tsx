@@ -26,7 +26,10 @@ export default function Audit() {
     <Page title={t('audit.title')} hint={t('audit.hint')}>
       <DataTable
         name="audit" query={query} columns={useColumns(open)} idOf={({ id }) => String(id)} view={view} onView={setView} onOpen={open}
-        filters={[{ name: 'email', title: t('users.email') }, { name: 'action', title: t('audit.action') }, { name: 'target_kind', title: t('audit.kind') }, { name: 'target_id', title: t('audit.target') }]}
+        filters={[
+          { name: 'email', title: t('users.email') }, { name: 'action', title: t('audit.action') }, { name: 'target_kind', title: t('audit.kind') },
+          { name: 'target_id', title: t('audit.target') }, { name: 'since', title: t('audit.since'), isDay: true }, { name: 'until', title: t('audit.until'), isDay: true },
+        ]}
         empty={<Empty icon={IconClipboardList} title={t('admin.nothingFound')} hint={t('audit.emptyHint')} />}
       />
       <EntryDrawer entry={opened} onClose={() => open(null)} />
