@@ -21,7 +21,7 @@ OF_ALL = [
 ]
 OF_ADMINS = [
     "/users", "/keypairs", "/projects", "/domains", "/policies", "/agents", "/resource-groups",
-    "/storage", "/audit", "/queue", "/maintenance",
+    "/storage", "/audit", "/queue", "/settings", "/maintenance",
 ]  # fmt: skip
 
 

@@ -12,5 +12,6 @@ export const ADMIN_LOADS: Record<string, Load> = {
   '/storage': () => import('./storage/Storage'),
   '/audit': () => import('./audit/Audit'),
   '/queue': () => import('./queue/Queue'),
+  '/settings': () => import('./settings/Settings'),
   '/maintenance': () => import('./maintenance/Maintenance'),
 }

@@ -1,0 +1,40 @@
+import { expect, test } from 'vitest'
+import { en } from '../i18n'
+import { isSound, measuredOf, pairsOf, SETTINGS, thresholdOf, valueOf, type Setting } from './settings'
+
+const ALL: Setting[] = [...Object.values(SETTINGS).flat(), thresholdOf('mem')]
+const [checkers] = SETTINGS.idle
+const [, owners] = SETTINGS.folders
+
+test('every setting is told in words, and its default is one that could be set', () => {
+  for (const setting of ALL) {
+    expect(en.settings.of).toHaveProperty(setting.name)
+    expect(en.settings.of).toHaveProperty(`${setting.name}Hint`)
+    if (setting.byDefault !== null) expect(isSound(setting, setting.byDefault), setting.key).toBe(true)
+  }
+})
+
+test('nested values become keys, also where a key has others below it', () => {
+  expect(pairsOf({ a: 'x', b: { '': 'y', c: 'z' } }, 'config')).toEqual({ 'config/a': 'x', 'config/b': 'y', 'config/b/c': 'z' })
+})
+
+test('what is set is told from what holds by default', () => {
+  expect(valueOf({}, checkers)).toBeNull()
+  expect(valueOf({ [checkers.key]: '' }, checkers)).toEqual([])
+  expect(valueOf({ [checkers.key]: 'utilization, session_lifetime' }, checkers)).toEqual(['utilization', 'session_lifetime'])
+  expect(valueOf({}, owners)).toBeNull()
+  expect(valueOf({ 'volumes/_types/group': '' }, owners)).toEqual(['group'])
+  expect(valueOf({ 'config/auth/signup': 'Yes' }, SETTINGS.accounts[0])).toBe('true')
+})
+
+test('what managers could not read is refused', () => {
+  const bad: [Setting, string | string[]][] = [
+    [SETTINGS.accounts[1], '0'], [SETTINGS.accounts[1], '1.5'], [SETTINGS.idle[3], 'soon'], [thresholdOf('mem'), '101'], [thresholdOf('mem'), ''], [owners, []], [SETTINGS.folders[0], ''],
+  ]
+  for (const [setting, value] of bad) expect(isSound(setting, value), `${setting.name} ${value}`).toBe(false)
+  expect(isSound(SETTINGS.idle[1], '90s')).toBe(true)
+})
+
+test('each kind of accelerator is measured in two ways', () => {
+  expect(measuredOf(['cpu', 'mem', 'cuda.device', 'cuda.shares', 'mock.device'])).toEqual(['cpu_util', 'mem', 'cuda_util', 'cuda_mem', 'mock_util', 'mock_mem'])
+})
