@@ -47,11 +47,14 @@ def live() -> LiveCircuit:
 
 
 def test_a_permit_lets_in_until_it_expires(live: LiveCircuit) -> None:
-    assert live.lets_in([b"x", b"a"], EPOCH)
-    assert live.permits_used == {hashlib.sha256(b"a").digest()}
-    assert not live.lets_in([b"a"], LATER)
-    assert not live.lets_in([b"x", b""], EPOCH)
-    assert not live.lets_in([], EPOCH)
+    digest = hashlib.sha256(b"a").digest()
+    assert live.find_permit([b"x", b"a"], EPOCH) == digest
+    assert live.permits_used == {digest}
+    assert live.honours(digest, EPOCH)
+    assert not live.honours(digest, LATER)
+    assert live.find_permit([b"a"], LATER) is None
+    assert live.find_permit([b"x", b""], EPOCH) is None
+    assert live.find_permit([], EPOCH) is None
 
 
 def test_a_permit_of_an_address_is_for_it_alone(live: LiveCircuit) -> None:
@@ -59,7 +62,7 @@ def test_a_permit_of_an_address_is_for_it_alone(live: LiveCircuit) -> None:
     assert not live.knows_address("10.0.0.2", EPOCH)
     assert not live.knows_address("", EPOCH)
     assert not live.knows_address("10.0.0.1", LATER)
-    assert not live.lets_in([b"b"], EPOCH)
+    assert live.find_permit([b"b"], EPOCH) is None
 
 
 def test_the_connection_that_waited_least_is_taken(live: LiveCircuit) -> None:

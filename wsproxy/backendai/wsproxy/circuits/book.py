@@ -140,7 +140,7 @@ class Book:
         return self._by_name.get(subdomain)
 
     def knows(self, live: LiveCircuit, cookies: Iterable[bytes]) -> bool:
-        return live.lets_in(cookies, self._clock.now())
+        return live.find_permit(cookies, self._clock.now()) is not None
 
     async def watch(self, health: LoopHealth) -> None:
         """Look again and again, until cancelled."""

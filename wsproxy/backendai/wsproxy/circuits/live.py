@@ -1,7 +1,6 @@
 """A circuit as this process serves it: who may come, and the connections that wait for work."""
 
 import hashlib
-import hmac
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Final, Protocol
@@ -43,19 +42,20 @@ class LiveCircuit:
     def add_permit(self, permit: Permit) -> None:
         self._permits = {**self._permits, permit.hash: permit}
 
-    def lets_in(self, cookies: Iterable[bytes], now: datetime) -> bool:
-        """Whether one of the cookies is a permit. Takes as long for a near miss as for any: what is
-        looked up is a digest, which says nothing of how near it was.
+    def find_permit(self, cookies: Iterable[bytes], now: datetime) -> bytes | None:
+        """The digest of the cookie that is a permit. Takes as long for a near miss as for any: what
+        is looked up is a digest, which says nothing of how near it was.
         """
-        for cookie in cookies:
-            digest = hashlib.sha256(cookie).digest()
-            known = self._permits.get(digest)
-            if known is None or known.address or known.expires_at <= now:
-                continue
-            if hmac.compare_digest(known.hash, digest):
-                self.permits_used.add(digest)
-                return True
-        return False
+        digests = (hashlib.sha256(cookie).digest() for cookie in cookies)
+        return next((digest for digest in digests if self.honours(digest, now)), None)
+
+    def honours(self, digest: bytes, now: datetime) -> bool:
+        """Whether the cookie of this digest is a permit still."""
+        known = self._permits.get(digest)
+        if known is None or known.address or known.expires_at <= now:
+            return False
+        self.permits_used.add(digest)
+        return True
 
     def knows_address(self, address: str, now: datetime) -> bool:
         """Whether a permit was given to `address`: the way into apps that have no cookies."""

@@ -27,6 +27,8 @@ _DROPPED: Final = frozenset(
     }
 )
 _BODILESS: Final = frozenset({204, 304})
+_KEPT: Final = b""
+_NAMES_KNOWN_MAX: Final = 1024
 
 
 class AnswerRefused(Exception):
@@ -69,6 +71,22 @@ class AnswerHead:
         return b"".join(parts)
 
 
+class _Fates(dict[bytes, bytes]):
+    """The lower-case name of a header that is looked at or dropped; nothing for one that is kept as
+    it is. Worked out once for each spelling of a name.
+    """
+
+    def __missing__(self, name: bytes) -> bytes:
+        low = name.lower()
+        fate = low if low in _DROPPED or low == b"set-cookie" else _KEPT
+        if len(self) < _NAMES_KNOWN_MAX:
+            self[name] = fate
+        return fate
+
+
+_FATES: Final = _Fates()
+
+
 class AnswerReader:
     """Reads heads one after another; made once for each connection."""
 
@@ -109,14 +127,14 @@ class AnswerReader:
         lines: list[bytes] = []
         length, coding, named, upgrade, cookies = -1, b"", b"", b"", 0
         for name, value in self._headers:
-            low = name.lower()
-            if low == b"set-cookie":
+            low = _FATES[name]
+            if low == _KEPT:
+                lines.append(b"%b: %b\r\n" % (name, value))
+            elif low == b"set-cookie":
                 cookies += 1
                 adopted = self._rules.adopt(value) if cookies <= SET_COOKIES_MAX else None
                 if adopted is not None:
                     lines.append(b"%b: %b\r\n" % (name, adopted))
-            elif low not in _DROPPED:
-                lines.append(b"%b: %b\r\n" % (name, value))
             elif low == b"content-length":
                 length = int(value)
             elif low == b"transfer-encoding":

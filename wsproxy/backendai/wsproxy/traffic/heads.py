@@ -5,14 +5,11 @@ from typing import Any, Final
 
 import httptools
 
-from .cookies import CookieRules
-
 TARGET_BYTES_MAX: Final = 16 << 10
 HEADERS_MAX: Final = 128
 OWN_PREFIX: Final = b"/.backendai/"
 SAFE: Final = frozenset({b"GET", b"HEAD", b"OPTIONS"})
-# Doing them twice is as doing them once.
-REPEATABLE: Final = SAFE | {b"PUT", b"DELETE"}
+_REPEATABLE: Final = SAFE | {b"PUT", b"DELETE"}
 _NOT_SERVED: Final = frozenset({b"CONNECT", b"TRACE"})
 _CHUNKED: Final = -1
 _NOT_IN_HOST: Final = frozenset(b" \t/\\@?#,;\"'<>{}|^`%")
@@ -32,6 +29,7 @@ _DROPPED: Final = frozenset(
     }
 )
 _DROPPED_PREFIXES: Final = (b"x-forwarded-", b"x-backendai-")
+_NAMES_KNOWN_MAX: Final = 1024
 _LOOKED_AT: Final = frozenset(
     {
         b"accept",
@@ -47,6 +45,18 @@ _LOOKED_AT: Final = frozenset(
         b"transfer-encoding",
         b"upgrade",
         b"x-forwarded-for",
+    }
+)
+# Of those that are looked at, what is told to the app in other words.
+_COMPOSED: Final = frozenset(
+    {
+        b"authorization",
+        b"connection",
+        b"content-length",
+        b"cookie",
+        b"host",
+        b"transfer-encoding",
+        b"upgrade",
     }
 )
 # Those that a client may not have dropped by naming them in `Connection`.
@@ -89,13 +99,32 @@ class RequestHead:
         return self.length != 0
 
     @property
-    def path(self) -> bytes:
-        return self.target.partition(b"?")[0]
+    def is_repeatable(self) -> bool:
+        """Doing it twice is as doing it once."""
+        return not self.length and self.method in _REPEATABLE
 
     @property
     def wants_json(self) -> bool:
         accept = self.seen.get(b"accept", b"")
         return b"json" in accept and b"text/html" not in accept
+
+
+class _Fates(dict[bytes, tuple[bytes, bool]]):
+    """What becomes of a header: the lower-case name by which it is looked at, if it is, and whether
+    the app gets it as it is. Worked out once for each spelling of a name: each head has a dozen of
+    them, and all browsers the same.
+    """
+
+    def __missing__(self, name: bytes) -> tuple[bytes, bool]:
+        low = name.lower()
+        is_dropped = low in _DROPPED or low.startswith(_DROPPED_PREFIXES) or b"_" in low
+        fate = (low if low in _LOOKED_AT else b"", low not in _COMPOSED and not is_dropped)
+        if len(self) < _NAMES_KNOWN_MAX:
+            self[name] = fate
+        return fate
+
+
+_FATES: Final = _Fates()
 
 
 class HeadReader:
@@ -167,11 +196,11 @@ def _sort(headers: list[tuple[bytes, bytes]]) -> tuple[list[bytes], dict[bytes, 
     kept: list[bytes] = []
     seen: dict[bytes, bytes] = {}
     for name, value in headers:
-        low = name.lower()
-        if low in _LOOKED_AT:
-            seen[low] = _join(low, seen[low], value) if low in seen else value
-        elif low not in _DROPPED and not low.startswith(_DROPPED_PREFIXES) and b"_" not in low:
+        low, is_kept = _FATES[name]
+        if is_kept:
             kept.append(b"%b: %b\r\n" % (name, value))
+        if low:
+            seen[low] = _join(low, seen[low], value) if low in seen else value
     host = seen.get(b"host", b"")
     if not host or len(host) > 255 or not _NOT_IN_HOST.isdisjoint(host) or not host.isascii():
         raise HeadRefused(_BAD_REQUEST, "The request names no host.")
@@ -218,21 +247,15 @@ def _is_upgrade(method: bytes, seen: dict[bytes, bytes], named: bytes, is_http11
     return is_asked
 
 
-def compose_request(head: RequestHead, rules: CookieRules, forwarded: bytes) -> bytes:
-    """What the app gets. `forwarded` are whole lines about who asks."""
+def compose_request(head: RequestHead, entry: bytes) -> bytes:
+    """What the app gets. `entry` are whole lines about who asks."""
     seen = head.seen
-    lines = [head.method, b" ", head.target, b" HTTP/1.1\r\nHost: ", seen[b"host"], b"\r\n"]
-    lines += head.kept
-    for name in (b"accept", b"origin", b"expect", b"sec-fetch-site", b"sec-fetch-mode"):
-        if name in seen:
-            lines += (name.title(), b": ", seen[name], b"\r\n")
-    if (cookie := seen.get(b"cookie")) and (cookie := rules.strip(cookie)):
-        lines += (b"Cookie: ", cookie, b"\r\n")
+    host = seen[b"host"]
+    lines = [head.method, b" ", head.target, b" HTTP/1.1\r\nHost: ", host, b"\r\n", *head.kept]
     authorization = seen.get(b"authorization")
     if authorization is not None and authorization[:10].lower() != _OWN_SCHEME:
         lines += (b"Authorization: ", authorization, b"\r\n")
-    lines.append(forwarded)
-    lines.append(b"X-Forwarded-Host: %b\r\n" % seen[b"host"])
+    lines += (entry, b"X-Forwarded-Host: ", host, b"\r\n")
     if head.is_upgrade:
         lines.append(b"Connection: Upgrade\r\nUpgrade: websocket\r\n")
     if head.length < 0:

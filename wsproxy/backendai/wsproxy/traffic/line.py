@@ -14,6 +14,7 @@ from ..circuits.live import LiveCircuit
 from .answers import AnswerHead, AnswerReader, AnswerRefused, Body
 from .chunks import BadChunks, ChunkReader, encode_chunks, encode_end
 from .cookies import CookieRules
+from .heads import RequestHead
 
 WRITE_AHEAD_BYTES: Final = 256 << 10
 # Answers before the answer, such as `100 Continue`.
@@ -26,9 +27,6 @@ class Asker(Protocol):
 
     transport: asyncio.Transport
     is_active: bool
-    is_http11: bool
-    is_head_method: bool
-    wants_upgrade: bool
 
     def on_greeted(self) -> None: ...
 
@@ -56,6 +54,7 @@ class Line(asyncio.Protocol):
 
     __slots__ = (
         "_answers",
+        "_asked",
         "_asker",
         "_buffer",
         "_chunks",
@@ -76,6 +75,7 @@ class Line(asyncio.Protocol):
         self._live = live
         self._answers = AnswerReader(rules)
         self._head_bytes_max = head_bytes_max
+        self._asked: RequestHead
         self._asker: Asker | None = None
         self._buffer = b""
         self._chunks = ChunkReader()
@@ -91,14 +91,15 @@ class Line(asyncio.Protocol):
 
     # What the browser's side does
 
-    def ask(self, asker: Asker, data: bytes, hello: bytes = b"") -> None:
-        """Send a request's head; `hello` is for the relay of a connection that is new."""
+    def ask(self, asker: Asker, head: RequestHead, data: bytes, *, is_new: bool) -> None:
+        """Send `data`: the head as the app gets it, behind a ticket where the line is new."""
         self._asker = asker
+        self._asked = head
         self._buffer = b""
         self._early = 0
         self._has_answered = False
-        self._reading = self._read_greeting if hello else self._read_head
-        self.transport.write(hello + data)
+        self._reading = self._read_greeting if is_new else self._read_head
+        self.transport.write(data)
 
     def write(self, data: bytes) -> None:
         self.transport.write(data)
@@ -203,7 +204,7 @@ class Line(asyncio.Protocol):
         assert asker is not None
         self._buffer = b""
         try:
-            head = self._answers.read(data[: end + 4], is_head_method=asker.is_head_method)
+            head = self._answers.read(data[: end + 4], is_head_method=self._asked.method == b"HEAD")
         except AnswerRefused as error:
             self._fail(str(error))
             return
@@ -213,7 +214,7 @@ class Line(asyncio.Protocol):
         if head.status < 200:
             self._answer_early(asker, head, rest)
             return
-        is_chunking = head.body is Body.CHUNKED and asker.is_http11
+        is_chunking = head.body is Body.CHUNKED and self._asked.is_http11
         self._is_last = asker.on_answering(head) or (
             head.body is Body.UNTIL_CLOSE or (head.body is Body.CHUNKED and not is_chunking)
         )
@@ -241,7 +242,7 @@ class Line(asyncio.Protocol):
 
     def _answer_early(self, asker: Asker, head: AnswerHead, rest: bytes) -> None:
         if head.status == 101:
-            if not (asker.wants_upgrade and head.is_upgrade):
+            if not (self._asked.is_upgrade and head.is_upgrade):
                 self._fail("The app speaks of another protocol that nobody asked for.")
                 return
             asker.on_answering(head)
@@ -253,7 +254,7 @@ class Line(asyncio.Protocol):
         if self._early > EARLY_ANSWERS_MAX:
             self._fail("The app goes on announcing its answer.")
             return
-        if asker.is_http11:
+        if self._asked.is_http11:
             asker.transport.write(head.compose(is_last=False, is_chunking=False))
         if rest:
             self._read_head(rest)

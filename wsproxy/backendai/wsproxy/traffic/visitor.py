@@ -6,7 +6,7 @@ One request at a time; what a browser sends ahead waits, up to a limit.
 import asyncio
 import os
 from collections.abc import Callable
-from typing import Final, Protocol, cast
+from typing import Final, cast
 
 from backendai.common import tickets
 from backendai.common.faults import Fault
@@ -16,11 +16,9 @@ from backendai.common.tickets import RelayCode
 from ..circuits.live import LiveCircuit
 from .answers import AnswerHead
 from .chunks import BadChunks, ChunkReader, encode_chunks, encode_end
-from .cookies import find_cookies
+from .entry import Door, Entry
 from .heads import (
     OWN_PREFIX,
-    REPEATABLE,
-    SAFE,
     TARGET_BYTES_MAX,
     HeadReader,
     HeadRefused,
@@ -53,27 +51,6 @@ _STATUS: Final = {
 }
 
 
-class Door(Protocol):
-    """Where visitors of one listener want to go."""
-
-    @property
-    def scheme(self) -> str:
-        """Of the addresses by which browsers come."""
-        ...
-
-    def find(self, host: bytes) -> LiveCircuit | None: ...
-
-    async def search(self, host: bytes) -> LiveCircuit | None:
-        """As `find`, with a look at the database. Raises StoreUnavailable."""
-        ...
-
-    def cookie_name(self, live: LiveCircuit) -> bytes: ...
-
-    async def serve_own(self, live: LiveCircuit, head: RequestHead, client: str) -> bytes:
-        """The answer to a request below OWN_PREFIX. Raises HeadRefused, StoreUnavailable."""
-        ...
-
-
 class Visitor(asyncio.Protocol):
     """`is_active` is set whenever something moves, and looked at each second."""
 
@@ -81,11 +58,9 @@ class Visitor(asyncio.Protocol):
         "_body_done",
         "_buffer",
         "_chunks",
-        "_client",
-        "_cookie_seen",
         "_deadline",
         "_door",
-        "_forwarded",
+        "_entry",
         "_head",
         "_held",
         "_house",
@@ -96,17 +71,14 @@ class Visitor(asyncio.Protocol):
         "_line",
         "_lingered",
         "_open_until",
-        "_peer",
         "_reader",
         "_reading",
         "_span",
+        "_time",
         "_was_retried",
         "is_active",
-        "is_head_method",
-        "is_http11",
         "live",
         "transport",
-        "wants_upgrade",
     )
 
     def __init__(self, house: House, door: Door) -> None:
@@ -115,10 +87,7 @@ class Visitor(asyncio.Protocol):
         self._reader = HeadReader()
         self._chunks = ChunkReader()
         self._buffer = b""
-        self._peer = ""
-        self._client = ""
-        self._forwarded = b""
-        self._cookie_seen: tuple[LiveCircuit, bytes] | None = None
+        self._time = asyncio.get_running_loop().time
         self._head: RequestHead | None = None
         self._line: Line | None = None
         self._body_done = True
@@ -135,10 +104,8 @@ class Visitor(asyncio.Protocol):
         self._reading: Callable[[bytes], None] = self._read_head
         self.live: LiveCircuit | None = None
         self.is_active = False
-        self.is_http11 = True
-        self.is_head_method = False
-        self.wants_upgrade = False
         self.transport: asyncio.Transport
+        self._entry: Entry
 
     # What the loop calls
 
@@ -150,7 +117,7 @@ class Visitor(asyncio.Protocol):
         self._house.guests.add(self)
         self.transport.set_write_buffer_limits(high=WRITE_AHEAD_BYTES)
         found = transport.get_extra_info("peername")
-        self._peer = str(found[0]) if found else ""
+        self._entry = Entry(self._house, self._door, str(found[0]) if found else "")
         self._await_request()
 
     def data_received(self, data: bytes) -> None:
@@ -197,7 +164,7 @@ class Visitor(asyncio.Protocol):
         """`moves`: each time that something passes, it is as far away again."""
         self._span = seconds if moves else 0.0
         self.is_active = False
-        self._deadline = asyncio.get_running_loop().time() + seconds
+        self._deadline = self._time() + seconds
 
     def _set_span(self, seconds: float) -> None:
         if self._span:
@@ -225,15 +192,14 @@ class Visitor(asyncio.Protocol):
     # Heads
 
     def _read_head(self, data: bytes) -> None:
-        if not self._buffer:
-            # Some clients end a body with a line that does not belong to it.
-            data = data.removeprefix(b"\r\n")
-            self._set_deadline(self._house.limits.head_timeout)
-        else:
-            data = self._buffer + data
+        is_first = not self._buffer
+        # Some clients end a body with a line that does not belong to it.
+        data = data.removeprefix(b"\r\n") if is_first else self._buffer + data
         end = data.find(_END)
         if end < 0 or end > self._house.limits.head_bytes_max:
             self._buffer = data
+            if is_first:
+                self._set_deadline(self._house.limits.head_timeout)
             self._check_partial(data)
             return
         self._buffer = data[end + 4 :]
@@ -255,11 +221,9 @@ class Visitor(asyncio.Protocol):
         self._reading = self._hold
         self._body_done = not head.has_body
         self._is_answering = False
-        self._is_last = not head.keeps_alive
+        # Whatever becomes of an upgrade, no request comes behind it.
+        self._is_last = head.is_upgrade or not head.keeps_alive
         self._was_retried = False
-        self.is_http11 = head.is_http11
-        self.is_head_method = head.method == b"HEAD"
-        self.wants_upgrade = head.is_upgrade
         if head.is_upgrade and self._buffer:
             raise HeadRefused(400, "A WebSocket's first bytes come behind the answer.")
         if head.length > self._house.limits.body_bytes_max:
@@ -285,50 +249,13 @@ class Visitor(asyncio.Protocol):
     def _enter(self, live: LiveCircuit, head: RequestHead) -> None:
         """Raises HeadRefused."""
         self.live = live
-        client = self._client_of(head)
-        if not live.is_open:
-            raise HeadRefused(410, "The app is no longer offered here.")
-        if not live.circuit.admits(client):
-            raise HeadRefused(403, "The app is not offered to your address.")
+        self._entry.admit(live, head)
         if head.target.startswith(OWN_PREFIX):
-            self._house.spawn(self._serve_own(live, head, client))
+            self._house.spawn(self._serve_own(live, head, self._entry.client))
             return
-        if not live.circuit.is_public:
-            self._check_permit(live, head)
-            self._check_origin(head)
-        elif head.is_upgrade:
-            self._check_origin(head)
+        self._entry.check(live, head)
         live.is_used = True
         self._pass_on(live, head)
-
-    def _client_of(self, head: RequestHead) -> str:
-        """Who asks, as a proxy that is trusted says, or the other end of the connection."""
-        named = head.seen.get(b"x-forwarded-for", b"")
-        client = self._house.client_of(self._peer, named.decode("latin-1"))
-        if client != self._client:
-            self._client = client
-            text = "X-Forwarded-For: {}\r\nX-Forwarded-Proto: {}\r\n"
-            safe = "".join(letter for letter in client[:64] if letter.isalnum() or letter in ".:")
-            self._forwarded = text.format(safe, self._door.scheme).encode("ascii", "replace")
-        return client
-
-    def _check_permit(self, live: LiveCircuit, head: RequestHead) -> None:
-        cookie = head.seen.get(b"cookie", b"")
-        name = self._door.cookie_name(live)
-        if not live.lets_in(find_cookies(cookie, name), self._house.clock.now()):
-            raise HeadRefused(401, "This browser has no permit for the app.")
-
-    def _check_origin(self, head: RequestHead) -> None:
-        """Pages of other origins may link to an app, and nothing else: they have its cookies."""
-        origin = head.seen.get(b"origin")
-        own = f"{self._door.scheme}://".encode() + head.seen[b"host"].lower()
-        is_foreign = origin is not None and origin.lower() != own
-        if is_foreign and (head.is_upgrade or head.method not in SAFE):
-            raise HeadRefused(403, "The request comes from a page of another origin.")
-        site = head.seen.get(b"sec-fetch-site", b"none")
-        mode = head.seen.get(b"sec-fetch-mode", b"navigate")
-        if site in (b"cross-site", b"same-site") and mode != b"navigate":
-            raise HeadRefused(403, "The request comes from a page of another origin.")
 
     async def _serve_own(self, live: LiveCircuit, head: RequestHead, client: str) -> None:
         try:
@@ -344,9 +271,7 @@ class Visitor(asyncio.Protocol):
     # To the app
 
     def _pass_on(self, live: LiveCircuit, head: RequestHead) -> None:
-        loop = asyncio.get_running_loop()
-        is_repeatable = head.method in REPEATABLE and not head.has_body
-        line = live.take_line(loop.time(), only_fresh=not is_repeatable)
+        line = live.take_line(self._time(), only_fresh=not head.is_repeatable)
         if line is None or head.is_upgrade:
             self._open(live)
             return
@@ -355,14 +280,14 @@ class Visitor(asyncio.Protocol):
 
     def _ask(self, line: Line, head: RequestHead, hello: bytes = b"") -> None:
         self._line = line
-        line.ask(self, compose_request(head, self._house.rules, self._forwarded), hello)
+        line.ask(self, head, hello + compose_request(head, self._entry.lines), is_new=bool(hello))
         if self._is_behind:
             # The browser has not taken the answers before: this one waits with the app.
             line.transport.pause_reading()
 
     def _open(self, live: LiveCircuit) -> None:
         limits = self._house.limits
-        self._open_until = asyncio.get_running_loop().time() + limits.relay_timeout
+        self._open_until = self._time() + limits.relay_timeout
         self._set_deadline(limits.relay_timeout + limits.answer_timeout)
         self._house.spawn(self._open_line(live))
 
@@ -496,11 +421,11 @@ class Visitor(asyncio.Protocol):
     def on_answered(self, line: Line, *, is_reusable: bool) -> None:
         self._line = None
         if is_reusable and self._body_done and line.is_usable():
-            line.rest(asyncio.get_running_loop().time())
+            line.rest(self._time())
         else:
             line.transport.close()
         self._go_on(_BUSY)
-        if self._is_last or self.wants_upgrade or self.transport.is_closing():
+        if self._is_last or self.transport.is_closing():
             self._end_gently()
             return
         self._await_request()
@@ -517,7 +442,7 @@ class Visitor(asyncio.Protocol):
     def on_line_refused(self, refusal: tickets.Refusal) -> None:
         self._line = None
         live = self.live
-        now = asyncio.get_running_loop().time()
+        now = self._time()
         if refusal.code in _PASSING and live is not None and now < self._open_until:
             self._house.spawn(self._open_again(live))
             return
@@ -540,9 +465,8 @@ class Visitor(asyncio.Protocol):
         if has_begun or head is None or live is None:
             self.transport.abort()
             return
-        is_repeatable = head.method in REPEATABLE and not head.has_body
         was_idle = line is not None and line.is_pooled and was_silent
-        if was_idle and is_repeatable and not self._was_retried:
+        if was_idle and head.is_repeatable and not self._was_retried:
             self._was_retried = True
             self._open(live)
             return
