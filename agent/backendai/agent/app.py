@@ -20,6 +20,7 @@ from backendai.common.etcd import EtcdStore
 from backendai.common.faults import ServerMisconfigured
 from backendai.common.logs import get_logger
 from backendai.common.loops import LoopHealth, supervise
+from backendai.common.notify import told_ready
 from backendai.common.pidfile import hold_pid_file
 from backendai.common.rpc.curve import KeyPair, ensure_keypair, is_public_key
 from backendai.common.rpc.server import RpcServer
@@ -262,7 +263,7 @@ async def run_agent(agent: Agent, stop: asyncio.Event) -> None:
             address=agent.server.address,
             relay=agent.relay.address,
         )
-        async with _cancelled_at_end(agent):
+        async with _cancelled_at_end(agent), told_ready(agent.health):
             await stop.wait()
         log.info("agent.stopping")
 

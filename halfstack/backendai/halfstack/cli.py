@@ -12,6 +12,7 @@ import shlex
 import sys
 from collections.abc import Callable, Coroutine, Iterator
 from functools import wraps
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import click
@@ -179,6 +180,38 @@ def check() -> None:
     outcomes = run_checks(find_checkout())
     click.echo(render_summary(outcomes))
     sys.exit(0 if all(outcome.is_ok for outcome in outcomes) else 1)
+
+
+@click.command()
+@click.option(
+    "--out-dir",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Where to put them.  [default: dist in the source tree]",
+)
+@_explained
+def dist(out_dir: Path | None) -> None:
+    """Build one wheel for each distribution, the same bytes each time.
+
+    \b
+    Example:
+      ./bai dist && pip install --find-links dist backendai-agent
+    """
+    from .display import Display
+    from .dist import build_wheels
+    from .gui import is_built
+    from .images import find_cache
+
+    checkout = find_checkout()
+    with Display() as display:
+        if not is_built(checkout):
+            from .gui import build_gui
+
+            with display.step("GUI") as say:
+                build_gui(checkout, find_cache(), say)
+        with display.step("wheels"):
+            wheels = build_wheels(checkout, out_dir or checkout / "dist")
+    for wheel in wheels:
+        click.echo(f"  {wheel}")
 
 
 @click.command()

@@ -27,6 +27,7 @@ from backendai.common.health import health_handler
 from backendai.common.http import make_app, serve
 from backendai.common.ids import IdSource, SystemIds
 from backendai.common.loops import LoopHealth, supervise
+from backendai.common.notify import told_ready
 from backendai.common.pidfile import hold_pid_file
 from backendai.common.recent_logs import RecentLogs, keep_recent
 from backendai.common.rpc.curve import KeyPair, load_keypair
@@ -205,7 +206,8 @@ async def _serve(settings: ManagerSettings) -> None:
         loop.add_signal_handler(number, told.set)
     async with run_manager(settings) as manager:
         log.info("manager.started", address=str(manager.address), id=settings.manager.id)
-        await told.wait()
+        async with told_ready(manager.core.health):
+            await told.wait()
         # Being killed is a normal stop, so what hangs is not waited for.
         loop.call_later(STOP_SECONDS, os._exit, 1)
     log.info("manager.stopped", id=settings.manager.id)

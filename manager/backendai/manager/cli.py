@@ -128,14 +128,18 @@ def dbshell(ctx: click.Context, arguments: tuple[str, ...], config_path: Path | 
     os.execve(psql, [psql, *where, *arguments], environ)  # noqa: S606 - arguments, no shell
 
 
-@mgr.group()
-def config() -> None:
-    """manager.toml."""
+@mgr.command("check-config")
+@config_option
+@click.pass_context
+def check_config(ctx: click.Context, config_path: Path | None) -> None:
+    """Read the settings and tell every mistake in them."""
+    read_settings(ctx, config_path)
+    click.echo("The settings are sound.")
 
 
-@config.command("sample")
-def config_sample() -> None:
-    """Print a manager.toml with every setting and its default."""
+@mgr.command("show-config")
+def show_config() -> None:
+    """Print a sample manager.toml with every setting and its default."""
     from backendai.common.settings.render import render_sample
 
     from .settings import ManagerSettings

@@ -58,7 +58,7 @@ class ServiceSettings:
     config_cache: Path = setting(
         path(),
         "File with the last known cluster configuration, for a start while etcd is away",
-        default=Path("/var/lib/backendai/manager.config.json"),
+        default=Path("/var/lib/backendai/manager/config.json"),
     )
     heartbeat_timeout: float = setting(
         number(1, 3600),

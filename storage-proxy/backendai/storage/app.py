@@ -17,6 +17,7 @@ from backendai.common.clock import Clock, SystemClock
 from backendai.common.ids import SystemIds
 from backendai.common.logs import get_logger
 from backendai.common.loops import LoopHealth, supervise
+from backendai.common.notify import told_ready
 from backendai.common.pidfile import hold_pid_file
 from backendai.common.settings.checks import HostPort
 
@@ -127,7 +128,8 @@ def serve(settings: StorageSettings) -> None:
 
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, begin_end)
-        async with run_storage_proxy(make_storage_proxy(settings)) as addresses:
+        proxy = make_storage_proxy(settings)
+        async with run_storage_proxy(proxy) as addresses:
             own = settings.storage_proxy
             log.info(
                 "storage.started",
@@ -135,7 +137,8 @@ def serve(settings: StorageSettings) -> None:
                 client=str(addresses.client),
                 manager=str(addresses.manager),
             )
-            await stop.wait()
+            async with told_ready(proxy.health):
+                await stop.wait()
             log.info("storage.stopping")
         # Threads that hang on a file system would keep the process.
         os._exit(0)

@@ -20,6 +20,7 @@ from backendai.common.faults import ServerMisconfigured
 from backendai.common.health import health_handler
 from backendai.common.logs import get_logger
 from backendai.common.loops import LoopHealth, supervise
+from backendai.common.notify import told_ready
 from backendai.common.pidfile import hold_pid_file
 from backendai.common.secretfile import load_secret_key
 from backendai.common.settings.checks import HostPort
@@ -130,9 +131,11 @@ def serve(settings: WebserverSettings) -> None:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, stop.set)
-        async with run_webserver(make_webserver(settings)) as address:
+        webserver = make_webserver(settings)
+        async with run_webserver(webserver) as address:
             log.info("webserver.started", address=str(address))
-            await stop.wait()
+            async with told_ready(webserver.health):
+                await stop.wait()
             log.info("webserver.stopping")
 
     _raise_descriptor_limit()

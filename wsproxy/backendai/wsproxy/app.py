@@ -15,6 +15,7 @@ from backendai.common.clock import SystemClock
 from backendai.common.faults import ServerMisconfigured
 from backendai.common.logs import get_logger
 from backendai.common.loops import LoopHealth, supervise
+from backendai.common.notify import told_ready
 from backendai.common.pidfile import hold_pid_file
 from backendai.common.secretfile import load_secret_key
 from backendai.common.settings.checks import HostPort
@@ -76,6 +77,7 @@ async def run_wsproxy(settings: WsproxySettings) -> AsyncIterator[Addresses]:
         await stack.enter_async_context(
             http.serve(api, own.service_addr, shutdown_seconds=DRAIN_SECONDS)
         )
+        await stack.enter_async_context(told_ready(health))
         yield addresses
 
 

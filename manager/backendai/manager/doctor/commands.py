@@ -60,7 +60,7 @@ def _examine(ctx: click.Context, config_path: Path | None) -> list[Finding]:
         settings = read_settings(ctx, config_path)
         file = find_settings_file(ctx, config_path)
     except BadSettings as fault:
-        fix = "mend it; `backendai mgr config sample` shows every setting"
+        fix = "mend it; `backendai mgr show-config` shows every setting"
         return [fail("settings", fault.detail, fix)]
     return asyncio.run(examine(settings, file, SystemClock()))
 

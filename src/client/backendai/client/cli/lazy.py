@@ -22,8 +22,13 @@ KNOWN_PLUGINS: Final[Mapping[str, str]] = {
     "test": "Run the tests.",
     "check": "Check format, lint, types and unit tests.",
     "logs": "Show the logs of the daemons.",
+    "dist": "Build the wheels of all distributions.",
+    "export": "Write what runs here as systemd units or for compose.",
     "mgr": "Commands of the manager.",
     "ag": "Commands of the agent.",
+    "storage": "Commands of the storage proxy.",
+    "web": "Commands of the webserver.",
+    "wsproxy": "Commands of the app proxy.",
     "build": "Build sample images on this machine.",
 }
 
