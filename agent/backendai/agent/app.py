@@ -20,6 +20,8 @@ from backendai.common.etcd import EtcdStore
 from backendai.common.faults import ServerMisconfigured
 from backendai.common.logs import get_logger
 from backendai.common.loops import LoopHealth, supervise
+from backendai.common.metrics import CallMeter, Metrics
+from backendai.common.monitoring import monitored
 from backendai.common.notify import told_ready
 from backendai.common.pidfile import hold_pid_file
 from backendai.common.rpc.curve import KeyPair, ensure_keypair, is_public_key
@@ -40,6 +42,7 @@ from .networks import NetworkNames
 from .node import Node
 from .notes import Notes, Reporter
 from .profile import Maker
+from .readings import reading_of
 from .registration import PERIOD_SECONDS as REGISTRATION_PERIOD_SECONDS
 from .registration import AgentNotice, Registration
 from .relay.keys import KeyRing
@@ -100,13 +103,15 @@ class Agent:
     relay: Relay
     firewall: Firewall | None
     health: LoopHealth
+    metrics: Metrics
 
 
 def make_agent(settings: AgentSettings) -> Agent:
     """Raises ServerMisconfigured with what must be changed."""
     clock, ledger = SystemClock(), Ledger()
-    node = make_node(settings, ledger, clock)
     health = LoopHealth(clock)
+    metrics = Metrics("agent", version("backendai-agent"), health)
+    node = make_node(settings, ledger, clock, metrics)
     supervisor = Supervisor(node, ledger, health)
     relay = make_relay(settings, node, ledger)
     meter = Meter(node, ledger, relay.traffic_of)
@@ -127,6 +132,7 @@ def make_agent(settings: AgentSettings) -> Agent:
         CONTRACT,
     )
     Calls(node, ledger, supervisor, reports.make).register(server)
+    metrics.add("report", reading_of(reports.make))
     return Agent(
         settings=settings,
         keypair=keypair,
@@ -140,15 +146,17 @@ def make_agent(settings: AgentSettings) -> Agent:
         relay=relay,
         firewall=make_firewall(settings, node.maker.agent_id),
         health=health,
+        metrics=metrics,
     )
 
 
-def make_node(settings: AgentSettings, ledger: Ledger, clock: Clock) -> Node:
+def make_node(settings: AgentSettings, ledger: Ledger, clock: Clock, metrics: Metrics) -> Node:
     maker = _maker(settings)
     scratch_root = settings.container.scratch_root.absolute()
     scratch = Scratch(scratch_root, maker.uid, maker.gid, limit_work(settings))
     threads = Threads("files", FILE_THREADS)
-    backend = make_backend(settings, maker.agent_id, clock)
+    calls = metrics.calls("engine_call", "Calls of the container engine")
+    backend = make_backend(settings, maker.agent_id, clock, calls)
     state_dir = settings.agent.state_dir.absolute()
     return Node(
         backend=backend,
@@ -208,13 +216,16 @@ def make_inventory(settings: AgentSettings) -> Inventory:
     )
 
 
-def make_backend(settings: AgentSettings, agent_id: str, clock: Clock) -> Backend:
+def make_backend(
+    settings: AgentSettings, agent_id: str, clock: Clock, calls: CallMeter | None = None
+) -> Backend:
     """Imports only the backend that is used: the other's libraries cost memory."""
     if settings.agent.mode == "docker":
         from .backends.docker.backend import DockerBackend
         from .backends.docker.bridges import Bridges
 
-        return DockerBackend(settings.container.docker_host, agent_id, Bridges(agent_id), clock)
+        host = settings.container.docker_host
+        return DockerBackend(host, agent_id, Bridges(agent_id), clock, calls)
     from .backends.process.backend import ProcessBackend
 
     return ProcessBackend(
@@ -262,6 +273,9 @@ async def run_agent(agent: Agent, stop: asyncio.Event) -> None:
             agent=agent.node.maker.agent_id,
             address=agent.server.address,
             relay=agent.relay.address,
+        )
+        await stack.enter_async_context(
+            monitored(agent.settings.monitoring, agent.metrics, agent.health)
         )
         async with _cancelled_at_end(agent), told_ready(agent.health):
             await stop.wait()

@@ -19,7 +19,12 @@ from backendai.common.settings.checks import (
     text,
 )
 from backendai.common.settings.fields import section, setting, settings
-from backendai.common.settings.sections import DebugSettings, EtcdSettings, LoggingSettings
+from backendai.common.settings.sections import (
+    DebugSettings,
+    EtcdSettings,
+    LoggingSettings,
+    MonitoringSettings,
+)
 
 _ID = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 
@@ -208,4 +213,5 @@ class AgentSettings:
     resource: ResourceSection = section(ResourceSection)
     accelerators: AcceleratorsSection = section(AcceleratorsSection)
     logging: LoggingSettings = section(LoggingSettings)
+    monitoring: MonitoringSettings = section(MonitoringSettings)
     debug: DebugSettings = section(DebugSettings)

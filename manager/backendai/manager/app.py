@@ -8,6 +8,7 @@ import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from importlib.metadata import version
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -23,10 +24,12 @@ from backendai.common.config import CachedConfig, Snapshot
 from backendai.common.etcd import EtcdStore
 from backendai.common.failpoints import arm_from_environment
 from backendai.common.faults import ServerMisconfigured, StoreUnavailable
-from backendai.common.health import health_handler
+from backendai.common.health import Check, health_handlers
 from backendai.common.http import make_app, serve
 from backendai.common.ids import IdSource, SystemIds
 from backendai.common.loops import LoopHealth, supervise
+from backendai.common.metrics import Metrics
+from backendai.common.monitoring import monitored
 from backendai.common.notify import told_ready
 from backendai.common.pidfile import hold_pid_file
 from backendai.common.recent_logs import RecentLogs, keep_recent
@@ -98,6 +101,7 @@ from .maintenance import rest as maintenance_rest
 from .maintenance.presence import BEAT_SECONDS, Presence, describe
 from .maintenance.service import Maintenance
 from .maintenance.watch import StatusWatch
+from .readings import reading_of
 from .refusals import tell_outage
 from .resource_groups import rest as resource_groups_rest
 from .resource_groups.proxy import HttpAppProxy
@@ -246,11 +250,16 @@ async def run_manager(settings: ManagerSettings) -> AsyncIterator[Manager]:
         stack.push_async_callback(services.presence.end)
         core = _make_core(settings, stores, board, clock, holder)
         stack.push_async_callback(_end_leases, stores.core, holder)
-        access_log = AccessLog()
+        metrics = Metrics("manager", version("backendai-manager"), core.health)
+        metrics.add("cluster", reading_of(stores.database))
+        access_log = AccessLog(metrics.requests)
         app = make_manager_app(services, core.health, stores, settings, access_log)
         await stack.enter_async_context(_running(stores, services, core, board, access_log, clock))
         address = await stack.enter_async_context(
             serve(app, own.service_addr, shutdown_seconds=DRAIN_SECONDS)
+        )
+        await stack.enter_async_context(
+            monitored(settings.monitoring, metrics, core.health, _checks(stores))
         )
         yield Manager(address, services, stores, core)
 
@@ -335,10 +344,12 @@ def list_routes(
     services: Services, health: LoopHealth, stores: Stores, own: ServiceSettings
 ) -> list[Route]:
     """Every route with its action; literal paths come before those with parameters."""
-    checks = {"database": lambda: _ping_database(stores.database), "redis": _redis_check(stores)}
     clock = SystemClock()
     return [
-        Route("GET", "/health", health_handler(health, checks), Action("health", Access.OPEN)),
+        *(
+            Route("GET", path, handler, Action("health", Access.OPEN))
+            for path, handler in health_handlers(health, _checks(stores)).items()
+        ),
         *graph_rest.routes(
             stores.database,
             UseCases(
@@ -378,6 +389,11 @@ def list_routes(
         *tasks_rest.routes(services.tasks, clock),
         *vfolders_assembly.routes(services.vfolders),
     ]
+
+
+def _checks(stores: Stores) -> dict[str, Check]:
+    """What it needs to be of use."""
+    return {"database": lambda: _ping_database(stores.database), "redis": _redis_check(stores)}
 
 
 async def _open_stores(

@@ -20,6 +20,7 @@ from backendai.common.settings.sections import (
     DebugSettings,
     EtcdSettings,
     LoggingSettings,
+    MonitoringSettings,
     RedisSettings,
 )
 
@@ -131,4 +132,5 @@ class ManagerSettings:
     manager: ServiceSettings = section(ServiceSettings)
     relay: RelaySettings = section(RelaySettings)
     logging: LoggingSettings = section(LoggingSettings)
+    monitoring: MonitoringSettings = section(MonitoringSettings)
     debug: DebugSettings = section(DebugSettings)

@@ -17,6 +17,8 @@ from backendai.common.clock import Clock, SystemClock
 from backendai.common.ids import SystemIds
 from backendai.common.logs import get_logger
 from backendai.common.loops import LoopHealth, supervise
+from backendai.common.metrics import Metrics
+from backendai.common.monitoring import monitored
 from backendai.common.notify import told_ready
 from backendai.common.pidfile import hold_pid_file
 from backendai.common.settings.checks import HostPort
@@ -29,7 +31,9 @@ from .settings import StorageSettings
 from .syscalls import keep_freed_memory
 from .tokens import TokenBox
 from .uploads.service import UploadLimits, Uploads
+from .version import VERSION
 from .volumes.load import Volumes, open_volumes
+from .volumes.readings import read_volumes
 
 log = get_logger(__name__)
 
@@ -56,6 +60,7 @@ class StorageProxy:
     grants: Grants
     clock: Clock
     health: LoopHealth
+    metrics: Metrics
     access_log: AccessLog
 
 
@@ -76,7 +81,9 @@ def make_storage_proxy(settings: StorageSettings) -> StorageProxy:
         idle_seconds=settings.api.client.idle_timeout,
     )
     uploads = Uploads(limits, clock, SystemIds())
-    volumes = open_volumes(settings)
+    volumes, health = open_volumes(settings), LoopHealth(clock)
+    metrics = Metrics("storage-proxy", VERSION, health)
+    metrics.add("volumes", partial(read_volumes, volumes))
     return StorageProxy(
         settings=settings,
         volumes=volumes,
@@ -85,8 +92,9 @@ def make_storage_proxy(settings: StorageSettings) -> StorageProxy:
         uploads=uploads,
         grants=Grants(tokens, uploads, own.token_lifetime, clock),
         clock=clock,
-        health=LoopHealth(clock),
-        access_log=AccessLog(),
+        health=health,
+        metrics=metrics,
+        access_log=AccessLog(metrics.requests),
     )
 
 
@@ -112,6 +120,7 @@ async def run_storage_proxy(proxy: StorageProxy) -> AsyncIterator[Addresses]:
                 (manager_app, settings.api.manager.service_addr, http.READ_AHEAD_BYTES),
             )
         ]
+        await stack.enter_async_context(monitored(settings.monitoring, proxy.metrics, proxy.health))
         yield Addresses(*addresses)
 
 

@@ -21,7 +21,11 @@ from backendai.common.settings.checks import (
     text,
 )
 from backendai.common.settings.fields import Check, section, setting, settings
-from backendai.common.settings.sections import DebugSettings, LoggingSettings
+from backendai.common.settings.sections import (
+    DebugSettings,
+    LoggingSettings,
+    MonitoringSettings,
+)
 
 _NAME: Final = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 
@@ -163,4 +167,5 @@ class StorageSettings:
     storage_proxy: StorageSection = section(StorageSection)
     api: ApiSection = section(ApiSection)
     logging: LoggingSettings = section(LoggingSettings)
+    monitoring: MonitoringSettings = section(MonitoringSettings)
     debug: DebugSettings = section(DebugSettings)

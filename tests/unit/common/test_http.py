@@ -14,7 +14,7 @@ from aiohttp import web
 from backendai.common.access_log import AccessLog
 from backendai.common.clock import FakeClock
 from backendai.common.faults import RateLimited, ServerMisconfigured, SessionNotFound
-from backendai.common.health import health_handler
+from backendai.common.health import health_handlers
 from backendai.common.http import json_response, make_app, raw_target, serve
 from backendai.common.logs import context_field
 from backendai.common.loops import LoopHealth
@@ -61,14 +61,15 @@ async def fail(request: web.Request) -> web.StreamResponse:
 
 @pytest.fixture
 async def url() -> AsyncIterator[str]:
-    access_log = AccessLog(lines.append)
+    access_log = AccessLog(write=lines.append)
     app = make_app(unavailable=(AwayError,), body_bytes_max=BODY_BYTES_MAX, access_log=access_log)
     health = LoopHealth(FakeClock())
     health.start("loop", 1.0)
     app.router.add_route("*", "/params", show_params)
     app.router.add_get("/target/{rest:.*}", show_target)
     app.router.add_get("/fail/{how}", fail)
-    app.router.add_get("/health", health_handler(health))
+    for path, tell in health_handlers(health).items():
+        app.router.add_get(path, tell)
     async with serve(app, HostPort("127.0.0.1", 0)) as address:
         yield f"http://{address}"
     await access_log.flush()
@@ -248,7 +249,7 @@ async def test_the_access_log_has_a_line_per_request_without_the_query(
     http: aiohttp.ClientSession, url: str
 ) -> None:
     lines.clear()
-    own = AccessLog(lines.append)
+    own = AccessLog(write=lines.append)
     app = make_app(access_log=own)
     app.router.add_get("/x", show_target)
     async with serve(app, HostPort("127.0.0.1", 0)) as address:
@@ -265,7 +266,7 @@ async def test_answered_probes_leave_no_line_in_the_access_log(
     http: aiohttp.ClientSession,
 ) -> None:
     lines.clear()
-    own = AccessLog(lines.append)
+    own = AccessLog(write=lines.append)
     app = make_app(access_log=own)
     app.router.add_get("/health", show_target)
     async with serve(app, HostPort("127.0.0.1", 0)) as address:

@@ -17,9 +17,11 @@ from backendai.common import http
 from backendai.common.access_log import AccessLog
 from backendai.common.clock import Clock, SystemClock
 from backendai.common.faults import ServerMisconfigured
-from backendai.common.health import health_handler
+from backendai.common.health import Check, health_handlers
 from backendai.common.logs import get_logger
 from backendai.common.loops import LoopHealth, supervise
+from backendai.common.metrics import Metrics
+from backendai.common.monitoring import monitored
 from backendai.common.notify import told_ready
 from backendai.common.pidfile import hold_pid_file
 from backendai.common.secretfile import load_secret_key
@@ -38,6 +40,7 @@ from .proxy.forward import Forwarding
 from .proxy.upstream import Upstream
 from .rest import Server
 from .settings import WebserverSection, WebserverSettings
+from .version import VERSION
 from .visitor import VISITOR, Door
 
 log = get_logger(__name__)
@@ -61,12 +64,19 @@ class Webserver:
     upstream: Upstream
     clock: Clock
     health: LoopHealth
+    metrics: Metrics
     access_log: AccessLog
+
+    def checks(self) -> dict[str, Check]:
+        """What it needs to be of use."""
+        return {"manager": self.upstream.check, "redis": self.logins.check}
 
 
 def make_webserver(settings: WebserverSettings) -> Webserver:
     """Raises ServerMisconfigured with what must be changed."""
     clock = SystemClock()
+    health = LoopHealth(clock)
+    metrics = Metrics("webserver", VERSION, health)
     key = load_secret_key(settings.webserver.secret_key_file)
     redis = open_redis(settings.redis, timeout_seconds=REDIS_SECONDS)
     ages = Ages(whole=settings.session.max_age, idle=settings.session.idle_timeout)
@@ -78,8 +88,9 @@ def make_webserver(settings: WebserverSettings) -> Webserver:
         provider=Provider(settings.oidc, clock),
         upstream=Upstream(settings.api, clock),
         clock=clock,
-        health=LoopHealth(clock),
-        access_log=AccessLog(),
+        health=health,
+        metrics=metrics,
+        access_log=AccessLog(metrics.requests),
     )
 
 
@@ -89,11 +100,11 @@ def make_web_app(webserver: Webserver) -> web.Application:
     door = Door(settings.webserver)
     app = http.make_app(middlewares=[make_guard(door)], access_log=webserver.access_log)
     app.on_response_prepare.append(make_headers(door))
-    checks = {"manager": webserver.upstream.check, "redis": webserver.logins.check}
     server = Server(
         webserver.upstream, webserver.logins, settings.api, settings.session, webserver.clock
     )
-    app.router.add_get("/health", health_handler(webserver.health, checks))
+    for path, handler in health_handlers(webserver.health, webserver.checks()).items():
+        app.router.add_get(path, handler)
     app.router.add_get("/config.toml", _make_config_handler(settings))
     app.router.add_routes(server.routes())
     if settings.oidc.issuer is not None:
@@ -113,6 +124,14 @@ async def run_webserver(webserver: Webserver) -> AsyncIterator[HostPort]:
         await stack.enter_async_context(webserver.upstream.opened())
         await stack.enter_async_context(webserver.provider.opened())
         await stack.enter_async_context(_running(webserver))
+        await stack.enter_async_context(
+            monitored(
+                webserver.settings.monitoring,
+                webserver.metrics,
+                webserver.health,
+                webserver.checks(),
+            )
+        )
         yield await stack.enter_async_context(
             http.serve(
                 make_web_app(webserver),

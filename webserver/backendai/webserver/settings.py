@@ -22,7 +22,12 @@ from backendai.common.settings.checks import (
     text,
 )
 from backendai.common.settings.fields import Check, section, setting, settings
-from backendai.common.settings.sections import DebugSettings, LoggingSettings, RedisSettings
+from backendai.common.settings.sections import (
+    DebugSettings,
+    LoggingSettings,
+    MonitoringSettings,
+    RedisSettings,
+)
 
 ORIGIN: Final = r"https?://[A-Za-z0-9._\-\[\]:]+"
 _SOURCE: Final = r"(https?|wss?)://[A-Za-z0-9._*\-\[\]:]+|https?:|wss?:"
@@ -196,4 +201,5 @@ class WebserverSettings:
     redis: RedisSettings = section(RedisSettings)
     ui: PagesSection = section(PagesSection)
     logging: LoggingSettings = section(LoggingSettings)
+    monitoring: MonitoringSettings = section(MonitoringSettings)
     debug: DebugSettings = section(DebugSettings)

@@ -15,6 +15,8 @@ from backendai.common.clock import SystemClock
 from backendai.common.faults import ServerMisconfigured
 from backendai.common.logs import get_logger
 from backendai.common.loops import LoopHealth, supervise
+from backendai.common.metrics import Metrics
+from backendai.common.monitoring import monitored
 from backendai.common.notify import told_ready
 from backendai.common.pidfile import hold_pid_file
 from backendai.common.secretfile import load_secret_key
@@ -30,11 +32,13 @@ from .circuits.model import parse_networks
 from .circuits.store import open_store
 from .doors import CircuitListeners, DomainDoor, Permits
 from .errands import running_errands
+from .readings import reading_of
 from .settings import WsproxySettings
 from .tokens import TokenBox
 from .traffic.cookies import CookieRules
 from .traffic.house import House, Spawn, Tickets
 from .traffic.visitor import Visitor
+from .version import VERSION
 
 log = get_logger(__name__)
 
@@ -52,12 +56,15 @@ async def run_wsproxy(settings: WsproxySettings) -> AsyncIterator[Addresses]:
         raise ServerMisconfigured("[wsproxy] domain is needed in mode subdomain")
     secret = load_secret_key(settings.relay.secret_key_file)
     addresses, tokens = make_addresses(own), TokenBox(secret, clock)
-    health, access_log = LoopHealth(clock), AccessLog()
+    health = LoopHealth(clock)
+    metrics = Metrics("wsproxy", VERSION, health)
+    access_log = AccessLog(metrics.requests)
     async with AsyncExitStack() as stack:
         stack.enter_context(hold_pid_file(own.pid_file))
         errands = await stack.enter_async_context(running_errands())
         store = await stack.enter_async_context(open_store(settings.db, own.id))
         house = _make_house(settings, Tickets(secret, clock), errands.begin)
+        metrics.add("circuits", reading_of(house))
         listeners = CircuitListeners(own, house, addresses)
         stack.callback(listeners.close_all)
         lifetime = settings.limits.circuit_lifetime
@@ -77,6 +84,7 @@ async def run_wsproxy(settings: WsproxySettings) -> AsyncIterator[Addresses]:
         await stack.enter_async_context(
             http.serve(api, own.service_addr, shutdown_seconds=DRAIN_SECONDS)
         )
+        await stack.enter_async_context(monitored(settings.monitoring, metrics, health))
         await stack.enter_async_context(told_ready(health))
         yield addresses
 

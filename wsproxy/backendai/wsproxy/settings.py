@@ -22,7 +22,12 @@ from backendai.common.settings.checks import (
     text,
 )
 from backendai.common.settings.fields import Check, section, setting, settings
-from backendai.common.settings.sections import DbSettings, DebugSettings, LoggingSettings
+from backendai.common.settings.sections import (
+    DbSettings,
+    DebugSettings,
+    LoggingSettings,
+    MonitoringSettings,
+)
 
 _NAME: Final = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 _TOKEN: Final = r"[A-Za-z0-9!#$%&'*+.^_|~-]{1,64}"  # noqa: S105 - a token of HTTP's grammar
@@ -233,4 +238,5 @@ class WsproxySettings:
     v1: V1Section = section(V1Section)
     db: DbSettings = section(DbSettings)
     logging: LoggingSettings = section(LoggingSettings)
+    monitoring: MonitoringSettings = section(MonitoringSettings)
     debug: DebugSettings = section(DebugSettings)

@@ -130,9 +130,7 @@ async def first_end(*ways: Coroutine[Any, Any, End]) -> End:
     return next(iter(done)).result()
 
 
-async def _load(
-    conn: AsyncConnection, streams: Sequence[Stream]
-) -> tuple[set[Kernel], set[str]]:
+async def _load(conn: AsyncConnection, streams: Sequence[Stream]) -> tuple[set[Kernel], set[str]]:
     kernels = {stream.kernel[0] for stream in streams}
     keys = {stream.access_key for stream in streams}
     return await store.list_running(conn, kernels), await store.list_welcome(conn, keys)

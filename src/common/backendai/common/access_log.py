@@ -1,4 +1,5 @@
-"""The access log: one JSON line per request, gathered in memory and written in batches.
+"""The access log: one JSON line per request, gathered in memory and written in batches; and the
+counts of requests.
 
 A loop calls `flush` each half second; a full batch is written at once. A crash loses one batch at
 most.
@@ -13,10 +14,11 @@ import msgspec
 from aiohttp import web
 
 from .logs import HIDDEN
+from .metrics import RequestMeter
 
 BATCH_LINES: Final = 500
 # Asked again and again by probes and by clients that open; worth a line only when they fail.
-QUIET_PATHS: Final = frozenset({"/", "/health"})
+QUIET_PATHS: Final = frozenset({"/", "/health", "/health/live", "/health/ready", "/metrics"})
 _encoder: Final = msgspec.json.Encoder()
 
 
@@ -26,14 +28,21 @@ def _write_to_stderr(text: str) -> None:
 
 
 class AccessLog:
-    """`write` gets whole lines, many at a time."""
+    """`write` gets whole lines, many at a time; `meter` each request, also the quiet ones."""
 
-    def __init__(self, write: Callable[[str], None] = _write_to_stderr) -> None:
+    def __init__(
+        self,
+        meter: RequestMeter | None = None,
+        write: Callable[[str], None] = _write_to_stderr,
+    ) -> None:
+        self._meter = meter
         self._write = write
         self._lines: list[bytes] = []
 
     def note(self, request: web.Request, status: int, seconds: float, request_id: str) -> None:
         """Remember one answered request, without what its address holds of tokens."""
+        if self._meter is not None:
+            self._meter.note(request, status, seconds)
         if request.path in QUIET_PATHS and status < 400:
             return
         line = {

@@ -2,15 +2,16 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from aiohttp import web
 
 from .faults import Fault
-from .http import json_response
+from .http import Handler, json_response
 from .loops import LoopHealth
 
 Check = Callable[[], Awaitable[None]]
+OK: Final = "ok"
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,10 @@ class HealthReport:
     unhealthy_loops: list[str]
     loops: list[dict[str, Any]]
     checks: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def is_ready(self) -> bool:
+        return self.healthy and all(outcome == OK for outcome in self.checks.values())
 
 
 async def report_health(
@@ -37,16 +42,26 @@ async def report_health(
     return HealthReport(not standing, standing, states, found)
 
 
-def health_handler(
+def health_handlers(
     loops: LoopHealth, checks: Mapping[str, Check] | None = None
-) -> Callable[[web.Request], Awaitable[web.Response]]:
-    """A handler: 200 when healthy, else 503; the same body both times."""
+) -> dict[str, Handler]:
+    """By path: `/health` and `/health/live` say whether the daemon should be let run, the first
+    with what it depends on; `/health/ready` whether it can do its work now. 200 or 503, each with
+    the same body."""
 
-    async def handle(_request: web.Request) -> web.Response:
+    async def tell(_request: web.Request) -> web.Response:
         report = await report_health(loops, checks)
         return json_response(report, 200 if report.healthy else 503)
 
-    return handle
+    async def tell_live(_request: web.Request) -> web.Response:
+        report = await report_health(loops)
+        return json_response(report, 200 if report.healthy else 503)
+
+    async def tell_ready(_request: web.Request) -> web.Response:
+        report = await report_health(loops, checks)
+        return json_response(report, 200 if report.is_ready else 503)
+
+    return {"/health": tell, "/health/live": tell_live, "/health/ready": tell_ready}
 
 
 async def _outcome(check: Check) -> str:
@@ -54,4 +69,4 @@ async def _outcome(check: Check) -> str:
         await check()
     except Fault as fault:
         return str(fault)
-    return "ok"
+    return OK

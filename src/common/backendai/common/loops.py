@@ -41,7 +41,8 @@ class Wake:
 
 @dataclass(frozen=True, slots=True)
 class LoopState:
-    """How a loop is doing; times are the clock's monotonic seconds."""
+    """How a loop is doing; times are the clock's monotonic seconds. `busy_seconds` is what its
+    steps took in all."""
 
     name: str
     period_seconds: float
@@ -49,6 +50,8 @@ class LoopState:
     delay_seconds: float
     failures: int = 0
     fault_code: str = ""
+    steps: int = 0
+    busy_seconds: float = 0.0
 
     def is_healthy(self, at: float) -> bool:
         longest = max(self.period_seconds, self.delay_seconds) * PERIODS_UNTIL_UNHEALTHY
@@ -66,13 +69,25 @@ class LoopHealth:
         at = self._clock.monotonic()
         self._states[name] = LoopState(name, period_seconds, at, period_seconds)
 
-    def tick(self, name: str, delay_seconds: float, failures: int = 0, code: str = "") -> None:
+    def tick(
+        self,
+        name: str,
+        delay_seconds: float,
+        failures: int = 0,
+        code: str = "",
+        *,
+        took_seconds: float = 0.0,
+    ) -> None:
+        """One step of `name` is over, which took so long; the next is due in `delay_seconds`."""
+        known = self._states[name]
         self._states[name] = replace(
-            self._states[name],
+            known,
             ticked_at=self._clock.monotonic(),
             delay_seconds=delay_seconds,
             failures=failures,
             fault_code=code,
+            steps=known.steps + 1,
+            busy_seconds=known.busy_seconds + took_seconds,
         )
 
     def states(self) -> list[LoopState]:
@@ -125,12 +140,15 @@ async def supervise(
     if health is not None:
         health.start(name, period_seconds)
     while True:
+        began_at = clock.monotonic()
         fault = await _run_step(name, step, failures)
+        took = clock.monotonic() - began_at
         _end_where_told()
         failures = failures + 1 if fault is not None else 0
         delay = pace.delay_after(failures, jitter)
         if health is not None:
-            health.tick(name, delay, failures, fault.code if fault else "")
+            code = fault.code if fault else ""
+            health.tick(name, delay, failures, code, took_seconds=took)
         if wake is None or failures:
             await clock.sleep(delay)
         else:

@@ -7,7 +7,7 @@ from aiohttp import web
 from aiohttp.typedefs import Middleware
 
 from backendai.common.access_log import AccessLog
-from backendai.common.health import health_handler
+from backendai.common.health import health_handlers
 from backendai.common.http import Handler, json_response, make_app
 from backendai.common.loops import LoopHealth
 
@@ -31,7 +31,8 @@ def make_api(
         middlewares=[make_preflight()], body_bytes_max=BODY_BYTES_MAX, access_log=access_log
     )
     app.on_response_prepare.append(make_cors(frozenset(allowed_origins)))
-    own = [web.get("/", show_version), web.get("/health", health_handler(health))]
+    looks = [web.get(path, tell) for path, tell in health_handlers(health).items()]
+    own = [web.get("/", show_version), *looks]
     app.router.add_routes([*own, *routes])
     prefix = addresses.path_prefix
     if prefix:

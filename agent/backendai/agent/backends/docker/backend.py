@@ -23,6 +23,7 @@ from backendai.common.contracts.agent import ImageReport, RegistryLogin
 from backendai.common.failpoints import failpoint
 from backendai.common.faults import QuotaExceeded
 from backendai.common.logs import get_logger
+from backendai.common.metrics import CallMeter
 
 from .bodies import (
     commit_body,
@@ -47,12 +48,19 @@ _HINTS: Final = ("create", "start", "die", "destroy", "oom", "pause", "unpause",
 
 
 class DockerBackend:
-    """The containers of `agent_id` on the engine at `url`."""
+    """The containers of `agent_id` on the engine at `url`, whose calls `calls` measures."""
 
     name = "docker"
 
-    def __init__(self, url: str, agent_id: str, bridges: Bridges, clock: Clock) -> None:
-        self._client = DockerClient(url)
+    def __init__(
+        self,
+        url: str,
+        agent_id: str,
+        bridges: Bridges,
+        clock: Clock,
+        calls: CallMeter | None = None,
+    ) -> None:
+        self._client = DockerClient(url, calls)
         self._agent_id = agent_id
         self._bridges = bridges
         self._clock = clock

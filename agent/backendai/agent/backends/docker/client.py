@@ -23,6 +23,7 @@ from backendai.agent.faults import (
     EngineRefused,
     EngineUnreachable,
 )
+from backendai.common.metrics import CallMeter
 
 ASK_TIMEOUT_SECONDS: Final = 8
 WORK_TIMEOUT_SECONDS: Final = 110
@@ -54,6 +55,7 @@ _AWAY: Final = (
 class _Lane:
     """Threads and connections for calls of one sort."""
 
+    name: str
     threads: ThreadPoolExecutor
     workers: int
     timeout_seconds: int
@@ -63,10 +65,11 @@ class _Lane:
 class DockerClient:
     """Calls of the engine at `url`. It need not be there yet when this is made."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, calls: CallMeter | None = None) -> None:
         self._url = url
-        self._asking = _lane("docker-ask", ASK_THREADS, ASK_TIMEOUT_SECONDS)
-        self._working = _lane("docker-work", WORK_THREADS, WORK_TIMEOUT_SECONDS)
+        self._calls = calls
+        self._asking = _lane("ask", ASK_THREADS, ASK_TIMEOUT_SECONDS)
+        self._working = _lane("work", WORK_THREADS, WORK_TIMEOUT_SECONDS)
 
     async def ask(self, question: Callable[[Api], T]) -> T:
         """A short question, answered within seconds."""
@@ -87,6 +90,10 @@ class DockerClient:
         return await loop.run_in_executor(lane.threads, self._guarded, lane, function)
 
     def _guarded(self, lane: _Lane, function: Callable[[Api], T]) -> T:
+        with self._calls.timed(lane.name) if self._calls else contextlib.nullcontext():
+            return self._guarded_call(lane, function)
+
+    def _guarded_call(self, lane: _Lane, function: Callable[[Api], T]) -> T:
         try:
             if lane.api is None:
                 lane.api = self._connect(lane.timeout_seconds, lane.workers)
@@ -224,4 +231,5 @@ def _innermost(error: BaseException) -> str:
 
 
 def _lane(name: str, workers: int, timeout_seconds: int) -> _Lane:
-    return _Lane(ThreadPoolExecutor(workers, name), workers, timeout_seconds)
+    threads = ThreadPoolExecutor(workers, f"docker-{name}")
+    return _Lane(name, threads, workers, timeout_seconds)

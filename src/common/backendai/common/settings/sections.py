@@ -82,6 +82,18 @@ class LoggingSettings:
 
 
 @settings
+class MonitoringSettings:
+    """Where the daemon is watched from outside."""
+
+    listen_addr: HostPort | None = setting(
+        optional(host_port(port_min=0)),
+        "Where Prometheus gets /metrics and balancers get /health/live and /health/ready; whoever "
+        "reaches it may read them; empty: nowhere",
+        default=None,
+    )
+
+
+@settings
 class DebugSettings:
     """For developers."""
 
