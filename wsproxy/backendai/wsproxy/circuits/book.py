@@ -25,8 +25,8 @@ from .model import Protocol as AppProtocol
 
 log = get_logger(__name__)
 
-# What is taken back closes live streams within 5 seconds, also when the database comes back: then as
-# ever the next look is not further away than this.
+# What is taken back closes live streams within 5 seconds, also when the database comes back: then
+# as ever the next look is not further away than this.
 REFRESH_SECONDS: Final = 2.0
 _LOOK_SECONDS: Final = 0.5
 _MOVE_SECONDS: Final = 60.0
