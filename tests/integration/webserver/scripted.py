@@ -9,6 +9,7 @@ from typing import Final
 import aiohttp
 from aiohttp import web
 
+from backendai.common.faults import SessionNotFound
 from backendai.common.http import json_response, make_app, serve
 from backendai.common.settings.checks import HostPort
 from backendai.common.signing import read_signed_request, verify
@@ -32,6 +33,10 @@ class ScriptedManager:
         app.router.add_get("/stream/refused", self.refuse)
         app.router.add_get("/events/slow", self.tell_slowly)
         app.router.add_get("/breaks", self.break_off)
+        app.router.add_get("/silent", self.keep_silent)
+        app.router.add_post("/session/x", self.keep_silent)
+        app.router.add_get("/stream/silent", self.keep_silent)
+        app.router.add_get("/stalls", self.stall)
         app.router.add_route("*", "/{path:.*}", self.echo)
         return app
 
@@ -71,7 +76,20 @@ class ScriptedManager:
         return socket
 
     async def refuse(self, request: web.Request) -> web.Response:
-        raise web.HTTPNotFound
+        raise SessionNotFound(f"{request.query.get('name', '')} is not there")
+
+    async def keep_silent(self, request: web.Request) -> web.Response:
+        await request.read()
+        self.seen.append(request)
+        await self.go_on.wait()
+        return json_response({"came": "late"})
+
+    async def stall(self, request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Length": "1000000"})
+        await response.prepare(request)
+        await response.write(b"x" * 1000)
+        await self.go_on.wait()
+        return response
 
     async def tell_slowly(self, request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})

@@ -1,6 +1,9 @@
 """While Redis or the manager is away: clear answers, and nothing that looks like our own fault."""
 
+import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import aiohttp
@@ -9,7 +12,7 @@ import pytest
 from backendai.common.settings.checks import HostPort
 from backendai.common.settings.sections import RedisSettings
 from tests.integration.webserver.conftest import Browser
-from tests.integration.webserver.scripted import scripted_manager
+from tests.integration.webserver.scripted import ScriptedManager, scripted_manager
 from tests.integration.webserver.test_forwarding import redis_settings
 from tests.running.webserver import make_settings, running_webserver
 
@@ -38,6 +41,116 @@ async def without_manager(
     settings = make_settings(upstream.address, redis_settings(redis_url), tmp_path)
     async with running_webserver(settings) as (_, address):
         yield Browser(http, address, browser.cookie)
+
+
+@dataclass
+class Wire:
+    """A way to a server that can be cut."""
+
+    far: HostPort
+    near: HostPort = NOWHERE
+    _server: asyncio.Server | None = None
+    _writers: set[asyncio.StreamWriter] = field(default_factory=set)
+
+    @asynccontextmanager
+    async def joined(self) -> AsyncIterator[None]:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.near = HostPort(*self._server.sockets[0].getsockname()[:2])
+        try:
+            yield
+        finally:
+            self.cut()
+
+    def cut(self) -> None:
+        assert self._server is not None
+        self._server.close()
+        for writer in self._writers:
+            writer.transport.abort()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        far_reader, far_writer = await asyncio.open_connection(self.far.host, self.far.port)
+        self._writers |= {writer, far_writer}
+
+        async def pump(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+            with suppress(OSError):
+                while data := await source.read(65536):
+                    sink.write(data)
+            sink.close()
+
+        await asyncio.gather(pump(reader, far_writer), pump(far_reader, writer))
+
+
+@pytest.fixture
+async def before_a_silent_one(
+    redis_url: str, tmp_path: Path, http: aiohttp.ClientSession
+) -> AsyncIterator[tuple[Browser, ScriptedManager]]:
+    """Logged in, where a manager may be silent for half a second."""
+    async with scripted_manager() as upstream:
+        settings = make_settings(upstream.address, redis_settings(redis_url), tmp_path)
+        hasty = replace(settings, api=replace(settings.api, answer_timeout=0.5))
+        async with running_webserver(hasty) as (_, address):
+            browser = Browser(http, address)
+            await browser.log_in("somebody")
+            yield browser, upstream
+            upstream.go_on.set()
+
+
+async def test_a_manager_that_takes_a_request_and_says_nothing_is_told_of(
+    before_a_silent_one: tuple[Browser, ScriptedManager],
+) -> None:
+    browser, _ = before_a_silent_one
+    answer = await browser.ask("GET", "/func/silent")
+    assert (answer.status, answer.slug) == (504, "gateway-timeout")
+    assert "did not answer within 0.5 s" in answer.json["msg"]
+    with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+        await browser.http.ws_connect(
+            f"{browser.endpoint}/func/stream/silent",
+            headers={"Cookie": f"AIOHTTP_SESSION={browser.cookie}"},
+        )
+    assert refused.value.status == 504
+    with pytest.raises(aiohttp.ClientError):
+        await browser.ask("GET", "/func/stalls")
+
+
+async def test_what_may_take_long_is_waited_for(
+    before_a_silent_one: tuple[Browser, ScriptedManager],
+) -> None:
+    """Longer than requests that wait for nothing."""
+    browser, upstream = before_a_silent_one
+    headers = {"Cookie": f"AIOHTTP_SESSION={browser.cookie}"}
+    async with asyncio.TaskGroup() as group:
+        run = group.create_task(browser.ask("POST", "/func/session/x", {"mode": "query"}))
+        url = f"{browser.endpoint}/func/events/slow"
+        async with browser.http.get(url, headers=headers) as events:
+            assert await events.content.readuntil(b"\n\n") == b"event: one\ndata: 1\n\n"
+            for _ in range(2):
+                assert (await browser.ask("GET", "/func/silent")).status == 504
+            upstream.go_on.set()
+            assert await events.content.readuntil(b"\n\n") == b"event: two\ndata: 2\n\n"
+    assert (run.result().status, run.result().json) == (200, {"came": "late"})
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [("update-password", "The password was changed."), ("signout", "The account was closed.")],
+)
+async def test_what_was_done_is_not_told_as_undone_because_redis_is_away(
+    redis_url: str, tmp_path: Path, http: aiohttp.ClientSession, path: str, words: str
+) -> None:
+    """The manager did it; that the other logins are still there is said beside."""
+    redis = redis_settings(redis_url)
+    wire = Wire(redis.addr)
+    async with scripted_manager() as upstream, wire.joined():
+        settings = make_settings(upstream.address, replace(redis, addr=wire.near), tmp_path)
+        async with running_webserver(settings) as (_, address):
+            browser = Browser(http, address)
+            await browser.log_in("somebody")
+            wire.cut()
+            answer = await browser.ask("POST", f"/func/auth/{path}", {"old_password": "x"})
+            assert upstream.seen[-1].path == f"/auth/{path}"
+    assert answer.status == 200
+    assert answer.json["warning"].startswith(words)
+    assert "Other logins could not be ended" in answer.json["warning"]
 
 
 async def test_without_redis_nobody_is_logged_in_and_that_is_told(without_redis: Browser) -> None:

@@ -133,14 +133,18 @@ async def test_frames_go_both_ways_until_one_side_closes(
     await upstream.go_on.wait()
 
 
-async def test_a_socket_that_is_refused_is_refused_here_with_the_same_status(
+async def test_a_socket_that_is_refused_is_refused_here_in_the_same_words(
     browser: Browser,
 ) -> None:
-    url = f"{browser.endpoint}/func/stream/refused"
-    headers = {"Cookie": f"AIOHTTP_SESSION={browser.cookie}"}
-    with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
-        await browser.http.ws_connect(url, headers=headers)
-    assert refused.value.status == 404
+    upgrade = {
+        "Connection": "Upgrade",
+        "Upgrade": "websocket",
+        "Sec_WebSocket_Version": "13",
+        "Sec_WebSocket_Key": "dGhlIHNhbXBsZSBub25jZQ==",
+    }
+    answer = await browser.ask("GET", "/func/stream/refused?name=mine", **upgrade)
+    assert (answer.status, answer.slug) == (404, "object-not-found")
+    assert answer.json["msg"] == "mine is not there"
 
 
 async def test_apps_of_a_session_are_no_socket(browser: Browser) -> None:

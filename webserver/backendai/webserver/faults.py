@@ -52,6 +52,13 @@ class ProviderAway(Unavailable):
     default_detail = "The login provider does not answer."
 
 
+class ManagerLate(Unavailable):
+    """A manager took the request, and says nothing."""
+
+    code, status = "web.manager_late", 504
+    slug, title = "gateway-timeout", "Gateway timeout."
+
+
 class ManagerAway(Unavailable):
     """No manager answers."""
 

@@ -122,6 +122,13 @@ class ApiSection:
         unit="seconds",
         default=5.0,
     )
+    answer_timeout: float = setting(
+        number(0.5, 86400),
+        "How long a manager may be silent that took a request, but for those that wait for "
+        "something: streams, events, and work with sessions",
+        unit="seconds",
+        default=120.0,
+    )
 
 
 @settings

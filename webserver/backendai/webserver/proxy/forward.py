@@ -8,6 +8,7 @@ from aiohttp import web
 from multidict import CIMultiDict
 
 from backendai.common.encoded import decode_body, is_encoded
+from backendai.common.faults import StoreUnavailable
 from backendai.common.http import REQUEST_ID, json_response, raw_target
 from backendai.common.logs import get_logger
 from backendai.common.signing import VERSION_HEADERS
@@ -28,6 +29,9 @@ SMALL_BYTES: Final = 64 * 1024
 STREAM_PREFIX: Final = "/stream/"
 CHANGE_PASSWORD: Final = "/auth/update-password"  # noqa: S105 - a path
 SIGN_OUT: Final = "/auth/signout"
+_KEPT: Final = "Other logins could not be ended, because the store of logins does not answer"
+PASSWORD_WARNING: Final = f"The password was changed. {_KEPT}: end them once it does."
+ACCOUNT_WARNING: Final = f"The account was closed. {_KEPT}; they can do nothing any more."
 # What else a client says, the manager need not hear.
 _PASSED: Final = (
     "Accept",
@@ -86,9 +90,9 @@ class Forwarding:
         outgoing = await _with_body(request, _outgoing(request, target, login))
         answer = await self._upstream.ask(outgoing)
         async with answer:
-            if token is not None and login is not None:
-                await self._end_where_changed(target, answer.status, token, login)
-            return await _pass_back(request, answer)
+            if token is None or login is None or not _has_changed(target, answer.status):
+                return await _pass_back(request, answer)
+            return await self._end_others(request, answer, token, login)
 
     async def _who(self, request: web.Request, target: str) -> tuple[str | None, Login | None]:
         """Raises NotLoggedIn where somebody has to be."""
@@ -100,14 +104,26 @@ class Forwarding:
             raise NotLoggedIn
         return token, login
 
-    async def _end_where_changed(self, target: str, status: int, token: str, login: Login) -> None:
-        """With a new password whoever knew the old one is logged out."""
-        path = target.partition("?")[0]
-        if not 200 <= status < 300 or path not in (CHANGE_PASSWORD, SIGN_OUT):
-            return
-        await self._logins.end_others(token, login)
-        if path == SIGN_OUT:
-            await self._logins.end(token, login)
+    async def _end_others(
+        self, request: web.Request, answer: aiohttp.ClientResponse, token: str, login: Login
+    ) -> web.StreamResponse:
+        """With a new password whoever knew the old one is logged out. Where that cannot be done the
+        password has changed all the same: the answer says both."""
+        is_over = read_target(raw_target(request)).partition("?")[0] == SIGN_OUT
+        try:
+            await self._logins.end_others(token, login)
+            if is_over:
+                await self._logins.end(token, login)
+        except StoreUnavailable as fault:
+            log.warning("forward.logins_kept", cause=repr(fault.__cause__))
+            warning = ACCOUNT_WARNING if is_over else PASSWORD_WARNING
+            return json_response({"warning": warning}, answer.status)
+        return await _pass_back(request, answer)
+
+
+def _has_changed(target: str, status: int) -> bool:
+    """Whether the manager did what ends logins."""
+    return 200 <= status < 300 and target.partition("?")[0] in (CHANGE_PASSWORD, SIGN_OUT)
 
 
 def _outgoing(request: web.Request, target: str, login: Login | None) -> Outgoing:
@@ -185,7 +201,7 @@ async def _pump(answer: aiohttp.ClientResponse, response: web.StreamResponse) ->
         async for piece in answer.content.iter_any():
             await response.write(piece)
         await response.write_eof()
-    except aiohttp.ClientPayloadError as error:
+    except (aiohttp.ClientPayloadError, TimeoutError) as error:
         # Its head is sent: only a connection that breaks tells that the rest is missing.
         log.info("forward.broken_off", error=repr(error))
         raise ConnectionResetError("the answer broke off") from error

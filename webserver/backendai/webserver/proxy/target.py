@@ -8,6 +8,8 @@ from backendai.common.faults import UrlNotFound
 PREFIX: Final = "/func"
 # Asked for by those who are not logged in.
 _OPEN: Final = ("/auth/signup", "/cloud/", "/custom-auth/", "/openid/", "/saml/")
+# What may take as long as what it waits for: a session that starts, code that runs, news.
+_PATIENT: Final = ("/events/", "/session", "/stream/")
 _ODD: Final = frozenset({".", ".."})
 
 
@@ -26,6 +28,11 @@ def is_open(target: str) -> bool:
     """Whether it is passed on unsigned."""
     path = target.partition("?")[0]
     return any(path == each or (each.endswith("/") and path.startswith(each)) for each in _OPEN)
+
+
+def is_patient(target: str) -> bool:
+    """Whether nobody can say how long its answer may take, or may be silent."""
+    return target.startswith(_PATIENT)
 
 
 def _is_plain(path: str) -> bool:

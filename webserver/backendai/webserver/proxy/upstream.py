@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from http import HTTPStatus
 from typing import Any, Final, TypeVar
 from urllib.parse import urlsplit
 
@@ -17,10 +18,11 @@ from backendai.common.http import REQUEST_ID_HEADER
 from backendai.common.logs import get_logger
 from backendai.common.signing import SignedRequest, media_type, signed_headers
 
-from ..faults import ManagerAway
+from ..faults import ManagerAway, ManagerLate
 from ..logins.model import Keypair
 from ..settings import ApiSection
 from ..visitor import Visitor
+from .target import is_patient
 
 log = get_logger(__name__)
 
@@ -30,6 +32,7 @@ _ASK_SECONDS: Final = 30.0
 _PING_SECONDS: Final = 30.0
 _KEEP_SECONDS: Final = 30.0
 FRAME_BYTES_MAX: Final = 16 * 1024 * 1024
+_REFUSAL_BYTES_MAX: Final = 64 * 1024
 
 R = TypeVar("R")
 
@@ -58,11 +61,16 @@ class Upstream:
         self._clock = clock
         self._endpoints = list(settings.endpoint)
         self._session: aiohttp.ClientSession | None = None
+        self._sockets: aiohttp.ClientSession | None = None
 
     async def ask(self, outgoing: Outgoing) -> aiohttp.ClientResponse:
         """The answer of a manager, of any status, with its body still to be read. Raises
-        ManagerAway."""
-        timeout = aiohttp.ClientTimeout(total=None, sock_connect=self._settings.connect_timeout)
+        ManagerAway and ManagerLate."""
+        silence = None if is_patient(outgoing.target) else self._settings.answer_timeout
+        # Of the silence once the request was sent: a long body may take as long as it takes.
+        timeout = aiohttp.ClientTimeout(
+            total=None, sock_connect=self._settings.connect_timeout, sock_read=silence
+        )
 
         async def send(session: aiohttp.ClientSession, endpoint: str) -> aiohttp.ClientResponse:
             return await session.request(
@@ -75,7 +83,7 @@ class Upstream:
                 skip_auto_headers=_AUTO_HEADERS,
             )
 
-        return await self._try(send)
+        return await self._try(send, self._session)
 
     async def ask_json(self, outgoing: Outgoing, body: Mapping[str, Any]) -> dict[str, Any]:
         """The object that a manager answers to one. Raises the fault that it tells of, and
@@ -95,23 +103,22 @@ class Upstream:
     async def connect(
         self, outgoing: Outgoing, protocols: Sequence[str]
     ) -> aiohttp.ClientWebSocketResponse:
-        """An open WebSocket. Raises the fault that a refusal tells of, and ManagerAway."""
+        """An open WebSocket. Raises the fault that a refusal tells of, ManagerAway and
+        ManagerLate."""
 
         async def send(
             session: aiohttp.ClientSession, endpoint: str
         ) -> aiohttp.ClientWebSocketResponse:
-            return await session.ws_connect(
-                _url(endpoint, outgoing.target),
-                headers=self._headers(outgoing, endpoint),
-                protocols=protocols,
-                heartbeat=_PING_SECONDS,
-                max_msg_size=FRAME_BYTES_MAX,
-            )
+            async with asyncio.timeout(self._settings.answer_timeout):
+                return await session.ws_connect(
+                    _url(endpoint, outgoing.target),
+                    headers=self._headers(outgoing, endpoint),
+                    protocols=protocols,
+                    heartbeat=_PING_SECONDS,
+                    max_msg_size=FRAME_BYTES_MAX,
+                )
 
-        try:
-            return await self._try(send)
-        except aiohttp.WSServerHandshakeError as error:
-            raise fault_from_problem(error.status, None) from error
+        return await self._try(send, self._sockets)
 
     async def check(self) -> None:
         """Raises ManagerAway unless a manager answers."""
@@ -125,28 +132,38 @@ class Upstream:
         connector = aiohttp.TCPConnector(
             ssl=self._settings.ssl_verify, limit=0, keepalive_timeout=_KEEP_SECONDS
         )
-        self._session = aiohttp.ClientSession(
-            connector=connector, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False
-        )
-        try:
+        jar = aiohttp.DummyCookieJar()
+        async with (
+            aiohttp.ClientSession(
+                connector=connector, cookie_jar=jar, auto_decompress=False
+            ) as self._session,
+            aiohttp.ClientSession(
+                connector=connector,
+                connector_owner=False,
+                cookie_jar=jar,
+                raise_for_status=_read_refusal,
+            ) as self._sockets,
+        ):
             yield
-        finally:
-            await self._session.close()
-            self._session = None
+        self._session = self._sockets = None
 
-    async def _try(self, send: Callable[[aiohttp.ClientSession, str], Awaitable[R]]) -> R:
+    async def _try(
+        self,
+        send: Callable[[aiohttp.ClientSession, str], Awaitable[R]],
+        session: aiohttp.ClientSession | None,
+    ) -> R:
         """By the first address that answers; it is asked first from then on."""
-        if self._session is None:
+        if session is None:
             raise RuntimeError("the way to the managers is not open")
         failed: Exception | None = None
         for endpoint in tuple(self._endpoints):
             try:
-                answer = await send(self._session, endpoint)
+                answer = await send(session, endpoint)
             except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
                 log.warning("upstream.away", endpoint=endpoint, error=repr(error))
                 failed = error
-            except aiohttp.WSServerHandshakeError:
-                raise
+            except TimeoutError as error:
+                raise ManagerLate(_tell_late(self._settings.answer_timeout)) from error
             except (aiohttp.ClientError, OSError) as error:
                 # It may have been done: asking another one could do it twice.
                 raise ManagerAway("The manager broke off before it answered.") from error
@@ -184,6 +201,26 @@ class Upstream:
             version=outgoing.version,
         )
         return made | signed_headers(signed, keypair.access_key, keypair.secret_key)
+
+
+def _tell_late(seconds: float) -> str:
+    return (
+        f"The manager took the request and did not answer within {seconds:g} s. "
+        "Whether it was done is not known: look before you ask again."
+    )
+
+
+async def _read_refusal(answer: aiohttp.ClientResponse) -> None:
+    """Raises the fault that the answer is, unless it opens a WebSocket: aiohttp itself keeps
+    nothing of a refusal but its status."""
+    if answer.status == HTTPStatus.SWITCHING_PROTOCOLS:
+        return
+    async with asyncio.timeout(_ASK_SECONDS):
+        data = await answer.content.read(_REFUSAL_BYTES_MAX)
+    fault = fault_from_problem(answer.status, _decode(data))
+    fault.status = answer.status
+    answer.close()
+    raise fault
 
 
 def _url(endpoint: str, target: str) -> URL:
