@@ -1,8 +1,9 @@
-"""The events of one session in order, from the outbox: hints wake it, rows by id feed it."""
+"""The events of sessions in order, from the outbox: hints wake it, rows by id feed it."""
 
 import uuid
 from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -14,12 +15,18 @@ from backendai.common.lifecycle import SESSION_FINAL, SessionStatus
 from backendai.common.loops import sleep_or_hint
 from backendai.manager.db import tables as t
 from backendai.manager.db.engine import Database
-from backendai.manager.lifecycle.changes import session_hint
+from backendai.manager.gate.actor import Scope
+from backendai.manager.lifecycle.changes import HINT_OUTBOX, session_hint
 from backendai.manager.lifecycle.hints import HintBoard
+from backendai.manager.sessions.store import scope_conditions
 
 BATCH: Final = 200
 PERIOD_SECONDS: Final = 2.0
 HEARTBEAT_SECONDS: Final = 15.0
+# Of many sessions something happens all the time: each reader looks no oftener than this.
+GATHER_SECONDS: Final = 1.0
+# By when a transaction that has taken an id has committed.
+LATE: Final = timedelta(seconds=10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +78,41 @@ class EventFeed:
                     quiet_since = self._clock.monotonic()
                 await sleep_or_hint(self._clock, PERIOD_SECONDS, wake)
 
+    async def follow_all(
+        self, scope: Scope, after: int | None
+    ) -> AsyncGenerator[News | None, None]:
+        """Events of all sessions within `scope` from now on, or with ids above `after`; None is a
+        heartbeat. Never ends.
+
+        Ids of different sessions are not committed in their order: what comes late is told late.
+        """
+        told: set[int] = set()
+        async with self._database.begin() as connection:
+            floor = await _floor(connection)
+            if after is None:
+                told.update(each.id for each in await _load_all(connection, scope, floor, told))
+        floor = floor if after is None else after
+        quiet_since = self._clock.monotonic()
+        with self._board.watch(HINT_OUTBOX) as wake:
+            while True:
+                async with self._database.begin() as connection:
+                    settled = await _floor(connection)
+                    news = await _load_all(connection, scope, floor, told)
+                for each in news:
+                    yield each
+                    told.add(each.id)
+                    quiet_since = self._clock.monotonic()
+                is_full = len(news) == BATCH
+                floor = max(floor, min(settled, news[-1].id) if is_full else settled)
+                if is_full:
+                    continue
+                told = {each for each in told if each > floor}
+                if self._clock.monotonic() - quiet_since >= HEARTBEAT_SECONDS:
+                    yield None
+                    quiet_since = self._clock.monotonic()
+                await self._clock.sleep(GATHER_SECONDS)
+                await sleep_or_hint(self._clock, PERIOD_SECONDS, wake)
+
 
 def is_in_scope(name: str, scope: str) -> bool:
     """Whether an event belongs to what a reader asked for: `*`, `session` or `kernel`."""
@@ -94,3 +136,25 @@ async def _load(connection: AsyncConnection, session_id: uuid.UUID, after: int) 
         .limit(BATCH)
     )
     return [News(row.id, row.name, row.payload) for row in found]
+
+
+async def _floor(connection: AsyncConnection) -> int:
+    """An id below which nothing can be committed any more."""
+    settled = t.outbox.c.created_at < sa.func.now() - LATE
+    newest = sa.select(t.outbox.c.id).where(settled).order_by(t.outbox.c.id.desc()).limit(1)
+    return int(await connection.scalar(newest) or 0)
+
+
+async def _load_all(
+    connection: AsyncConnection, scope: Scope, floor: int, told: set[int]
+) -> list[News]:
+    """Events above `floor` that were not told, at most a batch of them."""
+    found = await connection.execute(
+        sa.select(t.outbox.c.id, t.outbox.c.name, t.outbox.c.payload)
+        .select_from(t.outbox.join(t.sessions, t.sessions.c.id == t.outbox.c.session_id))
+        .where(t.outbox.c.id > floor, *scope_conditions(scope))
+        .order_by(t.outbox.c.id)
+        .limit(BATCH + len(told))
+    )
+    news = [News(row.id, row.name, row.payload) for row in found if row.id not in told]
+    return news[:BATCH]

@@ -1,6 +1,8 @@
-"""`GET /events/session`: server-sent events of one session, resumable by Last-Event-ID."""
+"""`GET /events/session`: server-sent events of one session, or of all that somebody sees (`*`),
+resumable by Last-Event-ID."""
 
 import contextlib
+from collections.abc import AsyncGenerator
 from typing import Final
 
 import trafaret as t
@@ -14,7 +16,7 @@ from backendai.manager.sessions import actions
 from backendai.manager.sessions.model import Session
 from backendai.manager.sessions.service import Sessions
 
-from .feed import EventFeed, is_in_scope
+from .feed import EventFeed, News, is_in_scope
 from .stream import CLOSE, HEARTBEAT, encode_event, open_stream
 
 log = get_logger(__name__)
@@ -32,6 +34,8 @@ _PARAMS: Final = t.Dict(
     t.Key("scope", optional=True, default="*", trafaret=t.String()),
 )
 _SCOPES: Final = ("*", "session", "kernel")
+_EVERY: Final = "*"
+_Feed = AsyncGenerator[News | None, None]
 
 
 def routes(sessions: Sessions, feed: EventFeed) -> list[Route]:
@@ -47,45 +51,59 @@ class _Handlers:
     async def session_events(self, request: web.Request) -> web.StreamResponse:
         params = await read_params(request, _PARAMS)
         scope = _scope_of(params["scope"])
-        session = await self._session_of(request, params)
-        after = await self._start_of(request, session)
+        feed = await self._feed_of(request, params)
         response = await open_stream(request)
         await response.write(HEARTBEAT)
         # A client that goes away ends the stream; a store that does, ends it until the client's
         # next try, which begins where this one ended.
         with contextlib.suppress(ConnectionError):
-            await self._tell(response, session, after, scope)
+            await _tell(response, feed, scope)
         return response
 
-    async def _tell(
-        self, response: web.StreamResponse, session: Session, after: int, scope: str
-    ) -> None:
-        try:
-            async with contextlib.aclosing(self._feed.follow(session.id, after)) as feed:
-                async for news in feed:
-                    if news is None:
-                        await response.write(HEARTBEAT)
-                    elif is_in_scope(news.name, scope):
-                        await response.write(encode_event(news.name, news.data, news.id))
-        except Fault as fault:
-            log.info("events.interrupted", session=str(session.id), code=fault.code)
-            return
-        await response.write(CLOSE)
+    async def _feed_of(self, request: web.Request, params: dict[str, str]) -> _Feed:
+        """Of one session, or with `*` of all that the actor lists, or an owner who is named has."""
+        if params.get("session") == _EVERY:
+            scope = await self._sessions.scope_of_all(request[ACTOR], params.get("owner") or None)
+            return self._feed.follow_all(scope, _last_seen(request))
+        session = await self._session_of(request, params)
+        after = await self._start_of(request, session)
+        return self._feed.follow(session.id, after)
 
     async def _session_of(self, request: web.Request, params: dict[str, str]) -> Session:
         reference = params.get("session")
         if not reference:
-            raise InvalidParams(facts={"sessionId": "name a session by sessionId or sessionName"})
+            raise InvalidParams(
+                facts={"sessionId": "name a session by sessionId or sessionName, or write *"}
+            )
         owner = params.get("owner") or None
         scope = await self._sessions.scope_of(request[ACTOR], owner, reference)
         return await self._sessions.get(scope, reference, ended_too=True)
 
     async def _start_of(self, request: web.Request, session: Session) -> int:
         """After which event to begin: what the client saw last, all of an ended one, else now."""
-        last = request.headers.get("Last-Event-ID", "")
-        if last.isascii() and last.isdigit() and len(last) < 19:
-            return int(last)
+        last = _last_seen(request)
+        if last is not None:
+            return last
         return await self._feed.last_id(session.id) if session.is_live else 0
+
+
+async def _tell(response: web.StreamResponse, news_feed: _Feed, scope: str) -> None:
+    try:
+        async with contextlib.aclosing(news_feed) as feed:
+            async for news in feed:
+                if news is None:
+                    await response.write(HEARTBEAT)
+                elif is_in_scope(news.name, scope):
+                    await response.write(encode_event(news.name, news.data, news.id))
+    except Fault as fault:
+        log.info("events.interrupted", code=fault.code)
+        return
+    await response.write(CLOSE)
+
+
+def _last_seen(request: web.Request) -> int | None:
+    last = request.headers.get("Last-Event-ID", "")
+    return int(last) if last.isascii() and last.isdigit() and len(last) < 19 else None
 
 
 def _scope_of(text: str) -> str:

@@ -88,6 +88,12 @@ class Sessions:
             return widest_scope(actor)
         return own_scope(owner)
 
+    async def scope_of_all(self, actor: Actor, owner_access_key: str | None) -> Scope:
+        """All that the actor lists; with an owner, what belongs to that keypair."""
+        if owner_access_key is None:
+            return widest_scope(actor)
+        return own_scope(await self._owners.owner_of(actor, owner_access_key))
+
     async def get(self, scope: Scope, reference: str, *, ended_too: bool = False) -> Session:
         return await self._database.read(
             lambda connection: store.get_session(connection, scope, reference, ended_too=ended_too)

@@ -8,6 +8,7 @@ import { shortName } from '../../api/images'
 import { listQueue, setPriority, type Waiting } from '../../api/queue'
 import { formatSlots } from '../../format/slots'
 import { formatAgo } from '../../format/times'
+import { useSessionsEvents } from '../../live/events'
 import type { Column } from '../../parts/DataTable'
 import { Empty } from '../../parts/Empty'
 import { openForm } from '../../parts/FieldForm'
@@ -18,7 +19,8 @@ import { useAct } from '../../parts/useAct'
 import { WholeTable } from '../../parts/WholeTable'
 import { useSessionActions } from '../sessions/useSessionActions'
 
-const LOOK_MILLISECONDS = 5_000
+// Why something waits can change without an event.
+const LOOK_MILLISECONDS = 30_000
 
 export default function Queue() {
   const { t } = useTranslation()
@@ -26,6 +28,7 @@ export default function Queue() {
   const { askEnd } = useSessionActions()
   const priority = useAct<{ id: string; priority: number }>({ act: ({ id, priority: wanted }) => setPriority(id, wanted), done: t('admin.saved'), touches: [['sessions']] })
   const query = useQuery({ queryKey: ['sessions', 'queue'], queryFn: async ({ signal }) => (await listQueue(signal)).items, refetchInterval: LOOK_MILLISECONDS })
+  useSessionsEvents()
   const askPriority = (session: Waiting) =>
     openForm(t('queue.priorityTitle', { name: session.name }), {
       fields: [{ name: 'priority', label: t('sessions.priority'), hint: t('queue.priorityHint'), kind: 'number', isRequired: true }],

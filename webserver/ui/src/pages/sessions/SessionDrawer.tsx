@@ -4,7 +4,6 @@ import { IconHourglass, IconInfoCircle } from '@tabler/icons-react'
 import { useQuery } from '@tanstack/react-query'
 import { useTranslation } from 'react-i18next'
 import { fetchSession, fetchWhy, MOVING, type Session } from '../../api/sessions'
-import { useSessionEvents } from '../../live/events'
 import { Ask } from '../../parts/Ask'
 import { Empty } from '../../parts/Empty'
 import { Status } from '../../parts/Status'
@@ -31,7 +30,6 @@ export function SessionDrawer({ id, tab, onTab, onClose }: Props) {
     enabled: id !== null,
     refetchInterval: ({ state }) => (state.data && !state.data.terminatedAt ? STATS_MILLISECONDS : false),
   })
-  useSessionEvents(id ? query.data : null)
   return (
     <Drawer opened={id !== null} onClose={onClose} position="right" size={640} closeButtonProps={{ 'aria-label': t('action.close') }} title={query.data && <Head session={query.data} />}>
       <Ask query={query} height={400}>

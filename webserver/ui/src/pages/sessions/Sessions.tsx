@@ -7,9 +7,10 @@ import { useTranslation } from 'react-i18next'
 import { Link, useSearchParams } from 'react-router'
 import { shortName } from '../../api/images'
 import { isAdmin } from '../../api/login'
-import { ENDED, listSessions, LIVE, MOVING, type Session } from '../../api/sessions'
+import { ENDED, listSessions, LIVE, type Session, type Whose } from '../../api/sessions'
 import { formatSlots } from '../../format/slots'
 import { formatAgo, formatTime } from '../../format/times'
+import { useSessionsEvents } from '../../live/events'
 import { DataTable, type Column } from '../../parts/DataTable'
 import { Empty } from '../../parts/Empty'
 import { pageAskOf, useListView, type Filter } from '../../parts/listView'
@@ -21,7 +22,7 @@ import { SessionDrawer } from './SessionDrawer'
 import { useSessionActions } from './useSessionActions'
 
 const KEPT = ['open', 'tab', 'show', 'who']
-const MOVING_MILLISECONDS = 4_000
+const WAITING_MILLISECONDS = 30_000
 const TYPES = ['interactive', 'batch', 'inference', 'system']
 
 export default function Sessions() {
@@ -47,13 +48,15 @@ export default function Sessions() {
     { name: 'status', title: t('sessions.status'), words: isEnded ? ENDED : LIVE },
     { name: 'type', title: t('sessions.type'), words: TYPES },
   ]
-  const whose = isAll ? {} : { access_key: me.accessKey, group_id: project?.id }
+  const whose: Whose = isAll ? {} : { access_key: me.accessKey, group_id: project?.id }
   const query = useQuery({
     queryKey: ['sessions', isEnded, whose, view],
     queryFn: ({ signal }) => listSessions(pageAskOf(view, filters), isEnded ? ENDED : LIVE, whose, signal),
     placeholderData: keepPreviousData,
-    refetchInterval: ({ state }) => (state.data?.items.some(({ status }) => MOVING.includes(status)) ? MOVING_MILLISECONDS : false),
+    // Why something waits can change without an event.
+    refetchInterval: ({ state }) => (state.data?.items.some(({ status }) => status === 'PENDING') ? WAITING_MILLISECONDS : false),
   })
+  useSessionsEvents(whose.access_key)
   const isFiltered = Object.keys(view.filters).length > 0
 
   return (

@@ -7,6 +7,7 @@ import { Link } from 'react-router'
 import { shortName } from '../../api/images'
 import { LIVE, listSessions } from '../../api/sessions'
 import { formatSlots } from '../../format/slots'
+import { useSessionsEvents } from '../../live/events'
 import { Ask } from '../../parts/Ask'
 import { Empty } from '../../parts/Empty'
 import { Page } from '../../parts/Page'
@@ -24,6 +25,7 @@ const SHOWN = 5
 export default function Start() {
   const { t } = useTranslation()
   const { me } = useHere()
+  useSessionsEvents(me.accessKey)
   const sessions = useQuery({
     queryKey: ['sessions', 'start', me.accessKey],
     queryFn: ({ signal }) => listSessions({ limit: SHOWN, offset: 0, order: '-created_at' }, LIVE, { access_key: me.accessKey }, signal),
