@@ -1,7 +1,7 @@
 /** One page from nothing to a session; the scheduler says beside it what would happen now. */
 import { Alert, Button, Card, Grid, Group, Stack, Title } from '@mantine/core'
 import { useClipboard } from '@mantine/hooks'
-import { IconCheck, IconLink, IconRocket } from '@tabler/icons-react'
+import { IconCheck, IconLink, IconRocket, IconTemplate } from '@tabler/icons-react'
 import { useQuery } from '@tanstack/react-query'
 import { useEffect, useState, type ReactNode } from 'react'
 import { useTranslation } from 'react-i18next'
@@ -20,6 +20,7 @@ import { MoreStep } from './MoreStep'
 import { Plan } from './Plan'
 import { Recent } from './Recent'
 import { ResourceStep } from './ResourceStep'
+import { Templates, useSaveTemplate } from './Templates'
 import { usePlan } from './usePlan'
 import { WhatStep } from './WhatStep'
 
@@ -45,6 +46,7 @@ function Launcher({ images, project }: { images: Image[]; project: { id: string;
   const { me } = useHere()
   const navigate = useNavigate()
   const clipboard = useClipboard()
+  const askSave = useSaveTemplate(project.name)
   const [params] = useSearchParams()
   const [form, setForm] = useState(() => withDefaults(readForm(params), images))
   const put = (change: Partial<Form>) => setForm((now) => ({ ...now, ...change }))
@@ -69,7 +71,7 @@ function Launcher({ images, project }: { images: Image[]; project: { id: string;
   const isReady = Boolean(image && form.group && form.name.trim() && (form.type !== 'batch' || form.command.trim()))
 
   return (
-    <Page title={t('launch.title')} hint={t('launch.hint')} actions={<Recent onPick={(kept) => setForm(withDefaults(kept, images))} />}>
+    <Page title={t('launch.title')} hint={t('launch.hint')} actions={<><Templates folders={folders.data ?? []} onPick={(kept) => setForm(withDefaults(kept, images))} /><Recent onPick={(kept) => setForm(withDefaults(kept, images))} /></>}>
       <form onSubmit={(event) => { event.preventDefault(); if (isReady) launch.mutate() }}>
         <Grid gap="lg">
           <Grid.Col span={{ base: 12, md: 7.5 }}>
@@ -90,6 +92,7 @@ function Launcher({ images, project }: { images: Image[]; project: { id: string;
               >
                 {t(clipboard.copied ? 'action.copied' : 'launch.link')}
               </Button>
+              <Button variant="subtle" size="xs" leftSection={<IconTemplate size={14} />} disabled={!image} onClick={() => askSave(form, image!, folders.data ?? [])}>{t('launch.saveTemplate')}</Button>
             </Stack>
           </Grid.Col>
         </Grid>
