@@ -164,6 +164,9 @@ class OidcSection:
         default=None,
         example="https://login.example.org",
     )
+    name: str = setting(
+        text(chars_max=64), "What people know the provider by", default="single sign-on"
+    )
     client_id: str = setting(
         text(), "What the provider knows this installation by", default="backendai"
     )

@@ -17,3 +17,13 @@ def test_nothing_in_it_is_empty() -> None:
     assert told["general"]["ssoRealmName"] == "ours"
     values = [value for section in told.values() for value in section.values()]
     assert all(value not in ("", []) for value in values)
+
+
+def test_pages_are_told_of_a_provider_where_there_is_one() -> None:
+    settings = check_settings(WebserverSettings, {}, "test")
+    assert "oidcLogin" not in render_config("http://ui.example", settings)
+    oidc = replace(settings.oidc, issuer="https://login.example", name='Kim "&" Lee')
+    told = render_config("http://ui.example", replace(settings, oidc=oidc))
+    # Our own pages read these two lines without a reader of TOML.
+    assert 'oidcLogin = "/server/oidc/login"\n' in told
+    assert 'oidcName = "Kim \\"&\\" Lee"\n' in told

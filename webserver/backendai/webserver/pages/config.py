@@ -58,7 +58,7 @@ def render_config(endpoint: str, settings: WebserverSettings) -> str:
     ui = settings.ui
     own = {"apiEndpoint": endpoint, "apiEndpointText": settings.api.text}
     if settings.oidc.issuer is not None:
-        own["oidcLogin"] = OIDC_LOGIN
+        own |= {"oidcLogin": OIDC_LOGIN, "oidcName": settings.oidc.name}
     sections: dict[str, Mapping[str, Any]] = {
         "general": {**own, **_GENERAL, **ui.general},
         "resources": {**_RESOURCES, **ui.resources},

@@ -1,10 +1,12 @@
 /** The way in: password, then what else is asked for. Refusals stand at the form. */
-import { Alert, Button, Card, Center, Group, PasswordInput, PinInput, Stack, Text, TextInput, Title } from '@mantine/core'
-import { useMutation, useQueryClient } from '@tanstack/react-query'
+import { Alert, Button, Card, Center, Divider, Group, PasswordInput, PinInput, Stack, Text, TextInput, Title } from '@mantine/core'
+import { IconLogin2 } from '@tabler/icons-react'
+import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
 import { useState, type FormEvent } from 'react'
 import { useTranslation } from 'react-i18next'
 import { ApiError } from '../../api/http'
 import { login, renewPassword, type LoginOutcome } from '../../api/login'
+import { fetchProvider, wayTo } from '../../api/provider'
 import { Refused } from '../../parts/FieldForm'
 import { ME } from '../../queries'
 import { LanguageMenu, SchemeButton } from '../../shell/TopBar'
@@ -38,6 +40,8 @@ export default function Login() {
     event.preventDefault()
     if (!differ) enter.mutate()
   }
+  // Without it there is still the password.
+  const provider = useQuery({ queryKey: ['provider'], queryFn: fetchProvider, staleTime: Infinity })
   const words = WORDS[step]
   const isLocked = enter.error instanceof ApiError && enter.error.status === 429
 
@@ -86,6 +90,12 @@ export default function Login() {
               )}
               {isLocked ? <Alert color="orange" role="alert">{t('login.locked')}</Alert> : enter.isError && <Refused error={enter.error} />}
               <Button type="submit" fullWidth size="md" loading={enter.isPending}>{t(words.submit)}</Button>
+              {step === 'password' && provider.data && (
+                <>
+                  <Divider label={t('login.or')} />
+                  <Button component="a" href={wayTo(provider.data, window.location)} variant="default" fullWidth size="md" leftSection={<IconLogin2 size={18} />}>{t('login.with', { name: provider.data.name })}</Button>
+                </>
+              )}
               {step !== 'password' && <Button variant="subtle" onClick={() => setStep('password')}>{t('action.back')}</Button>}
             </Stack>
           </form>
