@@ -93,7 +93,7 @@ export default function Login() {
               {step === 'password' && provider.data && (
                 <>
                   <Divider label={t('login.or')} />
-                  <Button component="a" href={wayTo(provider.data, window.location)} variant="default" fullWidth size="md" leftSection={<IconLogin2 size={18} />}>{t('login.with', { name: provider.data.name })}</Button>
+                  <Button component="a" href={wayTo(provider.data, window.location)} variant="default" fullWidth size="md" h="auto" py="xs" className="wrapped" leftSection={<IconLogin2 size={18} />}>{t('login.with', { name: provider.data.name })}</Button>
                 </>
               )}
               {step !== 'password' && <Button variant="subtle" onClick={() => setStep('password')}>{t('action.back')}</Button>}

@@ -3,13 +3,12 @@ import { AreaChart } from '@mantine/charts'
 import { Card, Group, SimpleGrid, Text } from '@mantine/core'
 import { useEffect, useRef, useState } from 'react'
 import { useTranslation } from 'react-i18next'
-import type { LiveStat, Session } from '../../api/sessions'
+import type { Session } from '../../api/sessions'
 import { formatBytes, round } from '../../format/numbers'
+import { kindOf, measuredIn, sumOf, type Sum } from './measures'
 
 const POINTS_MAX = 120
 const SAMPLE_MILLISECONDS = 5_000
-const SHOWN = ['cpu_util', 'mem', 'cuda_util', 'cuda_mem'] as const
-type Shown = (typeof SHOWN)[number]
 
 interface Point {
   at: string
@@ -31,7 +30,7 @@ export function Charts({ session }: { session: Session }) {
     const timer = setInterval(sample, SAMPLE_MILLISECONDS)
     return () => clearInterval(timer)
   }, [])
-  const measured = SHOWN.filter((name) => stat[name])
+  const measured = measuredIn(stat)
   if (!measured.length) return <Text size="sm" c="dimmed">{t('sessions.noStats')}</Text>
   return (
     <SimpleGrid cols={{ base: 1, xs: 2 }}>
@@ -40,40 +39,34 @@ export function Charts({ session }: { session: Session }) {
   )
 }
 
-interface Sum {
-  current: number
-  capacity: number
-  isBytes: boolean
+const COLORS: Record<string, string> = { cpu_util: 'brand.6', mem: 'teal.6' }
+const OF_ACCELERATORS = { util: 'orange.6', mem: 'grape.6' }
+
+function useName(): (name: string) => string {
+  const { t } = useTranslation()
+  return (name) => {
+    if (name === 'cpu_util') return t('sessions.cpu')
+    if (name === 'mem') return t('sessions.memory')
+    const kind = kindOf(name)
+    return t(name.endsWith('_mem') ? 'sessions.acceleratorMemory' : 'sessions.accelerator', { name: kind === 'cuda' ? 'GPU' : kind })
+  }
 }
 
-const COLORS: Record<Shown, string> = { cpu_util: 'brand.6', mem: 'teal.6', cuda_util: 'orange.6', cuda_mem: 'grape.6' }
-const NAMES = { cpu_util: 'sessions.cpu', mem: 'sessions.memory', cuda_util: 'sessions.gpu', cuda_mem: 'sessions.gpu' } as const
-
-function Chart({ name, metric, points }: { name: Shown; metric: Sum; points: Point[] }) {
-  const { t } = useTranslation()
+function Chart({ name, metric, points }: { name: string; metric: Sum; points: Point[] }) {
+  const title = useName()(name)
+  const color = COLORS[name] ?? OF_ACCELERATORS[name.endsWith('_mem') ? 'mem' : 'util']
   const show = (value: number) => (metric.isBytes ? formatBytes(value) : `${round(value)}%`)
   return (
-    <Card padding="sm">
+    <Card padding="sm" component="section" aria-label={title}>
       <Group justify="space-between" mb={4}>
-        <Text size="sm" fw={600}>{t(NAMES[name])}</Text>
+        <Text size="sm" fw={600}>{title}</Text>
         <Text size="sm" c="dimmed">{show(metric.current)}{metric.capacity > 0 && ` / ${show(metric.capacity)}`}</Text>
       </Group>
       <AreaChart
-        h={90} data={points.map(({ at, stat }) => ({ at, value: stat[name] ?? 0 }))} dataKey="at" series={[{ name: 'value', label: t(NAMES[name]), color: COLORS[name] }]}
+        h={90} data={points.map(({ at, stat }) => ({ at, value: stat[name] ?? 0 }))} dataKey="at" series={[{ name: 'value', label: title, color }]}
         withXAxis={false} withYAxis={false} gridAxis="none" withDots={false} curveType="monotone" valueFormatter={show}
         yAxisProps={{ domain: [0, metric.capacity > 0 ? metric.capacity : 'auto'] }}
       />
     </Card>
   )
-}
-
-/** Over all kernels. */
-function sumOf(stats: LiveStat[]): Record<string, Sum> {
-  const sums: Record<string, Sum> = {}
-  for (const [name, metric] of stats.flatMap((stat) => Object.entries(stat).filter(([, value]) => typeof value === 'object' && value !== null))) {
-    const sum = (sums[name] ??= { current: 0, capacity: 0, isBytes: metric.unit_hint === 'bytes' })
-    sum.current += Number(metric.current) || 0
-    sum.capacity += Number(metric.capacity) || 0
-  }
-  return sums
 }

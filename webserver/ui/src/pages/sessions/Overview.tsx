@@ -19,7 +19,7 @@ export function Overview({ session }: { session: Session }) {
     [t('sessions.slots'), formatSlots(session.slots)],
     [t('sessions.type'), session.type],
     [t('sessions.command'), session.startupCommand && <Copy key="command" value={session.startupCommand} />],
-    [t('sessions.result'), session.result === 'undefined' ? null : session.result],
+    [t('sessions.result'), session.result.toLowerCase() === 'undefined' ? null : session.result],
     [t('sessions.mounts'), session.mounts.join(', ')],
     [t('sessions.resourceGroup'), session.scalingGroup],
     [t('sessions.project'), session.projectName],
