@@ -128,8 +128,10 @@ class CpuMeter:
 
 
 def _cpu_seconds(process: psutil.Process) -> float:
-    times = process.cpu_times()
-    return float(times.user + times.system)
+    """All threads, those that ended too. Read from the kernel's clock of that process, whose id is
+    made like this: what `/proc` tells is rounded to ten milliseconds, a tenth of a short round.
+    """
+    return time.clock_gettime(~process.pid << 3 | 2)
 
 
 def show(samples: Sequence[float]) -> str:
