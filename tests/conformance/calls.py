@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from tests.conformance.table import FORMS
 from tests.conformance.tree import name_command
 
 
@@ -15,7 +16,10 @@ class Calls:
     made: list[tuple[str, int]] = field(default_factory=list)
 
     def note(self, words: Sequence[str], code: int) -> None:
-        self.made.append((name_command(self.tree, words), code))
+        name = name_command(self.tree, words)
+        self.made.append((name, code))
+        forms = FORMS & {f"{name} {word}" for word in words}
+        self.made.extend((form, code) for form in sorted(forms))
 
     def note_sdk(self, name: str, *, is_ok: bool) -> None:
         self.made.append((f"sdk: {name}", 0 if is_ok else 1))

@@ -18,6 +18,9 @@ def calls(*names: str) -> Iterator[str]:
     return (f"sdk: {name}" for name in names)
 
 
+# Commands that ask for something else with an option: a row of its own for each.
+FORMS: Final = frozenset({"vfolder create --unmanaged"})
+
 RUN_BY: Final[Mapping[str, tuple[str, ...]]] = {
     "test_account_commands.py::test_domains": (
         *under("admin domain", "add delete info list purge update"),
@@ -144,6 +147,9 @@ RUN_BY: Final[Mapping[str, tuple[str, ...]]] = {
     ),
     "test_usage_commands.py::test_usage": (
         *under("admin resource", "recalculate-usage usage-per-month usage-per-period"),
+    ),
+    "test_vfolder_commands.py::test_a_directory_of_nodes_is_a_folder": (
+        "vfolder create --unmanaged",
     ),
     "test_vfolder_commands.py::test_administrators_change_shares_and_owners": (
         *under("admin vfolder", "change-vfolder-ownership list list-shared-vfolders"),

@@ -79,6 +79,20 @@ def test_folders_are_made_changed_copied_and_deleted(official: Official, name: s
 
 
 @pytest.mark.timeout(300)
+def test_a_directory_of_nodes_is_a_folder(official: Official, admin: Official, name: str) -> None:
+    refused = official("vfolder", "create", "--unmanaged", name, "/mnt/x")
+    assert refused.code == 1
+    assert "Only superadmins" in refused.both
+    assert name in admin.ok("vfolder", "create", "--unmanaged", name, "/mnt/x")
+    assert name in admin.ok("vfolder", "list-own")
+    assert "- Status: ready" in admin.ok("vfolder", "info", name)
+    assert "not kept by a storage proxy" in admin("vfolder", "ls", name).both
+    admin.ok("vfolder", "rename", name, f"{name}-2")
+    admin.ok("vfolder", "invite", f"{name}-2", email(official))
+    admin.ok("vfolder", "delete", f"{name}-2")
+
+
+@pytest.mark.timeout(300)
 def test_files_go_in_are_changed_and_come_back(official: Official, name: str) -> None:
     official.ok("vfolder", "create", name, HOST)
     (official.folder / "up.txt").write_text("hello")

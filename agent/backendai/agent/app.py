@@ -57,6 +57,7 @@ from .settings import AgentSettings
 from .stats import STATS_PERIOD_SECONDS, Meter
 from .supervisor import Supervisor
 from .threads import Threads
+from .volumes import Volumes
 from .workdisk import BYTES_MIN, find_obstacle
 
 log = get_logger(__name__)
@@ -174,6 +175,7 @@ def make_node(settings: AgentSettings, ledger: Ledger, clock: Clock, metrics: Me
         clock=clock,
         bundle=_bundle(settings.agent.bundle_dir.absolute()),
         booted_at=time.time() - time.clock_gettime(time.CLOCK_BOOTTIME),
+        volumes=Volumes(settings.container.unmanaged_roots),
     )
 
 

@@ -83,6 +83,13 @@ class VolumeSilent(AgentFault):
     agent_slug, agent_title = "volume-silent", "The volume does not answer."
 
 
+class DirectoryMissing(AgentFault):
+    """The directory of an unmanaged folder is not on this node, or its settings do not offer it."""
+
+    kind, code = Kind.UNAVAILABLE, "agent.directory_missing"
+    agent_slug, agent_title = "directory-missing", "The node does not offer the directory."
+
+
 class FolderUnfit(AgentFault):
     """What shall be mounted is not there, is no directory, or lies outside of its folder."""
 

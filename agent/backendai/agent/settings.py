@@ -14,6 +14,7 @@ from backendai.common.settings.checks import (
     listing,
     mapping,
     number,
+    offered_directory,
     optional,
     path,
     text,
@@ -113,6 +114,12 @@ class ContainerSection:
         "root and loop devices); 0: as much as the disk has",
         unit="bytes",
         default=0,
+    )
+    unmanaged_roots: tuple[str, ...] = setting(
+        listing(offered_directory()),
+        'Directories of this node below which unmanaged folders may lie, such as "/mnt/data"; '
+        "empty: kernels get none",
+        default=(),
     )
     docker_host: str = setting(
         text(

@@ -12,8 +12,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from backendai.agent.faults import FolderUnfit, VolumeMissing
-from backendai.agent.volumes import hold_folder
+from backendai.agent.faults import BadOrder, DirectoryMissing, FolderUnfit, VolumeMissing
+from backendai.agent.volumes import check_mounts, hold_folder
 from backendai.common.contracts.agent import (
     ENSURE,
     Desired,
@@ -180,6 +180,126 @@ async def test_a_link_that_is_put_there_after_the_check_ends_the_start(
     assert report.state is KernelState.FAILED
     assert "/home/work/data is not the directory that was checked" in report.detail
     assert not (node.scratch / kernel_id / "work" / "stolen").exists()
+
+
+def free(path: Path | str, **changes: object) -> FolderMount:
+    """An unmanaged folder, `corpus`, that is the directory at `path`."""
+    mount = FolderMount(
+        name="corpus",
+        volume="",
+        volume_id="",
+        volume_path="",
+        path=str(path),
+        target="/home/work/corpus",
+    )
+    return msgspec.structs.replace(mount, **changes)
+
+
+@pytest.fixture
+def offering_node(resting_node: Node, volume: Volume) -> Node:
+    """A running agent that offers the directory of `volume`, which has no proof here."""
+    (volume.path / VOLUME_FILE).unlink()
+    resting_node.options["container"] = {"unmanaged-roots": [str(volume.path)]}
+    resting_node.start()
+    return resting_node
+
+
+async def test_a_directory_that_the_node_offers_is_mounted(
+    offering_node: Node, image: str, volume: Volume
+) -> None:
+    node = offering_node
+    volume.give(volume.folder / "sub")
+    (volume.folder / "sub" / "old").write_text("kept")
+    ref = await run(
+        node,
+        image,
+        free(volume.folder),
+        free(volume.folder, target="/mnt/texts/en", subpath="sub", read_only=True),
+    )
+    assert await say(node, ref, "print(open('corpus/new', 'w').write('hello'))") == "5\n"
+    assert (volume.folder / "new").read_text() == "hello"
+    assert await say(node, ref, "print(open('/mnt/texts/en/old').read())") == "kept\n"
+    refusal = "\ntry:\n    open('/mnt/texts/en/x', 'w')\nexcept OSError as e:\n    print(e.errno)"
+    assert await say(node, ref, refusal) == "30\n"
+    await node.remove(ref)
+    assert (volume.folder / "new").read_text() == "hello"
+    assert (volume.folder / "sub" / "old").read_text() == "kept"
+
+
+async def test_a_directory_that_the_node_does_not_have_or_offer_is_named(
+    offering_node: Node, image: str, volume: Volume, tmp_path: Path
+) -> None:
+    (tmp_path / "secret").mkdir()
+    (volume.path / "away").symlink_to(tmp_path / "secret")
+    begin = "folder corpus cannot be mounted: "
+    offers_none = "lies below no directory that this node offers ([container] unmanaged-roots"
+    for path, words in (
+        (tmp_path / "secret", f"{begin}{tmp_path / 'secret'} {offers_none}"),
+        # Not below it, though its name begins so.
+        (f"{volume.path}-2", f"{volume.path}-2 {offers_none}"),
+        (volume.path / "none", f"{begin}{volume.path / 'none'} on this node: No such file"),
+        (volume.path / "away", f"{volume.path / 'away'} on this node: Invalid cross-device link"),
+    ):
+        report = await fail(offering_node, image, free(path))
+        assert words in report.detail
+        assert report.retriable
+    inside = await fail(offering_node, image, free(volume.folder, subpath="none"))
+    assert "none in folder corpus cannot be mounted: No such file" in inside.detail
+    assert not inside.retriable
+
+
+async def test_a_node_that_offers_nothing_mounts_nothing(
+    node: Node, image: str, volume: Volume
+) -> None:
+    assert "below no directory" in (await fail(node, image, free(volume.folder))).detail
+
+
+def test_the_closest_directory_that_is_offered_counts(volume: Volume, tmp_path: Path) -> None:
+    """A link of it may lead where that leads, and not where one further up could."""
+    inner = volume.path / "inner"
+    inner.mkdir()
+    (inner / "out").symlink_to("../user:u")
+    with pytest.raises(DirectoryMissing, match="cross-device"):
+        hold_folder(free(inner / "out"), [str(volume.path), str(inner)])
+    held = hold_folder(free(inner / "out"), [str(volume.path)])
+    os.close(held.descriptor)
+    assert held.inode == (volume.path / "user:u").stat().st_ino
+    whole = hold_folder(free(inner), [str(inner)])
+    os.close(whole.descriptor)
+    assert whole.source == str(inner)
+
+
+def test_a_race_of_links_never_holds_what_the_node_does_not_offer(
+    volume: Volume, tmp_path: Path
+) -> None:
+    sub, secret = volume.folder / "sub", tmp_path / "secret"
+    volume.give(sub)
+    secret.mkdir()
+    inside, held = sub.stat().st_ino, 0
+    with swapping(sub, secret) as swaps:
+        while held < 30 or swaps() < 30:
+            try:
+                folder = hold_folder(free(sub), [str(volume.path)])
+            except DirectoryMissing:
+                continue
+            held += 1
+            os.close(folder.descriptor)
+            assert folder.inode == inside
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("/", "the whole node"),
+        ("/etc", "kept for the system"),
+        ("/mnt/../etc", "leads upwards"),
+        ("/mnt//x", "not written as it is meant"),
+        ("mnt", "not absolute"),
+    ],
+)
+def test_an_order_with_a_directory_of_the_system_is_refused(path: str, words: str) -> None:
+    with pytest.raises(BadOrder, match=words):
+        check_mounts([free(path)])
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,19 @@ def test_mistakes_are_told_all_at_once() -> None:
         assert words in str(caught.value)
 
 
+@pytest.mark.parametrize("root", ["/", "/etc", "mnt", "/mnt/../var", ""])
+def test_kernels_are_offered_no_directory_of_the_system(root: str) -> None:
+    data = {"container": {"unmanaged-roots": [root]}}
+    with pytest.raises(BadSettings, match="none of the system's"):
+        check_settings(AgentSettings, data, "agent.toml")
+
+
+def test_directories_that_are_offered_are_written_in_one_way() -> None:
+    data = {"container": {"unmanaged-roots": ["/mnt//x/", "/data"]}}
+    offered = check_settings(AgentSettings, data, "agent.toml").container.unmanaged_roots
+    assert offered == ("/mnt/x", "/data")
+
+
 def test_defaults_are_enough() -> None:
     assert check_settings(AgentSettings, {}, "agent.toml").agent.mode == "docker"
 

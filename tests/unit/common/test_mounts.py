@@ -1,7 +1,13 @@
 import pytest
 
 from backendai.common.faults import BadRequest
-from backendai.common.mounts import below_home, find_clashes, is_kept_name, parse_target
+from backendai.common.mounts import (
+    below_home,
+    find_clashes,
+    is_kept_name,
+    parse_directory,
+    parse_target,
+)
 
 
 @pytest.mark.parametrize(
@@ -49,6 +55,35 @@ def test_a_relative_target_lies_in_the_home(text: str, target: str) -> None:
 def test_a_target_of_the_system_is_refused(text: str, words: str) -> None:
     with pytest.raises(BadRequest, match=words):
         parse_target(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "path"),
+    [("/mnt/x", "/mnt/x"), ("//mnt/./x//", "/mnt/x"), ("/data", "/data"), ("/tmp/x", "/tmp/x")],
+)
+def test_a_directory_of_nodes_is_written_in_one_way(text: str, path: str) -> None:
+    assert parse_directory(text) == path
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "not absolute"),
+        ("mnt/x", "not absolute"),
+        ("/", "the whole node"),
+        ("/./", "the whole node"),
+        ("/etc", "kept for the system"),
+        ("//proc/1/root", "kept for the system"),
+        ("/var/lib/docker", "kept for the system"),
+        ("/root/.ssh", "kept for the system"),
+        ("/mnt/../etc", "leads upwards"),
+        ("/mnt/\0", "cannot be printed"),
+        ("/" + "a/" * 600, "longer than"),
+    ],
+)
+def test_a_directory_of_the_system_is_refused(text: str, words: str) -> None:
+    with pytest.raises(BadRequest, match=words):
+        parse_directory(text)
 
 
 def test_targets_in_one_another_clash() -> None:

@@ -23,6 +23,7 @@ from backendai.manager.vfolders.volumes import parse_host
 from .mounts import MountWish, PlannedMount, plan_mounts
 
 TOLD_MAX = 20
+_NO_VOLUME = Volume(name="", backend="")
 
 _v = t.vfolders.c
 _m = t.session_mounts.c
@@ -75,10 +76,11 @@ async def plan_for(
 
 
 async def locate(places: Places, planned: Sequence[PlannedMount]) -> tuple[NewMount, ...]:
-    """Raises StorageUnavailable, and FileNotFound for a directory that is not in its folder."""
-    hosts = list(dict.fromkeys(mount.folder.host for mount in planned))
+    """Raises StorageUnavailable, and FileNotFound for a directory that is not in its folder. Of an
+    unmanaged folder only nodes know what is in it."""
+    hosts = list(dict.fromkeys(one.folder.host for one in planned if not one.folder.is_unmanaged))
     found = await asyncio.gather(*(_volume_of(places, host) for host in hosts))
-    volumes = dict(zip(hosts, found, strict=True))
+    volumes = {"": _NO_VOLUME, **dict(zip(hosts, found, strict=True))}
     paths = await asyncio.gather(*(_path_of(places, mount) for mount in planned))
     return tuple(
         NewMount(
@@ -136,6 +138,8 @@ async def _volume_of(places: Places, host: str) -> Volume:
 
 async def _path_of(places: Places, mount: PlannedMount) -> str:
     """The folder's; a directory in it is looked for by the node, which asks anew at each start."""
+    if mount.folder.unmanaged_path is not None:
+        return mount.folder.unmanaged_path
     try:
         path = await places.mount_path(mount.folder)
         if mount.subpath != ".":

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from backendai.common.contracts.agent import MOUNTS_MAX
-from backendai.common.faults import BadRequest, Fault, Forbidden, InvalidParams, VFolderNotFound
+from backendai.common.faults import BadRequest, Fault, InvalidParams, VFolderNotFound
 from backendai.common.mounts import HOME, find_clashes, parse_target
 from backendai.common.paths import parse_relpath
 from backendai.manager.vfolders.access import Operation, Seen, authorize, pick_seen
@@ -127,7 +127,6 @@ def _plan(wish: MountWish, seen: Sequence[Seen], allowed: HostsByProject) -> Pla
     is_writing = wish.permission not in (None, Permission.READ_ONLY)
     operation = Operation.MOUNT_WRITABLE if is_writing else Operation.MOUNT
     folder = require_ready(authorize(one, operation, allowed[one.folder.project_id]))
-    _refuse_unmanaged(folder)
     target = wish.target or parse_target(folder.name)
     permission = wish.permission or one.permission or Permission.READ_ONLY
     return PlannedMount(folder, target, permission, wish.subpath)
@@ -154,14 +153,9 @@ def _plan_home(
         target = f"{HOME}/{folder.name}"
         with suppress(Fault):
             authorize(one, Operation.MOUNT, allowed[folder.project_id])
-            _refuse_unmanaged(require_ready(folder))
+            require_ready(folder)
             if not any(len(targets) in pair for pair in find_clashes([*targets, target])):
                 yield PlannedMount(folder, target, Permission.WRITE_DELETE)
-
-
-def _refuse_unmanaged(folder: Folder) -> None:
-    if folder.unmanaged_path is not None:
-        raise Forbidden(f"{folder.name} is a plain directory of machines: no volume proves it.")
 
 
 def _refuse_clashes(planned: Sequence[PlannedMount]) -> None:

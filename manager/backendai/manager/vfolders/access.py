@@ -153,7 +153,8 @@ def authorize(seen: Seen, operation: Operation, allowed: AllowedHosts) -> Folder
         raise Forbidden(_missing_right(seen, operation.right))
     is_for_another = seen.is_administered and not seen.is_owner
     is_managed_for_another = is_for_another and operation.right is Right.MANAGE
-    if operation.on_host is not None and not is_managed_for_another:
+    is_free = folder.is_unmanaged or is_managed_for_another
+    if operation.on_host is not None and not is_free:
         require_on_host(allowed, folder.host, operation.on_host)
     return folder
 

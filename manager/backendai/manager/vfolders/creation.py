@@ -1,7 +1,7 @@
 """Makes folders: first the row, then the proxy, then `ready`; what fails in between is undone."""
 
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
@@ -14,6 +14,7 @@ from backendai.common.faults import (
     Conflict,
     Fault,
     Forbidden,
+    InsufficientPrivilege,
     InvalidParams,
     Kind,
     StoreUnavailable,
@@ -21,6 +22,7 @@ from backendai.common.faults import (
 )
 from backendai.common.ids import IdSource
 from backendai.common.logs import get_logger
+from backendai.common.mounts import parse_directory
 from backendai.manager.audit.change import Change, Changes
 from backendai.manager.audit.rows import insert_row
 from backendai.manager.db import tables as t
@@ -54,10 +56,12 @@ PURGE_FOLDER: Final = actions.PURGE.name
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewFolder:
-    """What is asked for: without a `project` one's own, without a `host` on the default one."""
+    """What is asked for: without a `project` one's own, without a `host` on the default one. With
+    an `unmanaged_path` it is that directory of nodes, and on no host."""
 
     name: str
     host: str | None = None
+    unmanaged_path: str | None = None
     project: str | None = None
     usage_mode: UsageMode = UsageMode.GENERAL
     permission: Permission = Permission.READ_WRITE
@@ -103,13 +107,23 @@ class FolderCreation:
         Raises InvalidParams, Forbidden, ProjectNotFound, VFolderExists, StorageUnavailable, and
         VFolderCreationFailed.
         """
+        new = settle_place(new)
+        is_unmanaged = new.unmanaged_path is not None
+        if is_unmanaged and not actor.is_superadmin:
+            raise InsufficientPrivilege(
+                "Only superadmins make a folder of a directory of nodes; name a host in its place."
+            )
+        status = FolderStatus.READY if is_unmanaged else FolderStatus.PERFORMING
 
         async def work(change: Change) -> tuple[Folder, Owner]:
             owner = await load_owner(change.connection, actor, new.project)
             self._refuse_type(owner)
-            return await self.insert(change, owner, new, FolderStatus.PERFORMING), owner
+            return await self.insert(change, owner, new, status), owner
 
         folder, owner = await self._changes.run(actor, actions.CREATE, work)
+        return folder if is_unmanaged else await self._make(folder, owner)
+
+    async def _make(self, folder: Folder, owner: Owner) -> Folder:
         try:
             await self._proxies.ensure_scope(folder.host, folder.quota_scope_id, owner.bytes_max)
             await self._proxies.create(folder)
@@ -125,7 +139,9 @@ class FolderCreation:
         conn, actor = change.connection, change.actor
         check_name(new.name, owner.ownership)
         is_project = owner.ownership is Ownership.PROJECT
-        host = await self._choose_host(conn, actor, new, owner.id if is_project else None)
+        host = ""
+        if new.unmanaged_path is None:
+            host = await self._choose_host(conn, actor, new, owner.id if is_project else None)
         await store.lock_owner(conn, owner.id)
         await store.refuse_taken(conn, owner.id, new.name)
         await refuse_crowd(conn, owner)
@@ -147,9 +163,11 @@ class FolderCreation:
                 "cloneable": new.cloneable,
                 "status": status.value,
                 "status_changed_at": change.at,
+                "unmanaged_path": new.unmanaged_path,
             },
         )
-        await note_new(conn, host, owner.quota_scope_id, owner.bytes_max)
+        if host:
+            await note_new(conn, host, owner.quota_scope_id, owner.bytes_max)
         return await store.get_folder(conn, row["id"])
 
     async def _choose_host(
@@ -178,6 +196,19 @@ class FolderCreation:
             return await self._database.transact(work)
         except Conflict as fault:
             raise VFolderCreationFailed("It took too long, and was undone.") from fault
+
+
+def settle_place(new: NewFolder) -> NewFolder:
+    """PURE: on a host, or of a directory of nodes, which newer official clients send as the host.
+    Raises InvalidParams for both, and BadRequest for a directory that is none to use."""
+    host, path = new.host, new.unmanaged_path
+    if path is None and host is not None and host.startswith("/"):
+        host, path = None, host
+    if path is None:
+        return new
+    if host is not None:
+        raise InvalidParams(facts={"unmanaged_path": "it is on no host; give one of the two"})
+    return replace(new, host=None, unmanaged_path=parse_directory(path))
 
 
 async def give_up(database: Database, folder: Folder, at: datetime) -> None:

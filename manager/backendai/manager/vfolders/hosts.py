@@ -17,7 +17,7 @@ from . import actions, store
 from .access import Operation
 from .model import Folder, Ownership
 from .proxies import FolderUsage, Proxies, ScopeUsage, Volume
-from .reach import reach
+from .reach import reach, require_managed
 from .scopes import note_limit, require_known, scope_usage, set_limit
 
 log = get_logger(__name__)
@@ -146,8 +146,8 @@ class FolderHosts:
 
 
 async def _get(conn: AsyncConnection, actor: Actor, folder_id: UUID, host: str | None) -> Folder:
-    """Raises VFolderNotFound, and InvalidParams for a host that is not the folder's."""
-    folder = await reach(conn, actor, str(folder_id), Operation.INFO)
+    """Raises VFolderNotFound, VFolderUnmanaged, and InvalidParams for a host that is not its."""
+    folder = require_managed(await reach(conn, actor, str(folder_id), Operation.INFO))
     if host is not None and host != folder.host:
         raise InvalidParams(facts={"folder_host": "is not the host of this folder"})
     return folder

@@ -97,7 +97,8 @@ _HINTS: Final[Mapping[FolderStatus, str]] = MappingProxyType(
 class Folder:
     """A folder as stored. `quota_scope_id` is where it lies on its volume: that of whom it was made
     for, also when its owner changed since. Owners are both None only while it is deleted.
-    `is_guarded`: its owner is a superadmin."""
+    `is_guarded`: its owner is a superadmin. An unmanaged one has an `unmanaged_path` and an empty
+    `host`: it is a directory that administrators keep on nodes, which nobody makes or deletes."""
 
     id: uuid.UUID
     revision: int
@@ -120,6 +121,10 @@ class Folder:
     user_email: str | None = None
     project: str | None = None
     is_guarded: bool = False
+
+    @property
+    def is_unmanaged(self) -> bool:
+        return self.unmanaged_path is not None
 
     @property
     def owner_id(self) -> uuid.UUID | None:

@@ -51,14 +51,16 @@ class PurgeWork:
             return "The folder is gone."
         if folder.status is not FolderStatus.DELETING:
             return f"{folder.name} is {folder.status.value}; nothing is deleted."
-        await progress.tell(more=1, message=f"{folder.host} deletes {folder.name}")
-        if folder.unmanaged_path is None:
+        await progress.tell(more=1, message=f"{folder.host or 'Nobody'} deletes {folder.name}")
+        # What others keep in a directory of nodes is theirs.
+        if not folder.is_unmanaged:
             await self._delete(folder)
         await save_surely(
             self._database, self._clock, lambda conn: self._end(conn, folder), folder=folder.name
         )
         await progress.tell(done=1)
-        return f"{folder.name} is deleted for ever."
+        left = f"; {folder.unmanaged_path} stays as it is" if folder.is_unmanaged else ""
+        return f"{folder.name} is deleted for ever{left}."
 
     async def _delete(self, folder: Folder) -> None:
         """A few times; after that another task begins with it, later. Raises Conflict for a host

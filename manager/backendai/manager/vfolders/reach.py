@@ -2,7 +2,7 @@
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from backendai.common.faults import Conflict
+from backendai.common.faults import VFolderUnmanaged
 from backendai.manager.gate.actor import Actor
 
 from . import store
@@ -39,8 +39,17 @@ async def reach_files(
     *,
     lock: bool = False,
 ) -> Folder:
-    """As `reach`, for work on files through its proxy. Raises Conflict for a folder without."""
-    folder = require_ready(await reach(conn, actor, reference, operation, lock=lock))
-    if folder.unmanaged_path is not None:
-        raise Conflict("The folder is a plain directory of its machines: no proxy has its files.")
+    """As `reach`, for work on files through its proxy. Raises VFolderUnmanaged."""
+    folder = await reach(conn, actor, reference, operation, lock=lock)
+    return require_ready(require_managed(folder))
+
+
+def require_managed(folder: Folder) -> Folder:
+    """The folder. Raises VFolderUnmanaged for one whose files no proxy has."""
+    if folder.is_unmanaged:
+        raise VFolderUnmanaged(
+            f"{folder.name} is the directory {folder.unmanaged_path} of nodes; mount it in a "
+            "session to get at its files.",
+            {"unmanaged_path": folder.unmanaged_path},
+        )
     return folder

@@ -31,6 +31,7 @@ def created(folder: Folder) -> dict[str, Any]:
         "group": _text(folder.project_id),
         "cloneable": folder.cloneable,
         "status": folder.status.value,
+        **({"unmanaged_path": folder.unmanaged_path} if folder.is_unmanaged else {}),
     }
 
 
@@ -166,6 +167,7 @@ def _common(seen: Seen) -> dict[str, Any]:
         # Who merely administers it sees what it is set to.
         "permission": (seen.permission or folder.permission).value,
         "cloneable": folder.cloneable,
+        "unmanaged_path": folder.unmanaged_path,
     }
 
 

@@ -19,27 +19,17 @@ from .model import Permission, UsageMode
 from .service import Folders
 from .usages import FolderUsages
 
-
-def _refuse_directory(_: object) -> None:
-    raise ValueError(
-        "a directory outside of volumes is no folder: no storage proxy serves it, and no node "
-        "proves that it has it. Make its file system a volume, or copy it into a folder"
-    )
-
-
 _NAME: Final = t.String(max_length=64)
 _HOST: Final = t.String(max_length=128)
+# Newer official clients send the path of an unmanaged folder as its host.
+_PLACE: Final = t.String(max_length=1024)
 _USAGE: Final = t.Enum(*(each.value for each in UsageMode)) & UsageMode
 _PERMISSION: Final = t.Enum(*(each.value for each in Permission)) & Permission
 _CREATE: Final = t.Dict(
     t.Key("name", trafaret=_NAME),
-    t.Key("host", optional=True, trafaret=_HOST),
-    t.Key("folder_host", optional=True, to_name="host", trafaret=_HOST),
-    t.Key(
-        "unmanaged_path",
-        optional=True,
-        trafaret=t.String(max_length=4096) & checked(_refuse_directory),
-    ),
+    t.Key("host", optional=True, trafaret=_PLACE),
+    t.Key("folder_host", optional=True, to_name="host", trafaret=_PLACE),
+    t.Key("unmanaged_path", optional=True, trafaret=_PLACE),
     t.Key("group", optional=True, to_name="project", trafaret=_NAME),
     t.Key("group_id", optional=True, to_name="project", trafaret=_NAME),
     t.Key("usage_mode", optional=True, trafaret=_USAGE),

@@ -155,7 +155,8 @@ class Folders:
         async def work(change: Change) -> None:
             folder = (await store.get_seen(change.connection, actor, folder_id, lock=True)).folder
             next_status(folder.status, FolderEvent.ABANDON)
-            if self._proxies.knows(folder.host) and not is_forced:
+            is_asked = not folder.is_unmanaged and self._proxies.knows(folder.host)
+            if is_asked and not is_forced:
                 raise Conflict(
                     f"{folder.host} is configured and asked again by itself; force it where it "
                     "will never delete the files.",

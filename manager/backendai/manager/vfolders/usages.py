@@ -93,4 +93,4 @@ class FolderUsages:
 
 
 def _is_counted(folder: Folder) -> bool:
-    return folder.unmanaged_path is None and folder.status is FolderStatus.READY
+    return not folder.is_unmanaged and folder.status is FolderStatus.READY

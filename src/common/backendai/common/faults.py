@@ -303,6 +303,12 @@ class VFolderCreationFailed(Fault):
     slug, title = "vfolder-creation-failed", "Virtual folder creation has failed."
 
 
+class VFolderUnmanaged(BadRequest):
+    """Facts: `unmanaged_path`."""
+
+    code, title = "vfolder.unmanaged", "The virtual folder is not kept by a storage proxy."
+
+
 class SessionAlreadyExists(Fault):
     """Facts: `existingSessionId`."""
 

@@ -1,4 +1,5 @@
-"""Where in a kernel folders may be seen, and how a volume is known for what it is. PURE."""
+"""Where in a kernel folders may be seen, how a volume is known for what it is, and which
+directories of nodes may be folders without one. PURE."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -20,11 +21,15 @@ _SYSTEM: Final = frozenset(
     "bin,boot,dev,etc,lib,lib32,lib64,libx32,proc,root,run,sbin,sys,tmp,usr,var".split(",")  # noqa: SIM905
 )
 _RUNNER: Final = ("opt", "kernel")
+# What a node itself is made of: /tmp has none of it.
+_OF_NODES: Final = _SYSTEM - {"tmp"}
 # Folders have to lie below these, not in their place.
 _TOPS: Final = frozenset({"/", "/home", HOME, "/media", "/mnt", "/opt", "/srv"})
 # What shells, terminals and the platform itself read in a home: dotfiles are for these.
 _KEPT_NAMES: Final = frozenset({".ssh", ".terminfo", ".jupyter", ".tmux.conf"})
 _KEPT_PATTERN: Final = re.compile(r"\.[a-z0-9]+(rc|_profile)")
+_TARGET: Final = "mount target"
+_DIRECTORY: Final = "directory"
 _UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -39,17 +44,29 @@ def parse_target(text: str) -> str:
 
     Raises BadRequest saying why nothing may be mounted there.
     """
-    if _UNPRINTABLE.search(text):
-        raise _refusal(text, "has characters that cannot be printed")
-    if len(text) > TARGET_CHARS_MAX:
-        raise _refusal(text, f"is longer than {TARGET_CHARS_MAX} characters")
-    names = parse_relpath(text.lstrip("/")).names
+    names = _names_of(_TARGET, text)
     target = "/".join(("", *names)) if text.startswith("/") else "/".join((HOME, *names))
     if target in (*_TOPS, ""):
-        raise _refusal(text, "is not below it: name a folder in it" if names else "names no folder")
+        why = "is not below it: name a folder in it" if names else "names no folder"
+        raise _refusal(_TARGET, text, why)
     if _is_kept(RelPath(tuple(target.split("/")[1:]))):
-        raise _refusal(text, "is kept for the system")
+        raise _refusal(_TARGET, text, "is kept for the system")
     return target
+
+
+def parse_directory(text: str) -> str:
+    """The absolute path of a directory that administrators keep on nodes; `/mnt//x/` is `/mnt/x`.
+
+    Raises BadRequest saying why it is none that kernels may see.
+    """
+    names = _names_of(_DIRECTORY, text)
+    if not text.startswith("/"):
+        raise _refusal(_DIRECTORY, text, "is not absolute: write it as nodes do, such as /mnt/x")
+    if not names:
+        raise _refusal(_DIRECTORY, text, "is the whole node: name a directory of it")
+    if names[0] in _OF_NODES:
+        raise _refusal(_DIRECTORY, text, f"is kept for the system, as all of /{names[0]} is")
+    return "/".join(("", *names))
 
 
 def is_kept_name(name: str) -> bool:
@@ -77,6 +94,14 @@ def _is_kept(path: RelPath) -> bool:
     return path.names[0] in _SYSTEM or path.names[:2] == _RUNNER
 
 
-def _refusal(text: str, why: str) -> BadRequest:
+def _names_of(what: str, text: str) -> tuple[str, ...]:
+    if _UNPRINTABLE.search(text):
+        raise _refusal(what, text, "has characters that cannot be printed")
+    if len(text) > TARGET_CHARS_MAX:
+        raise _refusal(what, text, f"is longer than {TARGET_CHARS_MAX} characters")
+    return parse_relpath(text.lstrip("/")).names
+
+
+def _refusal(what: str, text: str, why: str) -> BadRequest:
     shown = text if len(text) <= 100 else f"{text[:100]}…"
-    return BadRequest(f"the mount target {shown!r} {why}", {"target": shown})
+    return BadRequest(f"the {what} {shown!r} {why}", {"path": shown})

@@ -185,6 +185,19 @@ def test_administrators_manage_the_folders_of_users_and_do_not_read_them(role: U
                 authorize(seen, operation, EVERYTHING)
 
 
+def test_an_unmanaged_folder_is_on_no_host_that_could_forbid_anything() -> None:
+    folder = replace(folder_of(), host="", unmanaged_path="/mnt/x")
+    seen = see(actor_of(UserRole.USER, user_id=OWNER), folder, is_member=False, shared=None)
+    shared = see(actor_of(UserRole.USER), folder, is_member=False, shared=Permission.READ_ONLY)
+    assert seen is not None
+    assert shared is not None
+    for operation in Operation:
+        assert authorize(seen, operation, NOTHING) is folder
+    assert authorize(shared, Operation.MOUNT, NOTHING) is folder
+    with pytest.raises(Forbidden):
+        authorize(shared, Operation.MOUNT_WRITABLE, NOTHING)
+
+
 @pytest.mark.parametrize("role", [UserRole.ADMIN, UserRole.SUPERADMIN])
 def test_a_share_takes_nothing_from_who_administers_a_folder(role: UserRole) -> None:
     shared = Permission.READ_ONLY

@@ -30,7 +30,7 @@ vfolders: Final = sa.Table(
     sa.Column("revision", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("name", sa.Text, nullable=False),
     domain_name(),
-    # `<proxy>:<volume>`.
+    # `<proxy>:<volume>`; empty where `unmanaged_path` says where it is.
     sa.Column("host", sa.Text, nullable=False),
     # Where it lies on the volume, `user:<uuid>` or `project:<uuid>`: of whoever it was made for.
     sa.Column("quota_scope_id", sa.Text, nullable=False),
@@ -46,7 +46,7 @@ vfolders: Final = sa.Table(
     flag("cloneable", False),
     sa.Column("status", sa.Text, nullable=False),
     timestamp("status_changed_at", nullable=False),
-    # A directory of the volume that is not the proxy's to make or delete.
+    # Of a directory that administrators keep on nodes, and no proxy knows of.
     sa.Column("unmanaged_path", sa.Text),
     timestamp("last_used_at"),
     created_at(),
@@ -144,7 +144,7 @@ session_mounts: Final = sa.Table(
     # The folder's, as they were then.
     sa.Column("name", sa.Text, nullable=False),
     sa.Column("host", sa.Text, nullable=False),
-    # Where nodes have the volume, and what proves it there.
+    # Where nodes have the volume, and what proves it there; all empty for an unmanaged folder.
     sa.Column("volume_path", sa.Text, nullable=False),
     sa.Column("volume_id", sa.Text, nullable=False),
     sa.Column("host_path", sa.Text, nullable=False),

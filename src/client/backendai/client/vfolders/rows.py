@@ -12,10 +12,12 @@ BINNED = "delete-pending"
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewVfolder:
     """`project` (a name or an id) owns it in place of the user; `host` None is the default one.
-    `permission` is ro, rw or wd, what others than its owner get."""
+    `permission` is ro, rw or wd, what others than its owner get. With an `unmanaged_path` it is
+    that directory of nodes, on no host; for superadmins."""
 
     name: str
     host: str | None = None
+    unmanaged_path: str | None = None
     project: str | None = None
     usage_mode: str = "general"
     permission: str = "rw"
@@ -23,7 +25,8 @@ class NewVfolder:
 
 
 class Vfolder(msgspec.Struct, frozen=True, kw_only=True):
-    """One of a list. `id` is 32 hex digits; `type` is user or group, a project's."""
+    """One of a list. `id` is 32 hex digits; `type` is user or group, a project's. One with an
+    `unmanaged_path` has an empty `host`."""
 
     id: str
     name: str
@@ -39,6 +42,7 @@ class Vfolder(msgspec.Struct, frozen=True, kw_only=True):
     created_at: str | None = None
     user_email: str | None = None
     group_name: str | None = None
+    unmanaged_path: str | None = None
 
 
 class VfolderInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,6 +67,7 @@ class VfolderInfo(msgspec.Struct, frozen=True, kw_only=True):
     used_bytes: int | None = None
     usage_at: str | None = None
     counts_for_owner: bool = True
+    unmanaged_path: str | None = None
 
 
 class Clone(msgspec.Struct, frozen=True, kw_only=True):

@@ -42,6 +42,7 @@ class Vfolders(Sharing, Archives):
         body = {
             "name": new.name,
             "host": new.host,
+            "unmanaged_path": new.unmanaged_path,
             "group": new.project,
             "usage_mode": new.usage_mode,
             "permission": new.permission,

@@ -67,7 +67,8 @@ class FolderMount(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     """A folder, or what lies at `subpath` in it, seen at `target` in a kernel.
 
     `volume` is its storage host (`local:volume1`). `volume_path` is where that is mounted on every
-    node, proved there by a file with `volume_id`; `path` is the folder's own, below it.
+    node, proved there by a file with `volume_id`; `path` is the folder's own, below it. An
+    unmanaged folder has no volume: its `path` is a directory that administrators keep on nodes.
     """
 
     name: str
@@ -78,6 +79,10 @@ class FolderMount(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     target: str
     subpath: str = "."
     read_only: bool = False
+
+    @property
+    def is_unmanaged(self) -> bool:
+        return not self.volume
 
 
 class KernelSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

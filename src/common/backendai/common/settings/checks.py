@@ -9,6 +9,9 @@ from typing import Any, Final
 
 import trafaret as t
 
+from backendai.common.faults import BadRequest
+from backendai.common.mounts import parse_directory
+
 from .fields import Check
 
 WEAK_SECRETS: Final = frozenset(
@@ -130,6 +133,19 @@ def path() -> Check:
         if not isinstance(value, str) or not value or "\0" in value:
             raise t.DataError(f"must be {allowed}")
         return Path(value).expanduser()
+
+    return Check(t.Call(check), allowed)
+
+
+def offered_directory() -> Check:
+    """A directory of this node that kernels may see, absolute and none of the system's."""
+    allowed = "an absolute path that is none of the system's, such as /mnt/data"
+
+    def check(value: Any) -> str:
+        try:
+            return parse_directory(value if isinstance(value, str) else "")
+        except BadRequest:
+            raise t.DataError(f"must be {allowed}") from None
 
     return Check(t.Call(check), allowed)
 

@@ -25,6 +25,7 @@ COLUMNS: Final = (
     "user_email",
     "cloneable",
     "created_at",
+    "unmanaged_path",
 )
 SEEN_COLUMNS: Final = ("name", "host", "status", "permission", "owner", "age")
 PERMISSIONS: Final = click.Choice(["ro", "rw", "wd"])
@@ -74,6 +75,12 @@ def list_folders(is_all: bool, owner_email: str | None, is_deleting: bool, outpu
 @click.command()
 @click.argument("name")
 @_host_option
+@click.option(
+    "--unmanaged",
+    "unmanaged_path",
+    metavar="PATH",
+    help="Of this directory of the nodes, in place of a host; for superadmins.",
+)
 @click.option("--project", help="Project that shall own it, by name or id.")
 @_mode_option
 @_permission_option
@@ -81,6 +88,7 @@ def list_folders(is_all: bool, owner_email: str | None, is_deleting: bool, outpu
 def create(
     name: str,
     host: str | None,
+    unmanaged_path: str | None,
     project: str | None,
     usage_mode: str,
     permission: str,
@@ -94,6 +102,7 @@ def create(
     Examples:
       backendai vfolder create data
       backendai vfolder create models --project lab --usage-mode model --permission ro
+      backendai vfolder create corpus --unmanaged /mnt/corpus --permission ro
     """
     from backendai.client.cli.connect import with_client
     from backendai.client.vfolders.rows import NewVfolder
@@ -101,6 +110,7 @@ def create(
     new = NewVfolder(
         name=name,
         host=host,
+        unmanaged_path=unmanaged_path,
         project=project,
         usage_mode=usage_mode,
         permission=permission,
@@ -280,4 +290,5 @@ def _with_short_forms(row: dict[str, Any]) -> dict[str, Any]:
 
     owner = "you" if row["is_owner"] and not row["group_name"] else None
     owner = owner or row["group_name"] or row["user_email"]
-    return row | {"age": show_age(row["created_at"], datetime.now(UTC)), "owner": owner}
+    told = {"age": show_age(row["created_at"], datetime.now(UTC)), "owner": owner}
+    return row | told | {"host": row["host"] or row["unmanaged_path"]}
