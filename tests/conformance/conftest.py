@@ -4,6 +4,7 @@ Each test is held to the table of commands: it runs those that it is there for.
 """
 
 import os
+import signal
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,13 @@ def tree(official_program: Path) -> dict[str, str]:
 @pytest.fixture
 def calls(tree: dict[str, str]) -> Calls:
     return Calls(tree)
+
+
+def pytest_configure() -> None:
+    """The client stops its own tunnel with SIGINT and waits for its end; a shell has whatever it
+    runs in the background ignore that, and all that this starts with it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
