@@ -21,6 +21,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 import msgspec
+import psutil
 
 from backendai.common.contracts.wsproxy import AppFacts, ProxyConf, SessionFacts, sign_conf
 from backendai.common.tickets import (
@@ -161,6 +162,10 @@ class WsproxyDaemon:
     def is_dead(self) -> bool:
         assert self.process is not None
         return self.process.poll() is not None
+
+    def count_descriptors(self) -> int:
+        assert self.process is not None
+        return psutil.Process(self.process.pid).num_fds()
 
     def kill(self) -> None:
         if self.process is not None and self.process.poll() is None:
@@ -318,7 +323,8 @@ class Loop:
 class RelayStandIn:
     """What an agent's relay is to an app proxy: it opens for tickets and passes bytes.
 
-    `refusals` are answered to the next connections, in their order; `kernels` that are known.
+    `refusals` are answered to the next connections, in their order, after `silences` of them got
+    no answer at all; `kernels` are those that are known.
     """
 
     def __init__(self, loop: Loop) -> None:
@@ -329,6 +335,7 @@ class RelayStandIn:
         self.port = find_port()
         self.kernels: dict[str, int] = {}
         self.refusals: list[Refusal] = []
+        self.silences = 0
         self.opened = 0
         self.gone = 0
 
@@ -367,6 +374,10 @@ class RelayStandIn:
 
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         line = await reader.readuntil(b"\n")
+        if self.silences:
+            self.silences -= 1
+            await reader.read()
+            return
         refusal = self.refusals.pop(0) if self.refusals else None
         try:
             ticket = open_ticket(decode_hello(line[:-1]), [self._key], time.time())

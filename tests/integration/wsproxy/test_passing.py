@@ -3,6 +3,7 @@
 import asyncio
 import json
 import socket
+import struct
 from typing import Any
 
 import pytest
@@ -15,12 +16,15 @@ from tests.running.wsproxy import (
     Target,
     WsproxyDaemon,
     ask,
+    await_log,
     read_body,
     receive_all,
     receive_until,
 )
 
 CLOSE = "Connection: close"
+# Close at once, with a reset.
+RESET = struct.pack("ii", 1, 0)
 PREFLIGHT = {"Access-Control-Request-Method": "GET"}
 
 
@@ -406,6 +410,111 @@ def test_tcp_apps_open_for_the_address_that_was_let_in(
     assert found.json()["request"] == "GET /bare HTTP/1.1"
     headers = dict(found.json()["headers"])
     assert "X-Forwarded-For" not in headers
+
+
+def test_whoever_has_finished_sending_gets_the_answer(
+    daemon: WsproxyDaemon, cluster: Cluster
+) -> None:
+    """Also when the end came before the app was there."""
+
+    async def answer(_head: bytes, reader: Any, writer: Any) -> None:
+        rest = await reader.read()
+        writer.write(b"%d bytes" % len(rest))
+        writer.close()
+
+    cluster.app.script = answer
+    target = cluster.run_kernel("tcp", "sshd")
+    url = daemon.auth(target)["redirect_url"]
+    port = daemon.ask("GET", url[url.index("/setup") :]).json()["port"]
+    with socket.create_connection(("127.0.0.1", port)) as connection:
+        connection.sendall(b"HELLO\r\n\r\n" + b"x" * 10_000)
+        connection.shutdown(socket.SHUT_WR)
+        assert receive_all(connection) == b"10000 bytes"
+
+
+def test_a_node_that_takes_a_connection_and_says_nothing_is_told_of(
+    daemon: WsproxyDaemon, cluster: Cluster
+) -> None:
+    target, bare = cluster.run_kernel(), cluster.run_kernel("tcp", "sshd")
+    browser = daemon.open(target)
+    url = daemon.auth(bare)["redirect_url"]
+    port = daemon.ask("GET", url[url.index("/setup") :]).json()["port"]
+    cluster.relay.silences = 2
+    answer = browser.ask("GET", "/", Accept="application/json")
+    assert (answer.status, answer.json()["msg"]) == (504, "The node did not let us in in time.")
+    with socket.create_connection(("127.0.0.1", port)) as connection:
+        connection.sendall(b"hello")
+        assert receive_all(connection) == b""
+    await_log(daemon, "tunnel.late")
+    assert browser.ask("GET", "/").status == 200
+
+
+ANSWERS = (
+    b"HTTP/1.1 200 OK\r\nContent-Length: 100000000\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5f5e100\r\n",
+    b"HTTP/1.1 200 OK\r\n\r\n",
+    b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n",
+)
+UPGRADE = ("Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Key: a")
+
+
+@pytest.mark.parametrize("head", ANSWERS)
+@pytest.mark.parametrize("is_reset", [True, False])
+def test_whoever_leaves_within_an_answer_leaves_nothing_behind(
+    browser: Browser, daemon: WsproxyDaemon, cluster: Cluster, head: bytes, is_reset: bool
+) -> None:
+    """Neither a connection to the app, nor one of its own, nor an error."""
+    left = 0
+
+    async def talk(_head: bytes, _reader: Any, writer: Any) -> None:
+        nonlocal left
+        writer.write(head)
+        try:
+            while True:
+                writer.write(b"x" * 65536)
+                await writer.drain()
+        finally:
+            left += 1
+
+    cluster.app.script = talk
+    before = daemon.count_descriptors()
+    request = browser.head("GET / HTTP/1.1", *(UPGRADE if b" 101 " in head else ()))
+    for _ in range(5):
+        with browser.connect() as connection:
+            connection.sendall(request)
+            receive_until(connection, b"\r\n\r\n")
+            if is_reset:
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+    until(lambda: left == 5, "the app is left")
+    until(lambda: daemon.count_descriptors() <= before, "all descriptors are given back")
+    assert "Traceback" not in daemon.log.read_text()
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+def test_a_tunnel_of_which_both_ends_have_finished_is_over(
+    browser: Browser, daemon: WsproxyDaemon, cluster: Cluster, is_first: bool
+) -> None:
+    """Sooner than when it is idle for too long."""
+
+    async def end(_head: bytes, reader: Any, writer: Any) -> None:
+        writer.write(ANSWERS[-1] + b"bye")
+        if is_first:
+            writer.write_eof()
+        assert await reader.read() == b"so long"
+        if not is_first:
+            writer.write(b"!")
+        writer.close()
+
+    cluster.app.script = end
+    before = daemon.count_descriptors()
+    with browser.connect() as connection:
+        connection.sendall(browser.head("GET / HTTP/1.1", *UPGRADE))
+        shown = receive_all(connection) if is_first else receive_until(connection, b"bye")
+        assert shown.endswith(b"bye")
+        connection.sendall(b"so long")
+        connection.shutdown(socket.SHUT_WR)
+        assert receive_all(connection) == (b"" if is_first else b"!")
+        until(lambda: daemon.count_descriptors() <= before, "the tunnel is gone", 4)
 
 
 def test_status_tells_how_it_is_asked(daemon: WsproxyDaemon) -> None:

@@ -27,6 +27,9 @@ log = get_logger(__name__)
 
 _CONNECT_SECONDS: Final = 3.0
 _PAUSES: Final = (0.05, 0.1, 0.2, 0.4, 0.5)
+# A node lets somebody in, or says why not, well within this: a built-in app may have to start
+# first, and relays give that up after half of it.
+GREETING_SECONDS: Final = 10.0
 # An app that hangs up idle connections does so after some seconds, as a rule five.
 IDLE_LINE_SECONDS: Final = 15.0
 
@@ -127,6 +130,10 @@ class House:
         for guest in theirs:
             guest.abort()
         return len(theirs)
+
+    def greeting_seconds(self) -> float:
+        """Until a node that was asked now has let somebody in."""
+        return self.limits.relay_timeout + min(GREETING_SECONDS, self.limits.answer_timeout)
 
     async def open_line(self, live: LiveCircuit) -> Line:
         """A connection to the relay of the circuit's node, not greeted yet. Raises RelayAway."""

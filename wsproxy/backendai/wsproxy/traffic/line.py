@@ -36,6 +36,10 @@ class Asker(Protocol):
 
     def on_upgraded(self) -> None: ...
 
+    def on_line_ended(self) -> bool:
+        """The app has nothing more to send. Says whether it is still sent to."""
+        ...
+
     def on_answered(self, line: "Line", *, is_reusable: bool) -> None: ...
 
     def on_line_refused(self, refusal: Refusal) -> None: ...
@@ -66,6 +70,7 @@ class Line(asyncio.Protocol):
         "_live",
         "_reading",
         "_reusable",
+        "has_ended",
         "idle_since",
         "is_pooled",
         "transport",
@@ -85,6 +90,7 @@ class Line(asyncio.Protocol):
         self._left = 0
         self._reusable = False
         self._reading: Callable[[bytes], None] = self._read_greeting
+        self.has_ended = False
         self.idle_since = 0.0
         self.is_pooled = False
         self.transport: asyncio.Transport
@@ -120,6 +126,12 @@ class Line(asyncio.Protocol):
     def is_usable(self) -> bool:
         return not self.transport.is_closing()
 
+    def leave(self) -> None:
+        """What was sent still arrives."""
+        self._asker = None
+        self._reading = self._read_nothing
+        self.transport.close()
+
     def abort(self) -> None:
         self._asker = None
         self._reading = self._read_nothing
@@ -144,10 +156,8 @@ class Line(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         if self._reading == self._read_tunnel and self._asker is not None:
-            transport = self._asker.transport
-            if transport.can_write_eof() and not transport.is_closing():
-                transport.write_eof()
-                return True
+            self.has_ended = True
+            return self._asker.on_line_ended()
         return False
 
     def connection_lost(self, error: Exception | None) -> None:

@@ -56,9 +56,7 @@ class FarEnd(asyncio.Protocol):
             self._tunnel.transport.write(rest)
 
     def eof_received(self) -> bool:
-        if self._is_open and not self._tunnel.transport.is_closing():
-            self._tunnel.transport.write_eof()
-        return self._is_open
+        return self._is_open and self._tunnel.on_far_ended()
 
     def pause_writing(self) -> None:
         self._tunnel.transport.pause_reading()
@@ -78,6 +76,8 @@ class Tunnel(asyncio.Protocol):
         self._far: FarEnd | None = None
         self._buffer = b""
         self._is_open = False
+        self._has_ended = False
+        self._has_far_ended = False
         self._deadline = float("inf")
         self.live: LiveCircuit | None = live
         self.is_active = False
@@ -95,6 +95,7 @@ class Tunnel(asyncio.Protocol):
         self.transport.set_write_buffer_limits(high=WRITE_AHEAD_BYTES)
         self._house.guests.add(self)
         live.is_used = True
+        self._deadline = asyncio.get_running_loop().time() + self._house.greeting_seconds()
         self._house.spawn(self._open(live))
 
     def _may_come(self, live: LiveCircuit, address: str) -> bool:
@@ -123,12 +124,18 @@ class Tunnel(asyncio.Protocol):
         if data and self._far is not None:
             self._far.transport.write(data)
         self.transport.resume_reading()
+        if self._has_ended:
+            self._end_far()
 
     def check(self, now: float) -> None:
-        if self.is_active:
+        if self.is_active and self._is_open:
             self.is_active = False
             self._deadline = now + self._house.limits.idle_timeout
         elif now >= self._deadline:
+            # Bare bytes have no words for it.
+            log.info(
+                "tunnel.late", is_open=self._is_open, circuit=self.live and self.live.circuit.id
+            )
             self.abort()
 
     def abort(self) -> None:
@@ -144,9 +151,29 @@ class Tunnel(asyncio.Protocol):
             self.transport.pause_reading()
 
     def eof_received(self) -> bool:
-        if self._is_open and self._far is not None and not self._far.transport.is_closing():
+        """Who has nothing more to send still waits for the answer, also before the app is there."""
+        self._has_ended = True
+        if self._is_open:
+            self._end_far()
+        return not self._has_far_ended
+
+    def on_far_ended(self) -> bool:
+        """The app has nothing more to send. Says whether it is still sent to: when both sides have
+        ended, nobody else would ever hang up."""
+        self._has_far_ended = True
+        if self._has_ended or self.transport.is_closing():
+            self.transport.close()
+            return False
+        self.transport.write_eof()
+        return True
+
+    def _end_far(self) -> None:
+        if self._far is None or self._far.transport.is_closing():
+            return
+        if self._has_far_ended:
+            self._far.transport.close()
+        else:
             self._far.transport.write_eof()
-        return self._is_open
 
     def pause_writing(self) -> None:
         if self._far is not None:

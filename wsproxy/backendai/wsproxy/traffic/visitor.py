@@ -61,11 +61,13 @@ class Visitor(asyncio.Protocol):
         "_deadline",
         "_door",
         "_entry",
+        "_has_ended",
         "_head",
         "_held",
         "_house",
         "_is_answering",
         "_is_behind",
+        "_is_greeted",
         "_is_last",
         "_left",
         "_line",
@@ -91,8 +93,10 @@ class Visitor(asyncio.Protocol):
         self._head: RequestHead | None = None
         self._line: Line | None = None
         self._body_done = True
+        self._has_ended = False
         self._is_answering = False
         self._is_behind = False
+        self._is_greeted = False
         self._is_last = False
         self._was_retried = False
         self._left = 0
@@ -124,11 +128,16 @@ class Visitor(asyncio.Protocol):
         self._reading(data)
 
     def eof_received(self) -> bool:
-        """A browser that goes away half-way is gone; only a tunnel has two ends."""
-        if self._reading == self._read_tunnel and self._line is not None:
-            self._line.write_eof()
-            return True
-        return False
+        """A browser that goes away half-way is gone; only a tunnel has two ends. When both have
+        nothing more to send, nobody would ever hang up."""
+        if self._reading != self._read_tunnel or self._line is None:
+            return False
+        self._has_ended = True
+        if self._line.has_ended:
+            self._part(self._line)
+            return False
+        self._line.write_eof()
+        return True
 
     def pause_writing(self) -> None:
         self._is_behind = True
@@ -182,7 +191,8 @@ class Visitor(asyncio.Protocol):
         elif not self._body_done:
             self._refuse(408, "The body of the request did not arrive in time.")
         else:
-            self._refuse(504, "The app did not answer in time.")
+            why = "app did not answer" if self._is_greeted else "node did not let us in"
+            self._refuse(504, f"The {why} in time.")
 
     def _await_request(self) -> None:
         self._reading = self._read_head
@@ -286,9 +296,9 @@ class Visitor(asyncio.Protocol):
             line.transport.pause_reading()
 
     def _open(self, live: LiveCircuit) -> None:
-        limits = self._house.limits
-        self._open_until = self._time() + limits.relay_timeout
-        self._set_deadline(limits.relay_timeout + limits.answer_timeout)
+        self._open_until = self._time() + self._house.limits.relay_timeout
+        self._is_greeted = False
+        self._set_deadline(self._house.greeting_seconds())
         self._house.spawn(self._open_line(live))
 
     async def _open_line(self, live: LiveCircuit) -> None:
@@ -399,6 +409,7 @@ class Visitor(asyncio.Protocol):
         self._go_on(_BUSY)
 
     def on_greeted(self) -> None:
+        self._is_greeted = True
         self._send_body()
 
     def on_answering(self, head: AnswerHead) -> bool:
@@ -417,6 +428,21 @@ class Visitor(asyncio.Protocol):
         data, self._buffer = self._buffer, b""
         if data:
             self._read_tunnel(data)
+
+    def on_line_ended(self) -> bool:
+        if self._has_ended and self._line is not None:
+            self._part(self._line)
+            return False
+        if self.transport.is_closing():
+            return False
+        self.transport.write_eof()
+        return True
+
+    def _part(self, line: Line) -> None:
+        """Both are left, with what is still on its way to them."""
+        self._line = None
+        line.leave()
+        self.transport.close()
 
     def on_answered(self, line: Line, *, is_reusable: bool) -> None:
         self._line = None
