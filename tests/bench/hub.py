@@ -60,6 +60,8 @@ c.ConfigurableHTTPProxy.command = facts["proxy"]
 c.ConfigurableHTTPProxy.api_url = f"http://127.0.0.1:{facts['proxy_port']}"
 c.HostSpawner.image = facts["image"]
 c.HostSpawner.network_name = "host"
+# There are no ports to publish there.
+c.HostSpawner.use_internal_ip = True
 c.HostSpawner.extra_host_config = {"network_mode": "host"}
 c.HostSpawner.remove = True
 c.HostSpawner.cmd = ["/opt/venv/bin/jupyterhub-singleuser"]
