@@ -215,6 +215,42 @@ def dist(out_dir: Path | None) -> None:
 
 
 @click.command()
+@click.option(
+    "--systemd",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Write to DIR; the stores are then those of Debian's packages.",
+)
+@click.option(
+    "--compose",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="Write to DIR; the stores then run by docker compose.",
+)
+@_explained
+def export(systemd: Path | None, compose: Path | None) -> None:
+    """Write what runs here, with its data, as files for a machine that runs it by systemd.
+
+    \b
+    Examples:
+      backendai export --systemd /root/cluster     # then, where it shall run: install.sh in it
+      backendai export --compose /root/cluster
+    """
+    from .display import Display
+    from .export import Form
+    from .export import export as export_cluster
+
+    named: dict[Form, Path | None] = {"systemd": systemd, "compose": compose}
+    wanted = [(form, folder) for form, folder in named.items() if folder is not None]
+    if len(wanted) != 1:
+        raise click.UsageError("Give one of --systemd and --compose, with the folder to write to.")
+    form, folder = wanted[0]
+    with Display() as display, display.step("export") as say:
+        export_cluster(find_layout(), form, folder.absolute(), find_checkout(), say)
+    click.echo(f"  {folder}: who has it has the cluster; install.sh in it puts it in place")
+
+
+@click.command()
 @click.argument("daemons", nargs=-1)
 @click.option("-f", "--follow", is_flag=True, help="Go on with what is written from now on.")
 @click.option("-n", "--lines", default=50, show_default=True, type=click.IntRange(0))
