@@ -11,6 +11,7 @@ from typing import Final
 
 from backendai.agent.settings import AgentSettings
 from backendai.common.contracts import agent as agent_contract
+from backendai.common.contracts import watcher as watcher_contract
 from backendai.common.lifecycle import DEADLINES, FINAL, HOLDING, TABLE, KernelStatus
 from backendai.common.rpc.schema import contract_schema
 from backendai.common.settings.render import render_reference, render_sample
@@ -67,6 +68,11 @@ def render_lifecycle() -> str:
 
 def render_agent_contract() -> str:
     schema = contract_schema(agent_contract.CONTRACT)
+    return json.dumps(schema, indent=2, sort_keys=True) + "\n"
+
+
+def render_watcher_contract() -> str:
+    schema = contract_schema(watcher_contract.CONTRACT)
     return json.dumps(schema, indent=2, sort_keys=True) + "\n"
 
 
@@ -160,6 +166,7 @@ def _moves() -> list[str]:
 GENERATED: Final[Mapping[str, Callable[[], str]]] = {
     "docs/lifecycle.md": render_lifecycle,
     "docs/reference/agent-rpc.json": render_agent_contract,
+    "docs/reference/watcher-rpc.json": render_watcher_contract,
     "docs/reference/agent-settings.md": lambda: render_reference(AgentSettings, "agent"),
     "docs/reference/openapi.json": render_openapi,
     "docs/reference/manager-settings.md": lambda: render_reference(ManagerSettings, "manager"),

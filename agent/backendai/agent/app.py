@@ -24,7 +24,7 @@ from backendai.common.metrics import CallMeter, Metrics
 from backendai.common.monitoring import monitored
 from backendai.common.notify import told_ready
 from backendai.common.pidfile import hold_pid_file
-from backendai.common.rpc.curve import KeyPair, ensure_keypair, is_public_key
+from backendai.common.rpc.curve import KeyPair, ensure_keypair
 from backendai.common.rpc.server import RpcServer
 from backendai.kernel.bundle import BundleError, build_bundle
 
@@ -37,14 +37,15 @@ from .desires import FileStore
 from .firewall import Firewall
 from .housekeeping import Housekeeper
 from .images import Images
+from .keys import ManagerKeys
 from .ledger import Ledger
 from .networks import NetworkNames
 from .node import Node
 from .notes import Notes, Reporter
 from .profile import Maker
 from .readings import reading_of
+from .registration import NOTICES, AgentNotice, Registration
 from .registration import PERIOD_SECONDS as REGISTRATION_PERIOD_SECONDS
-from .registration import AgentNotice, Registration
 from .relay.keys import KeyRing
 from .relay.listener import Relay, RelayAddress
 from .relay.opening import Opening
@@ -66,26 +67,6 @@ KERNEL_UID: Final = 1000
 FILE_THREADS: Final = 4
 STOP_SECONDS_MAX: Final = 8.0
 FIREWALL_PERIOD_SECONDS: Final = 60.0
-
-
-class ManagerKeys:
-    """Public keys of managers, one on each line of a file that is read again when it changes."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._seen: tuple[int, int] = (0, 0)
-        self._keys: frozenset[str] = frozenset()
-
-    def __call__(self, public_key: str) -> bool:
-        try:
-            found = self._path.stat()
-        except OSError:
-            return False
-        if (found.st_mtime_ns, found.st_size) != self._seen:
-            words = self._path.read_text("utf-8").split()
-            self._keys = frozenset(word for word in words if is_public_key(word))
-            self._seen = (found.st_mtime_ns, found.st_size)
-        return public_key in self._keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -351,7 +332,9 @@ async def _cancelled_at_end(agent: Agent) -> AsyncIterator[None]:
 
 def _periodic(agent: Agent) -> Iterator[tuple[str, Callable[[], Awaitable[None]], float]]:
     """Name, step and period in seconds of each further loop."""
-    registration = Registration(agent.store, agent.node.maker.agent_id, _notice(agent))
+    registration = Registration(
+        agent.store, f"{NOTICES}{agent.node.maker.agent_id}", _notice(agent)
+    )
     yield "stats", agent.meter.step, STATS_PERIOD_SECONDS
     yield "devices", agent.watch.step, WATCH_PERIOD_SECONDS
     yield "registration", registration.step, REGISTRATION_PERIOD_SECONDS

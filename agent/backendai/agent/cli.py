@@ -47,6 +47,26 @@ def start_server(config: Path | None) -> None:
         sys.exit(1)
 
 
+@ag.command("start-watcher")
+@CONFIG_OPTION
+def start_watcher(config: Path | None) -> None:
+    """Run the watcher until SIGTERM: managers start, stop and restart the agent's unit by it."""
+    from backendai.common.faults import Fault
+    from backendai.common.logs import configure
+    from backendai.common.settings.load import load_settings
+
+    from .settings import AgentSettings
+    from .watcher import serve
+
+    try:
+        settings = load_settings(AgentSettings, "agent", config)
+        configure(settings.logging)
+        serve(settings)
+    except Fault as fault:
+        click.echo(f"watcher: {fault}", err=True)
+        sys.exit(1)
+
+
 @ag.command("purge")
 @CONFIG_OPTION
 def purge(config: Path | None) -> None:

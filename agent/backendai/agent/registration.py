@@ -1,4 +1,4 @@
-"""Tells the cluster where this agent listens: a key in etcd that lives as long as its lease.
+"""Tells the cluster where a daemon of this node listens: a key in etcd that lives with its lease.
 
 Managers know old agents anyway, so etcd being away stops nothing: it is tried again at each step.
 """
@@ -14,6 +14,7 @@ from backendai.common.logs import get_logger
 
 log = get_logger(__name__)
 
+NOTICES: Final = "nodes/agents/"
 LEASE_SECONDS: Final = 30
 PERIOD_SECONDS: Final = 8.0
 
@@ -27,9 +28,9 @@ class AgentNotice(msgspec.Struct, frozen=True):
 
 
 class Registration:
-    def __init__(self, store: ConfigStore, agent_id: str, notice: AgentNotice) -> None:
+    def __init__(self, store: ConfigStore, key: str, notice: msgspec.Struct) -> None:
         self._store = store
-        self._key = f"nodes/agents/{agent_id}"
+        self._key = key
         self._value = msgspec.json.encode(notice).decode()
         self._lease: LeaseId | None = None
 
@@ -45,4 +46,4 @@ class Registration:
             return
         self._lease = lease
         await failpoint("agent.registration.after_put")
-        log.info("agent.registered", key=self._key)
+        log.info("node.registered", key=self._key)

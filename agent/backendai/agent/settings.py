@@ -211,6 +211,27 @@ class AcceleratorsSection:
 
 
 @settings
+class WatcherSection:
+    """The watcher, a daemon beside the agent that lets managers start, stop and restart it."""
+
+    listen_addr: HostPort = setting(
+        host_port(port_min=0),
+        "Where managers connect to; they prove themselves as to the agent",
+        default=HostPort("127.0.0.1", 6009),
+    )
+    advertised_addr: HostPort | None = setting(
+        optional(host_port()),
+        "What they are told to connect to; empty: the address it listens at",
+        default=None,
+    )
+    unit: str = setting(
+        text(pattern=r"[A-Za-z0-9][A-Za-z0-9:_.@-]{0,200}\.service"),
+        "The agent's unit of systemd",
+        default="backendai-agent.service",
+    )
+
+
+@settings
 class AgentSettings:
     """All of `agent.toml`."""
 
@@ -219,6 +240,7 @@ class AgentSettings:
     container: ContainerSection = section(ContainerSection)
     resource: ResourceSection = section(ResourceSection)
     accelerators: AcceleratorsSection = section(AcceleratorsSection)
+    watcher: WatcherSection = section(WatcherSection)
     logging: LoggingSettings = section(LoggingSettings)
     monitoring: MonitoringSettings = section(MonitoringSettings)
     debug: DebugSettings = section(DebugSettings)

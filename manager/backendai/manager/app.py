@@ -47,10 +47,12 @@ from .accounts.logins import Logins
 from .accounts.second_factor import SecondFactor
 from .accounts.secretbox import SecretBox
 from .accounts.service import Accounts, make_accounts
+from .agents import rest as agents_rest
 from .agents.directory import EtcdRegistry
 from .agents.link import RpcLinks
 from .agents.model import Patience
 from .agents.service import Agents
+from .agents.watchers import Watchers
 from .apps import assembly as apps_assembly
 from .apps.assembly import AppServices, make_apps
 from .apps.tickets import RelayKeyring
@@ -175,6 +177,7 @@ class Services:
     maintenance: Maintenance
     resources: Resources
     resource_groups: ResourceGroups
+    watchers: Watchers
     error_logs: ErrorLogs
     dotfiles: Dotfiles
     templates: Templates
@@ -372,6 +375,7 @@ def list_routes(
         *config_rest.routes(services.cluster, services.pairs),
         *maintenance_rest.routes(services.maintenance, health, services.recent_logs, own.id),
         *resources_rest.routes(services.resources),
+        *agents_rest.routes(services.watchers),
         *usage_rest.routes(services.usage),
         *resource_groups_rest.routes(services.resource_groups),
         *error_logs_rest.routes(services.error_logs),
@@ -471,6 +475,7 @@ def _make_services(
         ),
         resources=Resources(database, cluster, clock, stores.core.load_drift),
         resource_groups=ResourceGroups(database, proxy),
+        watchers=Watchers(database, changes, stores.etcd, stores.links.keypair),
         error_logs=ErrorLogs(database, ids),
         dotfiles=Dotfiles(database, gatekeeper),
         templates=Templates(database, changes, gatekeeper, ids),

@@ -1,6 +1,6 @@
 """The way to the agents: one encrypted connection for each, made anew when it moves."""
 
-from typing import Protocol, TypeVar
+from typing import Final, Protocol, TypeVar
 
 from backendai.common.faults import AgentTimeout
 from backendai.common.ids import AgentId
@@ -36,7 +36,7 @@ class RpcLinks:
     """An AgentLink over ZeroMQ. `keypair` None speaks without encryption, for tests only."""
 
     def __init__(self, keypair: KeyPair | None) -> None:
-        self._keypair = keypair
+        self.keypair: Final = keypair
         self._peers: dict[AgentId, RpcPeer] = {}
         self._contacts: dict[AgentId, Contact] = {}
 
@@ -44,9 +44,9 @@ class RpcLinks:
         if self._contacts.get(contact.agent_id) == contact:
             return
         old = self._peers.pop(contact.agent_id, None)
-        key = contact.public_key if self._keypair is not None else None
+        key = contact.public_key if self.keypair is not None else None
         address = contact.address if "://" in contact.address else f"tcp://{contact.address}"
-        self._peers[contact.agent_id] = RpcPeer(address, key, self._keypair)
+        self._peers[contact.agent_id] = RpcPeer(address, key, self.keypair)
         self._contacts[contact.agent_id] = contact
         if old is not None:
             await old.close()

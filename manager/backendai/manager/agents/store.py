@@ -59,6 +59,14 @@ async def list_agents(conn: AsyncConnection) -> list[AgentRow]:
     return [_row(row._mapping) for row in found]
 
 
+async def get_agent(conn: AsyncConnection, agent_id: AgentId) -> AgentRow:
+    """Raises AgentNotFound."""
+    found = await conn.execute(sa.select(*_COLUMNS).where(_a.id == agent_id))
+    for row in found:
+        return _row(row._mapping)
+    raise AgentNotFound(agent_id)
+
+
 async def lock_agent(conn: AsyncConnection, agent_id: AgentId) -> AgentRow:
     """As `lock_agents`. Raises AgentNotFound."""
     for row in await lock_agents(conn, [agent_id]):

@@ -245,6 +245,10 @@ class AgentNotFound(NotFound):
     code, object_name = "agent.not_found", "agent instance"
 
 
+class WatcherNotFound(NotFound):
+    code, object_name = "watcher.not_found", "watcher"
+
+
 class PolicyNotFound(NotFound):
     code, object_name = "policy.not_found", "resource policy"
 

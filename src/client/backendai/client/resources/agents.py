@@ -2,12 +2,14 @@
 
 from typing import Final
 
-from backendai.client.channel import Channel
+from backendai.client.channel import Call, Channel
 from backendai.client.graph import Graph
 from backendai.client.resources.rows import Agent
+from backendai.common.contracts.watcher import UnitState, Verb
 from backendai.common.faults import AgentNotFound
 
 _ORDER: Final = "id"
+_WATCHER: Final = "/resource/watcher"
 
 
 class Agents:
@@ -17,6 +19,7 @@ class Agents:
     """
 
     def __init__(self, channel: Channel) -> None:
+        self._channel = channel
         self._graph = Graph(channel)
 
     async def list(
@@ -56,6 +59,17 @@ class Agents:
     async def resume(self, agent_id: str) -> None:
         """Place sessions on it again, also when it was distrusted for its silences or fenced."""
         await self._allow(agent_id, is_allowed=True)
+
+    async def look_at_unit(self, agent_id: str) -> UnitState:
+        """How systemd says that the agent's unit is. Raises WatcherNotFound, AgentTimeout."""
+        call = Call(method="GET", path=_WATCHER, json={"agent_id": agent_id}, repeatable=True)
+        return await self._channel.ask_for(UnitState, call)
+
+    async def change_unit(self, agent_id: str, verb: Verb) -> UnitState:
+        """Begin to start, stop or restart it; kernels go on. Raises as `look_at_unit`."""
+        path = f"{_WATCHER}/agent/{verb.value}"
+        call = Call(method="POST", path=path, json={"agent_id": agent_id})
+        return await self._channel.ask_for(UnitState, call)
 
     async def _allow(self, agent_id: str, *, is_allowed: bool) -> None:
         types = {"id": "String!", "props": "ModifyAgentInput!"}

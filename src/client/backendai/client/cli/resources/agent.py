@@ -78,6 +78,29 @@ def info(agent_id: str, output: Output) -> None:
 
 
 @click.command()
+@click.argument("agent_id", metavar="ID")
+@click.argument("verb", required=False, type=click.Choice(["start", "stop", "restart"]))
+def unit(agent_id: str, verb: str | None) -> None:
+    """Show how the daemon of the node ID is, or start, stop or restart it; its kernels go on.
+
+    The watcher of the node does it, so that it works while the daemon is down.
+
+    Example: backendai admin agent unit node-3 restart
+    """
+    from backendai.client.cli.connect import with_client
+    from backendai.common.contracts.watcher import UnitState, Verb
+
+    async def ask(client: "Client") -> UnitState:
+        if verb is None:
+            return await client.agents.look_at_unit(agent_id)
+        return await client.agents.change_unit(agent_id, Verb(verb))
+
+    state = with_client(ask)
+    told = f"  {state.status}" if state.status else ""
+    click.echo(f"{state.unit}  {state.active} ({state.sub}){told}")
+
+
+@click.command()
 @_ids
 def pause(agent_ids: tuple[str, ...]) -> None:
     """Place no new sessions on the nodes IDS; those they have run on.

@@ -72,6 +72,10 @@ agent = LazyGroup(
         "info": ("backendai.client.cli.resources.agent:info", "Show a node."),
         "pause": ("backendai.client.cli.resources.agent:pause", "Place nothing new on nodes."),
         "resume": ("backendai.client.cli.resources.agent:resume", "Use nodes again."),
+        "unit": (
+            "backendai.client.cli.resources.agent:unit",
+            "See, start, stop or restart the daemon of a node.",
+        ),
         "drain": (
             "backendai.client.cli.resources.agent:drain",
             "Pause nodes, and wait until nothing runs on them.",
