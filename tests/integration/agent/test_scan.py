@@ -19,8 +19,11 @@ from .speaking import say
 # An app as they are made here, and a server of a user who let it listen on every address.
 LOOPBACK_PORT, WIDE_PORT = 8123, 8124
 ALL_PORTS = (1, 65536)
+# The apps here say their name and then what they are asked.
+ASKED = "GET / HTTP/1.0\r\n\r\n"
 OUTSIDER, NODE_SIDE = "10.213.77.2", "10.213.77.1"
-# Tries every port of an address, and reads from those that are open: a dict of what they say.
+# Tries every port of an address, asks those that are open for a page, and reads: a dict of what
+# they say.
 SCAN = r"""
 import json, select, socket
 def scan(host, ports):
@@ -38,7 +41,9 @@ def scan(host, ports):
                 continue
             try:
                 one.getpeername()
-                found.setdefault(port, "")
+                if port not in found:
+                    found[port] = ""
+                    one.send({asked!r})
                 found[port] += one.recv(100).decode("utf-8", "replace")
             except OSError:
                 pass
@@ -49,6 +54,13 @@ open_ports = {{}}
 for first in range({first}, {last}, 8192):
     open_ports.update(scan("{host}", range(first, min(first + 8192, {last}))))
 print(json.dumps(open_ports))
+"""
+# Prints the address of the node as a kernel sees it.
+GATEWAY = r"""
+import socket, struct
+rows = [line.split() for line in open("/proc/net/route").readlines()[1:]]
+ways = [row[2] for row in rows if row[1] == "00000000"]
+print(socket.inet_ntoa(struct.pack("<I", int(ways[0], 16))))
 """
 
 
@@ -105,21 +117,25 @@ async def _scan_all(node: Node, image: str, outside: int) -> None:
     # The scan finds what there is to find: the kernel itself reaches both.
     near = (LOOPBACK_PORT - 100, WIDE_PORT + 100)
     assert await _scan_in(node, kernel, "127.0.0.1", near) == {
-        LOOPBACK_PORT: "app shy\n",
-        WIDE_PORT: "app wide\n",
+        LOOPBACK_PORT: f"app shy\n{ASKED}",
+        WIDE_PORT: f"app wide\n{ASKED}",
     }
-    assert await _scan_in(node, kernel, address, near) == {WIDE_PORT: "app wide\n"}
+    assert await _scan_in(node, kernel, address, near) == {WIDE_PORT: f"app wide\n{ASKED}"}
 
-    from_neighbour, from_node, from_outside, of_node = await asyncio.gather(
+    gateway = (await say(node, neighbour, GATEWAY)).strip()
+    from_neighbour, of_gateway, from_node, from_outside, of_node = await asyncio.gather(
         _scan_in(node, neighbour, address),
+        _scan_in(node, neighbour, gateway),
         _scan(address),
         _scan(address, "nsenter", "-t", str(outside), "-n"),
         _scan(NODE_SIDE, "nsenter", "-t", str(outside), "-n"),
     )
     assert from_neighbour == from_node == from_outside == {}
-    assert not [said for said in of_node.values() if "app " in said]
-    # The relay is the one door: it is there, and says nothing to who shows no ticket.
-    assert of_node[relay_port] == ""
+    for found in (of_node, of_gateway):
+        assert not [said for said in found.values() if "app " in said]
+    # The relay is the one door: it is there, and refuses who shows no ticket.
+    assert "denied" in of_node[relay_port]
+    assert "denied" in of_gateway.get(relay_port, "denied")
 
     await give_keys(node)
     for name, port in (("shy", LOOPBACK_PORT), ("wide", WIDE_PORT)):
@@ -153,7 +169,7 @@ async def _scan(host: str, *prefix: str) -> dict[int, str]:
 
 
 def _make_scan(host: str, ports: tuple[int, int]) -> str:
-    return SCAN.format(host=host, first=ports[0], last=ports[1], seconds=0.2)
+    return SCAN.format(host=host, first=ports[0], last=ports[1], asked=ASKED.encode(), seconds=0.2)
 
 
 def _read(text: str) -> dict[int, str]:
