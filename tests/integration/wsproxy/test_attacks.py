@@ -95,6 +95,22 @@ def test_a_setup_link_is_good_once(daemon: WsproxyDaemon, cluster: Cluster) -> N
     assert not cluster.app.heads
 
 
+def test_a_page_elsewhere_gets_a_permit_and_is_led_nowhere(
+    daemon: WsproxyDaemon, cluster: Cluster
+) -> None:
+    url = daemon.auth(cluster.run_kernel())["redirect_url"]
+    port, path = int(url.split(":")[2].split("/")[0]), "/" + url.split("/", 3)[3]
+    fetch = {"Sec-Fetch-Site": "same-site", "Sec-Fetch-Mode": "no-cors"}
+    first = ask(port, "GET", path, **fetch)
+    assert (first.status, first.body) == (204, b"")
+    assert "location" not in first.headers
+    cookie = first.headers["set-cookie"].partition(";")[0]
+    assert ask(port, "GET", path, **fetch).status == 401
+    assert ask(port, "GET", path, **fetch, Cookie=cookie).status == 204
+    assert not cluster.app.heads
+    assert ask(port, "GET", "/", Cookie=cookie).status == 200
+
+
 def test_a_setup_link_of_another_circuit_is_refused(
     daemon: WsproxyDaemon, cluster: Cluster, stranger: Browser
 ) -> None:

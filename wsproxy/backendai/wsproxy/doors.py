@@ -18,7 +18,7 @@ from .tokens import TokenBox
 from .traffic.cookies import find_cookies, permit_cookie, permit_name
 from .traffic.heads import OWN_PREFIX, HeadRefused, RequestHead
 from .traffic.house import House
-from .traffic.pages import render_redirect
+from .traffic.pages import render_permit
 from .traffic.tunnel import Tunnel
 from .traffic.visitor import Visitor
 
@@ -66,12 +66,14 @@ class Permits:
             is_new = await self._book.permit(live, permit)
         except CircuitNotFound:
             raise HeadRefused(410, "The app is no longer offered here.") from None
+        cookie = None
         if is_new:
             is_secure = self._addresses.is_secure
             cookie = permit_cookie(name, permit, self._lifetime, is_secure=is_secure)
-            return render_redirect(target, cookie, keeps_alive=False)
-        self._require_known(live, name, head)
-        return render_redirect(target, None, keeps_alive=False)
+        else:
+            self._require_known(live, name, head)
+        # A page that gets the permit ahead of opening the app is not let into the app itself.
+        return render_permit(cookie, None if head.is_foreign_fetch else target)
 
     def _require_known(self, live: LiveCircuit, name: bytes, head: RequestHead) -> None:
         """Going back to a link that was used is no harm to the browser that used it."""

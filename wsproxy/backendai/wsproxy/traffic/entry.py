@@ -115,7 +115,5 @@ class Entry:
             own = f"{self._door.scheme}://".encode() + head.seen[b"host"].lower()
             if origin.lower() != own:
                 raise HeadRefused(403, "The request comes from a page of another origin.")
-        site = head.seen.get(b"sec-fetch-site", b"none")
-        mode = head.seen.get(b"sec-fetch-mode", b"navigate")
-        if site in (b"cross-site", b"same-site") and mode != b"navigate":
+        if head.is_foreign_fetch:
             raise HeadRefused(403, "The request comes from a page of another origin.")

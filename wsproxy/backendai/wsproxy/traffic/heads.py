@@ -108,6 +108,13 @@ class RequestHead:
         accept = self.seen.get(b"accept", b"")
         return b"json" in accept and b"text/html" not in accept
 
+    @property
+    def is_foreign_fetch(self) -> bool:
+        """A page of another origin asks behind what it shows, and leads nobody here."""
+        site = self.seen.get(b"sec-fetch-site", b"none")
+        mode = self.seen.get(b"sec-fetch-mode", b"navigate")
+        return site in (b"cross-site", b"same-site") and mode != b"navigate"
+
 
 class _Fates(dict[bytes, tuple[bytes, bool]]):
     """What becomes of a header: the lower-case name by which it is looked at, if it is, and whether

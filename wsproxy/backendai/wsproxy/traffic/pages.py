@@ -82,20 +82,18 @@ def render_refusal(refusal: Refusal, *, as_json: bool, has_body: bool = True) ->
     return head + body if has_body else head
 
 
-def render_redirect(target: str, cookie: bytes | None, *, keeps_alive: bool) -> bytes:
-    """To the app itself, once the browser has its permit."""
-    lines = [
-        b"HTTP/1.1 303 See Other",
-        b"Location: " + target.encode("ascii"),
-        b"Content-Length: 0",
-        b"Cache-Control: no-store",
-        b"Referrer-Policy: no-referrer",
-    ]
-    if cookie is not None:
-        lines.append(b"Set-Cookie: " + cookie)
-    if not keeps_alive:
-        lines.append(b"Connection: close")
-    return b"\r\n".join(lines) + b"\r\n\r\n"
+def render_permit(cookie: bytes | None, target: str | None) -> bytes:
+    """The browser has its permit: to the app itself, unless there is no target.
+
+    The connection ends behind it.
+    """
+    where = [b"HTTP/1.1 204 No Content"]
+    if target is not None:
+        location = b"Location: " + target.encode("ascii")
+        where = [b"HTTP/1.1 303 See Other", location, b"Content-Length: 0"]
+    given = [b"Set-Cookie: " + cookie] if cookie is not None else []
+    ending = [b"Cache-Control: no-store", b"Referrer-Policy: no-referrer", b"Connection: close"]
+    return b"\r\n".join([*where, *given, *ending]) + b"\r\n\r\n"
 
 
 def _page(refusal: Refusal) -> bytes:
