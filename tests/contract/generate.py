@@ -103,7 +103,9 @@ def render_storage_halfstack() -> str:
 
 def render_web_halfstack() -> str:
     head = _HALFSTACK_HEAD.format(secrets="BACKEND_REDIS_PASSWORD")
-    return head + render_web_config(Web(STATE, STORES, 8090, "http://127.0.0.1:8081"))
+    proxy = AppProxy(STATE, STORES, 5050)
+    web = Web(STATE, STORES, 8090, "http://127.0.0.1:8081", proxy.address)
+    return head + render_web_config(web)
 
 
 def render_wsproxy_halfstack() -> str:

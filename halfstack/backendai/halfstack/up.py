@@ -122,7 +122,8 @@ async def _bring_manager(
     with display.step("storage"):
         storage = await _bring_storage(layout, addresses)
     with display.step("manager") as say:
-        web, proxy = _prepare_web(core), _prepare_app_proxy(core)
+        proxy = _prepare_app_proxy(core)
+        web = _prepare_web(core, proxy)
         daemons = [specify_manager(core, names), specify_web(web), specify_app_proxy(proxy, names)]
         await ensure_services(layout, daemons)
         waited = [*(daemon.name for daemon in daemons), storage]
@@ -131,11 +132,11 @@ async def _bring_manager(
     return core, names, web.address
 
 
-def _prepare_web(core: Core) -> Web:
+def _prepare_web(core: Core, proxy: AppProxy) -> Web:
     port = keep_ports(core.layout, {"webserver": _WEB_PORT})["webserver"]
     # Ports of storage and app proxies are told by the API.
     connects = ("http://127.0.0.1:*", "http://localhost:*")
-    web = Web(core.layout, core.addresses, port, core.endpoint, connects)
+    web = Web(core.layout, core.addresses, port, core.endpoint, proxy.address, connects)
     write_web_config(web)
     return web
 

@@ -15,12 +15,16 @@ from .stores import StoreAddresses
 
 @dataclass(frozen=True)
 class Web:
-    """What the webserver's files are made from. `connects` are origins that pages may ask too."""
+    """What the webserver's files are made from.
+
+    `proxy` is where pages of other UIs ask the app proxy, `connects` are origins that ours may ask.
+    """
 
     layout: Layout
     addresses: StoreAddresses
     port: int
     api: str
+    proxy: str
     connects: tuple[str, ...] = ()
 
     @property
@@ -62,5 +66,6 @@ def _compose(web: Web) -> Mapping[str, Any]:
         },
         "api": {"endpoint": [web.api]},
         "redis": compose_redis(web.addresses),
+        "ui": {"wsproxy": {"proxyURL": f"{web.proxy}/"}},
         "logging": {"level": "INFO", "format": "json"},
     }
