@@ -27,6 +27,8 @@ __all__ = ["filled"]
 
 @pytest.fixture(scope="session")
 def official_program() -> Path:
+    # The client ends its tunnels with SIGINT; a shell has what runs behind it ignore that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     return make_client(find_release())
 
 

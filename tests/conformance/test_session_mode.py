@@ -3,6 +3,7 @@
 A part of the commands; `BAI_TEST_ENDPOINT_TYPE=session` has all the others go this way too.
 """
 
+import urllib.request
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,9 +11,11 @@ import pytest
 
 from tests.conformance.doors import log_in, prepare
 from tests.conformance.official import Official
+from tests.running.fixtures import find_port
 from tests.running.rest import Api
-from tests.running.sessions import IMAGES
+from tests.running.sessions import IMAGES, resources, start
 from tests.running.stack import Stack
+from tests.running.waiting import until
 
 SMALL = ("-r", "cpu=1", "-r", "mem=128m")
 
@@ -67,6 +70,21 @@ def test_a_person_logs_in_works_and_logs_out(
             api.ask("POST", "/folders/purge", {"id": folder["id"]})
     assert "Logout done" in fresh.ok("logout")
     assert "Unauthorized access" in fresh("ps").both
+
+
+def test_apps_and_a_shell_are_reached(
+    official: Official, address: str, person: tuple[str, str], api: Api
+) -> None:
+    session, port = "apps-through-web", find_port()
+    start(api, session, kind="busybox", config=resources(cpu="0.1"))
+    fresh = log_in(official, address, *person)
+    with fresh.following("app", session, "files", "-b", f"127.0.0.1:{port}") as lines:
+        until(lambda: any(str(port) in line for line in lines), "the tunnel listens")
+        page = urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=30).read()
+    assert b"<title>Files</title>" in page
+    (Path(fresh.environ["HOME"]) / ".ssh").mkdir(mode=0o700)
+    shown = fresh("ssh", session, "-p", str(find_port()), "--", "id", "-un")
+    assert (shown.code, shown.out.split()) == (0, ["work"]), shown.both
 
 
 def test_administrators_administrate(official: Official, address: str, stack: Stack) -> None:
