@@ -60,6 +60,7 @@ def without_pages(tmp_path: Path) -> Path:
     folder = tmp_path / "webserver"
     left_out = shutil.ignore_patterns("ui", "static", "__pycache__")
     shutil.copytree(ROOT / "webserver", folder, ignore=left_out)
+    shutil.copytree(ROOT / "systemd", tmp_path / "systemd")
     return folder
 
 

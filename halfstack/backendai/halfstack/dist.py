@@ -10,9 +10,12 @@ from pathlib import Path
 from typing import Final
 
 from .faults import SetupFault
+from .gui import TARGET, is_built
 
 PREFIX: Final = "backendai_"
 _LAST_CHARS: Final = 1500
+# What tells the build of the webserver's wheel where its pages are.
+_PAGES: Final = "BACKENDAI_PAGES"
 # The first second that a zip archive can tell: what is in a wheel has no other time.
 _ZIP_EPOCH: Final = "315532800"
 
@@ -26,6 +29,8 @@ def build_wheels(checkout: Path, target: Path) -> list[Path]:
     uv = Path(sys.executable).with_name("uv")
     argv = [str(uv), "build", "--quiet", "--wheel", "--all-packages", "--out-dir", str(target)]
     environ = {**os.environ, "SOURCE_DATE_EPOCH": _ZIP_EPOCH}
+    if (checkout / TARGET / "index.html").is_file() and is_built(checkout):
+        environ[_PAGES] = str(checkout / TARGET)
     done = subprocess.run(
         argv, check=False, capture_output=True, text=True, cwd=checkout, env=environ
     )

@@ -6,6 +6,9 @@ from playwright.sync_api import Page, expect
 
 from tests.e2e.gui.conftest import OpenAs
 
+# A node and a manager have to do something before the page can tell of it.
+WORK_MILLISECONDS = 60_000
+
 
 def fill_dialog(page: Page, name: str, text: str) -> None:
     page.get_by_role("dialog").locator(f"input[name='{name}']").fill(text)
@@ -42,10 +45,14 @@ def test_images_are_rescanned_limited_and_named(open_as: OpenAs) -> None:
     keeper = open_as("admin")
     page = keeper.go("/environments")
     press(page, "Rescan")
-    expect(page.get_by_role("status")).to_contain_text(re.compile("Background task: done.*found"))
+    expect(page.get_by_role("status")).to_contain_text(
+        re.compile("Background task: done.*found"), timeout=WORK_MILLISECONDS
+    )
     # A reload still shows what the page has begun.
     page.reload()
-    expect(page.get_by_role("status")).to_contain_text("Background task: done")
+    expect(page.get_by_role("status")).to_contain_text(
+        "Background task: done", timeout=WORK_MILLISECONDS
+    )
     press(page, "Close")
     page.get_by_role("button", name=re.compile("python")).first.click()
     drawer = page.get_by_role("dialog").first
@@ -66,12 +73,14 @@ def test_images_are_rescanned_limited_and_named(open_as: OpenAs) -> None:
 def test_a_registry_that_cannot_be_reached_is_told(open_as: OpenAs) -> None:
     keeper = open_as("admin")
     page = keeper.go("/environments?tab=registries")
-    expect(page.get_by_text("No registries yet")).to_be_visible()
+    expect(page.get_by_text("No registries yet")).to_be_visible(timeout=WORK_MILLISECONDS)
     page.get_by_role("button", name="Add a registry").first.click()
     fill_dialog(page, "hostname", "nowhere.example:1")
     fill_dialog(page, "url", "http://127.0.0.1:1")
     press(page, "Add and rescan")
-    expect(page.get_by_role("status")).to_contain_text("Background task: failed")
+    expect(page.get_by_role("status")).to_contain_text(
+        "Background task: failed", timeout=WORK_MILLISECONDS
+    )
     do_with(page, "nowhere.example:1", "Delete")
     press(page, "Delete")
     expect(page.get_by_text("No registries yet")).to_be_visible()
@@ -124,11 +133,11 @@ def test_the_list_of_sessions_follows_what_happens(open_as: OpenAs) -> None:
     launcher.get_by_label("Name").fill("seen-elsewhere")
     press(launcher, "Launch")
     row = page.get_by_role("row").filter(has_text="seen-elsewhere")
-    expect(row).to_contain_text("RUNNING", timeout=60_000)
+    expect(row).to_contain_text("RUNNING", timeout=WORK_MILLISECONDS)
     assert len(watcher.calls) <= 8, watcher.calls
     row.get_by_role("button", name="Terminate").click()
     page.get_by_role("dialog").get_by_role("button", name="Terminate").click()
-    expect(row).to_be_hidden(timeout=60_000)
+    expect(row).to_be_hidden(timeout=WORK_MILLISECONDS)
     assert not watcher.errors + watcher.refused + other.errors + other.refused
 
 
