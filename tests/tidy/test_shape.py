@@ -22,6 +22,12 @@ REFUSED_TEXT: Final = {
     r"\bprint\(.*breakpoint|\bbreakpoint\(\)": "remove the leftover",
     r"^\s*#\s*[-=*#]{4,}": "no banners",
 }
+# What programs of others know too, and the one module that has the name of it.
+SPELT_ONCE: Final = {
+    "AIOHTTP_SESSION": "backendai.common.web_logins",
+    "X-BackendAI-SessionID": "backendai.common.web_logins",
+    "X-BackendAI-Password-At": "backendai.common.web_logins",
+}
 TEXT_SUFFIXES: Final = {".py", ".md", ".toml", ".yaml", ".yml", ".json", ".sh", ".lock", ".service"}
 MACHINE_PATHS: Final = re.compile(
     r"(?<![\w.])/(work/(main|shared|\.library)|process_api|opt/wheels)\b"
@@ -69,6 +75,11 @@ def test_refused_text_is_absent(pattern: str) -> None:
         if re.search(pattern, line)
     ]
     assert not found, f"{REFUSED_TEXT[pattern]}: {found}"
+
+
+@pytest.mark.parametrize(("text", "place"), SPELT_ONCE.items())
+def test_what_others_know_by_name_is_spelt_once(text: str, place: str) -> None:
+    assert [module.name for module in modules() if f'"{text}"' in module.text] == [place]
 
 
 def test_type_ignores_do_not_rise() -> None:

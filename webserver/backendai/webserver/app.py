@@ -37,6 +37,7 @@ from .oidc.state import Attempt
 from .pages.config import render_config
 from .pages.files import Pages
 from .proxy.forward import Forwarding
+from .proxy.own import OwnRequests
 from .proxy.upstream import Upstream
 from .rest import Server
 from .settings import WebserverSection, WebserverSettings
@@ -100,8 +101,9 @@ def make_web_app(webserver: Webserver) -> web.Application:
     door = Door(settings.webserver)
     app = http.make_app(middlewares=[make_guard(door)], access_log=webserver.access_log)
     app.on_response_prepare.append(make_headers(door))
+    own = OwnRequests(webserver.upstream, webserver.logins)
     server = Server(
-        webserver.upstream, webserver.logins, settings.api, settings.session, webserver.clock
+        webserver.upstream, webserver.logins, own, settings.api, settings.session, webserver.clock
     )
     for path, handler in health_handlers(webserver.health, webserver.checks()).items():
         app.router.add_get(path, handler)
@@ -109,7 +111,7 @@ def make_web_app(webserver: Webserver) -> web.Application:
     app.router.add_routes(server.routes())
     if settings.oidc.issuer is not None:
         app.router.add_routes(_make_oidc(webserver, server).routes())
-    app.router.add_routes(Forwarding(webserver.upstream, webserver.logins).routes())
+    app.router.add_routes(Forwarding(webserver.upstream, webserver.logins, own).routes())
     app.router.add_routes(_make_pages(settings.webserver).routes())
     return app
 

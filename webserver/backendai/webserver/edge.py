@@ -8,8 +8,9 @@ from aiohttp.typedefs import Middleware
 
 from backendai.common.faults import MethodNotAllowed
 from backendai.common.http import REQUEST_ID_HEADER, Handler
+from backendai.common.web_logins import TOKEN_HEADER
 
-from .visitor import GUARDED, SESSION_HEADER, VISITOR, Door
+from .visitor import GUARDED, VISITOR, Door
 
 METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 _HEADERS: Final = {
@@ -22,7 +23,7 @@ _HEADERS: Final = {
 _INERT: Final = "sandbox; default-src 'none'; frame-ancestors 'none'"
 _HSTS: Final = "max-age=31536000"
 _ASKED_HEADERS: Final = (
-    f"Content-Type, {SESSION_HEADER}, X-BackendAI-Version, X-BackendAI-Date, X-BackendAI-Domain, "
+    f"Content-Type, {TOKEN_HEADER}, X-BackendAI-Version, X-BackendAI-Date, X-BackendAI-Domain, "
     "X-BackendAI-Encoded, X-BackendAI-Client-Token, Last-Event-ID, Range"
 )
 _PREFLIGHT_SECONDS: Final = "600"
@@ -69,7 +70,7 @@ def _set_origin(request: web.Request, response: web.StreamResponse, door: Door) 
         return
     response.headers["Access-Control-Allow-Origin"] = origin
     response.headers["Access-Control-Allow-Credentials"] = "true"
-    response.headers["Access-Control-Expose-Headers"] = f"{SESSION_HEADER}, {REQUEST_ID_HEADER}"
+    response.headers["Access-Control-Expose-Headers"] = f"{TOKEN_HEADER}, {REQUEST_ID_HEADER}"
     if request.method == "OPTIONS":
         response.headers["Access-Control-Allow-Methods"] = ", ".join(METHODS)
         response.headers["Access-Control-Allow-Headers"] = _ASKED_HEADERS

@@ -1,6 +1,7 @@
 """`/server/…`: logging in and out, and one's own logins."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, Final
 
 import msgspec
@@ -23,6 +24,7 @@ from .faults import AlreadyLoggedIn, LoginNotFound, ManagerAway, NotLoggedIn, To
 from .logins.cookies import give_token, take_token, token_of
 from .logins.model import Keypair, Login
 from .logins.store import Logins
+from .proxy.own import OwnRequests
 from .proxy.upstream import Outgoing, Upstream
 from .settings import ApiSection, SessionSection
 from .visitor import VISITOR
@@ -37,6 +39,7 @@ _RENEW: Final = t.Dict(
     t.Key("current_password", trafaret=_TEXT),
     t.Key("new_password", trafaret=_TEXT),
     t.Key("domain", optional=True, trafaret=_TEXT),
+    t.Key("otp", optional=True, trafaret=t.String(allow_blank=True, max_length=16)),
 )
 _REFUSED: Final = frozenset({Kind.UNAUTHENTICATED, Kind.FORBIDDEN, Kind.INVALID})
 
@@ -48,12 +51,14 @@ class Server:
         self,
         upstream: Upstream,
         logins: Logins,
+        own: OwnRequests,
         api: ApiSection,
         session: SessionSection,
         clock: Clock,
     ) -> None:
         self._upstream = upstream
         self._logins = logins
+        self._own = own
         self._api = api
         self._session = session
         self._clock = clock
@@ -73,8 +78,7 @@ class Server:
 
     async def log_in(self, request: web.Request) -> web.Response:
         params = check_params(await read_raw_params(request), _LOGIN)
-        token = token_of(request)
-        if token is not None and await self._logins.find(token) is not None:
+        if (await self._find_good(request))[1] is not None:
             raise AlreadyLoggedIn
         # Before a password is tried: one who cannot be logged in need not tell it.
         await self._logins.check()
@@ -110,7 +114,7 @@ class Server:
         return await self._begin(request, found, "", domain, response)
 
     async def check(self, request: web.Request) -> web.Response:
-        token, login = await self._find(request)
+        token, login = await self._find_good(request)
         data = _shown(login) if login is not None else None
         body = {
             "authenticated": login is not None,
@@ -213,6 +217,24 @@ class Server:
             return token, await self._logins.find(token) if token is not None else None
         except StoreUnavailable:
             return token, None
+
+    async def _find_good(self, request: web.Request) -> tuple[str | None, Login | None]:
+        """Nobody either where the password was changed since, as far as managers can be asked."""
+        token, login = await self._find(request)
+        if token is None or login is None:
+            return token, None
+        outgoing = Outgoing(
+            method="GET",
+            target="/auth?echo=x",
+            content_type="",
+            visitor=request[VISITOR],
+            request_id=request[REQUEST_ID],
+            keypair=login.keypair,
+        )
+        with suppress(ManagerAway):
+            async with await self._own.ask(outgoing, token, login):
+                return await self._find(request)
+        return token, login
 
     async def _get(self, request: web.Request) -> tuple[str, Login]:
         """Raises NotLoggedIn."""

@@ -17,16 +17,16 @@ from aiohttp import web
 from backendai.common.faults import BadRequest
 from backendai.common.http import forwarded_for
 from backendai.common.signing import VERSION_HEADERS
+from backendai.common.web_logins import TOKEN_HEADER
 
 from .faults import WrongHost, WrongOrigin
 from .settings import WebserverSection
 
-SESSION_HEADER: Final = "X-BackendAI-SessionID"
 GUARDED: Final = ("/func", "/server")
 COMES_BACK: Final = "/server/oidc/"
 _SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 # What pages cannot send elsewhere without being allowed to by an answer to OPTIONS.
-_OWN_HEADERS: Final = (*VERSION_HEADERS, SESSION_HEADER)
+_OWN_HEADERS: Final = (*VERSION_HEADERS, TOKEN_HEADER)
 # Right ones are looked at once; there are few, unless somebody makes them up.
 _HOSTS_KNOWN_MAX: Final = 64
 _NEAR: Final = frozenset({"same-origin", "none"})

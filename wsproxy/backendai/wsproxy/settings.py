@@ -28,6 +28,7 @@ from backendai.common.settings.sections import (
     LoggingSettings,
     MonitoringSettings,
 )
+from backendai.common.web_logins import COOKIE
 
 _NAME: Final = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 _TOKEN: Final = r"[A-Za-z0-9!#$%&'*+.^_|~-]{1,64}"  # noqa: S105 - a token of HTTP's grammar
@@ -142,7 +143,7 @@ class WsproxySection:
     hidden_cookies: tuple[str, ...] = setting(
         listing(text(pattern=_TOKEN)),
         "Cookies of other services on the same host that no app gets or sets",
-        default=("AIOHTTP_SESSION", "sTokenKey"),
+        default=(COOKIE, "sTokenKey"),
     )
     pid_file: Path | None = setting(
         optional(path()),

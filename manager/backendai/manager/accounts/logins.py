@@ -102,14 +102,15 @@ class Logins:
         """The account with this email or user name. Raises AuthFailed (OtpMissing among them),
         PasswordExpired, RateLimited."""
         login = await self._identify(domain, name, password, address)
-        await self._second_factor.check(login.actor.user_id, otp)
         days = self._password_days()
-        if days is not None:
-            expires_at = login.password_changed_at + timedelta(days=days)
-            if expires_at <= self._clock.now():
-                # Clients know this beginning, and ask for a new password then.
-                raise PasswordExpired(f"Password expired on {expires_at.isoformat()}")
-        return login
+        expires_at = None if days is None else login.password_changed_at + timedelta(days=days)
+        if expires_at is None or expires_at > self._clock.now():
+            await self._second_factor.check(login.actor.user_id, otp)
+            return login
+        # The code is left for the change of the password that follows.
+        await self._second_factor.check(login.actor.user_id, otp, uses=False)
+        # Clients know this beginning, and ask for a new password then.
+        raise PasswordExpired(f"Password expired on {expires_at.isoformat()}")
 
     async def authorize_token(self, domain: str, token: str) -> Login:
         """The account of whom a site that we trust has sent. What that site asked for is enough:
@@ -123,25 +124,28 @@ class Logins:
             raise AuthFailed(MISMATCH)
         return self._login_of(row)
 
-    async def change_password(self, actor: Actor, old: str, new: str, address: str) -> None:
-        """Raises AuthFailed when `old` is wrong, InvalidParams when `new` is none."""
+    async def change_password(self, actor: Actor, old: str, new: str, address: str) -> datetime:
+        """Returns when. Raises AuthFailed when `old` is wrong, InvalidParams when `new` is none."""
+        checked = _check_new(new)
         await self._identify(actor.domain, actor.email, old, address)
-        await self._set_password(actor, new)
+        return await self._set_password(actor, checked)
 
     async def renew_password(
-        self, domain: str, name: str, old: str, new: str, address: str
+        self, domain: str, name: str, old: str, new: str, address: str, otp: str | None = None
     ) -> datetime:
         """Change a password, also an expired one, without a keypair. Returns when.
 
-        Raises as `change_password`, and BadRequest where passwords do not expire or nothing would
-        change.
+        Asks for as much as a login does. Raises as `change_password` and `authorize`, and
+        BadRequest where passwords do not expire or nothing would change.
         """
         if self._password_days() is None:
             raise BadRequest("Passwords do not expire here: sign in and change it there.")
+        checked = _check_new(new)
         login = await self._identify(domain, name, old, address)
         if old == new:
             raise BadRequest("The new password is the old one.")
-        return await self._set_password(login.actor, new)
+        await self._second_factor.check(login.actor.user_id, otp)
+        return await self._set_password(login.actor, checked)
 
     async def sign_up(self, address: str, email: str, props: Mapping[str, Any]) -> NewKeypair:
         """A new account for whoever asks. Raises Forbidden where that is not open, BadRequest where
@@ -232,7 +236,7 @@ class Logins:
         return Login(actor_of(row), keypair, status, row["password_changed_at"])
 
     async def _set_password(self, actor: Actor, new: str) -> datetime:
-        hashed = await hash_password(fields.read_fields({"p": new}, {"p": fields.password})["p"])
+        hashed = await hash_password(new)
 
         async def work(change: Change) -> datetime:
             values = {
@@ -248,6 +252,13 @@ class Logins:
     def _password_days(self) -> int | None:
         text = self._find_setting(PASSWORD_DAYS_KEY) or ""
         return int(text) if _DAYS.fullmatch(text) else None
+
+
+def _check_new(new: str) -> str:
+    """Raises InvalidParams, before anybody is asked for a code that is good once."""
+    return str(
+        fields.read_fields({"new_password": new}, {"new_password": fields.password})["new_password"]
+    )
 
 
 def _newcomer(email: str, props: Mapping[str, Any]) -> Actor:

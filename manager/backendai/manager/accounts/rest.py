@@ -10,6 +10,7 @@ from backendai.common.faults import Forbidden
 from backendai.common.http import json_response
 from backendai.common.login_tokens import TOKEN_CHARS_MAX
 from backendai.common.params import check_params, read_params, read_raw_params
+from backendai.common.web_logins import PASSWORD_AT_HEADER
 from backendai.manager.audit.change import Change, Changes
 from backendai.manager.db.engine import Database
 from backendai.manager.gate.actor import Access, Action
@@ -34,12 +35,13 @@ SSH_WRITE: Final = Action("auth.ssh.write")
 _NAME: Final = t.String(max_length=fields.NAME_CHARS_MAX)
 _PASSWORD: Final = t.String(max_length=1024)
 _TEXT: Final = t.String(allow_blank=True, max_length=fields.TEXT_CHARS_MAX)
+_OTP: Final = t.Key("otp", optional=True, trafaret=t.String(allow_blank=True, max_length=16))
 _AUTHORIZE: Final = t.Dict(
     t.Key("type", trafaret=t.Enum("keypair")),
     t.Key("domain", trafaret=_NAME),
     t.Key("username", trafaret=_NAME),
     t.Key("password", trafaret=_PASSWORD),
-    t.Key("otp", optional=True, trafaret=t.String(allow_blank=True, max_length=16)),
+    _OTP,
 ).ignore_extra("*")
 _BY_TOKEN: Final = t.Dict(
     t.Key("type", trafaret=t.Enum("token")),
@@ -56,6 +58,7 @@ _RENEW: Final = t.Dict(
     t.Key("username", trafaret=_NAME),
     t.Key("current_password", trafaret=_PASSWORD),
     t.Key("new_password", trafaret=_PASSWORD),
+    _OTP,
 )
 _SIGN_UP: Final = t.Dict(
     t.Key("domain", optional=True, default="default", to_name="domain_name", trafaret=_NAME),
@@ -130,6 +133,7 @@ class _Handlers:
             "secret_key": login.keypair.secret_key,
             "role": login.actor.role.value,
             "status": login.status.value,
+            "password_changed_at": login.password_changed_at.isoformat(),
         }
         return json_response({"data": data})
 
@@ -150,13 +154,13 @@ class _Handlers:
         params = await read_params(request, _UPDATE)
         if params["new_password"] != params["new_password2"]:
             return json_response({"error_msg": "new password mismatch"}, 400)
-        await self._logins.change_password(
+        at = await self._logins.change_password(
             request[ACTOR],
             params["old_password"],
             params["new_password"],
             self._address_of(request),
         )
-        return json_response({})
+        return json_response({}, headers={PASSWORD_AT_HEADER: at.isoformat()})
 
     async def renew_password(self, request: web.Request) -> web.Response:
         params = await read_params(request, _RENEW)
@@ -166,6 +170,7 @@ class _Handlers:
             params["current_password"],
             params["new_password"],
             self._address_of(request),
+            params.get("otp"),
         )
         return json_response({"password_changed_at": at.isoformat()}, 201)
 

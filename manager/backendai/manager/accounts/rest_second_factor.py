@@ -16,7 +16,8 @@ from .second_factor import ACTIVATE, ENROL, REMOVE, SecondFactor
 READ: Final = Action("auth.totp.read")
 _VERIFY: Final = t.Dict(t.Key("otp", trafaret=t.String(max_length=16)))
 _REMOVE: Final = t.Dict(
-    t.Key("email", optional=True, trafaret=t.String(max_length=fields.NAME_CHARS_MAX))
+    t.Key("email", optional=True, trafaret=t.String(max_length=fields.NAME_CHARS_MAX)),
+    t.Key("otp", optional=True, trafaret=t.String(allow_blank=True, max_length=16)),
 )
 
 
@@ -50,5 +51,5 @@ class _Handlers:
 
     async def remove(self, request: web.Request) -> web.Response:
         params = await read_given_params(request, _REMOVE)
-        await self._second_factor.remove(request[ACTOR], params.get("email"))
+        await self._second_factor.remove(request[ACTOR], params.get("email"), params.get("otp"))
         return json_response({})

@@ -23,6 +23,7 @@ ENROL: Final = Action("auth.totp.enrol")
 ACTIVATE: Final = Action("auth.totp.activate")
 REMOVE: Final = Action("auth.totp.remove")
 _ISSUER: Final = "Backend.AI"
+_NO_DEVICE: Final = {"totp_key_encrypted": None, "totp_activated_at": None, "totp_used_step": None}
 _SELECT: Final = sa.select(
     t.users.c.id,
     t.users.c.email,
@@ -112,25 +113,23 @@ class SecondFactor:
         await self._changes.run(actor, ACTIVATE, work)
         await self._attempts.clear(what)
 
-    async def remove(self, actor: Actor, email: str | None) -> None:
-        """One's own, or as an administrator that of somebody who lost the device. Raises Forbidden
-        and UserNotFound."""
+    async def remove(self, actor: Actor, email: str | None, code: str | None) -> None:
+        """One's own, by a code of it, or as an administrator that of somebody who lost the device.
+        Raises Forbidden, UserNotFound, and as `check` does."""
+        if email in (None, actor.email):
+            await self.check(actor.user_id, code)
 
         async def work(change: Change) -> None:
             row = await _get(change.connection, t.users.c.email == (email or actor.email))
             if row["id"] != actor.user_id:
                 _authorize(actor, row)
-            values = {
-                "totp_key_encrypted": None,
-                "totp_activated_at": None,
-                "totp_used_step": None,
-            }
-            await update_row(change, t.users, {"id": row["id"]}, values)
+            await update_row(change, t.users, {"id": row["id"]}, _NO_DEVICE)
 
         await self._changes.run(actor, REMOVE, work)
 
-    async def check(self, user_id: uuid.UUID, code: str | None) -> None:
-        """Once a password was right. Raises OtpMissing, OtpRefused and RateLimited."""
+    async def check(self, user_id: uuid.UUID, code: str | None, *, uses: bool = True) -> None:
+        """Once a password was right. A code that is not used is good another time. Raises
+        OtpMissing, OtpRefused and RateLimited."""
 
         async def read(connection: Any) -> Row:
             return await _get(connection, t.users.c.id == user_id)
@@ -142,7 +141,9 @@ class SecondFactor:
             raise OtpMissing
         what = f"otp:{user_id}"
         await self._attempts.begin(what)
-        await self._use(user_id, self._find_step(row, code))
+        step = self._find_step(row, code)
+        if uses:
+            await self._use(user_id, step)
         await self._attempts.clear(what)
 
     def _find_step(self, row: Row, code: str) -> int:

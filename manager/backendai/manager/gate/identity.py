@@ -16,6 +16,7 @@ from backendai.common.signing import (
     read_signed_request,
     verify,
 )
+from backendai.common.web_logins import PASSWORD_AT_HEADER, refuse_outdated
 
 from .actor import Actor, authorize_delegation
 from .keyring import Identity, Keyring, Network
@@ -38,7 +39,8 @@ class Gatekeeper:
         self._trusted = tuple(ipaddress.ip_network(text, strict=False) for text in trusted_proxies)
 
     async def identify(self, request: web.Request) -> tuple[Actor, Allowance]:
-        """Raises AuthFailed, InvalidAuthParams, RateLimited and StoreUnavailable."""
+        """Raises AuthFailed (LoginOutdated among them), InvalidAuthParams, RateLimited and
+        StoreUnavailable."""
         authorization = request.headers.get("Authorization")
         if not authorization:
             raise AuthFailed("Unauthorized access")
@@ -52,6 +54,7 @@ class Gatekeeper:
         if identity is None:
             raise AuthFailed("Access key not found")
         self._check_address(request, identity)
+        refuse_outdated(request.headers.get(PASSWORD_AT_HEADER), identity.password_at)
         once = None
         if request.method not in _SAFE_METHODS:
             once = Once(credential.signature, parse_date(signed.date_text))

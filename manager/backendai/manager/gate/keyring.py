@@ -32,7 +32,7 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 _SELECT: Final = sa.text(
     "select k.access_key, k.secret_key_encrypted, k.is_admin, k.rate_limit, k.resource_policy,"
     " k.bootstrap_script, u.id as user_id, u.email, u.username, u.full_name, u.role,"
-    " u.domain_name, u.allowed_client_ip, u.main_access_key,"
+    " u.domain_name, u.allowed_client_ip, u.main_access_key, u.password_changed_at,"
     " array(select m.project_id from project_members m join projects p on p.id = m.project_id"
     " where m.user_id = u.id and m.role = :admin and p.domain_name = u.domain_name) as administers"
     " from keypairs k join users u on u.id = k.user_id join domains d on d.name = u.domain_name"
@@ -48,6 +48,7 @@ class Identity:
     actor: Actor
     secret_key: str
     allowed_networks: tuple[Network, ...]
+    password_at: datetime | None
 
 
 class Keyring:
@@ -133,6 +134,7 @@ class Keyring:
             actor_of(row, row["administers"]),
             self._box.open(row["access_key"], bytes(row["secret_key_encrypted"])),
             tuple(_network(text) for text in row["allowed_client_ip"] or ()),
+            row["password_changed_at"],
         )
 
 

@@ -13,13 +13,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from backendai.client.faults import LocalFileFailed, UnexpectedAnswer
 from backendai.common.faults import AuthFailed
+from backendai.common.web_logins import COOKIE, TOKEN_HEADER
 
 if TYPE_CHECKING:
     from backendai.client.config import Config
     from backendai.client.transport import Transport
 
-COOKIE: Final = "AIOHTTP_SESSION"
-_HEADER: Final = "x-backendai-sessionid"
 # The webserver's words for: ask for the code of a second factor.
 _OTP_WANTED: Final = "OTP not provided"
 
@@ -88,7 +87,7 @@ async def log_in(
     if told.get("authenticated") is not True:
         details = str((told.get("data") or {}).get("details") or "Refused.")
         raise OtpWanted(details) if details == _OTP_WANTED else AuthFailed(details)
-    token = answer.get(_HEADER) or _cookie_of(answer.get("set-cookie", ""))
+    token = answer.get(TOKEN_HEADER.lower()) or _cookie_of(answer.get("set-cookie", ""))
     if not token:
         raise UnexpectedAnswer("The server logged in without saying by which token.")
     return replace(config, token=token)

@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import Final
 
 from backendai.client.config import SESSION, Config
-from backendai.client.logins import COOKIE
 from backendai.client.transport import Request
 from backendai.common.signing import (
     DEFAULT_CONTENT_TYPE,
@@ -16,6 +15,7 @@ from backendai.common.signing import (
     media_type,
     signed_headers,
 )
+from backendai.common.web_logins import COOKIE
 
 API_VERSION: Final = "v7.20230615"
 USER_AGENT: Final = "backendai-client"

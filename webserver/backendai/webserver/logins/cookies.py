@@ -1,20 +1,17 @@
 """The token of a login on its way: a cookie, or a header for clients that keep it themselves."""
 
-from typing import Final
-
 from aiohttp import web
 
-from ..visitor import SESSION_HEADER, VISITOR
-from .model import is_token
+from backendai.common.web_logins import COOKIE, TOKEN_HEADER
 
-# Other clients and pages of this API know it by this name.
-COOKIE: Final = "AIOHTTP_SESSION"
+from ..visitor import VISITOR
+from .model import is_token
 
 
 def token_of(request: web.Request) -> str | None:
     """The token that a request bears. Two cookies of the name that differ are none: one of them
     was put there by somebody else."""
-    given = request.headers.get(SESSION_HEADER)
+    given = request.headers.get(TOKEN_HEADER)
     if given is not None:
         return given if is_token(given) else None
     found = {
@@ -39,7 +36,7 @@ def give_token(
         samesite="Lax",
         secure=request[VISITOR].scheme == "https",
     )
-    response.headers[SESSION_HEADER] = token
+    response.headers[TOKEN_HEADER] = token
 
 
 def take_token(response: web.StreamResponse) -> None:

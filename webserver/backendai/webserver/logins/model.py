@@ -19,12 +19,14 @@ T = TypeVar("T")
 
 
 class Keypair(msgspec.Struct, frozen=True):
-    """What authorising gave. `role` and `status` are the user's."""
+    """What authorising gave. `role` and `status` are the user's, and so is the time when the
+    password was set: managers refuse who logged in with one before."""
 
     access_key: str
     secret_key: str
     role: str
     status: str
+    password_changed_at: str = ""
 
     def __repr__(self) -> str:
         return f"Keypair({self.access_key})"

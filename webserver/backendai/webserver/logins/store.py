@@ -75,6 +75,14 @@ class Logins:
         login = known.login
         return login if login is not None and login.expires_at > self._clock.now() else None
 
+    async def reload(self, token: str) -> Login | None:
+        """As the store has it now, whatever is remembered here."""
+        return (await self._read(digest_of(token), None, self._clock.monotonic())).login
+
+    async def replace(self, token: str, login: Login) -> None:
+        """What is known of a login that goes on."""
+        await self._write(digest_of(token), login)
+
     async def extend(self, token: str, login: Login) -> Login:
         """The same login, good for as long as a new one."""
         longer = msgspec.structs.replace(login, expires_at=self.expire_from_now())

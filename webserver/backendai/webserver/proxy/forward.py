@@ -12,22 +12,23 @@ from backendai.common.faults import StoreUnavailable
 from backendai.common.http import REQUEST_ID, json_response, raw_target
 from backendai.common.logs import get_logger
 from backendai.common.signing import VERSION_HEADERS
+from backendai.common.web_logins import PASSWORD_AT_HEADER
 
-from ..faults import ManagerAway, NotLoggedIn
+from ..faults import NotLoggedIn
 from ..logins.cookies import token_of
 from ..logins.model import Login
 from ..logins.store import Logins
 from ..version import VERSION as OWN_VERSION
 from ..visitor import VISITOR
+from .own import CHANGE_PASSWORD, OwnRequests
 from .sockets import join
 from .target import is_open, read_target
-from .upstream import VERSION, Outgoing, Upstream
+from .upstream import VERSION, Outgoing, Upstream, read_whole
 
 log = get_logger(__name__)
 
 SMALL_BYTES: Final = 64 * 1024
 STREAM_PREFIX: Final = "/stream/"
-CHANGE_PASSWORD: Final = "/auth/update-password"  # noqa: S105 - a path
 SIGN_OUT: Final = "/auth/signout"
 _KEPT: Final = "Other logins could not be ended, because the store of logins does not answer"
 PASSWORD_WARNING: Final = f"The password was changed. {_KEPT}: end them once it does."
@@ -60,6 +61,7 @@ _KEPT_BACK: Final = frozenset(
         "trailer",
         "transfer-encoding",
         "upgrade",
+        PASSWORD_AT_HEADER.lower(),
         "x-request-id",
     }
 )
@@ -68,9 +70,10 @@ _KEPT_BACK: Final = frozenset(
 class Forwarding:
     """Handlers of everything below /func."""
 
-    def __init__(self, upstream: Upstream, logins: Logins) -> None:
+    def __init__(self, upstream: Upstream, logins: Logins, own: OwnRequests) -> None:
         self._upstream = upstream
         self._logins = logins
+        self._own = own
 
     def routes(self) -> list[web.RouteDef]:
         return [
@@ -88,7 +91,10 @@ class Forwarding:
         if target.startswith(STREAM_PREFIX) and _is_upgrade(request):
             return await join(request, self._upstream, _outgoing(request, target, login))
         outgoing = await _with_body(request, _outgoing(request, target, login))
-        answer = await self._upstream.ask(outgoing)
+        if token is None or login is None:
+            answer = await self._upstream.ask(outgoing)
+        else:
+            answer = await self._own.ask(outgoing, token, login)
         async with answer:
             if token is None or login is None or not _has_changed(target, answer.status):
                 return await _pass_back(request, answer)
@@ -177,7 +183,7 @@ async def _pass_back(request: web.Request, answer: aiohttp.ClientResponse) -> we
     length = answer.content_length
     reason = answer.reason
     if request.method != "HEAD" and length is not None and length <= SMALL_BYTES:
-        body = await _read(answer)
+        body = await read_whole(answer)
         return web.Response(status=answer.status, reason=reason, headers=headers, body=body)
     response = web.StreamResponse(status=answer.status, reason=reason, headers=headers)
     if length is not None:
@@ -187,13 +193,6 @@ async def _pass_back(request: web.Request, answer: aiohttp.ClientResponse) -> we
         return response
     await _pump(answer, response)
     return response
-
-
-async def _read(answer: aiohttp.ClientResponse) -> bytes:
-    try:
-        return await answer.read()
-    except (aiohttp.ClientError, OSError) as error:
-        raise ManagerAway("The manager broke off within its answer.") from error
 
 
 async def _pump(answer: aiohttp.ClientResponse, response: web.StreamResponse) -> None:

@@ -17,6 +17,7 @@ from backendai.common.faults import fault_from_problem
 from backendai.common.http import REQUEST_ID_HEADER
 from backendai.common.logs import get_logger
 from backendai.common.signing import SignedRequest, media_type, signed_headers
+from backendai.common.web_logins import PASSWORD_AT_HEADER
 
 from ..faults import ManagerAway, ManagerLate
 from ..logins.model import Keypair
@@ -95,7 +96,7 @@ class Upstream:
                     data = await answer.read()
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
             raise ManagerAway from error
-        found = _decode(data)
+        found = decode(data)
         if answer.status >= 400 or not isinstance(found, dict):
             raise fault_from_problem(answer.status, found)
         return found
@@ -200,6 +201,8 @@ class Upstream:
             content_type=media_type(outgoing.content_type or None),
             version=outgoing.version,
         )
+        if keypair.password_changed_at:
+            made[PASSWORD_AT_HEADER] = keypair.password_changed_at
         return made | signed_headers(signed, keypair.access_key, keypair.secret_key)
 
 
@@ -217,10 +220,18 @@ async def _read_refusal(answer: aiohttp.ClientResponse) -> None:
         return
     async with asyncio.timeout(_ASK_SECONDS):
         data = await answer.content.read(_REFUSAL_BYTES_MAX)
-    fault = fault_from_problem(answer.status, _decode(data))
+    fault = fault_from_problem(answer.status, decode(data))
     fault.status = answer.status
     answer.close()
     raise fault
+
+
+async def read_whole(answer: aiohttp.ClientResponse) -> bytes:
+    """The body; the same when it is read again. Raises ManagerAway."""
+    try:
+        return await answer.read()
+    except (aiohttp.ClientError, OSError) as error:
+        raise ManagerAway("The manager broke off within its answer.") from error
 
 
 def _url(endpoint: str, target: str) -> URL:
@@ -228,7 +239,8 @@ def _url(endpoint: str, target: str) -> URL:
     return URL(endpoint + target, encoded=True)
 
 
-def _decode(data: bytes) -> Any:
+def decode(data: bytes) -> Any:
+    """JSON, or the beginning of what is none."""
     try:
         return msgspec.json.decode(data)
     except msgspec.MsgspecError:

@@ -15,7 +15,7 @@ export const fetchSecondFactor = (): Promise<SecondFactor> => call('GET', '/func
 /** The key is shown now and never again. */
 export const enrolSecondFactor = (): Promise<{ totp_key: string; totp_uri: string }> => call('POST', '/func/totp', { body: {} })
 export const activateSecondFactor = (otp: string): Promise<void> => call('POST', '/func/totp/verify', { body: { otp } })
-export const removeSecondFactor = (): Promise<void> => call('DELETE', '/func/totp')
+export const removeSecondFactor = (otp: string): Promise<void> => call('DELETE', '/func/totp', { body: { otp } })
 
 export interface OwnKeypair {
   access_key: string

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import { allOf, ask, askPage, change, contains, isOneOf } from './graph'
 import { ApiError, call, onLoggedOut, pathOf } from './http'
-import { outcomeOf } from './login'
+import { outcomeOf, renewPassword } from './login'
 
 function answer(status: number, body: unknown, headers: Record<string, string> = {}) {
   const asked = vi.fn(async (_path: string, _init: RequestInit) => new Response(body === undefined ? null : JSON.stringify(body), { status, headers }))
@@ -75,6 +75,14 @@ describe('graph', () => {
     expect(allOf([null, 'a', undefined, 'b'])).toBe('(a) & (b)')
     expect(allOf([])).toBeUndefined()
   })
+})
+
+test('a password that is renewed says why it is not, and takes the code along', async () => {
+  const asked = answer(200, { data: { details: 'The one-time code is not right, or was used before.' }, password_changed_at: null })
+  expect(await renewPassword('a', 'old', 'new', '123456')).toMatchObject({ kind: 'refused' })
+  expect(JSON.parse(String(asked.mock.calls[0]![1].body))).toMatchObject({ otp: '123456' })
+  answer(200, { data: null, password_changed_at: '2026-01-01T00:00:00+00:00' })
+  expect(await renewPassword('a', 'old', 'new', '')).toEqual({ kind: 'in' })
 })
 
 test('the reasons of the webserver lead to the steps of the login', () => {

@@ -104,10 +104,11 @@ export function logout(): Promise<void> {
   return call('POST', '/server/logout', { body: {} })
 }
 
-/** Sets a new password for one that has expired. */
-export function renewPassword(username: string, current: string, renewed: string): Promise<void> {
-  const body = { username, current_password: current, new_password: renewed }
-  return call('POST', '/server/update-password-no-auth', { body })
+/** Sets a new password for one that has expired. A code is used up by it. */
+export async function renewPassword(username: string, current: string, renewed: string, otp: string): Promise<LoginOutcome> {
+  const body = { username, current_password: current, new_password: renewed, ...(otp ? { otp } : {}) }
+  const { data } = await call<{ data: LoginAnswer['data'] }>('POST', '/server/update-password-no-auth', { body })
+  return data ? outcomeOf(data) : { kind: 'in' }
 }
 
 export function isAdmin(role: Role): boolean {

@@ -22,6 +22,7 @@ from backendai.common.faults import AuthFailed, Fault, Forbidden, Unavailable, f
 from backendai.common.http import json_response
 from backendai.common.params import read_params, read_query
 from backendai.common.signing import VERSION_HEADERS, SignedRequest, signed_headers
+from backendai.common.web_logins import COOKIE, TOKEN_HEADER
 
 from ..tokens import TokenBox
 from .asking import require_same, session_of
@@ -31,7 +32,6 @@ LOGINS_MAX: Final = 4096
 LOGIN_SECONDS: Final = 12 * 3600.0
 ASK_SECONDS: Final = 45.0
 _API_VERSION: Final = "v7.20230615"
-_COOKIE: Final = "AIOHTTP_SESSION"
 _TEXT_CHARS_MAX: Final = 512
 
 # It goes into a header.
@@ -80,9 +80,9 @@ class Login:
     def headers(self, target: str, clock: Clock) -> Mapping[str, str]:
         if self.is_cookie:
             # A cookie alone could be what another page has a browser send: webservers refuse that.
-            return {"Cookie": f"{_COOKIE}={self.session}", VERSION_HEADERS[0]: _API_VERSION}
+            return {"Cookie": f"{COOKIE}={self.session}", VERSION_HEADERS[0]: _API_VERSION}
         if self.session:
-            return {"X-BackendAI-SessionID": self.session}
+            return {TOKEN_HEADER: self.session}
         request = SignedRequest(
             method="POST",
             target=target,

@@ -18,6 +18,7 @@ export default function Login() {
   const client = useQueryClient()
   const [step, setStep] = useState<Step>('password')
   const [form, setForm] = useState({ username: '', password: '', otp: '', renewed: '', repeated: '' })
+  const [hasDevice, setHasDevice] = useState(false)
   const [refused, setRefused] = useState('')
   const put = (name: keyof typeof form) => (value: string) => setForm((now) => ({ ...now, [name]: value }))
   const differ = step === 'expired' && form.repeated !== '' && form.renewed !== form.repeated
@@ -25,14 +26,19 @@ export default function Login() {
   const enter = useMutation({
     mutationFn: async (): Promise<LoginOutcome> => {
       if (step !== 'expired') return login(form.username, form.password, form.otp)
-      await renewPassword(form.username, form.password, form.renewed)
-      return login(form.username, form.renewed, form.otp)
+      const renewed = await renewPassword(form.username, form.password, form.renewed, form.otp)
+      if (renewed.kind !== 'in') return renewed
+      if (!hasDevice) return login(form.username, form.renewed, '')
+      // Each code is good once: the next one logs in.
+      setForm((now) => ({ ...now, password: now.renewed, otp: '' }))
+      return { kind: 'otp' }
     },
     onMutate: () => setRefused(''),
     onSuccess: async (outcome) => {
       if (outcome.kind === 'in') return client.invalidateQueries({ queryKey: ME })
       if (outcome.kind === 'wrong') return setRefused(t(step === 'otp' ? 'login.wrongOtp' : 'login.wrong'))
       if (outcome.kind === 'refused') return setRefused(outcome.reason)
+      if (outcome.kind === 'otp') setHasDevice(true)
       setStep(outcome.kind)
     },
   })
@@ -86,6 +92,7 @@ export default function Login() {
                     label={t('login.repeat')} required autoComplete="new-password" value={form.repeated}
                     onChange={(event) => put('repeated')(event.currentTarget.value)} error={differ ? t('login.differ') : null}
                   />
+                  {hasDevice && <TextInput label={t('login.otp')} required inputMode="numeric" autoComplete="one-time-code" value={form.otp} onChange={(event) => put('otp')(event.currentTarget.value)} />}
                 </>
               )}
               {isLocked ? <Alert color="orange" role="alert">{t('login.locked')}</Alert> : enter.isError && <Refused error={enter.error} />}

@@ -7,7 +7,6 @@ import { useTranslation } from 'react-i18next'
 import { encode } from 'uqr'
 import { activateSecondFactor, changePassword, enrolSecondFactor, fetchSecondFactor, removeSecondFactor } from '../../api/account'
 import { Ask } from '../../parts/Ask'
-import { confirm } from '../../parts/confirm'
 import { Copy } from '../../parts/Copy'
 import { FieldForm } from '../../parts/FieldForm'
 import { Section } from '../../parts/Section'
@@ -49,7 +48,9 @@ const KEY = ['totp']
 function Totp() {
   const { t } = useTranslation()
   const query = useQuery({ queryKey: KEY, queryFn: fetchSecondFactor })
-  const remove = useAct({ act: removeSecondFactor, done: t('me.totpRemoved'), touches: [KEY] })
+  const remove = () => {
+    const id = modals.open({ title: t('me.totpRemoveTitle'), children: <Removal onDone={() => modals.close(id)} /> })
+  }
   const add = () =>
     enrolSecondFactor().then(({ totp_key, totp_uri }) => {
       const id = modals.open({ title: t('me.totpAdd'), children: <Enrolment secret={totp_key} uri={totp_uri} onDone={() => modals.close(id)} /> })
@@ -62,7 +63,7 @@ function Totp() {
             <Group justify="space-between">
               <Text size="sm">{t(isOn ? 'me.totpOn' : 'me.totpOff')}</Text>
               {isOn ? (
-                <Button size="xs" color="red" variant="light" onClick={() => confirm({ title: t('me.totpRemoveTitle'), message: t('me.totpOff'), confirm: t('me.totpRemove'), onConfirm: () => remove.mutateAsync() })}>{t('me.totpRemove')}</Button>
+                <Button size="xs" color="red" variant="light" onClick={remove}>{t('me.totpRemove')}</Button>
               ) : <Button size="xs" onClick={() => void add()}>{t('me.totpAdd')}</Button>}
             </Group>
           </Alert>
@@ -83,6 +84,17 @@ function Enrolment({ secret, uri, onDone }: { secret: string; uri: string; onDon
       <Box w="100%">
         <FieldForm fields={[{ name: 'otp', label: t('me.totpCode'), kind: 'text', isRequired: true }]} initial={{ otp: '' }} submit={t('me.totpConfirm')} onSubmit={({ otp }) => activate.mutateAsync(otp.trim())} />
       </Box>
+    </Stack>
+  )
+}
+
+function Removal({ onDone }: { onDone: () => void }) {
+  const { t } = useTranslation()
+  const remove = useAct<string>({ act: removeSecondFactor, done: t('me.totpRemoved'), touches: [KEY], onDone })
+  return (
+    <Stack>
+      <Text size="sm">{t('me.totpRemoveHint')}</Text>
+      <FieldForm fields={[{ name: 'otp', label: t('me.totpCode'), kind: 'text', isRequired: true }]} initial={{ otp: '' }} submit={t('me.totpRemove')} onSubmit={({ otp }) => remove.mutateAsync(otp.trim())} />
     </Stack>
   )
 }
