@@ -14,6 +14,7 @@ from backendai.client.accounts.domains import Domains
 from backendai.client.accounts.keypairs import Keypairs
 from backendai.client.accounts.own import Account
 from backendai.client.accounts.projects import Projects
+from backendai.client.accounts.totp import Totp
 from backendai.client.accounts.users import Users
 from backendai.client.apps.apps import Apps
 from backendai.client.audit import Audit
@@ -287,6 +288,14 @@ class BlockingAccount(Blocking[Account]):
     sign_out = Waits(Account.sign_out)
 
 
+class BlockingTotp(Blocking[Totp]):
+    status = Waits(Totp.status)
+    enrol = Waits(Totp.enrol)
+    activate = Waits(Totp.activate)
+    remove = Waits(Totp.remove)
+    remove_of = Waits(Totp.remove_of)
+
+
 class BlockingDomains(Blocking[Domains]):
     list = Waits(Domains.list)
     find = Waits(Domains.find)
@@ -433,6 +442,7 @@ class SyncClient:
         self.tasks = BlockingTasks(self._client.tasks, self._loop)
         self.error_logs = BlockingErrorLogs(self._client.error_logs, self._loop)
         self.account = BlockingAccount(self._client.account, self._loop)
+        self.totp = BlockingTotp(self._client.totp, self._loop)
         self.domains = BlockingDomains(self._client.domains, self._loop)
         self.projects = BlockingProjects(self._client.projects, self._loop)
         self.users = BlockingUsers(self._client.users, self._loop)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from backendai.client.accounts.keypairs import Keypairs
     from backendai.client.accounts.own import Account
     from backendai.client.accounts.projects import Projects
+    from backendai.client.accounts.totp import Totp
     from backendai.client.accounts.users import Users
     from backendai.client.apps.apps import Apps
     from backendai.client.audit import Audit
@@ -100,6 +101,12 @@ class Client:
         from backendai.client.accounts.own import Account
 
         return Account(self._channel)
+
+    @cached_property
+    def totp(self) -> "Totp":
+        from backendai.client.accounts.totp import Totp
+
+        return Totp(self._channel)
 
     @cached_property
     def domains(self) -> "Domains":

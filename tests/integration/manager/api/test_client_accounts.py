@@ -11,6 +11,7 @@ from backendai.client.dotfiles import Dotfile, Owner
 from backendai.client.faults import BadUsage
 from backendai.common.faults import (
     AuthFailed,
+    BadRequest,
     Conflict,
     DotfileExists,
     DotfileNotFound,
@@ -24,6 +25,7 @@ from backendai.common.faults import (
 from backendai.manager.app import Manager
 from tests.integration.manager.api.command import run_inside as run
 from tests.integration.manager.api.test_client import environ_of
+from tests.integration.manager.api.test_second_factor import code_at
 
 
 @pytest.fixture
@@ -138,6 +140,41 @@ async def test_the_own_account(manager: Manager) -> None:
     assert (await run(manager, *words, name="tiny")).returncode == 2
     keys = await run(manager, "account", "ssh-keypair", name="tiny")
     assert keys.stdout.startswith("ssh-ed25519 ")
+
+
+async def test_the_second_factor(manager: Manager, root: Client, word: str) -> None:
+    email = f"{word}@example.com"
+    await root.users.create(email, "pass-word-1", username=word)
+    key = await root.keypairs.create(email)
+    environ = environ_of(manager, "root")
+    environ |= {"BACKEND_ACCESS_KEY": key.access_key, "BACKEND_SECRET_KEY": key.secret_key}
+    async with Client(Config.from_environment(environ)) as ann:
+        assert not (await ann.totp.status()).is_active
+        made = await ann.totp.enrol()
+        assert made.key in made.uri
+        assert made.key not in repr(made)
+        with pytest.raises(AuthFailed):
+            await ann.totp.activate("000000")
+        await ann.totp.activate(code_at(made.key, -1))
+        found = await ann.totp.status()
+        assert found.is_active
+        assert found.activated_at
+        with pytest.raises(BadRequest):
+            await ann.totp.enrol()
+        with pytest.raises(AuthFailed):
+            await ann.totp.remove("000000")
+        with pytest.raises(Forbidden):
+            await ann.totp.remove_of("alice@example.com")
+        await ann.totp.remove(code_at(made.key))
+        assert not (await ann.totp.status()).is_active
+        again = await ann.totp.enrol()
+        await ann.totp.activate(code_at(again.key, -1))
+        assert (
+            await run(manager, "admin", "user", "reset-totp", email, name="root")
+        ).returncode == 0
+        assert not (await ann.totp.status()).is_active
+    with pytest.raises(UserNotFound):
+        await root.totp.remove_of(f"x{email}")
 
 
 async def test_dotfiles_of_users_and_projects(manager: Manager, root: Client) -> None:

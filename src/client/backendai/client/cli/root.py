@@ -42,6 +42,7 @@ OWN = {
     "login": ("backendai.client.cli.login:login", "Log in at a webserver."),
     "logout": ("backendai.client.cli.login:logout", "Log out."),
     "account": ("backendai.client.cli.accounts.groups:account", "Your own account."),
+    "totp": ("backendai.client.cli.accounts.groups:totp", "Your second factor: one-time codes."),
     "dotfile": ("backendai.client.cli.dotfile:dotfile", "Small files for the homes of sessions."),
     "apply": ("backendai.client.cli.apply:apply", "Make accounts and limits as a file says."),
     "completion": (

@@ -1,4 +1,4 @@
-"""The groups `admin domain`, `project`, `user` and `keypair`, and `account`."""
+"""The groups `admin domain`, `project`, `user` and `keypair`, `account`, and `totp`."""
 
 from backendai.client.cli.lazy import LazyGroup, Table
 
@@ -53,12 +53,18 @@ project = LazyGroup(
 
 user = LazyGroup(
     "user",
-    _table(
-        "backendai.client.cli.accounts.user",
-        "user",
-        "Switch users and their keypairs off.",
-        "Remove users for good.",
-    ),
+    {
+        **_table(
+            "backendai.client.cli.accounts.user",
+            "user",
+            "Switch users and their keypairs off.",
+            "Remove users for good.",
+        ),
+        "reset-totp": (
+            "backendai.client.cli.accounts.user:reset_totp",
+            "Let users log in who lost their device.",
+        ),
+    },
     help="""Users, each with a first keypair.
 
     \b
@@ -105,5 +111,22 @@ account = LazyGroup(
       backendai account whoami
       backendai account password
       backendai account ssh-keypair --renew
+    """,
+)
+
+totp = LazyGroup(
+    "totp",
+    {
+        "status": ("backendai.client.cli.accounts.totp:status", "Show whether it is on."),
+        "enable": ("backendai.client.cli.accounts.totp:enable", "Let logins ask for a code."),
+        "disable": ("backendai.client.cli.accounts.totp:disable", "Let them ask for none."),
+    },
+    help="""Your second factor: one-time codes (TOTP) of an authenticator app.
+
+    \b
+    Examples:
+      backendai totp enable
+      backendai totp status
+      backendai totp disable
     """,
 )

@@ -229,6 +229,17 @@ def purge(emails: tuple[str, ...], is_sure: bool) -> None:
     do_to_each(emails, lambda client, email: client.users.purge(email))
 
 
+@click.command()
+@click.argument("emails", nargs=-1, required=True)
+def reset_totp(emails: tuple[str, ...]) -> None:
+    """Remove the second factor of the users EMAILS, who lost their device. Their passwords alone
+    are enough until they set a device up again.
+
+    Example: backendai admin user reset-totp ann@example.com
+    """
+    do_to_each(emails, lambda client, email: client.totp.remove_of(email))
+
+
 async def find_projects(client: "Client", domain: str, names: Sequence[str]) -> list[str]:
     """Their ids. Raises ProjectNotFound."""
     return [(await client.projects.get(name, domain=domain)).id for name in names]
