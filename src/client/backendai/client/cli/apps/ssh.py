@@ -84,6 +84,9 @@ def _run(program: str, session: str, words: Sequence[str]) -> None:
     if found is None:
         raise click.ClickException(f"{program} is not installed: install OpenSSH's client")
     options = _prepare(session)
+    if any("loglevel" in word.lower() for word in words):
+        # Of two, ssh takes the first, which would be ours.
+        del options["LogLevel"]
     given = [word for name, value in options.items() for word in ("-o", f"{name}={value}")]
     done = subprocess.run([found, *given, *words], check=False)
     raise SystemExit(done.returncode if done.returncode >= 0 else 128 - done.returncode)
@@ -102,13 +105,20 @@ def _prepare(session: str) -> dict[str, str]:
     key.write_bytes(content)
     program = Path(sys.argv[0])
     command = str(program.resolve()) if program.exists() else "backendai"
+    proxy = shlex.join([command, "app", "--stdio", session, APP]).replace("%", "%%")
+    return {**_identity(place, session_id), "ProxyCommand": proxy}
+
+
+def _identity(place: Path, session_id: str) -> dict[str, str]:
+    """Which key logs in, and the host key that the session had the first time. A changed one is
+    refused aloud; that a new one is noted is not worth a warning for each session."""
     return {
         "HostKeyAlias": f"backendai-{session_id}",
-        "IdentityFile": _quoted(str(key)),
+        "IdentityFile": _quoted(str(place / f"{session_id}.key")),
         "IdentitiesOnly": "yes",
         "StrictHostKeyChecking": "accept-new",
         "UserKnownHostsFile": _quoted(str(place / "known_hosts")),
-        "ProxyCommand": shlex.join([command, "app", "--stdio", session, APP]).replace("%", "%%"),
+        "LogLevel": "ERROR",
     }
 
 
