@@ -6,8 +6,9 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 import click
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from .settings import ManagerSettings
 
 T = TypeVar("T")
+
+STATEMENT_SECONDS: Final = 86_400.0
 
 config_option = click.option(
     "-f",
@@ -85,6 +88,12 @@ def with_etcd(settings: ManagerSettings, work: Callable[[EtcdStore], Awaitable[T
         return asyncio.run(run())
     except StoreUnavailable as fault:
         raise click.ClickException(f"{fault.detail}: start it, or mend [etcd] addr") from fault
+
+
+def patient(settings: ManagerSettings) -> ManagerSettings:
+    """Settings whose statements may take as long as the largest table needs; what waits for a lock
+    has limits of its own."""
+    return replace(settings, db=replace(settings.db, statement_timeout=STATEMENT_SECONDS))
 
 
 def with_database(settings: ManagerSettings, work: Callable[[Database], Awaitable[T]]) -> T:

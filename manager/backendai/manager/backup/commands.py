@@ -12,6 +12,7 @@ from backendai.manager.console import (
     config_option,
     find_operator,
     log_as_manager,
+    patient,
     read_settings,
     with_database,
     yes_option,
@@ -44,7 +45,7 @@ def backup(ctx: click.Context, file: Path, without_secrets: bool, config_path: P
       backendai mgr backup /var/backups/backendai-$(date +%F).tar.gz
       backendai mgr backup cluster.tar.gz --without-secrets
     """
-    from .service import back_up, patient
+    from .service import back_up
 
     settings = patient(read_settings(ctx, config_path))
 
@@ -84,7 +85,7 @@ def restore(
       backendai mgr restore cluster.tar.gz --replace --yes
     """
     from .archive import verify_archive
-    from .service import Consent, patient
+    from .service import Consent
 
     settings = patient(read_settings(ctx, config_path))
     archive = verify_archive(file)

@@ -1,11 +1,10 @@
 """Backup and restore of the whole control plane: Postgres, etcd, and the manager's keys."""
 
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Final
 
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -34,9 +33,6 @@ from .model import (
 )
 from .pairs import read_pairs, write_pairs
 
-# A table may be large; what waits for a lock has limits of its own.
-STATEMENT_SECONDS: Final = 86_400.0
-
 
 @dataclass(frozen=True, slots=True)
 class Consent:
@@ -54,11 +50,6 @@ class Restored:
     migrated: list[str]
     managers: list[str]
     told: list[str]
-
-
-def patient(settings: ManagerSettings) -> ManagerSettings:
-    """Settings whose statements may take as long as the largest table needs."""
-    return replace(settings, db=replace(settings.db, statement_timeout=STATEMENT_SECONDS))
 
 
 async def back_up(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from backendai.manager.console import config_option, read_settings, with_database
+from backendai.manager.console import config_option, patient, read_settings, with_database
 
 if TYPE_CHECKING:
     from .engine import Database
@@ -25,7 +25,7 @@ def schema_upgrade(ctx: click.Context, config_path: Path | None) -> None:
     """Bring the database to this release."""
     from .schema import upgrade
 
-    done = with_database(read_settings(ctx, config_path), upgrade)
+    done = with_database(patient(read_settings(ctx, config_path)), upgrade)
     click.echo(f"ran {', '.join(done)}" if done else "up to date")
 
 

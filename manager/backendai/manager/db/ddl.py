@@ -1,6 +1,5 @@
-"""Triggers and views that no code path can forget; made from the lifecycle table, so never stale.
-
-The first migration runs `CREATE` after the tables; `DROP` undoes it.
+"""Triggers and views that no code path can forget, as this release needs them: made from the
+lifecycle table, so never stale. Migrations have them as frozen text, which a test holds to these.
 """
 
 from collections.abc import Iterable
@@ -110,7 +109,7 @@ BEGIN
 END $$
 """
 
-# Of the sixth revision: rows of allocations leave a record, whoever deletes them and why.
+# Rows of allocations leave a record, whoever deletes them and why.
 KEEP_USAGE: Final = (
     _USAGE_FACTS,
     _KEEP_USAGE,
@@ -118,7 +117,7 @@ KEEP_USAGE: Final = (
     "FOR EACH STATEMENT EXECUTE FUNCTION keep_usage()",
 )
 
-# Of the fifteenth revision: the routes that lead into a kernel which runs, of somebody who may
+# The routes that lead into a kernel which runs, of somebody who may
 # still come, and where the relay of its node is. App proxies know of routes by this alone.
 LIVE_CIRCUITS: Final = f"""
 CREATE VIEW live_circuits AS

@@ -96,8 +96,14 @@ class Database:
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[AsyncConnection]:
         """One transaction without retries, for reads and for work that holds other state."""
+        async with self.connect() as connection, connection.begin():
+            yield connection
+
+    @asynccontextmanager
+    async def connect(self) -> AsyncIterator[AsyncConnection]:
+        """As `begin`, for work that has transactions of its own."""
         try:
-            async with self.engine.begin() as connection:
+            async with self.engine.connect() as connection:
                 yield connection
         except Exception as error:
             if is_outage(error) or is_serialisation(error):

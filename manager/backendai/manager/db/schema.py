@@ -9,12 +9,14 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import PendingRollbackError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from backendai.common.faults import Conflict
 
 from .ddl import FUNCTIONS, VIEWS
 from .engine import Database
+from .migrations.indexes import LIMITS, WITHIN
 from .tables import metadata
 
 _FOLDER: Final = Path(__file__).parent / "migrations"
@@ -23,21 +25,35 @@ _GUARD: Final = int.from_bytes(b"schema", "big")
 GUARD_WAIT_SECONDS: Final = 60.0
 
 
-async def upgrade(database: Database) -> list[str]:
-    """Run the revisions that are missing, in one transaction. Returns their ids.
+async def upgrade(database: Database, revision: str = "head") -> list[str]:
+    """Run the revisions that are missing, each in a transaction of its own. Returns their ids.
 
-    Lock timeout 4 s and statement timeout 5 s, so that a migration never stops a running manager.
+    Lock timeout 4 s and statement timeout 5 s, so that a migration never stops a running manager;
+    indexes are made without stopping anybody, and may take longer. What was done before a fault
+    stays, and the next run goes on from there.
     """
-    async with database.begin() as connection:
-        await take_guard(connection)
-        await connection.execute(text("set local lock_timeout = '4s'"))
-        await connection.execute(text("set local statement_timeout = '5s'"))
-        return await connection.run_sync(_upgrade)
+    async with database.connect() as connection:
+        await _take(connection, "pg_try_advisory_lock")
+        try:
+            for name, limit in LIMITS.items():
+                await connection.execute(text(f"set {name} = '{limit}'"))
+            await connection.commit()
+            return await connection.run_sync(_upgrade, revision, within=False)
+        except PendingRollbackError as error:
+            # Of a connection that broke, alembic tells what it could not do after that.
+            raise error.__context__ or error from None
+        finally:
+            # The guard and the limits end with it.
+            await connection.invalidate()
 
 
 async def take_guard(connection: AsyncConnection) -> None:
     """Let nobody else migrate until the transaction ends. Raises Conflict after a minute."""
-    free = text("select pg_try_advisory_xact_lock(:key)")
+    await _take(connection, "pg_try_advisory_xact_lock")
+
+
+async def _take(connection: AsyncConnection, function: str) -> None:
+    free = text(f"select {function}(:key)")
     try:
         async with asyncio.timeout(GUARD_WAIT_SECONDS):
             while not await connection.scalar(free, {"key": _GUARD}):  # noqa: ASYNC110
@@ -48,7 +64,7 @@ async def take_guard(connection: AsyncConnection) -> None:
 
 async def upgrade_within(connection: AsyncConnection, revision: str = "head") -> list[str]:
     """As `upgrade`, up to `revision`, in a transaction that has the guard and its own limits."""
-    return await connection.run_sync(_upgrade, revision)
+    return await connection.run_sync(_upgrade, revision, within=True)
 
 
 async def drop_tables(connection: AsyncConnection) -> None:
@@ -73,10 +89,12 @@ def head_revision() -> str | None:
     return ScriptDirectory.from_config(_config()).get_current_head()
 
 
-def _upgrade(connection: Connection, revision: str = "head") -> list[str]:
+def _upgrade(connection: Connection, revision: str, *, within: bool) -> list[str]:
     config = _config()
-    config.attributes["connection"] = connection
+    config.attributes.update({"connection": connection, WITHIN: within})
     before = _current(connection)
+    if not within:
+        connection.commit()
     command.upgrade(config, revision)
     revisions = ScriptDirectory.from_config(config).iterate_revisions(revision, before or "base")
     return [each.revision for each in reversed(list(revisions))]

@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError, ProgrammingError
 
 from backendai.common.config import ConfigStore
 from backendai.common.faults import StoreUnavailable
-from backendai.manager.backup import aftermath, rows, service
+from backendai.manager.backup import aftermath, rows
 from backendai.manager.backup.archive import Archive, verify_archive, write_archive
 from backendai.manager.backup.model import (
     FORMAT,
@@ -23,6 +23,7 @@ from backendai.manager.backup.model import (
     TableEntry,
 )
 from backendai.manager.backup.service import Consent, Restored, back_up, restore
+from backendai.manager.console import patient
 from backendai.manager.db import tables as t
 from backendai.manager.db.engine import open_database
 from backendai.manager.db.revision import REVISION, current_revision
@@ -323,4 +324,4 @@ async def test_an_archive_without_secrets_wants_the_key_of_its_rows(
 
 
 def test_statements_are_given_the_time_they_need(source: Plane) -> None:
-    assert service.patient(source.settings).db.statement_timeout >= 3600
+    assert patient(source.settings).db.statement_timeout >= 3600

@@ -4,15 +4,32 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
+import pytest
 import pytest_asyncio
 import sqlalchemy as sa
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from backendai.manager.db import schema, tables
+from backendai.common.faults import StoreUnavailable
+from backendai.manager.db import ddl, schema, tables
 from backendai.manager.db.engine import Database
 from backendai.manager.db.revision import REVISION, current_revision
+from tests.integration.manager.world import fetch, until
+
+# As the release had them that knew the eleventh revision.
+PROJECTS = (
+    "INSERT INTO domains (name) VALUES ('default')",
+    "INSERT INTO project_policies (name) VALUES ('default')",
+    "INSERT INTO projects (id, name, domain_name, resource_policy)"
+    " SELECT gen_random_uuid(), 'p' || n, 'default', 'default' FROM generate_series(1, 20000) n",
+)
+WRITE = (
+    "INSERT INTO projects (id, name, domain_name, resource_policy)"
+    " VALUES (gen_random_uuid(), 'beside', 'default', 'default')"
+)
+BUILDING = "SELECT pid FROM pg_stat_progress_create_index WHERE command LIKE '%CONCURRENTLY'"
+INVALID = "SELECT indexrelid::regclass::text FROM pg_index WHERE NOT indisvalid"
 
 
 @pytest_asyncio.fixture
@@ -52,3 +69,67 @@ async def test_a_policy_of_the_release_before_has_no_limit(database: Database) -
         row = (await connection.execute(sa.select(tables.keypair_policies))).one()
     assert row.max_pending_session_count is None
     assert row.max_pending_session_resource_slots is None
+
+
+@pytest_asyncio.fixture
+async def filled(database: Database) -> Database:
+    """Of the release before many indexes, with rows."""
+    await schema.upgrade(database, "0011")
+    async with database.begin() as connection:
+        for statement in PROJECTS:
+            await connection.execute(sa.text(statement))
+    return database
+
+
+async def test_who_writes_is_not_held_up_while_an_index_is_made(filled: Database) -> None:
+    async with filled.begin() as before:
+        # The index waits for it, and whoever is behind the index would wait with it.
+        await before.execute(sa.text("UPDATE projects SET description = 'x' WHERE name = 'p1'"))
+        upgrade = asyncio.create_task(schema.upgrade(filled))
+        await until(lambda: fetch(filled, BUILDING))
+        async with filled.begin() as beside:
+            await beside.execute(sa.text("SET LOCAL lock_timeout = '1s'"))
+            await beside.execute(sa.text(WRITE))
+        assert not upgrade.done()
+        modes = await fetch(
+            filled,
+            "SELECT DISTINCT mode FROM pg_locks WHERE relation = 'projects'::regclass"
+            " AND pid IN (SELECT pid FROM pg_stat_progress_create_index)",
+        )
+        assert modes == [("ShareUpdateExclusiveLock",)]
+    assert (await upgrade)[-1] == REVISION
+    assert await fetch(filled, INVALID) == []
+
+
+async def test_an_index_that_was_cut_off_is_made_anew(filled: Database) -> None:
+    async with filled.begin() as before:
+        await before.execute(sa.text("UPDATE projects SET description = 'x' WHERE name = 'p1'"))
+        upgrade = asyncio.create_task(schema.upgrade(filled))
+        ((pid,),) = await until(lambda: fetch(filled, BUILDING))
+        await fetch(filled, f"SELECT pg_terminate_backend({pid})")
+        with pytest.raises(StoreUnavailable):
+            await upgrade
+    assert await fetch(filled, INVALID) == [("ix_projects_name",)]
+    assert await current_revision(filled) == "0011"
+    assert (await schema.upgrade(filled))[-1] == REVISION
+    assert await fetch(filled, INVALID) == []
+
+
+async def test_triggers_and_views_are_those_of_this_release(database: Database) -> None:
+    """The migrations have them as text of their own time."""
+    await schema.upgrade(database)
+    made = (
+        "SELECT proname, regexp_replace(prosrc, '\\s+', ' ', 'g') FROM pg_proc"
+        " WHERE pronamespace = 'public'::regnamespace UNION ALL"
+        " SELECT viewname, definition FROM pg_views WHERE schemaname = 'public' UNION ALL"
+        " SELECT tgname, pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal"
+        " ORDER BY 1, 2"
+    )
+    migrated = await fetch(database, made)
+    undo = (*(f"DROP VIEW {name}" for name in ddl.VIEWS),)
+    undo += (*(f"DROP FUNCTION {name} CASCADE" for name in ddl.FUNCTIONS),)
+    async with database.begin() as connection:
+        for statement in (*undo, *ddl.CREATE, *ddl.KEEP_USAGE, ddl.LIVE_CIRCUITS):
+            await connection.exec_driver_sql(statement)
+    assert await fetch(database, made) == migrated
+    assert len(migrated) == len(ddl.VIEWS) + len(ddl.FUNCTIONS) * 2

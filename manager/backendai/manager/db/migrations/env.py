@@ -2,11 +2,14 @@
 
 from alembic import context
 
+from backendai.manager.db.migrations.indexes import WITHIN
 from backendai.manager.db.tables import metadata
 
 context.configure(
     connection=context.config.attributes["connection"],
     target_metadata=metadata,
     transactional_ddl=True,
+    transaction_per_migration=not context.config.attributes[WITHIN],
 )
-context.run_migrations()
+with context.begin_transaction():
+    context.run_migrations()

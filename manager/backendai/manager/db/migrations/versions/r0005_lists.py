@@ -2,17 +2,20 @@
 
 from alembic import op
 
+from backendai.manager.db.migrations.indexes import create_indexes
+
 revision = "0005"
 down_revision = "0004"
 branch_labels = None
 depends_on = None
 
+_INDEXES = {
+    "ix_sessions_newest": "ON sessions (created_at DESC, id) INCLUDE (status)",
+    "ix_sessions_domain": "ON sessions (domain_name, created_at DESC, id) INCLUDE (status)",
+    "ix_sessions_name": "ON sessions (name text_pattern_ops)",
+    "ix_sessions_user": "ON sessions (user_id, created_at DESC, id)",
+}
 _STATEMENTS = (
-    "CREATE INDEX ix_sessions_newest ON sessions (created_at DESC, id) INCLUDE (status)",
-    "CREATE INDEX ix_sessions_domain ON sessions (domain_name, created_at DESC, id)"
-    " INCLUDE (status)",
-    "CREATE INDEX ix_sessions_name ON sessions (name text_pattern_ops)",
-    "CREATE INDEX ix_sessions_user ON sessions (user_id, created_at DESC, id)",
     "ALTER TABLE user_policies"
     " ADD COLUMN max_session_count_per_model_session integer DEFAULT 10 NOT NULL",
     # Last, since who hears of nodes waits for it.
@@ -21,5 +24,6 @@ _STATEMENTS = (
 
 
 def upgrade() -> None:
+    create_indexes(_INDEXES)
     for statement in _STATEMENTS:
         op.get_bind().exec_driver_sql(statement)

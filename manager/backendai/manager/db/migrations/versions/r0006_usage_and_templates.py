@@ -2,8 +2,6 @@
 
 from alembic import op
 
-from backendai.manager.db.ddl import KEEP_USAGE
-
 revision = "0006"
 down_revision = "0005"
 branch_labels = None
@@ -45,7 +43,39 @@ CREATE TABLE usage_records (
 """,
     "CREATE INDEX ix_usage_records_project ON usage_records (project_id, freed_at)",
     "CREATE INDEX ix_usage_records_user ON usage_records (user_id, freed_at)",
-    *KEEP_USAGE,
+    """
+CREATE VIEW usage_facts AS
+SELECT kernels.id AS kernel_id, sessions.id AS session_id, sessions.project_id, sessions.user_id,
+  jsonb_build_object(
+    'domain_name', sessions.domain_name, 'project_name', projects.name,
+    'session_name', sessions.name, 'access_key', sessions.access_key,
+    'email', users.email, 'full_name', users.full_name,
+    'agent', kernels.agent_id, 'container_id', kernels.container_id, 'image', kernels.image,
+    'shared_memory', kernels.shared_memory_bytes, 'cluster_mode', sessions.cluster_mode,
+    'status', kernels.status, 'status_info', kernels.status_info,
+    'status_changed_at', kernels.status_changed_at,
+    'created_at', kernels.created_at, 'ended_at', kernels.ended_at,
+    'last_use', kernels.last_use) AS facts
+FROM kernels
+JOIN sessions ON sessions.id = kernels.session_id
+JOIN users ON users.id = sessions.user_id
+JOIN projects ON projects.id = sessions.project_id
+""",
+    """
+CREATE FUNCTION keep_usage() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  INSERT INTO usage_records (kernel_id, generation, slot, amount, allocated_at, freed_at,
+    session_id, project_id, user_id, facts)
+  SELECT gone.kernel_id, gone.generation, gone.slot, gone.amount, gone.allocated_at,
+    coalesce(gone.freed_at, greatest(now(), gone.allocated_at)),
+    told.session_id, told.project_id, told.user_id, told.facts
+  FROM gone JOIN usage_facts AS told ON told.kernel_id = gone.kernel_id
+  ON CONFLICT DO NOTHING;
+  RETURN NULL;
+END $$
+""",
+    "CREATE TRIGGER keep_usage AFTER DELETE ON allocations REFERENCING OLD TABLE AS gone"
+    " FOR EACH STATEMENT EXECUTE FUNCTION keep_usage()",
 )
 
 

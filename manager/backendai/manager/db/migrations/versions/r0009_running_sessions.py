@@ -1,6 +1,6 @@
 """What the looks at the sessions that run go by, page after page."""
 
-from alembic import op
+from backendai.manager.db.migrations.indexes import create_indexes, drop_indexes
 
 revision = "0009"
 down_revision = "0008"
@@ -8,12 +8,14 @@ branch_labels = None
 depends_on = None
 
 
+_INDEXES = {
+    "ix_sessions_running": "ON sessions (id) WHERE status IN ('RUNNING', 'RUNNING_DEGRADED')",
+}
+
+
 def upgrade() -> None:
-    op.get_bind().exec_driver_sql(
-        "CREATE INDEX ix_sessions_running ON sessions (id)"
-        " WHERE status IN ('RUNNING', 'RUNNING_DEGRADED')"
-    )
+    create_indexes(_INDEXES)
 
 
 def downgrade() -> None:
-    op.get_bind().exec_driver_sql("DROP INDEX ix_sessions_running")
+    drop_indexes(*_INDEXES)

@@ -1,6 +1,6 @@
 """When sessions were scheduled, which lists are filtered and ordered by."""
 
-from alembic import op
+from backendai.manager.db.migrations.indexes import create_indexes, drop_indexes
 
 revision = "0011"
 down_revision = "0010"
@@ -8,12 +8,15 @@ branch_labels = None
 depends_on = None
 
 
+_INDEXES = {
+    "ix_history_scheduled": "ON history (session_id, at)"
+    " WHERE kernel_id IS NULL AND to_status = 'SCHEDULED'",
+}
+
+
 def upgrade() -> None:
-    op.get_bind().exec_driver_sql(
-        "CREATE INDEX ix_history_scheduled ON history (session_id, at)"
-        " WHERE kernel_id IS NULL AND to_status = 'SCHEDULED'"
-    )
+    create_indexes(_INDEXES)
 
 
 def downgrade() -> None:
-    op.get_bind().exec_driver_sql("DROP INDEX ix_history_scheduled")
+    drop_indexes(*_INDEXES)

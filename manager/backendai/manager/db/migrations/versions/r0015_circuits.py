@@ -2,8 +2,6 @@
 
 from alembic import op
 
-from backendai.manager.db.ddl import LIVE_CIRCUITS
-
 revision = "0015"
 down_revision = "0014"
 branch_labels = None
@@ -57,7 +55,25 @@ CREATE TABLE permits (
 )
 """,
     "CREATE INDEX ix_permits_circuit ON permits (circuit_id)",
-    LIVE_CIRCUITS,
+    """
+CREATE VIEW live_circuits AS
+SELECT circuits.id, circuits.session_id, circuits.kernel_id, circuits.generation,
+  circuits.agent_id, circuits.app, circuits.port, circuits.protocol, circuits.owner,
+  circuits.access_key, circuits.is_public, circuits.allowed_ips, circuits.proxy,
+  circuits.subdomain, circuits.public_port, circuits.created_at, circuits.expires_at,
+  circuits.used_at, agents.relay_addr
+FROM circuits
+JOIN kernels ON kernels.id = circuits.kernel_id AND kernels.generation = circuits.generation
+  AND kernels.agent_id = circuits.agent_id AND kernels.status = 'RUNNING'
+JOIN agents ON agents.id = circuits.agent_id
+JOIN keypairs ON keypairs.access_key = circuits.access_key AND keypairs.is_active
+JOIN users ON users.id = circuits.owner AND users.status = 'active'
+JOIN domains ON domains.name = users.domain_name AND domains.is_active
+JOIN sessions ON sessions.id = circuits.session_id AND (
+  sessions.user_id = circuits.owner OR users.role = 'superadmin'
+  OR users.role = 'admin' AND users.domain_name = sessions.domain_name)
+WHERE circuits.closed_at IS NULL AND circuits.expires_at > now()
+""",
 )
 
 
