@@ -329,7 +329,7 @@ class RelayStandIn:
 
     def __init__(self, loop: Loop) -> None:
         self._loop = loop
-        self._key = derive_relay_key(SECRET, AGENT)
+        self.keys = [derive_relay_key(SECRET, AGENT)]
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
         self.port = find_port()
@@ -380,7 +380,7 @@ class RelayStandIn:
             return
         refusal = self.refusals.pop(0) if self.refusals else None
         try:
-            ticket = open_ticket(decode_hello(line[:-1]), [self._key], time.time())
+            ticket = open_ticket(decode_hello(line[:-1]), self.keys, time.time())
             if self.kernels.get(ticket.kernel) != ticket.generation:
                 refusal = refusal or Refusal(RelayCode.GONE, "no such kernel")
         except TicketRefused as fault:

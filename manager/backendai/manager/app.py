@@ -33,6 +33,7 @@ from backendai.common.monitoring import monitored
 from backendai.common.notify import told_ready
 from backendai.common.pidfile import hold_pid_file
 from backendai.common.recent_logs import RecentLogs, keep_recent
+from backendai.common.relay_secrets import FileSecrets
 from backendai.common.rpc.curve import KeyPair, load_keypair
 from backendai.common.secretfile import load_secret_key
 from backendai.common.settings.checks import HostPort
@@ -460,7 +461,7 @@ def _make_services(
         creation=SessionCreation(database, gatekeeper, vfolders.proxies, clock, ids),
         sessions=Sessions(database, gatekeeper, watch, clock),
         work=work,
-        apps=make_apps(database, work, proxy, _relay_secret(settings), activities, clock),
+        apps=make_apps(database, work, proxy, _relay_secrets(settings, clock), activities, clock),
         cluster=cluster,
         pairs=ConfigPairs(stores.etcd),
         status=status,
@@ -514,7 +515,7 @@ def _make_works(
 def _make_core(
     settings: ManagerSettings, stores: Stores, board: HintBoard, clock: Clock, holder: str
 ) -> Core:
-    secret = _relay_secret(settings)
+    secrets = _relay_secrets(settings, clock)
     ports = Ports(
         store=stores.core,
         link=stores.links,
@@ -522,7 +523,7 @@ def _make_core(
         publisher=stores.hints,
         clock=clock,
         board=board,
-        relay_keys=RelayKeyring(secret, stores.links) if secret else None,
+        relay_keys=RelayKeyring(secrets, stores.links) if secrets else None,
     )
     return Core(ports, CoreSettings(holder=holder, patience=_patience(settings.manager)))
 
@@ -613,9 +614,9 @@ def _redis_check(stores: Stores) -> Any:
     return check
 
 
-def _relay_secret(settings: ManagerSettings) -> bytes | None:
+def _relay_secrets(settings: ManagerSettings, clock: Clock) -> FileSecrets | None:
     path = settings.relay.secret_key_file
-    return None if path is None else load_secret_key(path)
+    return None if path is None else FileSecrets(path, clock)
 
 
 def _rpc_keypair(own: ServiceSettings) -> KeyPair | None:

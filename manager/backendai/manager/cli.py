@@ -12,6 +12,7 @@ import click
 
 from .accounts.commands import fixture, generate_keypair, generate_secret_key
 from .agents.commands import agent
+from .apps.commands import rotate_relay_key
 from .audit.commands import audit
 from .backup.commands import backup, restore
 from .config.commands import etcd
@@ -80,6 +81,7 @@ for command in (
     api,
     generate_keypair,
     generate_secret_key,
+    rotate_relay_key,
 ):
     mgr.add_command(command)
 

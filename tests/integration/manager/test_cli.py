@@ -7,7 +7,7 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -15,7 +15,8 @@ import asyncpg
 import pytest
 
 from backendai.common.ids import SystemIds
-from backendai.common.secretfile import write_secret_key
+from backendai.common.relay_secrets import read_secrets
+from backendai.common.secretfile import load_secret_key, write_secret_key
 from backendai.common.settings.render import render_toml
 from backendai.manager.lifecycle.postgres import PostgresStore
 from backendai.manager.sched.plan import plan
@@ -52,6 +53,7 @@ def configure(folder: Path, postgres_dsn: str, redis_url: str, etcd_addr: str) -
                 "secret-key-file": str(folder / "secret.key"),
                 "config-cache": str(folder / "config.json"),
             },
+            "relay": {},
             "logging": {"level": "INFO"},
         }
         file = folder / f"{uuid.uuid4().hex}.toml"
@@ -335,3 +337,18 @@ def test_a_backup_is_written_and_restored(
     with Path(path).open("r+b") as archive:
         archive.truncate(300)
     assert "is damaged" in refusal("-f", empty, "restore", path, "--replace", "--yes")
+
+
+def test_a_relay_key_is_rotated_beside_the_present_one(configure: Configure, folder: Path) -> None:
+    path = folder / "relay.secret"
+    write_secret_key(path)
+    present = load_secret_key(path)
+    file = str(configure(relay={"secret-key-file": str(path)}))
+    assert "copy it" in ok("-f", file, "rotate-relay-key", "--after", "600")
+    first, second = read_secrets(path)
+    assert first.key == present
+    assert second.since > datetime.now(UTC) + timedelta(seconds=500)
+    text = path.read_text()
+    assert "waiting" in refusal("-f", file, "rotate-relay-key")
+    assert path.read_text() == text
+    assert "secret-key-file" in refusal("-f", str(configure()), "rotate-relay-key")

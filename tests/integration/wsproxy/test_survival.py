@@ -6,16 +6,21 @@ import json
 import threading
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import pytest
 
+from backendai.common.relay_secrets import RelaySecret, write_secrets
+from backendai.common.tickets import derive_relay_key
 from tests.integration.wsproxy.cluster import Cluster
 from tests.running.fixtures import find_port
 from tests.running.waiting import until
 from tests.running.wsproxy import (
+    AGENT,
+    SECRET,
     Browser,
     Loop,
     WsproxyDaemon,
@@ -137,6 +142,44 @@ def test_a_node_that_stays_away_is_told_of(daemon: WsproxyDaemon, cluster: Clust
     finally:
         cluster.relay.start()
     assert browser.ask("GET", "/").status == 200
+
+
+def test_its_secret_is_replaced_while_it_serves(cluster: Cluster, tmp_path: Path) -> None:
+    relay, new = cluster.relay, RelaySecret(b"n" * 32, datetime.now(UTC))
+    with running_wsproxy(tmp_path, cluster.dsn, more="# for another secret") as daemon:
+        browser, target = daemon.open(cluster.run_kernel()), cluster.run_kernel()
+        before = daemon.conf(target)
+        with browser.connect() as connection:
+            connection.sendall(browser.head("GET / HTTP/1.1"))
+            assert connection.recv(1 << 16).startswith(b"HTTP/1.1 200")
+            write_secrets(tmp_path / "relay.secret", (RelaySecret(SECRET), new))
+            until(lambda: daemon.conf(target) and "secret_read" in daemon.log.read_text(), "read")
+            try:
+                relay.keys = [derive_relay_key(new.key, AGENT)]
+                added = daemon.ask(
+                    "GET", f"/v2/proxy/{before}/{target.session}/add?app={target.app}"
+                )
+                assert added.status == 200, added
+                assert daemon.open(cluster.run_kernel()).ask("GET", "/").status == 200
+            finally:
+                relay.keys = [derive_relay_key(SECRET, AGENT)]
+            # Nobody has hung up on it meanwhile.
+            connection.sendall(browser.head("GET / HTTP/1.1"))
+            assert connection.recv(1 << 16).startswith(b"HTTP/1.1 200")
+
+
+def test_browsers_keep_their_permits_when_the_secret_is_lost(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    relay, new = cluster.relay, RelaySecret(b"m" * 32)
+    with running_wsproxy(tmp_path, cluster.dsn, more="# for a lost secret") as daemon:
+        browser = daemon.open(cluster.run_kernel())
+        write_secrets(tmp_path / "relay.secret", (new,))
+        relay.keys = [derive_relay_key(new.key, AGENT)]
+        try:
+            until(lambda: browser.ask("GET", "/").status == 200, "it has read the new secret")
+        finally:
+            relay.keys = [derive_relay_key(SECRET, AGENT)]
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import pytest
 from backendai.common.clock import FakeClock
 from backendai.common.contracts.wsproxy import AppFacts, ProxyConf, SessionFacts, derive_key
 from backendai.common.faults import AuthFailed
+from backendai.common.relay_secrets import OneSecret
 from backendai.wsproxy.tokens import CONF_SECONDS, SETUP_SECONDS, TokenBox
 
 SECRET = bytes(range(32))
@@ -33,7 +34,7 @@ BODY = ProxyConf(
 
 
 def test_a_conf_token_says_what_the_manager_said_but_the_login() -> None:
-    box = TokenBox(SECRET, FakeClock())
+    box = TokenBox(OneSecret(SECRET), FakeClock())
     token = box.sign_conf(BODY)
     claims = box.read_conf(token)
     assert claims.circuit == BODY.circuit
@@ -43,7 +44,7 @@ def test_a_conf_token_says_what_the_manager_said_but_the_login() -> None:
 
 def test_tokens_expire() -> None:
     clock = FakeClock()
-    box = TokenBox(SECRET, clock)
+    box = TokenBox(OneSecret(SECRET), clock)
     conf, setup = box.sign_conf(BODY), box.sign_setup(CIRCUIT, "/")
     clock.shift(SETUP_SECONDS)
     with pytest.raises(AuthFailed):
@@ -55,7 +56,7 @@ def test_tokens_expire() -> None:
 
 
 def test_no_token_is_good_for_another_purpose_or_by_another_key() -> None:
-    box = TokenBox(SECRET, FakeClock())
+    box = TokenBox(OneSecret(SECRET), FakeClock())
     conf, setup = box.sign_conf(BODY), box.sign_setup(CIRCUIT, "/")
     unsigned = jwt.encode(jwt.decode(conf, options={"verify_signature": False}), "", "none")
     for token in (setup, unsigned, "", "x", "a.b.c", conf[:-3], conf + "A", "\xe9"):
@@ -64,14 +65,14 @@ def test_no_token_is_good_for_another_purpose_or_by_another_key() -> None:
     with pytest.raises(AuthFailed):
         box.read_setup(conf)
     with pytest.raises(AuthFailed):
-        TokenBox(bytes(32), FakeClock()).read_conf(conf)
+        TokenBox(OneSecret(bytes(32)), FakeClock()).read_conf(conf)
     raw = jwt.encode({"aud": "backendai-wsproxy-conf"}, derive_key(SECRET, b"x"), "HS256")
     with pytest.raises(AuthFailed):
         box.read_conf(raw)
 
 
 def test_each_setup_token_has_a_permit_of_its_own() -> None:
-    box = TokenBox(SECRET, FakeClock())
+    box = TokenBox(OneSecret(SECRET), FakeClock())
     first = box.read_setup(box.sign_setup(CIRCUIT, "/"))
     second = box.read_setup(box.sign_setup(CIRCUIT, "/"))
     assert box.permit_of(first) == box.permit_of(first)
@@ -80,7 +81,7 @@ def test_each_setup_token_has_a_permit_of_its_own() -> None:
 
 
 def test_a_closing_key_is_of_one_circuit() -> None:
-    box = TokenBox(SECRET, FakeClock())
+    box = TokenBox(OneSecret(SECRET), FakeClock())
     key = box.closing_key(CIRCUIT)
     assert box.is_closing_key(CIRCUIT, key)
     assert not box.is_closing_key(uuid.UUID(int=8), key)

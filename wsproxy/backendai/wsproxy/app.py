@@ -19,7 +19,7 @@ from backendai.common.metrics import Metrics
 from backendai.common.monitoring import monitored
 from backendai.common.notify import told_ready
 from backendai.common.pidfile import hold_pid_file
-from backendai.common.secretfile import load_secret_key
+from backendai.common.relay_secrets import FileSecrets
 from backendai.common.settings.checks import HostPort
 
 from .addresses import Addresses, make_addresses
@@ -54,8 +54,8 @@ async def run_wsproxy(settings: WsproxySettings) -> AsyncIterator[Addresses]:
     own, clock = settings.wsproxy, SystemClock()
     if own.mode == "subdomain" and own.domain is None:
         raise ServerMisconfigured("[wsproxy] domain is needed in mode subdomain")
-    secret = load_secret_key(settings.relay.secret_key_file)
-    addresses, tokens = make_addresses(own), TokenBox(secret, clock)
+    secrets = FileSecrets(settings.relay.secret_key_file, clock)
+    addresses, tokens = make_addresses(own), TokenBox(secrets, clock)
     health = LoopHealth(clock)
     metrics = Metrics("wsproxy", VERSION, health)
     access_log = AccessLog(metrics.requests)
@@ -63,7 +63,7 @@ async def run_wsproxy(settings: WsproxySettings) -> AsyncIterator[Addresses]:
         stack.enter_context(hold_pid_file(own.pid_file))
         errands = await stack.enter_async_context(running_errands())
         store = await stack.enter_async_context(open_store(settings.db, own.id))
-        house = _make_house(settings, Tickets(secret, clock), errands.begin)
+        house = _make_house(settings, Tickets(secrets, clock), errands.begin)
         metrics.add("circuits", reading_of(house))
         listeners = CircuitListeners(own, house, addresses)
         stack.callback(listeners.close_all)
@@ -71,7 +71,7 @@ async def run_wsproxy(settings: WsproxySettings) -> AsyncIterator[Addresses]:
         book = Book(store, listeners, clock, lifetime)
         permits = Permits(book, tokens, addresses, lifetime)
         listeners.use(permits)
-        circuits = CircuitsApi(book, tokens, addresses, secret, ClientAddresses(house), clock)
+        circuits = CircuitsApi(book, tokens, addresses, secrets, ClientAddresses(house), clock)
         routes = circuits.routes()
         if settings.v1.endpoints:
             routes += LoginsApi(settings.v1.endpoints, circuits, tokens, clock).routes()

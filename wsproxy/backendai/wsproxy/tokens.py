@@ -9,6 +9,7 @@ import hmac
 import secrets
 import uuid
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Final, TypeVar
 
 import jwt
@@ -18,6 +19,7 @@ from jwt.types import Options
 from backendai.common.clock import Clock
 from backendai.common.contracts.wsproxy import AppFacts, ProxyConf, derive_key
 from backendai.common.faults import AuthFailed
+from backendai.common.relay_secrets import Secrets
 
 ALGORITHM: Final = "HS256"
 TOKEN_CHARS_MAX: Final = 4096
@@ -81,13 +83,10 @@ T = TypeVar("T", ConfClaims, SetupClaims)
 
 
 class TokenBox:
-    """`secret` is the one that managers have too."""
+    """`secrets` are those that managers have too."""
 
-    def __init__(self, secret: bytes, clock: Clock) -> None:
-        self._conf_key = derive_key(secret, _CONF_INFO)
-        self._setup_key = derive_key(secret, _SETUP_INFO)
-        self._permit_key = derive_key(secret, _PERMIT_INFO)
-        self._close_key = derive_key(secret, _CLOSE_INFO)
+    def __init__(self, secrets: Secrets, clock: Clock) -> None:
+        self._secrets = secrets
         self._clock = clock
 
     def sign_conf(self, body: ProxyConf) -> str:
@@ -97,11 +96,11 @@ class TokenBox:
             **msgspec.structs.asdict(body.session),
             **msgspec.structs.asdict(body.circuit),
         )
-        return jwt.encode(msgspec.to_builtins(claims), self._conf_key, ALGORITHM)
+        return jwt.encode(msgspec.to_builtins(claims), self._signing(_CONF_INFO), ALGORITHM)
 
     def read_conf(self, token: str) -> ConfClaims:
         """Raises AuthFailed."""
-        return self._read(token, self._conf_key, ConfClaims, _CONF_AUDIENCE)
+        return self._read(token, _CONF_INFO, ConfClaims, _CONF_AUDIENCE)
 
     def sign_setup(self, circuit_id: uuid.UUID, redirect: str) -> str:
         claims = SetupClaims(
@@ -111,37 +110,57 @@ class TokenBox:
             circuit=circuit_id,
             redirect=redirect,
         )
-        return jwt.encode(msgspec.to_builtins(claims), self._setup_key, ALGORITHM)
+        return jwt.encode(msgspec.to_builtins(claims), self._signing(_SETUP_INFO), ALGORITHM)
 
     def read_setup(self, token: str) -> SetupClaims:
         """Raises AuthFailed."""
-        return self._read(token, self._setup_key, SetupClaims, _SETUP_AUDIENCE)
+        return self._read(token, _SETUP_INFO, SetupClaims, _SETUP_AUDIENCE)
 
     def permit_of(self, claims: SetupClaims) -> str:
         """The permit that a setup token is exchanged for: the same each time, and kept once."""
-        return hmac.digest(self._permit_key, claims.jti.encode(), hashlib.sha256).hex()
+        return hmac.digest(self._signing(_PERMIT_INFO), claims.jti.encode(), hashlib.sha256).hex()
 
     def closing_key(self, circuit_id: uuid.UUID) -> str:
         """What lets its holder take a circuit back, and nothing else."""
-        return hmac.digest(self._close_key, circuit_id.bytes, hashlib.sha256).hex()
+        return _closing_key(self._signing(_CLOSE_INFO), circuit_id)
 
     def is_closing_key(self, circuit_id: uuid.UUID, text: str) -> bool:
-        return text.isascii() and hmac.compare_digest(self.closing_key(circuit_id), text)
+        keys = [_closing_key(key, circuit_id) for key in self._accepted(_CLOSE_INFO)]
+        return text.isascii() and any(hmac.compare_digest(key, text) for key in keys)
+
+    def _signing(self, info: bytes) -> bytes:
+        return _derive(self._secrets.signing(), info)
+
+    def _accepted(self, info: bytes) -> list[bytes]:
+        return [_derive(secret, info) for secret in self._secrets.accepted()]
 
     def _expiry(self, seconds: float) -> int:
         at: datetime = self._clock.now() + timedelta(seconds=seconds)
         return int(at.timestamp())
 
-    def _read(self, token: str, key: bytes, form: type[T], audience: str) -> T:
+    def _read(self, token: str, info: bytes, form: type[T], audience: str) -> T:
         if len(token) > TOKEN_CHARS_MAX:
             raise AuthFailed("The token is none.")
-        try:
-            found = msgspec.convert(jwt.decode(token, key, [ALGORITHM], options=_OPTIONS), form)
-        except (jwt.InvalidTokenError, TypeError, ValueError):
-            # Which of them it was would tell a guesser how close it came.
-            raise AuthFailed("The token is none.") from None
+        found = next(filter(None, (_open(token, key, form) for key in self._accepted(info))), None)
+        if found is None:
+            # What is wrong with it would tell a guesser how close it came.
+            raise AuthFailed("The token is none.")
         if found.aud != audience:
             raise AuthFailed("The token is none.")
         if found.exp <= self._clock.now().timestamp():
             raise AuthFailed("The token has expired; open the app again.")
         return found
+
+
+def _open(token: str, key: bytes, form: type[T]) -> T | None:
+    try:
+        return msgspec.convert(jwt.decode(token, key, [ALGORITHM], options=_OPTIONS), form)
+    except (jwt.InvalidTokenError, TypeError, ValueError):
+        return None
+
+
+def _closing_key(key: bytes, circuit_id: uuid.UUID) -> str:
+    return hmac.digest(key, circuit_id.bytes, hashlib.sha256).hex()
+
+
+_derive = lru_cache(maxsize=16)(derive_key)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from backendai.common.clock import Clock
+from backendai.common.relay_secrets import Secrets
 from backendai.manager.circuits import rest as circuits_rest
 from backendai.manager.circuits.service import Circuits
 from backendai.manager.db.engine import Database
@@ -29,13 +30,13 @@ def make_apps(
     database: Database,
     work: SessionWork,
     proxy: AppProxy,
-    secret: bytes | None,
+    secrets: Secrets | None,
     uses: Uses,
     clock: Clock,
 ) -> AppServices:
-    """Without the `secret` of the relays nothing can be opened."""
+    """Without the `secrets` of the relays nothing can be opened."""
     circuits = Circuits(database, clock)
-    apps = Apps(database, work, Tickets(secret, clock), proxy, circuits.close_of_app, clock)
+    apps = Apps(database, work, Tickets(secrets, clock), proxy, circuits.close_of_app, clock)
     return AppServices(apps, Streams(database), circuits, uses)
 
 

@@ -61,6 +61,10 @@ class RelayKeys(Protocol):
         """Idempotent. Raises the agent's fault, or AgentTimeout."""
         ...
 
+    def version(self) -> object:
+        """Of what is given: agents are told again of another one."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
@@ -91,7 +95,7 @@ class AgentObserver:
         self._patience = patience
         self._health = health
         self._relay_keys = relay_keys
-        self._keyed_instance = ""
+        self._keyed: tuple[str, object] = ("", None)
         self._new_life = Wake()
         self._report: AgentReport | None = None
         self._is_new_report = False
@@ -137,12 +141,14 @@ class AgentObserver:
                 tasks.create_task(giving, name=f"agent.keys:{agent}")
 
     async def _give_keys(self, keys: RelayKeys) -> None:
-        """Once to each life of an agent that has a relay."""
+        """Once to each life of an agent that has a relay, and again when they are others."""
         report = self._report
-        if report is None or not report.relay_addr or report.instance == self._keyed_instance:
+        if report is None or not report.relay_addr:
             return
-        await keys.give(self.contact.agent_id)
-        self._keyed_instance = report.instance
+        due = (report.instance, keys.version())
+        if due != self._keyed:
+            await keys.give(self.contact.agent_id)
+            self._keyed = due
 
     async def _observe_for_ever(self) -> None:
         failures = 0
@@ -181,7 +187,7 @@ class AgentObserver:
             # It was restarted: what was asked of its former life may be forgotten there.
             self._asked.clear()
         self._report = report
-        if report.instance != self._keyed_instance:
+        if report.instance != self._keyed[0]:
             self._new_life.hint()
         self._is_new_report = True
         self.wake.hint()

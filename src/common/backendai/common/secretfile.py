@@ -14,15 +14,25 @@ KEY_BYTES: Final = 32
 
 def load_secret_key(path: Path) -> bytes:
     """The 32 bytes in `path` (base64). Raises ServerMisconfigured naming what is wrong."""
+    return decode_key(path, check_private(path).strip())
+
+
+def check_private(path: Path) -> str:
+    """The text of a file that its owner alone may read. Raises ServerMisconfigured."""
     try:
         mode = path.stat().st_mode
-        text = path.read_text("ascii").strip()
+        text = path.read_text("ascii")
     except (OSError, UnicodeDecodeError) as error:
         raise ServerMisconfigured(f"secret-key-file {path} cannot be read: {error}") from error
     if stat.S_IMODE(mode) & 0o077:
         raise ServerMisconfigured(
             f"secret-key-file {path} may be read by others: run chmod 0600 {path}"
         )
+    return text
+
+
+def decode_key(path: Path, text: str) -> bytes:
+    """The key that `text` of the file is. Raises ServerMisconfigured."""
     try:
         key = base64.b64decode(text, validate=True)
     except binascii.Error as error:

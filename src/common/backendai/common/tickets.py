@@ -2,7 +2,8 @@
 door of a relay. PURE.
 
 Managers and the app proxy seal them with a key that each agent's relay has for itself. A ticket is
-looked at when a connection begins; what it opened stays open.
+looked at when a connection begins; what it opened stays open. It does not say which key sealed it:
+there are two at most, trying both costs microseconds, and relays of the release before read it too.
 """
 
 import base64

@@ -361,7 +361,7 @@ async def proxy(manager: Manager, secret: bytes) -> AsyncIterator[list[ProxyConf
 
     async def conf(request: web.Request) -> web.Response:
         body = await request.read()
-        check_conf(secret, body, request.headers, datetime.now(UTC))
+        check_conf([secret], body, request.headers, datetime.now(UTC))
         told.append(c.msgspec.json.decode(body, type=ProxyConf))
         return web.json_response({"token": "a-token"})
 

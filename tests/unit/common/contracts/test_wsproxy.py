@@ -21,13 +21,13 @@ BODY = b'{"kernel_port": 1}'
 @pytest.mark.parametrize("late", [-60, 0, 60])
 def test_the_words_of_a_manager_are_believed(late: int) -> None:
     headers = sign_conf(SECRET, BODY, NOW)
-    check_conf(SECRET, BODY, headers, NOW + timedelta(seconds=late))
+    check_conf([SECRET], BODY, headers, NOW + timedelta(seconds=late))
 
 
 @pytest.mark.parametrize("late", [-61, 61])
 def test_old_words_are_not(late: int) -> None:
     with pytest.raises(AuthFailed, match="old"):
-        check_conf(SECRET, BODY, sign_conf(SECRET, BODY, NOW), NOW + timedelta(seconds=late))
+        check_conf([SECRET], BODY, sign_conf(SECRET, BODY, NOW), NOW + timedelta(seconds=late))
 
 
 @pytest.mark.parametrize(
@@ -43,10 +43,10 @@ def test_old_words_are_not(late: int) -> None:
 def test_words_of_others_are_not(change: dict[str, str]) -> None:
     headers = {**sign_conf(SECRET, BODY, NOW), **change} if change else {}
     with pytest.raises(AuthFailed, match="not the words"):
-        check_conf(SECRET, BODY, headers, NOW)
+        check_conf([SECRET], BODY, headers, NOW)
     for secret, body in ((SECRET, BODY + b" "), (bytes(32), BODY)):
         with pytest.raises(AuthFailed):
-            check_conf(secret, body, sign_conf(SECRET, BODY, NOW), NOW)
+            check_conf([secret], body, sign_conf(SECRET, BODY, NOW), NOW)
 
 
 def test_each_purpose_has_a_key_of_its_own() -> None:

@@ -12,6 +12,7 @@ from backendai.common.contracts.wsproxy import ProxyConf, check_conf
 from backendai.common.faults import AuthFailed, CircuitNotFound, Forbidden, InvalidParams
 from backendai.common.http import json_response
 from backendai.common.params import read_query
+from backendai.common.relay_secrets import Secrets
 
 from ..addresses import Addresses
 from ..circuits.book import Book
@@ -32,14 +33,14 @@ class CircuitsApi:
         book: Book,
         tokens: TokenBox,
         addresses: Addresses,
-        secret: bytes,
+        secrets: Secrets,
         clients: ClientAddresses,
         clock: Clock,
     ) -> None:
         self._book = book
         self._tokens = tokens
         self._addresses = addresses
-        self._secret = secret
+        self._secrets = secrets
         self._clients = clients
         self._clock = clock
 
@@ -65,7 +66,7 @@ class CircuitsApi:
 
     async def conf(self, request: web.Request) -> web.Response:
         body = await request.read()
-        check_conf(self._secret, body, request.headers, self._clock.now())
+        check_conf(self._secrets.accepted(), body, request.headers, self._clock.now())
         try:
             found = msgspec.json.decode(body, type=ProxyConf)
         except msgspec.DecodeError as error:

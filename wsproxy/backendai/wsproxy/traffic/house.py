@@ -9,6 +9,7 @@ from typing import Any, Final, Protocol, cast
 from backendai.common.clock import Clock
 from backendai.common.faults import AgentConnectionLost
 from backendai.common.logs import get_logger
+from backendai.common.relay_secrets import Secrets
 from backendai.common.tickets import (
     TICKET_LIFE_SECONDS,
     Ticket,
@@ -57,13 +58,17 @@ class RelayAway(AgentConnectionLost):
 class Tickets:
     """Seals tickets; one serves all connections of a moment."""
 
-    def __init__(self, secret: bytes, clock: Clock) -> None:
-        self._secret = secret
+    def __init__(self, secrets: Secrets, clock: Clock) -> None:
+        self._secrets = secrets
         self._clock = clock
+        self._secret = b""
         self._keys: dict[str, bytes] = {}
 
     def hello(self, circuit: Circuit) -> bytes:
         """What opens a connection to the circuit's app."""
+        secret = self._secrets.signing()
+        if secret != self._secret:
+            self._secret, self._keys = secret, {}
         key = self._keys.get(circuit.agent_id)
         if key is None:
             key = self._keys[circuit.agent_id] = derive_relay_key(self._secret, circuit.agent_id)

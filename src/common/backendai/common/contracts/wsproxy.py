@@ -6,7 +6,7 @@ Both hold the secret of the relays, and so the MAC of the words can only be a ma
 import hashlib
 import hmac
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Final
 
@@ -71,12 +71,16 @@ def sign_conf(secret: bytes, body: bytes, now: datetime) -> dict[str, str]:
     return {MAC_HEADER: _mac(secret, date, body), DATE_HEADER: date}
 
 
-def check_conf(secret: bytes, body: bytes, headers: Mapping[str, str], now: datetime) -> None:
-    """Raises AuthFailed for a body that no manager has sent within the last minute."""
+def check_conf(
+    secrets: Sequence[bytes], body: bytes, headers: Mapping[str, str], now: datetime
+) -> None:
+    """Raises AuthFailed for a body that no manager who has one of the `secrets` has sent within the
+    last minute."""
     date, told = headers.get(DATE_HEADER, ""), headers.get(MAC_HEADER, "")
     if len(date) > _DATE_CHARS_MAX or not (date.isascii() and told.isascii()):
         raise AuthFailed("These are not the words of a manager.")
-    if not hmac.compare_digest(_mac(secret, date, body).encode(), told.encode()):
+    macs = [_mac(secret, date, body).encode() for secret in secrets]
+    if not any(hmac.compare_digest(mac, told.encode()) for mac in macs):
         raise AuthFailed("These are not the words of a manager.")
     # The date is a manager's, for it is under the MAC.
     if abs(datetime.fromisoformat(date) - now) > DATE_SKEW:
