@@ -22,6 +22,7 @@ can not. A figure that was taken at a load average above 6 is inconclusive: take
 |          | G5e      | either with the access log        | the same without               |
 | graph    | G5c, G5d | a page of 100 sessions, 20 fields | the SELECT; bare graphql-core  |
 | lists    |          | any page of 100,000 sessions      | the SELECT                     |
+| usage    |          | a bill of 100,000 kernels         | 50 ms that the loop is held    |
 | storage  | G4a to e | uploads, downloads, trees, lists  | nginx, cp -r, dd, scandir      |
 | web      | G3f      | an API call through the webserver | nginx before the same manager  |
 | notebooks| G2a to c | create until the first result   | JupyterHub, DockerSpawner      |
@@ -50,6 +51,7 @@ NAMES: Final = (
     "gate",
     "graph",
     "lists",
+    "usage",
     "storage",
     "relay",
     "web",

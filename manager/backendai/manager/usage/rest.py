@@ -88,21 +88,21 @@ class _Handlers:
     def __init__(self, usage: Usage) -> None:
         self._usage = usage
 
-    async def month(self, request: web.Request) -> web.Response:
+    async def month(self, request: web.Request) -> web.StreamResponse:
         params = await read_given_params(request, _MONTHLY)
         ids = params.get("group_ids") or None
         found = await self._usage.list_projects(request[ACTOR], params["month"], ids)
-        return _json(await asyncio.to_thread(encode_projects, found))
+        return await _send(request, await asyncio.to_thread(encode_projects, found))
 
-    async def period(self, request: web.Request) -> web.Response:
+    async def period(self, request: web.Request) -> web.StreamResponse:
         """A list of projects; of one that is named the object alone, empty without any use."""
         params = await read_given_params(request, _PERIOD)
         span = read_period(params["start_date"], params["end_date"])
         if "group_id" not in params:
             every = await self._usage.list_projects(request[ACTOR], span, None)
-            return _json(await asyncio.to_thread(encode_projects, every))
-        found = await self._usage.find_project(request[ACTOR], span, params["group_id"])
-        return _json(await asyncio.to_thread(encode_project, found))
+            return await _send(request, await asyncio.to_thread(encode_projects, every))
+        found = await self._usage.list_project(request[ACTOR], span, params["group_id"])
+        return await _send(request, await asyncio.to_thread(encode_project, found))
 
     async def own_curves(self, request: web.Request) -> web.Response:
         points = await self._usage.draw_own(request[ACTOR])
@@ -113,5 +113,13 @@ class _Handlers:
         return json_response([point_object(point) for point in points])
 
 
-def _json(body: bytes) -> web.Response:
-    return web.Response(body=body, content_type="application/json")
+async def _send(request: web.Request, pieces: list[bytes]) -> web.StreamResponse:
+    """JSON of known length, and no more of it at once than the client takes."""
+    response = web.StreamResponse()
+    response.content_type = "application/json"
+    response.content_length = sum(map(len, pieces))
+    await response.prepare(request)
+    for piece in pieces:
+        await response.write(piece)
+    await response.write_eof()
+    return response

@@ -4,7 +4,6 @@ A level (cores, bytes) is the mean over its window, worked out in integers. What
 sum at the end, such as bytes read, is spread evenly over the time of the kernel.
 """
 
-import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -94,7 +93,7 @@ def span_of_month(now: datetime) -> Span:
 def draw(intervals: Iterable[Held], span: Span) -> list[Point]:
     """One point for each window of `span`. What still lasts counts as lasting until its end."""
     curves = {name: _Curve() for name in METRICS}
-    windows: dict[uuid.UUID, list[tuple[int, int]]] = {}
+    windows: dict[str, list[tuple[int, int]]] = {}
     for held in intervals:
         begun = max(held.begun, span.since) - span.since
         ended = min(held.ended or span.until, span.until) - span.since

@@ -12,7 +12,7 @@ from backendai.manager.db.engine import Database
 from backendai.manager.gate.actor import Actor
 
 from . import store
-from .model import ProjectUse, Span, sum_by_project
+from .model import ProjectUse, Span, sum_by_project, taken
 from .series import Point, draw, span_of_month
 
 
@@ -36,18 +36,18 @@ class Usage:
             held = await store.load_held(conn, span, project_ids=project_ids)
         return await asyncio.to_thread(sum_by_project, held, span, self._clock.now())
 
-    async def find_project(
+    async def list_project(
         self, actor: Actor, span: Span, project_id: uuid.UUID
-    ) -> ProjectUse | None:
-        """What one project used, None when that was nothing. Raises ProjectNotFound."""
+    ) -> list[ProjectUse]:
+        """What one project used, empty when that was nothing. Raises ProjectNotFound."""
         found = await self.list_projects(actor, span, [project_id])
         if found:
-            return found[0]
+            return found
         async with self._database.begin() as conn:
             ours = await _list_ours(conn, actor)
             if not (await store.is_known(conn, project_id) if ours is None else project_id in ours):
                 raise ProjectNotFound(str(project_id))
-        return None
+        return []
 
     async def draw_own(self, actor: Actor) -> list[Point]:
         """Curves of the sessions of one user."""
@@ -61,7 +61,7 @@ class Usage:
         span = span_of_month(self._clock.now())
         async with self._database.begin() as conn:
             held = await store.load_held(conn, span, user_id=user_id)
-        return await asyncio.to_thread(draw, held, span)
+        return await asyncio.to_thread(draw, taken(held), span)
 
 
 async def _list_ours(conn: AsyncConnection, actor: Actor) -> set[uuid.UUID] | None:

@@ -3,6 +3,7 @@
 import asyncio
 import uuid
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
@@ -91,13 +92,19 @@ def _decode(rows: Iterable[Any]) -> list[Held]:
 
 def _held(row: Any) -> Held:
     return Held(
-        kernel_id=row.kernel_id,
+        kernel_id=str(row.kernel_id),
         generation=row.generation,
         begun=row.allocated_at,
         ended=row.freed_at,
         amounts={slot: to_millionths(amount) for slot, amount in _SLOTS.decode(row.slots).items()},
-        session_id=row.session_id,
-        project_id=row.project_id,
-        user_id=row.user_id,
+        session_id=str(row.session_id),
+        project_id=_shared(row.project_id),
+        user_id=_shared(row.user_id),
         facts=row.facts,
     )
+
+
+@lru_cache(maxsize=4096)
+def _shared(one: uuid.UUID) -> uuid.UUID:
+    """The same object for the same id."""
+    return one

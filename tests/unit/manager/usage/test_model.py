@@ -27,9 +27,9 @@ FACTS = {"project_name": "research", "domain_name": "default"}
 def held(begun: int, ended: int | None, cpu: str = "1.5", **more: Any) -> Held:
     """Seconds from the beginning of the day."""
     values: dict[str, Any] = {
-        "kernel_id": uuid.UUID(int=1),
+        "kernel_id": str(uuid.UUID(int=1)),
         "generation": 1,
-        "session_id": uuid.UUID(int=2),
+        "session_id": str(uuid.UUID(int=2)),
         "project_id": uuid.UUID(int=3),
         "user_id": uuid.UUID(int=4),
         "facts": json.dumps(FACTS),
