@@ -4,6 +4,7 @@ A `Visit` is one person in front of it. It keeps what went wrong behind the page
 console and calls that were refused.
 """
 
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,12 +12,54 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from playwright.sync_api import Browser, BrowserContext, Page, Response, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    Page,
+    Request,
+    Response,
+    WebSocketRoute,
+    sync_playwright,
+)
 
 DESKTOP: Final = {"width": 1440, "height": 900}
 PHONE: Final = {"width": 390, "height": 844}
-# What the console says of a network that came or went is no fault of the page.
+# What is said of a network that came or went is no fault of the page.
+_BROKEN_OFF: Final = "net::ERR_ABORTED"
 _OF_THE_NETWORK: Final = ("net::ERR_NETWORK_CHANGED", "net::ERR_INTERNET_DISCONNECTED")
+
+
+@dataclass
+class Line:
+    """The network between a browser and everything else, to be cut and mended: its own way of
+    being offline leaves open WebSockets alone."""
+
+    context: BrowserContext
+    _is_cut: bool = False
+    _open: list[tuple[WebSocketRoute, WebSocketRoute]] = field(default_factory=list)
+
+    def watch(self) -> "Line":
+        """For pages that are opened from now on."""
+        self.context.route_web_socket(re.compile(""), self._pass)
+        return self
+
+    def cut(self) -> None:
+        self._is_cut = True
+        self.context.set_offline(True)
+        for page_end, server_end in self._open:
+            page_end.close()
+            server_end.close()
+        self._open.clear()
+
+    def mend(self) -> None:
+        self._is_cut = False
+        self.context.set_offline(False)
+
+    def _pass(self, socket: WebSocketRoute) -> None:
+        if self._is_cut:
+            socket.close()
+        else:
+            self._open.append((socket, socket.connect_to_server()))
 
 
 @dataclass
@@ -44,6 +87,7 @@ class Visit:
         page.on("pageerror", lambda error: self.errors.append(str(error)))
         page.on("console", lambda message: self._hear(message.type, message.text))
         page.on("response", self._note)
+        page.on("requestfailed", self._miss)
         return page
 
     def forget(self) -> None:
@@ -51,16 +95,21 @@ class Visit:
         for notes in (self.errors, self.refused, self.calls):
             notes.clear()
 
+    def _miss(self, request: Request) -> None:
+        """Who leaves a page breaks off what it asked for."""
+        why = request.failure or ""
+        if why != _BROKEN_OFF and why not in _OF_THE_NETWORK:
+            self.refused.append(f"{request.method} {request.url} {why}")
+
     def _hear(self, kind: str, text: str) -> None:
         if kind == "error" and not any(word in text for word in _OF_THE_NETWORK):
             self.errors.append(text)
 
     def _note(self, response: Response) -> None:
         path = response.url.removeprefix(self.origin)
-        if not path.startswith(("/func/", "/server/")):
-            return
         line = f"{response.request.method} {path}"
-        self.calls.append(line)
+        if path.startswith(("/func/", "/server/")):
+            self.calls.append(line)
         if response.status >= 400:
             self.refused.append(f"{line} {response.status}")
 

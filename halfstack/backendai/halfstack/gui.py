@@ -62,10 +62,15 @@ def _list_files(folder: Path) -> Iterator[Path]:
             yield path
 
 
+def fetch_libraries(sources: Path) -> None:
+    """Put what the GUI is built and tested with beside its sources. Raises SetupFault."""
+    _run_npm(sources, _INSTALL)
+
+
 def _build(checkout: Path, say: Callable[[str], None]) -> None:
     sources = checkout / SOURCES
     say("fetching its libraries: half a minute or so")
-    _run_npm(sources, _INSTALL)
+    fetch_libraries(sources)
     say("building")
     _run_npm(sources, _BUILD)
 

@@ -1,23 +1,47 @@
 """People in front of the GUI of a running stack."""
 
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, expect
 
+from tests.running.axe import find_axe
 from tests.running.browser import Visit, open_browser, open_visit
+from tests.running.rest import Api
 from tests.running.stack import Stack
 
+
+@dataclass(frozen=True)
+class Folder:
+    id: str
+    name: str
+
+
 OpenAs = Callable[..., Visit]
+
+
+PATIENCE_MILLISECONDS = 60_000
+
+
+@pytest.fixture(autouse=True)
+def _patience() -> None:
+    expect.set_options(timeout=PATIENCE_MILLISECONDS)
 
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     with open_browser() as found:
         yield found
+
+
+@pytest.fixture(scope="session")
+def axe() -> Path:
+    return find_axe()
 
 
 @pytest.fixture
@@ -40,3 +64,14 @@ def open_as(stack: Stack, browser: Browser, origin: str, tmp_path: Path) -> Iter
             return visit
 
         yield run
+
+
+@pytest.fixture
+def folder(api: Api) -> Iterator[Folder]:
+    """A folder of the first user."""
+    name = f"gui-{uuid.uuid4().hex[:8]}"
+    made = api.ask("POST", "/folders", {"name": name})
+    assert made.status == 201, made.body
+    yield Folder(made.json()["id"], name)
+    api.ask("DELETE", f"/folders/{name}")
+    api.ask("POST", "/folders/purge", {"id": made.json()["id"]})

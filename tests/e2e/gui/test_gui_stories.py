@@ -1,39 +1,17 @@
 """What people do in the GUI, against the whole running system."""
 
-import hashlib
-import os
 import re
-import signal
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.e2e.gui.conftest import OpenAs
-from tests.running.browser import open_visit
-from tests.running.rest import Api
+from tests.e2e.gui.conftest import Folder, OpenAs
+from tests.running.browser import Line, open_visit
+from tests.running.forms import find_dialog
+from tests.running.shots import keep_shot
 from tests.running.stack import Stack
 from tests.running.waiting import until
-
-PATIENCE_MILLISECONDS = 60_000
-
-
-@pytest.fixture(autouse=True)
-def _patience() -> None:
-    expect.set_options(timeout=PATIENCE_MILLISECONDS)
-
-
-@pytest.fixture
-def folder(api: Api) -> Iterator[tuple[str, str]]:
-    """(id, name)"""
-    name = f"gui-{uuid.uuid4().hex[:8]}"
-    made = api.ask("POST", "/folders", {"name": name})
-    assert made.status == 201, made.body
-    yield made.json()["id"], name
-    api.ask("DELETE", f"/folders/{name}")
-    api.ask("POST", "/folders/purge", {"id": made.json()["id"]})
 
 
 def test_a_wrong_password_is_told_at_the_form_and_the_right_one_opens_the_start_page(
@@ -41,17 +19,31 @@ def test_a_wrong_password_is_told_at_the_form_and_the_right_one_opens_the_start_
 ) -> None:
     known = stack.credentials()
     with open_visit(browser, origin, tmp_path) as visit:
-        visit.go("/sessions")
+        page = visit.go("/sessions")
         visit.log_in(known["BAI_LOGIN"], "wrong")
-        expect(visit.page.get_by_text("Email or password is wrong.")).to_be_visible()
+        expect(page.get_by_text("Email or password is wrong.")).to_be_visible()
+        keep_shot(page, "nobody-login-wrong-desktop-light")
+        assert not is_let_in(page)
         visit.log_in(known["BAI_LOGIN"], known["BAI_PASSWORD"])
         # Who came for a page gets it.
-        expect(visit.page.get_by_role("heading", level=1, name="Sessions")).to_be_visible()
+        expect(page.get_by_role("heading", level=1, name="Sessions")).to_be_visible()
+        assert is_let_in(page)
+        assert not page.evaluate("document.cookie"), "no script can read the login"
         visit.page.get_by_label("My menu").click()
         visit.page.get_by_role("menuitem", name="Log out").click()
-        expect(visit.page.get_by_role("button", name="Log in")).to_be_visible()
-        visit.page.reload()
-        expect(visit.page.get_by_role("button", name="Log in")).to_be_visible()
+        expect(page.get_by_role("button", name="Log in")).to_be_visible()
+        assert not is_let_in(page)
+        page.go_back()
+        expect(page.get_by_role("button", name="Log in")).to_be_visible()
+        visit.go("/sessions")
+        expect(page.get_by_role("button", name="Log in")).to_be_visible()
+
+
+def is_let_in(page: Page) -> bool:
+    """Whether the manager answers this browser."""
+    status = page.evaluate("fetch('/func/folders').then(({ status }) => status)")
+    assert status in (200, 401), status
+    return bool(status == 200)
 
 
 def launch(page: Page, origin: str, name: str) -> None:
@@ -73,6 +65,7 @@ def test_a_session_is_launched_its_shell_outlives_the_network_and_it_is_ended(
     open_as: OpenAs, origin: str
 ) -> None:
     visit = open_as()
+    line = Line(visit.context).watch()
     page, name = visit.page, f"gui-{uuid.uuid4().hex[:6]}"
     launch(page, origin, name)
     page.get_by_role("tab", name="Status history").click()
@@ -86,10 +79,10 @@ def test_a_session_is_launched_its_shell_outlives_the_network_and_it_is_ended(
     terminal.keyboard.type("x=40; echo answer $((x+2))\n")
     until(lambda: "answer 42" in screen_of(terminal), "the shell answers")
 
-    visit.context.set_offline(True)
-    terminal.evaluate("() => undefined")
-    visit.context.set_offline(False)
-    terminal.reload()
+    line.cut()
+    expect(terminal.get_by_text("Connection lost")).to_be_visible()
+    keep_shot(terminal, "user-terminal-lost-desktop-light")
+    line.mend()
     expect(terminal.get_by_text("Connected")).to_be_visible()
     until(lambda: "answer 42" in screen_of(terminal), "the scroll-back comes again")
     terminal.locator(".xterm-helper-textarea").focus()
@@ -102,46 +95,41 @@ def test_a_session_is_launched_its_shell_outlives_the_network_and_it_is_ended(
     expect(page.get_by_text(re.compile("TERMINAT(ING|ED)")).first).to_be_visible()
 
 
-def test_an_upload_survives_the_death_of_the_storage_proxy(
-    stack: Stack, open_as: OpenAs, folder: tuple[str, str], tmp_path: Path
-) -> None:
-    visit = open_as()
-    page, (folder_id, _) = visit.page, folder
-    file = tmp_path / "large.bin"
-    file.write_bytes(os.urandom(1 << 20) * 200)
-    visit.go(f"/folders/{folder_id}")
-    expect(page.get_by_role("button", name="Upload", exact=True)).to_be_visible()
-    page.get_by_test_id("files").set_input_files(file)
-    expect(page.locator("[data-upload]")).to_be_visible()
-    os.kill(stack.daemon("storage")["pid"], signal.SIGKILL)
-    expect(page.locator("[data-upload=done]")).to_be_visible()
-    expect(page.get_by_role("row").filter(has_text="large.bin")).to_contain_text("200 MiB")
-    page.get_by_label("Actions large.bin").click()
-    with page.expect_download() as fetched:
-        page.get_by_role("menuitem", name="Download").click()
-    assert digest_of(Path(fetched.value.path())) == digest_of(file)
-
-
-def digest_of(file: Path) -> str:
-    with file.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()
-
-
 def test_a_folder_is_shared_with_somebody_who_accepts(
-    stack: Stack, open_as: OpenAs, folder: tuple[str, str]
+    stack: Stack, open_as: OpenAs, folder: Folder
 ) -> None:
     owner, guest = open_as("user"), open_as("admin")
-    _, name = folder
+    page = owner.go(f"/folders/{folder.id}")
+    expect(page.get_by_text("Nothing in here yet")).to_be_visible()
+    told = {"name": "told.txt", "mimeType": "text/plain", "buffer": b"for both of us"}
+    page.get_by_test_id("files").set_input_files([told])
+    expect(page.get_by_role("row").filter(has_text="told.txt")).to_be_visible()
     owner.go("/folders")
-    row = owner.page.get_by_role("row").filter(has_text=name)
-    row.get_by_label("Actions").click()
-    owner.page.get_by_role("menuitem", name="Share").click()
-    dialog = owner.page.get_by_role("dialog")
+    page.get_by_role("row").filter(has_text=folder.name).get_by_label("Actions").click()
+    page.get_by_role("menuitem", name="Share").click()
+    dialog = find_dialog(page)
+    expect(dialog.get_by_text("Shared with nobody.")).to_be_visible()
     dialog.get_by_label("Emails").fill(stack.credentials("admin")["BAI_LOGIN"])
-    owner.page.keyboard.press("Enter")
+    page.keyboard.press("Enter")
+    keep_shot(page, "user-folders-share-desktop-light")
     dialog.get_by_role("button", name="Invite").click()
-    expect(owner.page.get_by_text("Invited.")).to_be_visible()
-    guest.go("/folders?tab=invitations")
-    guest.page.get_by_role("button", name="Accept").click()
+    expect(page.get_by_text("Invited.")).to_be_visible()
+
+    page = guest.page
+    page.reload()
+    page.get_by_label("1 invitation").click()
+    expect(page.get_by_text(stack.credentials("user")["BAI_LOGIN"])).to_be_visible()
+    keep_shot(page, "admin-invitations-desktop-light")
+    page.get_by_role("button", name="Accept").click()
+    expect(page.get_by_text(f"{folder.name} is among your folders.")).to_be_visible()
     guest.go("/folders")
-    expect(guest.page.get_by_role("link", name=name)).to_be_visible()
+    page.get_by_role("link", name=folder.name).click()
+    page.get_by_role("button", name="told.txt", exact=True).click()
+    expect(find_dialog(page)).to_contain_text("for both of us")
+    keep_shot(page, "admin-preview-desktop-light")
+    page.keyboard.press("Escape")
+    # What was shared is to be read only, unless its owner says more.
+    expect(page.get_by_text("You may only read here.")).to_be_visible()
+    expect(page.get_by_role("button", name="Upload", exact=True)).to_have_count(0)
+    for visit in (owner, guest):
+        assert not visit.errors + visit.refused, visit.errors + visit.refused

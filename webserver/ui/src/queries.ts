@@ -7,7 +7,10 @@ const TRIES = 2
 
 export const client = new QueryClient({
   defaultOptions: {
+    // Without a network a form is refused at once, instead of waiting without a word.
+    mutations: { networkMode: 'always' },
     queries: {
+      networkMode: 'always',
       staleTime: FRESH_MILLISECONDS,
       retry: (failures, error) => error instanceof ApiError && error.isPassing && failures < TRIES,
     },

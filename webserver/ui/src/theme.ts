@@ -40,7 +40,7 @@ export const variables: CSSVariablesResolver = () => ({
     '--mantine-color-dimmed': '#a3a8b0',
     '--mantine-color-error': '#ff8787',
     '--mantine-color-placeholder': '#8f959e',
-    '--mantine-color-default-border': '#33353c',
+    '--mantine-color-default-border': '#484b54',
     ...textColors((name) => `var(--mantine-color-${name}-2)`),
   },
 })

@@ -45,7 +45,7 @@ _COLUMNS: Final = (
     "select k.access_key, k.secret_key_encrypted, k.is_admin, k.rate_limit, k.resource_policy,"
     " k.bootstrap_script, u.id as user_id, u.email, u.username, u.full_name, u.role, u.status,"
     " u.domain_name, u.main_access_key, u.password_hash, u.created_at,"
-    " coalesce(u.password_changed_at, u.created_at) as password_changed_at"
+    " coalesce(u.password_changed_at, u.created_at) as password_changed_at, u.need_password_change"
     " from users u join domains d on d.name = u.domain_name and d.is_active"
     " left join lateral (select * from keypairs where user_id = u.id and is_active"
     " order by (access_key = u.main_access_key) desc nulls last, created_at limit 1) k on true"
@@ -63,12 +63,16 @@ _BY_EMAIL: Final = sa.text(
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """Who a password belongs to, and the keypair to sign with from now on."""
+    """Who a password belongs to, and the keypair to sign with from now on.
+
+    `needs_change`: the password was given by somebody else, and is good for making one's own.
+    """
 
     actor: Actor
     keypair: NewKeypair
     status: UserStatus
     password_changed_at: datetime
+    needs_change: bool
 
 
 class Logins:
@@ -102,8 +106,7 @@ class Logins:
         """The account with this email or user name. Raises AuthFailed (OtpMissing among them),
         PasswordExpired, RateLimited."""
         login = await self._identify(domain, name, password, address)
-        days = self._password_days()
-        expires_at = None if days is None else login.password_changed_at + timedelta(days=days)
+        expires_at = self._expiry_of(login)
         if expires_at is None or expires_at > self._clock.now():
             await self._second_factor.check(login.actor.user_id, otp)
             return login
@@ -136,12 +139,12 @@ class Logins:
         """Change a password, also an expired one, without a keypair. Returns when.
 
         Asks for as much as a login does. Raises as `change_password` and `authorize`, and
-        BadRequest where passwords do not expire or nothing would change.
+        BadRequest for a password that never expires or where nothing would change.
         """
-        if self._password_days() is None:
-            raise BadRequest("Passwords do not expire here: sign in and change it there.")
         checked = _check_new(new)
         login = await self._identify(domain, name, old, address)
+        if self._expiry_of(login) is None:
+            raise BadRequest("Passwords do not expire here: sign in and change it there.")
         if old == new:
             raise BadRequest("The new password is the old one.")
         await self._second_factor.check(login.actor.user_id, otp)
@@ -233,7 +236,8 @@ class Logins:
             raise AuthFailed(MISMATCH)
         secret = self._box.open(row["access_key"], bytes(row["secret_key_encrypted"]))
         keypair = NewKeypair(row["access_key"], secret)
-        return Login(actor_of(row), keypair, status, row["password_changed_at"])
+        changed_at, needs_change = row["password_changed_at"], row["need_password_change"]
+        return Login(actor_of(row), keypair, status, changed_at, needs_change)
 
     async def _set_password(self, actor: Actor, new: str) -> datetime:
         hashed = await hash_password(new)
@@ -249,9 +253,14 @@ class Logins:
 
         return await self._changes.run(actor, CHANGE_PASSWORD, work)
 
-    def _password_days(self) -> int | None:
+    def _expiry_of(self, login: Login) -> datetime | None:
+        """When the password ends; one that was given by somebody else ended as it was given."""
+        if login.needs_change:
+            return login.password_changed_at
         text = self._find_setting(PASSWORD_DAYS_KEY) or ""
-        return int(text) if _DAYS.fullmatch(text) else None
+        if not _DAYS.fullmatch(text):
+            return None
+        return login.password_changed_at + timedelta(days=int(text))
 
 
 def _check_new(new: str) -> str:

@@ -99,10 +99,12 @@ def no_group(name: str) -> WaitReason:
 
 
 def too_many_sessions(quota: Quota, used: int) -> WaitReason:
+    most = "1 session" if quota.sessions_max == 1 else f"{quota.sessions_max} sessions"
+    running = "1 is" if used == 1 else f"{used} are"
     return WaitReason(
         Rule.QUOTA,
-        f"The {quota.scope} {quota.name} may run {quota.sessions_max} sessions at once; "
-        f"{used} are running.",
+        f"The {quota.scope} {quota.name} may run {most} at once; {running} running. "
+        "This one starts when another ends.",
         need={"sessions": "1"},
         have={"limit": str(quota.sessions_max), "used": str(used), "scope": quota.scope},
     )

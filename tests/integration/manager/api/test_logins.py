@@ -219,6 +219,23 @@ async def test_passwords_expire_where_they_are_told_to(
         assert (await log_in(nobody, email, "new-1")).status == 200
 
 
+async def test_a_password_from_somebody_else_is_good_for_making_ones_own(
+    nobody: Caller, email: str, manager: Manager
+) -> None:
+    async with manager.stores.database.begin() as connection:
+        given = "update users set need_password_change = true where email = :email"
+        await connection.execute(sa.text(given), {"email": email})
+    refused = await log_in(nobody, email)
+    assert (refused.status, refused.slug) == (401, "password-expired")
+    assert (await log_in(nobody, email, "wrong")).slug == "auth-failed"
+    body = {"domain": "default", "username": email, "current_password": PASSWORD}
+    own = await nobody.ask(
+        "POST", "/auth/update-password-no-auth", {**body, "new_password": "new-1"}
+    )
+    assert own.status == 201
+    assert (await log_in(nobody, email, "new-1")).status == 200
+
+
 async def test_signing_up_is_closed_until_it_is_opened(nobody: Caller, manager: Manager) -> None:
     word = f"n{uuid.uuid4().hex[:10]}"
     body = {"domain": "default", "email": f"{word}@example.com", "password": PASSWORD}

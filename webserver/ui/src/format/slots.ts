@@ -13,7 +13,9 @@ export function slotName(slot: string): string {
   return NAMES[slot] ?? slot
 }
 
-export function slotUnit(slot: string): string {
+/** The word for `amount` of it. */
+export function slotUnit(slot: string, amount = 2): string {
+  if (slot === 'cpu' && amount === 1) return 'core'
   return isBytes(slot) ? '' : (UNITS[slot] ?? slot.split('.')[0] ?? '')
 }
 
@@ -32,7 +34,7 @@ export function formatSlot(slot: string, amount: number | string): string {
   const value = Number(amount)
   if (!Number.isFinite(value)) return '∞'
   if (isBytes(slot)) return formatBytes(value)
-  const unit = slot === 'cpu' && value === 1 ? 'core' : slotUnit(slot)
+  const unit = slotUnit(slot, value)
   return unit ? `${round(value, 2)} ${unit}` : round(value, 2)
 }
 

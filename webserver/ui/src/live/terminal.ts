@@ -28,6 +28,8 @@ export class TerminalWire {
   connect(): void {
     clearTimeout(this.retry)
     this.drop()
+    window.addEventListener('offline', this.lose)
+    window.addEventListener('online', this.comeBack)
     this.handlers.onState('connecting')
     const socket = new WebSocket(this.url)
     this.socket = socket
@@ -63,6 +65,8 @@ export class TerminalWire {
 
   close(): void {
     this.isClosed = true
+    window.removeEventListener('offline', this.lose)
+    window.removeEventListener('online', this.comeBack)
     clearTimeout(this.retry)
     this.drop()
   }
@@ -79,7 +83,12 @@ export class TerminalWire {
     else this.send({ type: 'ping' })
   }
 
-  private lose(): void {
+  private comeBack = (): void => {
+    if (!this.isClosed && this.socket?.readyState !== WebSocket.OPEN) this.connect()
+  }
+
+  private lose = (): void => {
+    clearTimeout(this.retry)
     this.drop()
     if (this.isClosed) return
     const retryIn = WAITS_SECONDS[Math.min(this.tries++, WAITS_SECONDS.length - 1)]!

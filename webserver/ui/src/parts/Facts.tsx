@@ -7,10 +7,10 @@ export type Fact = [name: string, value: ReactNode]
 export function Facts({ facts }: { facts: Fact[] }) {
   const given = facts.filter(([, value]) => value !== null && value !== undefined && value !== '')
   return (
-    <Grid gap="xs" component="dl" m={0}>
-      {given.map(([name, value]) => (
+    <Grid rowGap={{ base: 2, xs: 'xs' }} columnGap="xs" component="dl" m={0}>
+      {given.map(([name, value], index) => (
         <Fragment key={name}>
-          <Grid.Col span={{ base: 12, xs: 4 }} component="dt">
+          <Grid.Col span={{ base: 12, xs: 4 }} component="dt" mt={{ base: index ? 8 : 0, xs: 0 }}>
             <Text size="sm" c="dimmed">{name}</Text>
           </Grid.Col>
           <Grid.Col span={{ base: 12, xs: 8 }} component="dd" m={0}>

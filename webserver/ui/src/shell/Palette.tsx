@@ -24,7 +24,7 @@ export function Palette() {
   }))
   return (
     <Spotlight
-      actions={actions} shortcut={['mod + K']} highlightQuery nothingFound={t('top.nothingFound')}
+      actions={actions} shortcut={['mod + K']} highlightQuery nothingFound={t('top.nothingFound')} attributes={{ content: { 'aria-label': t('top.search') } }}
       searchProps={{ leftSection: <IconSearch size={18} />, placeholder: t('top.search'), 'aria-label': t('top.search') }}
     />
   )

@@ -61,7 +61,7 @@ function useColumns(open: (id: string) => void): Column<Agent>[] {
   return [
     {
       name: 'id', title: t('agents.id'), order: 'id', text: ({ id }) => id,
-      render: ({ id, architecture }) => <div><Anchor component="button" type="button" size="sm" fw={600} onClick={() => open(id)}>{id}</Anchor><Text size="xs" c="dimmed">{architecture}</Text></div>,
+      render: ({ id, architecture }) => <div style={{ whiteSpace: 'nowrap' }}><Anchor component="button" type="button" size="sm" fw={600} onClick={() => open(id)}>{id}</Anchor><Text size="xs" c="dimmed">{architecture}</Text></div>,
     },
     { name: 'status', title: t('users.status'), order: 'status', text: ({ status }) => status, render: ({ status, statusChanged }) => <div><Status word={status} /><Text size="xs" c="dimmed" style={{ whiteSpace: 'nowrap' }}>{formatAgo(statusChanged, i18n.language)}</Text></div> },
     { name: 'group', title: t('sessions.resourceGroup'), order: 'scaling_group', text: ({ resourceGroup }) => resourceGroup, render: ({ resourceGroup }) => resourceGroup },

@@ -38,14 +38,15 @@ function Cell({ agent, slot, onOpen }: { agent: Agent; slot: string; onOpen: (id
   const isAlive = agent.status === 'ALIVE'
   const percent = Math.round(percentOf(used, whole) ?? 0)
   const color = isAlive ? (SHADES.find(([least]) => percent >= least)?.[1] ?? 'gray') : 'gray'
+  const shown = isAlive ? `${percent}%` : '–'
   const told = isAlive ? `${formatSlot(slot, used)} / ${formatSlot(slot, whole)}` : agent.status
   return (
     <Tooltip label={`${agent.id}: ${told}${agent.schedulable ? '' : ` · ${t('agents.closed')}`}`}>
       <UnstyledButton
-        onClick={() => onOpen(agent.id)} p="xs" ta="center" aria-label={`${agent.id} ${told}`} opacity={isAlive ? 1 : 0.6}
+        onClick={() => onOpen(agent.id)} p="xs" ta="center" aria-label={`${shown} ${agent.id}: ${told}`} opacity={isAlive ? 1 : 0.6}
         bg={`var(--mantine-color-${color}-light)`} c={`var(--mantine-color-${color}-light-color)`} bdrs="md" bd={agent.schedulable ? undefined : '1px dashed currentColor'}
       >
-        <Text fw={700}>{isAlive ? `${percent}%` : '–'}</Text>
+        <Text fw={700}>{shown}</Text>
         <Text size="xs" truncate>{agent.id}</Text>
       </UnstyledButton>
     </Tooltip>

@@ -48,7 +48,11 @@ export default function Dashboard() {
           </Ask>
         </Section>
         <Section title={t('dashboard.storage')}>
-          <Ask query={folders}>{() => <Stack>{scopes.map(({ host, scope }) => <Quota key={host} host={host} scope={scope} />)}</Stack>}</Ask>
+          <Ask query={folders}>
+            {() => scopes.length
+              ? <Stack>{scopes.map(({ host, scope }) => <Quota key={host} host={host} scope={scope} />)}</Stack>
+              : <Text size="sm" c="dimmed">{t('dashboard.noFolders')} <Anchor component={Link} to="/folders?new=1" size="sm" underline="always">{t('start.folder')}</Anchor></Text>}
+          </Ask>
         </Section>
       </SimpleGrid>
     </Page>

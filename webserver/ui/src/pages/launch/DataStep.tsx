@@ -19,7 +19,7 @@ export function DataStep({ form, put, folders }: StepProps & { folders: Folder[]
       {!form.mounts.length && (
         <Alert color="yellow" icon={<IconAlertTriangle />}>
           {t('launch.noFolder')}{' '}
-          {!offered.length && <Anchor component={Link} to="/folders?new=1" size="sm">{t('start.folder')}</Anchor>}
+          {!offered.length && <Anchor component={Link} to="/folders?new=1" size="sm" c="inherit" underline="always">{t('start.folder')}</Anchor>}
         </Alert>
       )}
     </>

@@ -56,7 +56,7 @@ export function ResourceStep({ form, put, image, groups, plan }: Props) {
           const least = Number(raisedTo({}, image)[slot] ?? 0) / unit
           return (
             <NumberInput
-              key={slot} label={slotName(slot)} suffix={` ${isBytes(slot) ? 'GiB' : slotUnit(slot)}`} min={least} step={isBytes(slot) ? 0.5 : 1} decimalScale={3} required={slot === 'cpu' || slot === 'mem'}
+              key={slot} label={slotName(slot)} suffix={` ${isBytes(slot) ? 'GiB' : slotUnit(slot, Number(form.slots[slot] ?? 0))}`} min={least} step={isBytes(slot) ? 0.5 : 1} decimalScale={3} required={slot === 'cpu' || slot === 'mem'}
               value={Number(form.slots[slot] ?? 0) / unit} onChange={(value) => putSlot(slot, Math.round(Number(value) * unit * 1000) / 1000)}
             />
           )

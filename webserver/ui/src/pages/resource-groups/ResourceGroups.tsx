@@ -29,7 +29,7 @@ export default function ResourceGroups() {
   const { askNew, deedsOf } = useActions()
   const query = useQuery({ queryKey: ['resource-groups'], queryFn: listAllResourceGroups })
   const columns: Column<ResourceGroupDetail>[] = [
-    { name: 'name', title: t('admin.name'), order: 'name', text: ({ name }) => name, render: ({ name, description }) => <div><Text size="sm" fw={600}>{name}</Text><Text size="xs" c="dimmed">{description}</Text></div> },
+    { name: 'name', title: t('admin.name'), order: 'name', text: ({ name }) => name, render: ({ name, description }) => <div style={{ minWidth: 160 }}><Text size="sm" fw={600}>{name}</Text><Text size="xs" c="dimmed">{description}</Text></div> },
     { name: 'status', title: t('users.status'), order: 'status', text: ({ is_active }) => (is_active ? 'active' : 'inactive'), render: ({ is_active }) => <Status word={is_active ? 'active' : 'inactive'} /> },
     { name: 'public', title: t('resourceGroups.public'), text: ({ is_public }) => String(is_public), render: ({ is_public }) => t(is_public ? 'admin.yes' : 'admin.no') },
     { name: 'scheduler', title: t('resourceGroups.scheduler'), text: ({ scheduler }) => scheduler, render: ({ scheduler }) => scheduler },
