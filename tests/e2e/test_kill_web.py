@@ -10,15 +10,13 @@ from typing import Final
 
 import pytest
 
-from tests.running.notebooks import notebook_image
+from tests.running.images import provide_image
 from tests.running.rest import Api, new_session
 from tests.running.sessions import execute, find, resources
 from tests.running.stack import Stack
 from tests.running.visitor import Notebook, Screen, Visitor
 from tests.running.waiting import until
 from tests.running.wsproxy import Loop
-
-__all__ = ["notebook_image"]
 
 # Whose death cuts what goes through them; the others' is not even noticed by what is open.
 CUTTING: Final = ("wsproxy", "agent")
@@ -97,7 +95,8 @@ def visitor(stack: Stack) -> Iterator[Visitor]:
 
 
 @pytest.fixture
-def desk(stack: Stack, api: Api, visitor: Visitor, notebook_image: str) -> Desk:
+def desk(stack: Stack, api: Api, visitor: Visitor) -> Desk:
+    notebook_image = provide_image(stack, "jupyter")
     config = resources(mem="768m")
     answer = api.ask("POST", "/session", new_session("desk", notebook_image, config=config))
     assert answer.status == 201, answer
