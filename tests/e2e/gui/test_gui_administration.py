@@ -129,6 +129,7 @@ def use_it_up(guest: Visit, names: Names) -> None:
 
     fill_launcher(guest, f"four-{names.mark}")
     page.get_by_role("textbox", name="Memory", exact=True).fill("3")
+    expect(plan).to_contain_text("3g of mem is too much")
     page.get_by_role("button", name="Launch", exact=True).click()
     refusal = page.get_by_role("alert").filter(has_text="more than you may ever use at once")
     expect(refusal).to_contain_text("asked 3g, limit 2g")

@@ -24,6 +24,7 @@ from backendai.manager.sched.view import (
     ScopeKey,
     Units,
     View,
+    show_units,
     units_of,
     units_text,
 )
@@ -94,9 +95,11 @@ class Offer:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Why what is wanted would wait now; None where it could be placed."""
+    """Why what is wanted would wait now, or why it would be refused; None where it could be
+    placed."""
 
     reason: str | None
+    is_possible: bool = True
 
 
 def account_of(quotas: Sequence[Quota], slots: Sequence[str], *, is_told: bool = True) -> Account:
@@ -181,6 +184,29 @@ def reason_of(reasons: Sequence[WaitReason | None]) -> str | None:
         return "The resource groups that you may use have no such nodes."
     details = [reason.detail for reason in reasons if reason is not None]
     return details[0] if len(details) == len(reasons) else None
+
+
+def judge(facts: Facts, reasons: Sequence[WaitReason | None]) -> Verdict:
+    """Of what is wanted, from the limits and from what the planner said of its asks."""
+    obstacle = _obstacle_of(facts)
+    if obstacle is not None:
+        return Verdict(obstacle, is_possible=False)
+    return Verdict(reason_of(reasons))
+
+
+def _obstacle_of(facts: Facts) -> str | None:
+    """Which limit is below what is wanted, whatever else runs: no wait helps."""
+    need = None if facts.wanted is None else _need_of(facts.wanted)
+    if facts.wanted is None or need is None:
+        return None
+    for slot, units in need:
+        total = units * facts.wanted.cluster_size
+        for quota in facts.quotas:
+            limit = limit_of(quota, slot)
+            if total > limit:
+                most = f"the {quota.scope} may use {show_units(slot, limit)} at most"
+                return f"{show_units(slot, total)} of {slot} is too much: {most}."
+    return None
 
 
 def _need_of(wish: Wanted) -> tuple[tuple[str, int], ...] | None:

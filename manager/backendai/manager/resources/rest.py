@@ -13,7 +13,7 @@ from backendai.manager.gate.actor import Access, Action
 from backendai.manager.gate.routes import ACTOR, Route
 from backendai.manager.sessions.params import CLUSTER_SIZE_MAX
 
-from .model import Offer, Preset, Wanted
+from .model import Offer, Preset, Verdict, Wanted
 from .service import Check, Resources
 
 READ: Final = Action("preset.read")
@@ -89,7 +89,7 @@ def _check(found: Check) -> dict[str, Any]:
         name: {"using": room.using, "remaining": room.remaining}
         for name, room in found.groups.items()
     }
-    told = {} if found.verdict is None else {"wanted": _with_reason({}, found.verdict.reason)}
+    told = {} if found.verdict is None else {"wanted": _verdict(found.verdict)}
     return {
         **told,
         "keypair_limits": found.keypair.limits,
@@ -106,6 +106,12 @@ def _check(found: Check) -> dict[str, Any]:
 
 def _offer(offer: Offer) -> dict[str, Any]:
     return _with_reason(_preset(offer.preset), offer.reason)
+
+
+def _verdict(verdict: Verdict) -> dict[str, Any]:
+    """`possible` only beside a reason: a wait helps, or the session would be refused."""
+    told = _with_reason({}, verdict.reason)
+    return told if verdict.reason is None else {**told, "possible": verdict.is_possible}
 
 
 def _with_reason(told: dict[str, Any], reason: str | None) -> dict[str, Any]:

@@ -29,8 +29,8 @@ from .model import (
     Wanted,
     account_of,
     asks_of,
+    judge,
     offer_of,
-    reason_of,
     room_of_all,
     rooms_of,
     view_of,
@@ -101,7 +101,7 @@ class Resources:
             groups=rooms_of(facts),
             all_groups=room_of_all(facts),
             offers=[offer_of(preset, reasons.get(preset.name)) for preset in facts.presets],
-            verdict=None if wanted is None else Verdict(reason_of(reasons[WANTED])),
+            verdict=None if wanted is None else judge(facts, reasons[WANTED]),
         )
 
     async def check_use(self) -> None:

@@ -181,8 +181,11 @@ async def test_what_is_wanted_is_told_before_anybody_asks_for_it(
     assert await ask("alice", **wide) == {"allocatable": True}
     refused = await ask("tiny", **wide)
     assert not refused["allocatable"]
+    assert not refused["possible"]
     assert "keypair" in refused["reason"]
-    assert "No node" in (await ask("alice", **wide, cluster_size=3))["reason"]
+    waits = await ask("alice", **wide, cluster_size=3)
+    assert "No node" in waits["reason"]
+    assert waits["possible"]
     for bad in ({"resources": {"cpu": "many"}}, {}, {**wide, "cluster_size": 0}):
         answer = await as_user("alice").ask("POST", "/resource/check-presets", {"wanted": bad})
         assert (answer.status, answer.slug) == (400, "invalid-api-params")

@@ -1,5 +1,6 @@
 """Limits, use and what is left, as texts; what is free on nodes; what presets ask."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,9 +15,11 @@ from backendai.manager.resources.model import (
     Account,
     Facts,
     Preset,
+    Verdict,
     Wanted,
     account_of,
     asks_of,
+    judge,
     left_of,
     offer_of,
     reason_of,
@@ -182,6 +185,23 @@ def test_what_is_wanted_is_asked_for_as_it_would_be_made(wanted: Wanted, fits: b
     asks = asks_of(facts, NOW)[WANTED]
     reasons = explain_each(view_of(facts, asks), NOW)
     assert (reason_of(reasons) is None) is fits
+
+
+@pytest.mark.parametrize(
+    ("cpu", "is_possible", "words"),
+    [
+        ("2", True, None),
+        ("2.5", False, "2.5 of cpu is too much: the project may use 2 at most."),
+    ],
+)
+def test_what_a_limit_never_lets_start_is_told_apart_from_what_waits(
+    cpu: str, is_possible: bool, words: str | None
+) -> None:
+    quotas = [make_quota({}, {}), replace(make_quota({}, {"cpu": "2"}), scope="project")]
+    facts = make_facts(quotas=quotas, presets=[], wanted=Wanted(slots={"cpu": cpu}))
+    assert judge(facts, [None]) == Verdict(words, is_possible)
+    facts = make_facts(quotas=quotas, presets=[], wanted=Wanted(slots={"cpu": "1"}, cluster_size=3))
+    assert not judge(facts, [None]).is_possible
 
 
 def test_limits_that_cannot_be_read_leave_nothing() -> None:

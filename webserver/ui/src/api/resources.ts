@@ -32,8 +32,10 @@ export interface Wanted {
 }
 export interface Verdict {
   allocatable: boolean
-  /** Why it would wait now. */
+  /** Why it would wait now, or be refused. */
   reason?: string
+  /** Whether a wait helps; false where it would be refused. */
+  possible?: boolean
 }
 
 export interface ResourceGroup {

@@ -1,9 +1,10 @@
 /** What would happen if it were launched now, in the scheduler's own words. */
 import { Alert, Card, Divider, Group, Stack, Text, Title } from '@mantine/core'
-import { IconCircleCheck, IconHourglass } from '@tabler/icons-react'
+import { IconBan, IconCircleCheck, IconHourglass } from '@tabler/icons-react'
 import { useTranslation } from 'react-i18next'
 import type { Folder } from '../../api/folders'
 import { shortName, type Image } from '../../api/images'
+import type { Verdict as PlannersVerdict } from '../../api/resources'
 import { amountOf, formatSlots, slotName, slotsIn } from '../../format/slots'
 import { Facts, type Fact } from '../../parts/Facts'
 import { Failure } from '../../parts/Failure'
@@ -44,11 +45,16 @@ function Verdict({ plan }: { plan: PlanQuery }) {
   const { t } = useTranslation()
   if (plan.isError) return <Failure error={plan.error} onRetry={() => void plan.refetch()} />
   if (!plan.data) return <Text size="sm" c="dimmed" role="status">{t('launch.asking')}</Text>
-  return plan.data.wanted.allocatable ? (
-    <Alert color="teal" icon={<IconCircleCheck />} title={t('launch.fits')} role="status" opacity={plan.isPlaceholderData ? 0.6 : 1} />
-  ) : (
-    <Alert color="orange" icon={<IconHourglass />} title={t('launch.waits')} role="status" opacity={plan.isPlaceholderData ? 0.6 : 1}>{plan.data.wanted.reason}</Alert>
+  const { color, icon, title } = looksOf(plan.data.wanted)
+  return (
+    <Alert color={color} icon={icon} title={t(title)} role="status" opacity={plan.isPlaceholderData ? 0.6 : 1}>{plan.data.wanted.reason}</Alert>
   )
+}
+
+function looksOf({ allocatable, possible }: PlannersVerdict) {
+  if (allocatable) return { color: 'teal', icon: <IconCircleCheck />, title: 'launch.fits' }
+  if (possible === false) return { color: 'red', icon: <IconBan />, title: 'launch.refused' }
+  return { color: 'orange', icon: <IconHourglass />, title: 'launch.waits' }
 }
 
 /** The two limits, side by side: what the nodes have free, and what the policy leaves. */
