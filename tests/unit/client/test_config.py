@@ -6,7 +6,7 @@ import pytest
 
 from backendai.client.config import Config
 from backendai.client.faults import NotConfigured
-from backendai.client.logins import LoginFile
+from backendai.client.login_file import LoginFile
 
 ENVIRON = {
     "BACKEND_ENDPOINT": "http://127.0.0.1:8081/",

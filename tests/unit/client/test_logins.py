@@ -8,7 +8,8 @@ import pytest
 
 from backendai.client.channel import Call, Channel
 from backendai.client.config import SESSION, Config
-from backendai.client.logins import LoginFile, OtpWanted, log_in, log_out
+from backendai.client.login_file import LoginFile
+from backendai.client.logins import OtpWanted, log_in, log_out
 from backendai.client.transport import Answer
 from backendai.common.faults import AuthFailed, RateLimited, to_problem
 from tests.unit.client.scripted import ScriptedTransport

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit
 
 from backendai.client.faults import NotConfigured
+from backendai.client.login_file import LoginFile
 
 if TYPE_CHECKING:
     import ssl
@@ -92,8 +93,6 @@ class Config:
                 "Set BACKEND_ENDPOINT to the address of a webserver, and "
                 f"BACKEND_ENDPOINT_TYPE={SESSION}."
             )
-        from backendai.client.logins import LoginFile
-
         config = replace(cls._from_common(environ), kind=SESSION)
         return replace(config, token=LoginFile.find(environ).find_token(config.endpoints))
 

@@ -25,7 +25,8 @@ def login(user: str | None, otp: str | None) -> None:
 
     from backendai.client.cli.secrecy import read_password
     from backendai.client.config import Config
-    from backendai.client.logins import LoginFile, OtpWanted
+    from backendai.client.login_file import LoginFile
+    from backendai.client.logins import OtpWanted
 
     config = Config.of_webserver()
     name = user or click.prompt("User ID", err=True)
@@ -48,7 +49,8 @@ def logout() -> None:
     import asyncio
 
     from backendai.client.config import Config
-    from backendai.client.logins import LoginFile, log_out
+    from backendai.client.login_file import LoginFile
+    from backendai.client.logins import log_out
     from backendai.client.plain import PlainTransport
 
     config = Config.of_webserver()
