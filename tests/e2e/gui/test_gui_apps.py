@@ -51,7 +51,10 @@ def test_jupyter_lab_opens_through_the_proxy_and_a_cell_computes(
 def compute(lab: Page) -> None:
     """A new notebook through Lab's own launcher; its kernel answers over a WebSocket."""
     lab.locator(".jp-LauncherCard[data-category=Notebook]").first.click()
-    lab.locator(".jp-Notebook .cm-content").first.click()
-    lab.keyboard.type("import numpy; print(numpy.arange(10).sum() - 3)")
-    lab.keyboard.press("Shift+Enter")
+    # What is typed before the notebook is there goes nowhere.
+    expect(lab.get_by_role("button", name="Python 3 (ipykernel) | Idle")).to_be_visible()
+    cell = lab.locator(".jp-Notebook .cm-content").first
+    cell.fill("import numpy; print(numpy.arange(10).sum() - 3)")
+    expect(cell).to_contain_text("sum() - 3")
+    cell.press("Shift+Enter")
     expect(lab.locator(".jp-OutputArea-output").first).to_have_text("42")

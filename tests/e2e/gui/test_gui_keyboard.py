@@ -19,8 +19,7 @@ NAME_OF_FOCUS = """() => {
 def test_the_palette_finds_a_page_and_goes_there(open_as: OpenAs, axe: Path) -> None:
     visit = open_as("admin")
     page = visit.page
-    page.keyboard.press("Control+k")
-    expect(page.get_by_role("dialog")).to_be_visible()
+    open_palette(page)
     page.keyboard.type("resource pol")
     expect(page.get_by_role("dialog")).to_contain_text("Resource policies")
     keep_shot(page, "admin-palette-desktop-light")
@@ -28,7 +27,7 @@ def test_the_palette_finds_a_page_and_goes_there(open_as: OpenAs, axe: Path) -> 
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", level=1, name="Resource policies")).to_be_visible()
     expect(page.get_by_role("dialog")).to_have_count(0)
-    page.keyboard.press("Control+k")
+    open_palette(page)
     page.keyboard.type("no such page")
     expect(page.get_by_role("dialog")).to_contain_text("Nothing found")
     page.keyboard.press("Escape")
@@ -37,8 +36,9 @@ def test_the_palette_finds_a_page_and_goes_there(open_as: OpenAs, axe: Path) -> 
 
 def test_a_session_is_launched_and_ended_by_keyboard_alone(open_as: OpenAs) -> None:
     page, name = open_as().page, f"keys-{uuid.uuid4().hex[:6]}"
-    page.keyboard.press("Control+k")
+    open_palette(page)
     page.keyboard.type("launch")
+    expect(page.get_by_role("dialog").get_by_role("button")).to_have_count(1)
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", level=1, name="Launch a session")).to_be_visible()
     tab_to(page, "Name")
@@ -62,6 +62,11 @@ def test_a_session_is_launched_and_ended_by_keyboard_alone(open_as: OpenAs) -> N
     expect(page.get_by_text("1 session is being terminated.")).to_be_visible()
     page.keyboard.press("Escape")
     expect(drawer).to_have_count(0)
+
+
+def open_palette(page: Page) -> None:
+    page.keyboard.press("Control+k")
+    expect(page.get_by_role("dialog").get_by_role("textbox")).to_be_focused()
 
 
 def tab_to(page: Page, name: str) -> None:

@@ -92,7 +92,8 @@ def test_a_session_is_launched_its_shell_outlives_the_network_and_it_is_ended(
 
     page.get_by_role("dialog").get_by_role("button", name="Terminate").click()
     page.locator(".mantine-Modal-content").get_by_role("button", name="Terminate").click()
-    expect(page.get_by_text(re.compile("TERMINAT(ING|ED)")).first).to_be_visible()
+    ending = page.get_by_text(re.compile("TERMINAT(ING|ED)")).filter(visible=True)
+    expect(ending.first).to_be_visible()
 
 
 def test_a_folder_is_shared_with_somebody_who_accepts(
