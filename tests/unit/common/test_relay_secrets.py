@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from backendai.common import relay_secrets
 from backendai.common.clock import FakeClock
 from backendai.common.faults import Conflict, ServerMisconfigured
 from backendai.common.relay_secrets import (
@@ -87,6 +88,21 @@ async def test_a_running_daemon_reads_it_again(path: Path, clock: FakeClock) -> 
     assert (secrets.signing(), set(secrets.accepted())) == (old, {old, NEW})
     await clock.advance(LEAD.total_seconds())
     assert (secrets.signing(), set(secrets.accepted())) == (NEW, {old, NEW})
+
+
+async def test_a_file_that_is_replaced_while_a_daemon_begins_is_read_again(
+    path: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read_and_replace(path: Path) -> tuple[RelaySecret, ...]:
+        found = read_secrets(path)
+        write_secrets(path, rotated(found, NEW, clock.now(), LEAD))
+        return found
+
+    with monkeypatch.context() as patch:
+        patch.setattr(relay_secrets, "read_secrets", read_and_replace)
+        secrets = FileSecrets(path, clock)
+    await clock.advance(LOOK_SECONDS)
+    assert NEW in secrets.accepted()
 
 
 async def test_a_file_that_was_broken_changes_nothing(path: Path, clock: FakeClock) -> None:

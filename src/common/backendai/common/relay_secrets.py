@@ -67,8 +67,9 @@ class FileSecrets:
         """Raises ServerMisconfigured."""
         self._path = path
         self._clock = clock
-        self._secrets = read_secrets(path)
+        # Before it is read: what is written meanwhile is read again.
         self._seen = _stamp(path)
+        self._secrets = read_secrets(path)
         self._looked_at = clock.monotonic()
 
     def signing(self) -> bytes:
