@@ -1,4 +1,6 @@
 import uuid
+from datetime import timedelta
+from pathlib import Path
 
 import jwt
 import pytest
@@ -6,7 +8,14 @@ import pytest
 from backendai.common.clock import FakeClock
 from backendai.common.contracts.wsproxy import AppFacts, ProxyConf, SessionFacts, derive_key
 from backendai.common.faults import AuthFailed
-from backendai.common.relay_secrets import OneSecret
+from backendai.common.relay_secrets import (
+    FileSecrets,
+    OneSecret,
+    read_secrets,
+    rotated,
+    write_secrets,
+)
+from backendai.common.secretfile import write_secret_key
 from backendai.wsproxy.tokens import CONF_SECONDS, SETUP_SECONDS, TokenBox
 
 SECRET = bytes(range(32))
@@ -73,11 +82,23 @@ def test_no_token_is_good_for_another_purpose_or_by_another_key() -> None:
 
 def test_each_setup_token_has_a_permit_of_its_own() -> None:
     box = TokenBox(OneSecret(SECRET), FakeClock())
-    first = box.read_setup(box.sign_setup(CIRCUIT, "/"))
-    second = box.read_setup(box.sign_setup(CIRCUIT, "/"))
+    first, second = box.sign_setup(CIRCUIT, "/"), box.sign_setup(CIRCUIT, "/")
     assert box.permit_of(first) == box.permit_of(first)
     assert box.permit_of(first) != box.permit_of(second)
     assert len(box.permit_of(first)) == 64
+
+
+def test_the_permit_of_a_setup_token_outlives_the_key_that_signs(tmp_path: Path) -> None:
+    """A second one would let somebody else in by a link that was used."""
+    clock, lead = FakeClock(), timedelta(seconds=60)
+    write_secret_key(tmp_path / "secret")
+    written = rotated(read_secrets(tmp_path / "secret"), SECRET, clock.now(), lead)
+    write_secrets(tmp_path / "secret", written)
+    box = TokenBox(FileSecrets(tmp_path / "secret", clock), clock)
+    token = box.sign_setup(CIRCUIT, "/")
+    before = box.permit_of(token)
+    clock.shift(lead.total_seconds())
+    assert box.permit_of(token) == before
 
 
 def test_a_closing_key_is_of_one_circuit() -> None:

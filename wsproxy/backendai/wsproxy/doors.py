@@ -54,13 +54,12 @@ class Permits:
             raise HeadRefused(405, "The method is not served.")
         given = parse_qs(query.decode("ascii", "replace")).get("token", [""])[-1]
         try:
-            claims = self._tokens.read_setup(given)
+            claims, permit = self._tokens.read_setup(given), self._tokens.permit_of(given)
             target = local_path(claims.redirect)
         except (AuthFailed, ValueError):
             raise HeadRefused(401, "The link is not good, or no longer.") from None
         if claims.circuit != live.circuit.id:
             raise HeadRefused(403, "The link is for another app.")
-        permit = self._tokens.permit_of(claims)
         name = self.cookie_name(live)
         try:
             is_new = await self._book.permit(live, permit)

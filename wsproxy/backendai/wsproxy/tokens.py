@@ -100,7 +100,7 @@ class TokenBox:
 
     def read_conf(self, token: str) -> ConfClaims:
         """Raises AuthFailed."""
-        return self._read(token, _CONF_INFO, ConfClaims, _CONF_AUDIENCE)
+        return self._read(token, _CONF_INFO, ConfClaims, _CONF_AUDIENCE)[0]
 
     def sign_setup(self, circuit_id: uuid.UUID, redirect: str) -> str:
         claims = SetupClaims(
@@ -114,11 +114,15 @@ class TokenBox:
 
     def read_setup(self, token: str) -> SetupClaims:
         """Raises AuthFailed."""
-        return self._read(token, _SETUP_INFO, SetupClaims, _SETUP_AUDIENCE)
+        return self._read(token, _SETUP_INFO, SetupClaims, _SETUP_AUDIENCE)[0]
 
-    def permit_of(self, claims: SetupClaims) -> str:
-        """The permit that a setup token is exchanged for: the same each time, and kept once."""
-        return hmac.digest(self._signing(_PERMIT_INFO), claims.jti.encode(), hashlib.sha256).hex()
+    def permit_of(self, token: str) -> str:
+        """The permit that a setup token is exchanged for: the same each time, and kept once. It is
+        made with the secret of the token: the next secret makes no second one. Raises AuthFailed.
+        """
+        claims, secret = self._read(token, _SETUP_INFO, SetupClaims, _SETUP_AUDIENCE)
+        key = _derive(secret, _PERMIT_INFO)
+        return hmac.digest(key, claims.jti.encode(), hashlib.sha256).hex()
 
     def closing_key(self, circuit_id: uuid.UUID) -> str:
         """What lets its holder take a circuit back, and nothing else."""
@@ -138,10 +142,13 @@ class TokenBox:
         at: datetime = self._clock.now() + timedelta(seconds=seconds)
         return int(at.timestamp())
 
-    def _read(self, token: str, info: bytes, form: type[T], audience: str) -> T:
+    def _read(self, token: str, info: bytes, form: type[T], audience: str) -> tuple[T, bytes]:
+        """What it says, and the secret that it was signed with."""
         if len(token) > TOKEN_CHARS_MAX:
             raise AuthFailed("The token is none.")
-        found = next(filter(None, (_open(token, key, form) for key in self._accepted(info))), None)
+        accepted = self._secrets.accepted()
+        opened = ((_open(token, _derive(each, info), form), each) for each in accepted)
+        found, secret = next((pair for pair in opened if pair[0] is not None), (None, b""))
         if found is None:
             # What is wrong with it would tell a guesser how close it came.
             raise AuthFailed("The token is none.")
@@ -149,7 +156,7 @@ class TokenBox:
             raise AuthFailed("The token is none.")
         if found.exp <= self._clock.now().timestamp():
             raise AuthFailed("The token has expired; open the app again.")
-        return found
+        return found, secret
 
 
 def _open(token: str, key: bytes, form: type[T]) -> T | None:

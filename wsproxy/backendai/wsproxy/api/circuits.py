@@ -140,7 +140,7 @@ class CircuitsApi:
         address = self._clients.find(request)
         if not live.circuit.admits(address):
             raise Forbidden("The app is not offered to your address.")
-        if not await self._book.permit(live, self._tokens.permit_of(claims), address):
+        if not await self._book.permit(live, self._tokens.permit_of(token), address):
             raise AuthFailed("The link was used before; it is good once.")
         gateway = self._addresses.url_of(live.circuit)
         port = live.circuit.public_port
