@@ -281,8 +281,10 @@ class Visitor(asyncio.Protocol):
     # To the app
 
     def _pass_on(self, live: LiveCircuit, head: RequestHead) -> None:
-        line = live.take_line(self._time(), only_fresh=not head.is_repeatable)
-        if line is None or head.is_upgrade:
+        line = None
+        if not head.is_upgrade:
+            line = live.take_line(self._time(), only_fresh=not head.is_repeatable)
+        if line is None:
             self._open(live)
             return
         self._ask(cast(Line, line), head)
