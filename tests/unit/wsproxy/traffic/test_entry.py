@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from backendai.common.clock import EPOCH, FakeClock
+from backendai.common.relay_secrets import OneSecret
 from backendai.wsproxy.circuits.live import LiveCircuit
 from backendai.wsproxy.circuits.model import Circuit, Permit, Protocol, parse_networks
 from backendai.wsproxy.settings import LimitsSection
@@ -73,7 +74,7 @@ def make(clock: FakeClock) -> Callable[..., Entry]:
         house = House(
             LimitsSection(),
             CookieRules(frozenset()),
-            Tickets(bytes(32), clock),
+            Tickets(OneSecret(bytes(32)), clock),
             clock,
             spawn,
             parse_networks(trusted),
