@@ -11,6 +11,7 @@ import pytest
 
 from backendai.common.settings.checks import HostPort
 from backendai.common.settings.sections import RedisSettings
+from backendai.webserver import rest
 from tests.integration.webserver.conftest import Browser
 from tests.integration.webserver.scripted import ScriptedManager, scripted_manager
 from tests.integration.webserver.test_forwarding import redis_settings
@@ -110,6 +111,20 @@ async def test_a_manager_that_takes_a_request_and_says_nothing_is_told_of(
     assert refused.value.status == 504
     with pytest.raises(aiohttp.ClientError):
         await browser.ask("GET", "/func/stalls")
+
+
+@pytest.mark.parametrize("look_seconds", [0.1, 3.0])
+async def test_a_login_is_told_of_though_the_manager_is_stuck(
+    before_a_silent_one: tuple[Browser, ScriptedManager],
+    monkeypatch: pytest.MonkeyPatch,
+    look_seconds: float,
+) -> None:
+    """Every page begins with it. The manager may be given up before it is late, or behind that."""
+    browser, upstream = before_a_silent_one
+    upstream.is_stuck = True
+    monkeypatch.setattr(rest, "LOOK_SECONDS", look_seconds)
+    check = await browser.ask("POST", "/server/login-check")
+    assert (check.status, check.json["authenticated"]) == (200, True)
 
 
 async def test_what_may_take_long_is_waited_for(

@@ -1,5 +1,6 @@
 """`/server/…`: logging in and out, and one's own logins."""
 
+import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, Final
@@ -20,7 +21,14 @@ from backendai.common.faults import (
 from backendai.common.http import REQUEST_ID, json_response
 from backendai.common.params import check_params, read_raw_params
 
-from .faults import AlreadyLoggedIn, LoginNotFound, ManagerAway, NotLoggedIn, TooManyTries
+from .faults import (
+    AlreadyLoggedIn,
+    LoginNotFound,
+    ManagerAway,
+    ManagerLate,
+    NotLoggedIn,
+    TooManyTries,
+)
 from .logins.cookies import give_token, take_token, token_of
 from .logins.model import Keypair, Login
 from .logins.store import Logins
@@ -41,6 +49,8 @@ _RENEW: Final = t.Dict(
     t.Key("domain", optional=True, trafaret=_TEXT),
     t.Key("otp", optional=True, trafaret=t.String(allow_blank=True, max_length=16)),
 )
+# Every page waits for it: a manager that takes longer is as good as away.
+LOOK_SECONDS: Final = 3.0
 _REFUSED: Final = frozenset({Kind.UNAUTHENTICATED, Kind.FORBIDDEN, Kind.INVALID})
 
 
@@ -231,8 +241,11 @@ class Server:
             request_id=request[REQUEST_ID],
             keypair=login.keypair,
         )
-        with suppress(ManagerAway):
-            async with await self._own.ask(outgoing, token, login):
+        with suppress(ManagerAway, ManagerLate, StoreUnavailable, TimeoutError):
+            async with (
+                asyncio.timeout(LOOK_SECONDS),
+                await self._own.ask(outgoing, token, login),
+            ):
                 return await self._find(request)
         return token, login
 
