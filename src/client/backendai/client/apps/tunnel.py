@@ -84,8 +84,14 @@ async def carry(
     had."""
     async with asyncio.TaskGroup() as group:
         up = group.create_task(_send_up(reader, pipe), name="tunnel.up")
-        is_heard = await _send_down(pipe, writer, ends_with_app=ends_with_app)
+        coming = _send_down(pipe, writer, ends_with_app=ends_with_app)
+        down = group.create_task(coming, name="tunnel.down")
+        await asyncio.wait((up, down), return_when=asyncio.FIRST_COMPLETED)
+        if not down.done() and up.result():
+            await asyncio.wait((down,))
+        is_heard = down.done() and down.result()
         up.cancel()
+        down.cancel()
     if is_heard:
         refuse_unfair(pipe.closing)
 
@@ -96,13 +102,20 @@ def refuse_unfair(closing: Closing) -> None:
         raise AppClosed(closing.reason or "The connection broke.", {"code": closing.code})
 
 
-async def _send_up(reader: asyncio.StreamReader, pipe: Pipe) -> None:
-    try:
-        while data := await reader.read(CHUNK_BYTES):
-            await pipe.write(data)
-        await pipe.write(ENDED)
-    except ConnectionError:
-        pass
+async def _send_up(reader: asyncio.StreamReader, pipe: Pipe) -> bool:
+    """Until there is nothing more to send; False when whoever sent it is gone."""
+    while True:
+        try:
+            data = await reader.read(CHUNK_BYTES)
+        except ConnectionError:
+            return False
+        try:
+            await pipe.write(data or ENDED)
+        except ConnectionError:
+            # What has become of the way is heard where it is read.
+            return True
+        if not data:
+            return True
 
 
 async def _send_down(pipe: Pipe, writer: asyncio.StreamWriter, *, ends_with_app: bool) -> bool:
