@@ -318,11 +318,11 @@ async def _cancelled_at_end(agent: Agent) -> AsyncIterator[None]:
                         step,
                         period_seconds=period,
                         clock=agent.node.clock,
-                        health=agent.health,
+                        health=agent.health if is_quick else None,
                     ),
                     name=name,
                 )
-                for name, step, period in _periodic(agent)
+                for name, step, period, is_quick in _periodic(agent)
             ),
         ]
         yield
@@ -330,16 +330,18 @@ async def _cancelled_at_end(agent: Agent) -> AsyncIterator[None]:
             task.cancel()
 
 
-def _periodic(agent: Agent) -> Iterator[tuple[str, Callable[[], Awaitable[None]], float]]:
-    """Name, step and period in seconds of each further loop."""
+def _periodic(agent: Agent) -> Iterator[tuple[str, Callable[[], Awaitable[None]], float, bool]]:
+    """Name, step and period in seconds of each further loop, and whether a step is short: what
+    takes as long as users have files is no part of the daemon's health, which it is ended by."""
     registration = Registration(
         agent.store, f"{NOTICES}{agent.node.maker.agent_id}", _notice(agent)
     )
-    yield "stats", agent.meter.step, STATS_PERIOD_SECONDS
-    yield "devices", agent.watch.step, WATCH_PERIOD_SECONDS
-    yield "registration", registration.step, REGISTRATION_PERIOD_SECONDS
+    yield "stats", agent.meter.step, STATS_PERIOD_SECONDS, True
+    yield "scratch", agent.meter.size_scratch, STATS_PERIOD_SECONDS, False
+    yield "devices", agent.watch.step, WATCH_PERIOD_SECONDS, True
+    yield "registration", registration.step, REGISTRATION_PERIOD_SECONDS, True
     if agent.firewall is not None:
-        yield "firewall", agent.firewall.ensure, FIREWALL_PERIOD_SECONDS
+        yield "firewall", agent.firewall.ensure, FIREWALL_PERIOD_SECONDS, True
 
 
 def _notice(agent: Agent) -> AgentNotice:

@@ -28,21 +28,22 @@ class Housekeeper:
         self._networks_in_use = networks_in_use
 
     def start(self, group: asyncio.TaskGroup, health: LoopHealth) -> "list[asyncio.Task[None]]":
-        """Begin all loops of it in `group`."""
+        """Begin all loops of it in `group`. Removing takes as long as users had files: it is no
+        part of the daemon's health, which it is ended by."""
         node = self._node
         loops = (
-            ("images", self.list_images, IMAGES_PERIOD_SECONDS, node.images.changed),
-            ("sweep", self.sweep, SWEEP_PERIOD_SECONDS, None),
-            ("logs", self.expire_logs, LOGS_PERIOD_SECONDS, None),
+            ("images", self.list_images, IMAGES_PERIOD_SECONDS, node.images.changed, health),
+            ("sweep", self.sweep, SWEEP_PERIOD_SECONDS, None, None),
+            ("logs", self.expire_logs, LOGS_PERIOD_SECONDS, None, None),
         )
         return [
             group.create_task(
                 supervise(
-                    name, step, period_seconds=period, clock=node.clock, wake=wake, health=health
+                    name, step, period_seconds=period, clock=node.clock, wake=wake, health=told
                 ),
                 name=name,
             )
-            for name, step, period, wake in loops
+            for name, step, period, wake, told in loops
         ]
 
     async def list_images(self) -> None:

@@ -45,13 +45,14 @@ class NodeLoad:
 class _Watched:
     """A kernel being measured: its cgroup folders by controller, and the last sample."""
 
+    kernel_id: str
     whereabouts: Whereabouts
     folders: Mapping[str, Path]
     sample: Sample
     sampled_at: float
     memory_bytes_max: int = 0
     scratch_bytes: int = 0
-    scratch_sized_at: float = 0.0
+    scratch_sized_at: float = float("-inf")
 
 
 class Meter:
@@ -81,31 +82,37 @@ class Meter:
         self.load = NodeLoad(_busy_percent(self._ticks, ticks), used)
         self._ticks = ticks
 
+    async def size_scratch(self) -> None:
+        """How much kernels keep at home. Takes as long as there are files, which may be millions:
+        nothing else waits for it."""
+        due = self._node.clock.monotonic() - SCRATCH_PERIOD_SECONDS
+        for watched in list(self._watched.values()):
+            if watched.scratch_sized_at <= due:
+                work = self._node.scratch.work_dir(watched.kernel_id)
+                watched.scratch_bytes = await self._node.threads.run(size_of, work)
+                watched.scratch_sized_at = self._node.clock.monotonic()
+
     async def _measure(self, container_id: str, key: Key) -> None:
         kernel_id, now = key[0], self._node.clock.monotonic()
         watched = self._watched.get(container_id)
         if watched is None:
-            watched = await self._begin(container_id, now)
+            watched = await self._begin(container_id, kernel_id, now)
             if watched is None:
                 return
         sample = await self._node.threads.run(read_sample, watched.folders, watched.whereabouts.pid)
-        if now - watched.scratch_sized_at >= SCRATCH_PERIOD_SECONDS:
-            work = self._node.scratch.work_dir(kernel_id)
-            watched.scratch_bytes = await self._node.threads.run(size_of, work)
-            watched.scratch_sized_at = now
         at = self._node.clock.now().timestamp()
         use = _use(watched, sample, now, at)
         self._ledger.note_use(kernel_id, with_traffic(use, self._traffic_of(key)))
         watched.sample, watched.sampled_at = sample, now
 
-    async def _begin(self, container_id: str, now: float) -> _Watched | None:
+    async def _begin(self, container_id: str, kernel_id: str, now: float) -> _Watched | None:
         """None when it is not running any more, or the engine is away: there is a next time."""
         try:
             whereabouts = await self._node.backend.locate(container_id)
         except Fault:
             return None
         folders = await self._node.threads.run(find_cgroups, whereabouts.pid)
-        watched = _Watched(whereabouts, folders, Sample(), now, scratch_sized_at=-1e9)
+        watched = _Watched(kernel_id, whereabouts, folders, Sample(), now)
         self._watched[container_id] = watched
         return watched
 
