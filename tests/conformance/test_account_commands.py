@@ -166,5 +166,7 @@ async def test_users_and_their_keypairs(command: Command, word: str) -> None:
 async def test_passwords_that_do_not_expire_are_not_renewed_without_signing(
     command: Command,
 ) -> None:
-    told = await command("update-password-no-auth", "default", "bob@example.com", "x", "y")
-    assert "Passwords do not expire here" in told
+    bob = ("update-password-no-auth", "default", "bob@example.com")
+    assert "Passwords do not expire here" in await command(*bob, "password of bob", "another")
+    # Nobody without the password is told even that.
+    assert "mismatch" in await command(*bob, "x", "y")

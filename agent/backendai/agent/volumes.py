@@ -141,7 +141,9 @@ def _hold_directory(mount: FolderMount, descriptor: int) -> HeldFolder:
 
 
 def _open_offered(stack: ExitStack, mount: FolderMount, roots: Sequence[str]) -> int:
-    """The directory of an unmanaged folder, below the closest of `roots` that it lies in."""
+    """The directory of an unmanaged folder, below the closest of `roots` that it lies in. No link
+    is followed there: one folder may lie in another, whose users could turn it to what they like.
+    """
     above = [root for root in roots if f"{mount.path}/".startswith(f"{root}/")]
     if not above:
         raise DirectoryMissing(
@@ -152,7 +154,7 @@ def _open_offered(stack: ExitStack, mount: FolderMount, roots: Sequence[str]) ->
     inside = parse_relpath(mount.path.removeprefix(root).lstrip("/"))
     try:
         top = stack.enter_context(opened_path(root))
-        return stack.enter_context(opened(top, inside, _DIRECTORY))
+        return stack.enter_context(opened(top, inside, _DIRECTORY, follows_links=False))
     except OSError as error:
         raise DirectoryMissing(
             f"folder {mount.name} cannot be mounted: {mount.path} on this node: {error.strerror}"

@@ -142,6 +142,8 @@ REDIS_SECONDS: Final = 0.5
 SAVE_SECONDS: Final = 2.0
 LOG_FLUSH_SECONDS: Final = 0.5
 END_LEASES_SECONDS: Final = 1.0
+# They wait for other machines, longer than a watchdog waits for a daemon.
+_PATIENT_LOOPS: Final = frozenset({"images", "limits"})
 # Of a manager that went away, another one goes on with these.
 RESUMED_TASKS: Final = (COMMIT_SESSION, PRELOAD, UNLOAD, CLONE_FOLDER, PURGE_FOLDER)
 
@@ -307,7 +309,8 @@ async def _running(
     async with asyncio.TaskGroup() as tasks:
         running = [tasks.create_task(work, name=name) for name, work in background.items()]
         for name, (step, period) in periodic.items():
-            looped = supervise(name, step, period_seconds=period, clock=clock, health=core.health)
+            health = None if name in _PATIENT_LOOPS else core.health
+            looped = supervise(name, step, period_seconds=period, clock=clock, health=health)
             running.append(tasks.create_task(looped, name=name))
         try:
             yield

@@ -116,7 +116,7 @@ async def test_a_login_is_extended(alice: Browser) -> None:
 
 
 async def test_a_password_that_does_not_expire_is_not_renewed_here(nobody: Browser) -> None:
-    body = {"username": "alice", "current_password": "x", "new_password": "y"}
+    body = {"username": "alice", "current_password": "password of alice", "new_password": "y"}
     answer = await nobody.ask("POST", "/server/update-password-no-auth", body)
     assert answer.status == 200
     assert "do not expire" in answer.json["data"]["details"]

@@ -19,6 +19,8 @@ from tests.contract.test_graph import OURS
 OPEN = {
     "/",
     "/health",
+    "/health/live",
+    "/health/ready",
     "/config/resource-slots",
     "/config/resource-slots/details",
     "/config/vfolder-types",

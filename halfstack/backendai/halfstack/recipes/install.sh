@@ -1,6 +1,7 @@
 #!/bin/sh
 # Puts an exported cluster in place, as root, where its wheels were installed in /opt/backend.ai.
-# Run again, it goes on where it stopped; what managers have in their stores it never replaces.
+# Run again, it goes on where it stopped; what managers have in their
+# stores, and settings of a cluster that is in place, it never replaces.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 program=/opt/backend.ai/bin/backendai
@@ -9,7 +10,7 @@ etc=/etc/backend.ai
 
 systemd-sysusers /opt/backend.ai/lib/sysusers.d/backendai.conf
 mkdir -p "$etc" /var/lib/backendai/volumes
-cp -a "$here/etc/." "$etc/"
+if [ ! -e "$etc/.restored" ]; then cp -a "$here/etc/." "$etc/"; fi
 cd "$etc"
 chown root:root -- *
 chown backendai:backendai manager.toml manager.key manager.secret relay.secret webserver.toml webserver.secret wsproxy.toml

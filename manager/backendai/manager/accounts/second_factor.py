@@ -116,13 +116,17 @@ class SecondFactor:
     async def remove(self, actor: Actor, email: str | None, code: str | None) -> None:
         """One's own, by a code of it, or as an administrator that of somebody who lost the device.
         Raises Forbidden, UserNotFound, and as `check` does."""
-        if email in (None, actor.email):
+        is_own = email is None or email == actor.email
+        if is_own:
             await self.check(actor.user_id, code)
+        whose = t.users.c.id == actor.user_id if is_own else t.users.c.email == email
 
         async def work(change: Change) -> None:
-            row = await _get(change.connection, t.users.c.email == (email or actor.email))
-            if row["id"] != actor.user_id:
+            row = await _get(change.connection, whose)
+            if not is_own:
                 _authorize(actor, row)
+            if not is_own and row["id"] == actor.user_id:
+                raise BadRequest("This account is your own: leave the email out and give a code.")
             await update_row(change, t.users, {"id": row["id"]}, _NO_DEVICE)
 
         await self._changes.run(actor, REMOVE, work)

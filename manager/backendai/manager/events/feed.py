@@ -13,6 +13,7 @@ from backendai.common.clock import Clock
 from backendai.common.events import EventName
 from backendai.common.lifecycle import SESSION_FINAL, SessionStatus
 from backendai.common.loops import sleep_or_hint
+from backendai.manager.apps.store import list_welcome
 from backendai.manager.db import tables as t
 from backendai.manager.db.engine import Database
 from backendai.manager.gate.actor import Scope
@@ -25,6 +26,8 @@ PERIOD_SECONDS: Final = 2.0
 HEARTBEAT_SECONDS: Final = 15.0
 # Of many sessions something happens all the time: each reader looks no oftener than this.
 GATHER_SECONDS: Final = 1.0
+# Until who asks is looked at anew, with all that a request is judged by.
+LIFE_SECONDS: Final = 60.0
 # By when a transaction that has taken an id has committed.
 LATE: Final = timedelta(seconds=10)
 
@@ -79,10 +82,11 @@ class EventFeed:
                 await sleep_or_hint(self._clock, PERIOD_SECONDS, wake)
 
     async def follow_all(
-        self, scope: Scope, after: int | None
+        self, scope: Scope, after: int | None, access_key: str
     ) -> AsyncGenerator[News | None, None]:
         """Events of all sessions within `scope` from now on, or with ids above `after`; None is a
-        heartbeat. Never ends.
+        heartbeat. Ends when `access_key` may not be used any more, and after LIFE_SECONDS: who asks
+        on may see more or less by then.
 
         Ids of different sessions are not committed in their order: what comes late is told late.
         """
@@ -93,9 +97,12 @@ class EventFeed:
                 told.update(each.id for each in await _load_all(connection, scope, floor, told))
         floor = floor if after is None else after
         quiet_since = self._clock.monotonic()
+        until = quiet_since + LIFE_SECONDS
         with self._board.watch(HINT_OUTBOX) as wake:
-            while True:
+            while self._clock.monotonic() < until:
                 async with self._database.begin() as connection:
+                    if not await list_welcome(connection, [access_key]):
+                        return
                     settled = await _floor(connection)
                     news = await _load_all(connection, scope, floor, told)
                 for each in news:

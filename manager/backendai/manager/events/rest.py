@@ -57,14 +57,18 @@ class _Handlers:
         # A client that goes away ends the stream; a store that does, ends it until the client's
         # next try, which begins where this one ended.
         with contextlib.suppress(ConnectionError):
-            await _tell(response, feed, scope)
+            is_whole = await _tell(response, feed, scope)
+            # Of all sessions there is always more to come: clients ask again.
+            if is_whole and params.get("session") != _EVERY:
+                await response.write(CLOSE)
         return response
 
     async def _feed_of(self, request: web.Request, params: dict[str, str]) -> _Feed:
         """Of one session, or with `*` of all that the actor lists, or an owner who is named has."""
         if params.get("session") == _EVERY:
             scope = await self._sessions.scope_of_all(request[ACTOR], params.get("owner") or None)
-            return self._feed.follow_all(scope, _last_seen(request))
+            key = request[ACTOR].access_key
+            return self._feed.follow_all(scope, _last_seen(request), key)
         session = await self._session_of(request, params)
         after = await self._start_of(request, session)
         return self._feed.follow(session.id, after)
@@ -87,7 +91,8 @@ class _Handlers:
         return await self._feed.last_id(session.id) if session.is_live else 0
 
 
-async def _tell(response: web.StreamResponse, news_feed: _Feed, scope: str) -> None:
+async def _tell(response: web.StreamResponse, news_feed: _Feed, scope: str) -> bool:
+    """Whether all was told."""
     try:
         async with contextlib.aclosing(news_feed) as feed:
             async for news in feed:
@@ -97,8 +102,8 @@ async def _tell(response: web.StreamResponse, news_feed: _Feed, scope: str) -> N
                     await response.write(encode_event(news.name, news.data, news.id))
     except Fault as fault:
         log.info("events.interrupted", code=fault.code)
-        return
-    await response.write(CLOSE)
+        return False
+    return True
 
 
 def _last_seen(request: web.Request) -> int | None:

@@ -17,6 +17,7 @@ from .paths import RelPath
 
 _SYS_OPENAT2: Final = 437
 _NO_MAGICLINKS: Final = 0x02
+_NO_SYMLINKS: Final = 0x04
 _BENEATH: Final = 0x08
 # The kernel answers EAGAIN when something was renamed while it resolved `..` of a link.
 _TRIES: Final = 64
@@ -34,13 +35,17 @@ class _OpenHow(ctypes.Structure):
     )
 
 
-def open_beneath(top: int, path: RelPath, flags: int, mode: int = 0) -> int:
+def open_beneath(
+    top: int, path: RelPath, flags: int, mode: int = 0, *, follows_links: bool = True
+) -> int:
     """A descriptor of what lies at `path` below the directory `top`.
 
-    Links that stay inside are followed unless `flags` have O_NOFOLLOW. Raises OSError: EXDEV for
-    what leads out, ELOOP for a magic link or too many links.
+    Links that stay inside are followed: with O_NOFOLLOW in `flags` not the last one, without
+    `follows_links` none. Raises OSError: EXDEV for what leads out, ELOOP for a magic link, too many
+    links, or one that is not followed.
     """
-    how = _OpenHow(flags | _ALWAYS, mode, _BENEATH | _NO_MAGICLINKS)
+    links = 0 if follows_links else _NO_SYMLINKS
+    how = _OpenHow(flags | _ALWAYS, mode, _BENEATH | _NO_MAGICLINKS | links)
     name = os.fsencode(str(path))
     code = errno.EAGAIN
     for _ in range(_TRIES):
@@ -66,8 +71,10 @@ def opened_path(path: str | os.PathLike[str]) -> Iterator[int]:
 
 
 @contextmanager
-def opened(top: int, path: RelPath, flags: int, mode: int = 0) -> Iterator[int]:
-    fd = open_beneath(top, path, flags, mode)
+def opened(
+    top: int, path: RelPath, flags: int, mode: int = 0, *, follows_links: bool = True
+) -> Iterator[int]:
+    fd = open_beneath(top, path, flags, mode, follows_links=follows_links)
     try:
         yield fd
     finally:

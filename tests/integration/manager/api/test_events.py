@@ -80,7 +80,7 @@ async def test_what_is_committed_late_is_told_late(
         for n in range(2)
     ]
     engine, feed = manager.stores.database.engine, manager.services.feed
-    async with asyncio.timeout(30), aclosing(feed.follow_all(EVERYTHING, None)) as news:
+    async with asyncio.timeout(30), aclosing(feed.follow_all(EVERYTHING, None, "AKROOT")) as news:
         waiting = asyncio.ensure_future(take(news, 1))
         async with engine.connect() as slow:
             late = (await slow.execute(WRITE, {"id": one})).scalar_one()
@@ -107,6 +107,25 @@ async def test_more_than_a_batch_comes_whole_and_once(
     )
     async with manager.stores.database.engine.begin() as connection:
         written = sorted(await connection.scalars(many, {"id": session_id}))
-    feed = manager.services.feed.follow_all(Scope(access_key="AKALICE"), written[0] - 1)
+    feed = manager.services.feed.follow_all(Scope(access_key="AKALICE"), written[0] - 1, "AKALICE")
     async with asyncio.timeout(30), aclosing(feed) as news:
         assert await take(news, 450) == written
+
+
+async def test_it_ends_for_those_who_may_not_come_any_more(
+    as_user: AsUser, manager: Manager
+) -> None:
+    lock = sa.text("update keypairs set is_active = :is_active where access_key = 'AKCAROL'")
+
+    async def let_in(is_active: bool) -> None:
+        async with manager.stores.database.begin() as connection:
+            await connection.execute(lock, {"is_active": is_active})
+
+    async with asyncio.timeout(30), as_user("carol").stream(ALL) as stream:
+        await begun(stream)
+        await let_in(False)
+        try:
+            rest = await stream.content.read()
+        finally:
+            await let_in(True)
+    assert b"server_close" not in rest

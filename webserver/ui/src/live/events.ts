@@ -10,6 +10,8 @@ const NAMES = [
 ]
 // Events come in bursts; one look afterwards sees all of them.
 const GATHER_MILLISECONDS = 400
+// Of everybody's sessions something happens all the time.
+const GATHER_ALL_MILLISECONDS = 3_000
 const RETRY_MILLISECONDS = 10_000
 
 /** Follows the sessions of a keypair, or without one all that this account may list, while the page is looked at. */
@@ -19,7 +21,7 @@ export function useSessionsEvents(owner?: string): void {
     const look = gathered(() => {
       void client.invalidateQueries({ queryKey: ['sessions'] })
       void client.invalidateQueries({ queryKey: ['session'] })
-    })
+    }, owner ? GATHER_MILLISECONDS : GATHER_ALL_MILLISECONDS)
     const stop = followWhileSeen(pathOf('/func/events/session', { sessionName: '*', ownerAccessKey: owner }), look.ask)
     return () => {
       stop()

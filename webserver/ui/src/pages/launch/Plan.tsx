@@ -52,9 +52,9 @@ function Verdict({ plan }: { plan: PlanQuery }) {
 }
 
 function looksOf({ allocatable, possible }: PlannersVerdict) {
-  if (allocatable) return { color: 'teal', icon: <IconCircleCheck />, title: 'launch.fits' }
-  if (possible === false) return { color: 'red', icon: <IconBan />, title: 'launch.refused' }
-  return { color: 'orange', icon: <IconHourglass />, title: 'launch.waits' }
+  if (allocatable) return { color: 'teal', icon: <IconCircleCheck />, title: 'launch.fits' } as const
+  if (possible === false) return { color: 'red', icon: <IconBan />, title: 'launch.refused' } as const
+  return { color: 'orange', icon: <IconHourglass />, title: 'launch.waits' } as const
 }
 
 /** The two limits, side by side: what the nodes have free, and what the policy leaves. */
