@@ -1,4 +1,4 @@
-"""Programs of Debian that tests need and a cluster does not: a browser, an SSH client."""
+"""Programs of Debian that tests need and a cluster does not: a browser, an SSH client, a file system."""
 
 import shutil
 from collections.abc import Callable, Iterable, Mapping
@@ -9,6 +9,7 @@ from .faults import SetupFault
 
 # Kind of tests -> program -> Debian package.
 TOOLS: Final[Mapping[str, Mapping[str, str]]] = {
+    "unit": {"mkfs.xfs": "xfsprogs"},
     "conformance": {"chromium": "chromium", "ssh": "openssh-client"},
     "e2e": {"chromium": "chromium", "ssh": "openssh-client"},
 }
