@@ -22,6 +22,8 @@ from playwright.sync_api import (
     sync_playwright,
 )
 
+from tests.running.waiting import PATIENCE_SECONDS
+
 DESKTOP: Final = {"width": 1440, "height": 900}
 PHONE: Final = {"width": 390, "height": 844}
 # What is said of a network that came or went is no fault of the page.
@@ -132,6 +134,7 @@ def open_visit(browser: Browser, origin: str, shots: Path, **more: Any) -> Itera
     """What the page shows at a failure is left in `shots`."""
     options = {"viewport": DESKTOP, "locale": "en", **more}
     context = browser.new_context(**options)
+    context.set_default_timeout(PATIENCE_SECONDS * 1000)
     page = context.new_page()
     visit = Visit(context, page, origin)
     visit.watch(page)

@@ -33,7 +33,7 @@ def _patience() -> None:
     expect.set_options(timeout=PATIENCE_MILLISECONDS)
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     with open_browser() as found:
         yield found

@@ -94,7 +94,7 @@ def test_a_setting_is_changed_and_put_back(open_as: OpenAs) -> None:
     page = keeper.go("/settings")
     window = page.get_by_role("group", name="Window of utilization")
     expect(window).to_contain_text("Default: 12h")
-    window.get_by_role("button", name="Change").click()
+    window.get_by_role("button", name="Modify").click()
     fill_dialog(page, "value", "soon")
     press(page, "Save")
     expect(page.get_by_role("dialog")).to_contain_text("Write a time such as 90s")
