@@ -73,7 +73,8 @@ def container_of(machine: Machine) -> str:
 
 
 def main_pid(machine: Machine, unit: str) -> int:
-    return int(machine.ok(f"systemctl show --property MainPID --value backendai-{unit}"))
+    """0 while there is none, or systemd is too busy to say."""
+    return int(machine.ok(f"systemctl show --property MainPID --value backendai-{unit}") or 0)
 
 
 @pytest.mark.parametrize("unit", UNITS)
