@@ -62,6 +62,24 @@ async def attacker(
     return target, Attacker(target, pawn, random.Random(SEED))
 
 
+async def test_who_may_read_is_told_by_the_same_requests(
+    as_user: Callable[[str], Caller], unnamed: Target, attacker: tuple[Target, Attacker]
+) -> None:
+    """The words that are looked for in answers to attacks are there to be found."""
+    target, maker = attacker
+    zoe = tenants_key(as_user("alice"), "zoe")
+    readers = [route for route in ROUTES if not route.action.writes and route.method == "GET"]
+    queries = [name for name in ROOTS if name[0] == "Query"]
+    telling = set()
+    for entry in [*readers, *queries]:
+        for caller in (as_user("root"), tenants_key(zoe, "yuri"), zoe):
+            ask = maker.ask(entry)
+            if told_by(ask, await send(caller, ask), target, unnamed):
+                telling.add(entry.path if isinstance(entry, Route) else entry[1])
+    print(f"{len(telling)} of {len(readers) + len(queries)} tell: {sorted(telling)}")
+    assert len(telling) > 15
+
+
 async def test_no_attack_reads_or_changes_what_is_not_the_attackers(
     manager: Manager,
     as_user: Callable[[str], Caller],
@@ -120,21 +138,3 @@ def told_by(ask: Ask, answer: Answer, target: Target, unnamed: Target) -> list[s
 def secrets_of(unnamed: Target) -> set[str]:
     named = {unnamed.session, unnamed.session_name, unnamed.kernel, unnamed.log}
     return {HIDDEN, *named, unnamed.template, unnamed.task}
-
-
-async def test_who_may_read_is_told_by_the_same_requests(
-    as_user: Callable[[str], Caller], unnamed: Target, attacker: tuple[Target, Attacker]
-) -> None:
-    """So the words that are looked for above are there to be found."""
-    target, maker = attacker
-    zoe = tenants_key(as_user("alice"), "zoe")
-    readers = [route for route in ROUTES if not route.action.writes and route.method == "GET"]
-    queries = [name for name in ROOTS if name[0] == "Query"]
-    telling = set()
-    for entry in [*readers, *queries]:
-        for caller in (as_user("root"), tenants_key(zoe, "yuri"), zoe):
-            ask = maker.ask(entry)
-            if told_by(ask, await send(caller, ask), target, unnamed):
-                telling.add(entry.path if isinstance(entry, Route) else entry[1])
-    print(f"{len(telling)} of {len(readers) + len(queries)} tell: {sorted(telling)}")
-    assert len(telling) > 15
