@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import socket
 import threading
 import time
 import uuid
@@ -44,7 +43,7 @@ from .node import Node
 from .notes import Notes, Reporter
 from .profile import Maker
 from .readings import reading_of
-from .registration import NOTICES, AgentNotice, Registration
+from .registration import NOTICES, AgentNotice, Registration, address_told, name_node
 from .registration import PERIOD_SECONDS as REGISTRATION_PERIOD_SECONDS
 from .relay.keys import KeyRing
 from .relay.listener import Relay, RelayAddress
@@ -345,10 +344,10 @@ def _periodic(agent: Agent) -> Iterator[tuple[str, Callable[[], Awaitable[None]]
 
 
 def _notice(agent: Agent) -> AgentNotice:
-    told = agent.settings.agent.advertised_rpc_addr
-    address = f"tcp://{told}" if told is not None else agent.server.address
     return AgentNotice(
-        addr=address, public_key=agent.keypair.public, instance=agent.node.maker.instance
+        addr=address_told(agent.settings.agent.advertised_rpc_addr, agent.server.address),
+        public_key=agent.keypair.public,
+        instance=agent.node.maker.instance,
     )
 
 
@@ -360,7 +359,7 @@ def _maker(settings: AgentSettings) -> Maker:
             f"than itself (which is {os.geteuid()})"
         )
     return Maker(
-        agent_id=settings.agent.id or f"i-{socket.gethostname()}",
+        agent_id=name_node(settings.agent.id),
         instance=uuid.uuid4().hex,
         version=version("backendai-agent"),
         uid=uid,

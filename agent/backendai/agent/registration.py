@@ -3,6 +3,7 @@
 Managers know old agents anyway, so etcd being away stops nothing: it is tried again at each step.
 """
 
+import socket
 from typing import Final
 
 import msgspec
@@ -11,6 +12,7 @@ from backendai.common.config import ConfigStore, LeaseId
 from backendai.common.failpoints import failpoint
 from backendai.common.faults import Conflict
 from backendai.common.logs import get_logger
+from backendai.common.settings.checks import HostPort
 
 log = get_logger(__name__)
 
@@ -25,6 +27,17 @@ class AgentNotice(msgspec.Struct, frozen=True):
     addr: str
     public_key: str
     instance: str
+
+
+def name_node(given: str | None) -> str:
+    """The id of this node's agent, by which its watcher goes too: as its settings say, or by the
+    name of the host."""
+    return given or f"i-{socket.gethostname()}"
+
+
+def address_told(advertised: HostPort | None, listening: str) -> str:
+    """What others are told to connect to: what the settings say, or where the daemon listens."""
+    return listening if advertised is None else f"tcp://{advertised}"
 
 
 class Registration:

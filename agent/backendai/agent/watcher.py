@@ -6,7 +6,6 @@ from afar. systemd does the work: it alone knows the unit, and restarts it witho
 
 import asyncio
 import signal
-import socket
 from typing import Final
 
 import msgspec
@@ -31,7 +30,7 @@ from backendai.common.rpc.curve import ensure_keypair
 from backendai.common.rpc.server import RpcServer, caller
 
 from .keys import ManagerKeys
-from .registration import PERIOD_SECONDS, Registration
+from .registration import PERIOD_SECONDS, Registration, address_told, name_node
 from .settings import AgentSettings
 
 log = get_logger(__name__)
@@ -123,10 +122,8 @@ async def _watch(
 ) -> None:
     clock = SystemClock()
     health = LoopHealth(clock)
-    told = settings.watcher.advertised_addr
-    agent_id = settings.agent.id or f"i-{socket.gethostname()}"
-    notice = WatcherNotice(f"tcp://{told}" if told is not None else server.address)
-    registration = Registration(store, f"{NOTICES}{agent_id}", notice)
+    notice = WatcherNotice(address_told(settings.watcher.advertised_addr, server.address))
+    registration = Registration(store, f"{NOTICES}{name_node(settings.agent.id)}", notice)
     async with asyncio.TaskGroup() as group:
         announcing = group.create_task(
             supervise(

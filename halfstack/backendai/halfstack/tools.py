@@ -1,4 +1,4 @@
-"""Programs of Debian that tests need and a cluster does not: a browser, an SSH client, a file system."""
+"""Programs of Debian that tests need and a cluster does not: a browser, SSH, a file system."""
 
 import shutil
 from collections.abc import Callable, Iterable, Mapping

@@ -12,6 +12,7 @@ from .loops import LoopHealth
 
 Check = Callable[[], Awaitable[None]]
 OK: Final = "ok"
+HEALTH_PATHS: Final = ("/health", "/health/live", "/health/ready")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +46,9 @@ async def report_health(
 def health_handlers(
     loops: LoopHealth, checks: Mapping[str, Check] | None = None
 ) -> dict[str, Handler]:
-    """By path: `/health` and `/health/live` say whether the daemon should be let run, the first
-    with what it depends on; `/health/ready` whether it can do its work now. 200 or 503, each with
-    the same body."""
+    """By HEALTH_PATHS: `/health` and `/health/live` say whether the daemon should be let run, the
+    first with what it depends on; `/health/ready` whether it can do its work now. 200 or 503, each
+    with the same body."""
 
     async def tell(_request: web.Request) -> web.Response:
         report = await report_health(loops, checks)
@@ -61,7 +62,7 @@ def health_handlers(
         report = await report_health(loops, checks)
         return json_response(report, 200 if report.is_ready else 503)
 
-    return {"/health": tell, "/health/live": tell_live, "/health/ready": tell_ready}
+    return dict(zip(HEALTH_PATHS, (tell, tell_live, tell_ready), strict=True))
 
 
 async def _outcome(check: Check) -> str:

@@ -10,7 +10,7 @@ from aiohttp.typedefs import Middleware
 
 from backendai.common.access_log import AccessLog
 from backendai.common.faults import InvalidParams, to_problem
-from backendai.common.health import health_handlers
+from backendai.common.health import HEALTH_PATHS, health_handlers
 from backendai.common.http import Handler, json_response, make_app, problem_response
 from backendai.common.loops import LoopHealth
 from backendai.common.storage_faults import PathFault, StorageForbidden, StorageInvalidParams
@@ -26,7 +26,7 @@ from .tokens import token_routes
 from .volumes import volume_routes
 
 SECRET_HEADER: Final = "X-BackendAI-Storage-Auth-Token"  # noqa: S105
-OPEN_PATHS: Final = frozenset({"/", "/status", "/health", "/health/live", "/health/ready"})
+OPEN_PATHS: Final = frozenset({"/", "/status", *HEALTH_PATHS})
 
 
 @dataclass(frozen=True, slots=True)

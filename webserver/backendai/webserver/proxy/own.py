@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from typing import Final
+from weakref import WeakValueDictionary
 
 import aiohttp
 import msgspec
@@ -30,7 +31,8 @@ class OwnRequests:
     def __init__(self, upstream: Upstream, logins: Logins) -> None:
         self._upstream = upstream
         self._logins = logins
-        self._changing: dict[str, asyncio.Lock] = {}
+        # A lock is there as long as somebody holds it or waits for it.
+        self._changing: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def ask(self, outgoing: Outgoing, token: str, login: Login) -> aiohttp.ClientResponse:
         """The answer of a manager, of any status. Raises ManagerAway and StoreUnavailable."""
@@ -80,8 +82,6 @@ class OwnRequests:
         lock = self._changing.setdefault(token, asyncio.Lock())
         async with lock:
             yield
-        if not lock.locked():
-            self._changing.pop(token, None)
 
 
 async def _is_outdated(answer: aiohttp.ClientResponse) -> bool:
