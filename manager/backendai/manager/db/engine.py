@@ -152,7 +152,8 @@ def open_database(settings: DbSettings, application: str) -> Database:
     engine = create_async_engine(
         database_url(settings),
         pool_size=settings.pool_size,
-        max_overflow=settings.pool_size,
+        # A connection over the top would be closed after one use, and its process with it.
+        max_overflow=0,
         pool_timeout=settings.pool_timeout,
         # The connection that was used last has the statements prepared that come next.
         pool_use_lifo=True,

@@ -8,7 +8,7 @@ from typing import Final
 import trafaret as t
 from aiohttp import web
 
-from backendai.common.faults import UnknownVersion
+from backendai.common.faults import RateLimited, UnknownVersion
 from backendai.common.http import Handler
 from backendai.common.params import refuse_odd_text
 from backendai.common.signing import VERSION_HEADERS
@@ -65,7 +65,11 @@ def _guard(route: Route, gatekeeper: Gatekeeper, refuse_frozen: Callable[[], Non
     async def guarded(request: web.Request) -> web.StreamResponse:
         _check_version(request)
         if not is_open:
-            actor, request[_ALLOWANCE] = await gatekeeper.identify(request)
+            try:
+                actor, request[_ALLOWANCE] = await gatekeeper.identify(request)
+            except RateLimited as fault:
+                request[_ALLOWANCE] = Allowance(fault.facts["limit"], 0)
+                raise
             authorize(actor, action)
             request[ACTOR] = limit(actor, action)
         for text in request.match_info.values():

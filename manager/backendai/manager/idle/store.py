@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import msgspec
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from backendai.common.enums import SessionType
@@ -55,6 +55,13 @@ WHERE s.status IN ({_RUNNING_WORDS})
 _COLUMNS: Final = {"warned": JSONB, "checks": JSONB, "held": JSONB}
 _PAGE: Final = sa.text(f"{_CASES} AND s.id > :after ORDER BY s.id LIMIT :limit").columns(**_COLUMNS)
 _ONE: Final = sa.text(f"{_CASES} AND s.id = :session_id").columns(**_COLUMNS)
+_i, _s = t.session_idleness.c, t.sessions.c
+_CHECKS: Final = (
+    sa.select(_i.session_id, _i.checks, sa.func.now().label("now"))
+    .join_from(t.session_idleness, t.sessions, _s.id == _i.session_id)
+    .where(_i.session_id == sa.any_(sa.bindparam("ids", type_=ARRAY(sa.Uuid))))
+    .where(_s.status.in_(RUNNING))
+)
 # Its text is long, and is read right into what it means.
 _UTILIZATION: Final = msgspec.json.Decoder(Utilization)
 
@@ -185,12 +192,7 @@ async def load_idle_checks(
     conn: AsyncConnection, session_ids: Iterable[uuid.UUID]
 ) -> dict[uuid.UUID, dict[str, Any]]:
     """`idle_checks` of those of the sessions that run and were looked at."""
-    c, s = t.session_idleness.c, t.sessions.c
-    found = await conn.execute(
-        sa.select(c.session_id, c.checks, sa.func.now().label("now"))
-        .join_from(t.session_idleness, t.sessions, s.id == c.session_id)
-        .where(c.session_id.in_(list(session_ids)), s.status.in_(RUNNING))
-    )
+    found = await conn.execute(_CHECKS, {"ids": list(session_ids)})
     return {row.session_id: idle_checks(row.checks, row.now) for row in found}
 
 

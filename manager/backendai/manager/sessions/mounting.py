@@ -5,9 +5,10 @@ import uuid
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Protocol
+from typing import Final, Protocol
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from backendai.common.faults import Conflict, FileNotFound, StorageUnavailable, VFolderNotFound
@@ -27,7 +28,15 @@ _NO_VOLUME = Volume(name="", backend="")
 
 _v = t.vfolders.c
 _m = t.session_mounts.c
-_MOUNTED = (_m.vfolder_id, _m.name, _m.host, _m.kernel_path, _m.permission, _m.subpath)
+_IDS: Final = sa.bindparam("ids", type_=ARRAY(sa.Uuid))
+_MOUNTED: Final = (
+    sa.select(
+        _m.session_id,
+        *(_m.vfolder_id, _m.name, _m.host, _m.kernel_path, _m.permission, _m.subpath),
+    )
+    .where(_m.session_id == sa.any_(_IDS))
+    .order_by(_m.session_id, _m.position)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,9 +129,8 @@ async def load_mounted(
     conn: AsyncConnection, session_ids: Collection[uuid.UUID]
 ) -> dict[uuid.UUID, list[MountedFolder]]:
     """What sessions mount, in the order in which they do."""
-    statement = sa.select(_m.session_id, *_MOUNTED).where(_m.session_id.in_(session_ids))
     grouped: dict[uuid.UUID, list[MountedFolder]] = {}
-    for session_id, *values in await conn.execute(statement.order_by(_m.session_id, _m.position)):
+    for session_id, *values in await conn.execute(_MOUNTED, {"ids": list(session_ids)}):
         grouped.setdefault(session_id, []).append(MountedFolder(*values))
     return grouped
 

@@ -4,6 +4,7 @@ import contextlib
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -85,6 +86,7 @@ _KERNEL_FIELDS: Final = (
     "started_at",
     "ended_at",
 )
+STATEMENTS_KEPT: Final = 512
 _SESSIONS: Final = [t.sessions.c[name] for name in _SESSION_FIELDS]
 KERNELS: Final = [t.kernels.c[name] for name in _KERNEL_FIELDS]
 _MAIN_FIRST: Final = (t.kernels.c.cluster_role != ClusterRole.MAIN.value, t.kernels.c.cluster_index)
@@ -119,8 +121,8 @@ async def get_session(
     An id wins over a name; a live session over ended ones, of those the newest. Raises
     SessionNotFound, the same for sessions of others.
     """
-    meant = t.sessions.c.id == select_meant(scope, reference, ended_too=ended_too)
-    rows = (await connection.execute(_WITH_KERNELS.where(meant))).mappings().all()
+    statement = _whole(scope, reference, ended_too)
+    rows = (await connection.execute(statement)).mappings().all()
     if not rows:
         raise SessionNotFound
     return _joined(rows)
@@ -152,8 +154,7 @@ async def find_live(connection: AsyncConnection, access_key: str, name: str) -> 
 async def find_main(connection: AsyncConnection, scope: Scope, reference: str) -> Row[Any] | None:
     """Of the live session that `reference` means: id and status, and of its main kernel
     `kernel_id`, `kernel_status`, `kernel_generation` and `kernel_agent_id`."""
-    meant = t.sessions.c.id == select_meant(scope, reference)
-    found: Row[Any] | None = (await connection.execute(_MAIN.where(meant))).first()
+    found: Row[Any] | None = (await connection.execute(_main(scope, reference))).first()
     return found
 
 
@@ -312,6 +313,19 @@ def select_meant(
         sessions.c.created_at.desc(),
     ]
     return sa.select(sessions.c.id).where(*conditions).order_by(*order).limit(1).scalar_subquery()
+
+
+# Whoever works with a session asks for it again and again; to make the statement anew each time
+# costs more than to execute it.
+@lru_cache(maxsize=STATEMENTS_KEPT)
+def _whole(scope: Scope, reference: str, ended_too: bool) -> sa.Select[Any]:
+    meant = select_meant(scope, reference, ended_too=ended_too)
+    return _WITH_KERNELS.where(t.sessions.c.id == meant)
+
+
+@lru_cache(maxsize=STATEMENTS_KEPT)
+def _main(scope: Scope, reference: str) -> sa.Select[Any]:
+    return _MAIN.where(t.sessions.c.id == select_meant(scope, reference))
 
 
 def _joined(rows: Sequence[Mapping[Any, Any]]) -> Session:

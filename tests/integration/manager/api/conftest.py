@@ -158,7 +158,7 @@ def make_settings(folder: Path, dsn: str, redis_url: str, etcd_addr: str) -> Man
             "name": database.database,
             "user": database.username,
             "password": database.password or "",
-            "pool-size": 4,
+            "pool-size": 8,
         },
         "redis": {
             "addr": {"host": hints.host, "port": hints.port},

@@ -191,6 +191,8 @@ async def test_too_many_requests_are_told_when_to_come_again(bob: Caller, manage
                     break
         assert answer.slug == "rate-limit-exceeded"
         assert int(answer.headers["Retry-After"]) > 0
+        told = [answer.headers[f"X-RateLimit-{name}"] for name in ("Limit", "Remaining")]
+        assert told == ["3", "0"]
     finally:
         await limit(100000)
 

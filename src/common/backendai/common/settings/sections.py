@@ -45,7 +45,7 @@ class DbSettings:
     name: str = setting(text(chars_max=63), "Name of the database", default="backend")
     user: str = setting(text(chars_max=63), "User name", default="postgres")
     password: str = setting(secret(), "Password", default="", env="BACKEND_DB_PASSWORD")
-    pool_size: int = setting(integer(1, 1000), "Connections of one process", default=8)
+    pool_size: int = setting(integer(1, 1000), "Connections of one process at most", default=16)
     pool_timeout: float = setting(
         number(0.1, 600), "Longest wait for a free connection", unit="seconds", default=10.0
     )
