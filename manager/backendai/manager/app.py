@@ -68,7 +68,7 @@ from .config.cluster import CONFIG_PREFIX, ClusterFacts
 from .config.pairs import ConfigPairs
 from .db.engine import Database, open_database
 from .db.pulse import LOOK_SECONDS, Pulse
-from .db.revision import REVISION, current_revision
+from .db.revision import REVISION, current_schema, find_misfit
 from .dotfiles import rest as dotfiles_rest
 from .dotfiles.service import Dotfiles
 from .error_logs import rest as error_logs_rest
@@ -590,16 +590,13 @@ def _refuse_taken_port(address: HostPort) -> None:
 
 
 async def _refuse_other_schema(database: Database, db: DbSettings) -> None:
-    """A manager does not start on tables of another release, nor without knowing which."""
+    """A manager does not start on tables that are not for it, nor without knowing which."""
     try:
-        current = await current_revision(database)
+        current = await current_schema(database)
     except StoreUnavailable as fault:
         raise ServerMisconfigured(tell_outage(db, fault.__cause__ or fault) + ".") from fault
-    if current != REVISION:
-        raise ServerMisconfigured(
-            f"The database is at revision {current or 'none'}, this release needs {REVISION}: "
-            "run `backendai mgr schema upgrade`."
-        )
+    if misfit := find_misfit(current, REVISION):
+        raise ServerMisconfigured(f"{misfit.told}: {misfit.fix}.")
 
 
 async def _ping_database(database: Database) -> None:

@@ -13,7 +13,7 @@ from backendai.common.config import ConfigStore
 from backendai.common.faults import StoreUnavailable
 from backendai.manager.db import schema
 from backendai.manager.db.engine import Database
-from backendai.manager.db.revision import REVISION, read_revision
+from backendai.manager.db.revision import REVISION, Schema, read_schema
 from backendai.manager.settings import ManagerSettings, ServiceSettings
 
 from . import rows
@@ -67,10 +67,10 @@ async def back_up(
     keys = read_keys(settings.manager) if with_secrets else {}
     pairs = await read_pairs(config)
     async with database.begin() as conn:
-        _refuse_unready(await read_revision(conn))
+        _refuse_unready(await read_schema(conn))
     async with database.begin() as conn:
         taken_at = (await rows.hold_still(conn)).astimezone(UTC)
-        _refuse_unready(await read_revision(conn))
+        _refuse_unready(await read_schema(conn))
         with write_archive(path, taken_at) as writer:
             writer.add(PAIRS, msgspec.json.encode(pairs, order="sorted"))
             for name, data in keys.items():
@@ -132,7 +132,8 @@ async def restore(
 async def _prepare(conn: AsyncConnection, manifest: Manifest, consent: Consent) -> list[str]:
     """Make the tables of the archive's release, and empty. Returns the managers that look on."""
     await schema.take_guard(conn)
-    current = await read_revision(conn)
+    found = await read_schema(conn)
+    current = found.revision if found else None
     refuse_target(current, REVISION)
     managers = await rows.list_managers(conn)
     if managers and not consent.disturbs_managers:
@@ -165,8 +166,8 @@ async def _fill(conn: AsyncConnection, archive: Archive) -> list[str]:
     return migrated
 
 
-def _refuse_unready(current: str | None) -> None:
+def _refuse_unready(current: Schema | None) -> None:
     """Raises BackupRefused for a database that is not this release's."""
     if current is None:
         raise BackupRefused("The database is empty: there is nothing to back up.")
-    refuse_target(current, REVISION)
+    refuse_target(current.revision, REVISION)

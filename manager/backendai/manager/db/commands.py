@@ -11,6 +11,7 @@ from backendai.manager.console import config_option, patient, read_settings, wit
 
 if TYPE_CHECKING:
     from .engine import Database
+    from .revision import Schema
 
 
 @click.group()
@@ -34,10 +35,11 @@ def schema_upgrade(ctx: click.Context, config_path: Path | None) -> None:
 @click.pass_context
 def schema_show(ctx: click.Context, config_path: Path | None) -> None:
     """The database's revision, and this release's."""
-    from .revision import REVISION, current_revision
+    from .revision import REVISION, current_schema
 
-    current = with_database(read_settings(ctx, config_path), current_revision)
-    click.echo(f"database: {current or 'empty'}\nrelease: {REVISION}")
+    current = with_database(read_settings(ctx, config_path), current_schema)
+    at = f"{current.revision}, for releases from {current.oldest} on" if current else "empty"
+    click.echo(f"database: {at}\nrelease: {REVISION}")
 
 
 @schema.command("oneshot")
@@ -48,19 +50,19 @@ def schema_oneshot(ctx: click.Context, config_path: Path | None) -> None:
 
     A database that has them is left as it is; an older one is not upgraded, which `upgrade` does.
     """
-    from .revision import REVISION, current_revision
+    from .revision import REVISION, current_schema
     from .schema import upgrade
 
-    async def make(database: Database) -> str | None:
-        before = await current_revision(database)
+    async def make(database: Database) -> Schema | None:
+        before = await current_schema(database)
         if before is None:
             await upgrade(database)
         return before
 
     before = with_database(read_settings(ctx, config_path), make)
-    if before not in (None, REVISION):
+    if before and before.revision != REVISION:
         raise click.ClickException(
-            f"the database has the tables of release {before}, not of {REVISION}:"
+            f"the database has the tables of release {before.revision}, not of {REVISION}:"
             " `backendai mgr schema upgrade` brings it to this release"
         )
     click.echo("up to date" if before else f"made {REVISION}")

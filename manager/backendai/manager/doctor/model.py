@@ -8,6 +8,7 @@ from typing import Final
 from backendai.common.enums import AgentStatus
 from backendai.manager.agents.model import AgentRow, Patience
 from backendai.manager.agents.render import age, note
+from backendai.manager.db.revision import Schema, find_misfit
 from backendai.manager.lifecycle.store import DriftRow
 
 # Signatures are refused at 5 minutes; deadlines and idle times suffer from far less.
@@ -62,14 +63,12 @@ def judge_mode(path: str, mode: int) -> Finding:
     return ok("settings", f"{path}, mode {mode:04o}")
 
 
-def judge_schema(current: str | None, release: str) -> Finding:
-    if current == release:
-        return ok("schema", f"revision {current}")
-    if current is not None and current > release:
-        told = f"the database is at revision {current}, this release is of {release}"
-        return fail("schema", told, "install the release that the database is of")
-    told = f"the database is at revision {current or 'none'}, this release needs {release}"
-    return fail("schema", told, "run `backendai mgr schema upgrade`")
+def judge_schema(current: Schema | None, release: str) -> Finding:
+    if misfit := find_misfit(current, release):
+        return fail("schema", misfit.told, misfit.fix)
+    at = current.revision if current else ""
+    own = "" if at == release else f", which this release of {release} works with"
+    return ok("schema", f"revision {at}{own}")
 
 
 def judge_clock(ahead_seconds: float, round_trip_seconds: float) -> Finding:

@@ -15,7 +15,7 @@ from backendai.common.streams import open_redis
 from backendai.manager.accounts.secretbox import key_id
 from backendai.manager.db import tables as t
 from backendai.manager.db.engine import Database
-from backendai.manager.db.revision import REVISION, current_revision
+from backendai.manager.db.revision import REVISION, current_schema
 from backendai.manager.refusals import explain, tell_outage
 from backendai.manager.settings import ServiceSettings
 
@@ -38,7 +38,7 @@ async def check_database(database: Database, db: DbSettings) -> Finding:
 
 
 async def check_schema(database: Database) -> Finding:
-    return judge_schema(await current_revision(database), REVISION)
+    return judge_schema(await current_schema(database), REVISION)
 
 
 async def check_clock(database: Database, clock: Clock) -> Finding:

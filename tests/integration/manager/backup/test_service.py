@@ -26,7 +26,7 @@ from backendai.manager.backup.service import Consent, Restored, back_up, restore
 from backendai.manager.console import patient
 from backendai.manager.db import tables as t
 from backendai.manager.db.engine import open_database
-from backendai.manager.db.revision import REVISION, current_revision
+from backendai.manager.db.revision import OLDEST, REVISION, Schema, current_schema
 from backendai.manager.db.tables import metadata
 from tests.integration.manager.backup.conftest import ODD, Plane, drop_tables
 from tests.integration.manager.world import fetch
@@ -208,7 +208,7 @@ async def test_an_older_archive_is_restored_and_upgraded(
     assert restored.migrated[0] == "0004"
     assert restored.migrated[-1] == REVISION
     async with target.open() as (database, _):
-        assert await current_revision(database) == REVISION
+        assert await current_schema(database) == Schema(REVISION, OLDEST)
         assert await fetch(database, "SELECT name FROM domains ORDER BY 1") == [
             ("default",),
             ("other",),

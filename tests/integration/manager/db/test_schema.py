@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from backendai.common.faults import StoreUnavailable
 from backendai.manager.db import ddl, schema, tables
 from backendai.manager.db.engine import Database
-from backendai.manager.db.revision import REVISION, current_revision
+from backendai.manager.db.revision import OLDEST, REVISION, Schema, current_schema
 from tests.integration.manager.world import fetch, until
 
 # As the release had them that knew the eleventh revision.
@@ -45,7 +45,7 @@ async def test_an_upgraded_database_has_the_tables_of_this_release(database: Dat
     assert await schema.upgrade(database) == [
         f"{number:04}" for number in range(1, int(REVISION) + 1)
     ]
-    assert await current_revision(database) == REVISION
+    assert await current_schema(database) == Schema(REVISION, OLDEST)
     assert await schema.upgrade(database) == []
 
     def differences(connection: sa.Connection) -> list[Any]:
@@ -110,7 +110,7 @@ async def test_an_index_that_was_cut_off_is_made_anew(filled: Database) -> None:
         with pytest.raises(StoreUnavailable):
             await upgrade
     assert await fetch(filled, INVALID) == [("ix_projects_name",)]
-    assert await current_revision(filled) == "0011"
+    assert await current_schema(filled) == Schema("0011", "0011")
     assert (await schema.upgrade(filled))[-1] == REVISION
     assert await fetch(filled, INVALID) == []
 

@@ -7,6 +7,7 @@ import pytest
 from backendai.common.enums import AgentStatus
 from backendai.common.ids import AgentId, KernelId, SystemIds
 from backendai.manager.agents.model import AgentRow, Patience
+from backendai.manager.db.revision import Schema
 from backendai.manager.doctor.model import (
     DISK_BYTES_MIN,
     Verdict,
@@ -45,9 +46,15 @@ def test_nobody_else_may_change_the_settings(mode: int, is_ok: bool) -> None:
 
 @pytest.mark.parametrize(
     ("current", "fix"),
-    [("0009", ""), (None, "schema upgrade"), ("0008", "schema upgrade"), ("0010", "install")],
+    [
+        (Schema("0009", "0007"), ""),
+        (None, "schema upgrade"),
+        (Schema("0008", "0007"), "schema upgrade"),
+        (Schema("0010", "0010"), "install"),
+        (Schema("0010", "0009"), ""),
+    ],
 )
-def test_the_schema_is_upgraded_or_the_release_is(current: str | None, fix: str) -> None:
+def test_the_schema_is_upgraded_or_the_release_is(current: Schema | None, fix: str) -> None:
     found = judge_schema(current, "0009")
     assert fix in found.fix
     assert (found.verdict is Verdict.OK) is (fix == "")
