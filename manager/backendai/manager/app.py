@@ -24,6 +24,7 @@ from backendai.common.config import CachedConfig, Snapshot
 from backendai.common.etcd import EtcdStore
 from backendai.common.failpoints import arm_from_environment
 from backendai.common.faults import ServerMisconfigured, StoreUnavailable
+from backendai.common.handover import HANDOVER
 from backendai.common.health import Check, health_handlers
 from backendai.common.http import make_app, serve
 from backendai.common.ids import IdSource, SystemIds
@@ -579,6 +580,8 @@ async def _follow_config(config: CachedConfig, learn: Callable[[Snapshot], None]
 
 def _refuse_taken_port(address: HostPort) -> None:
     """Told before anything runs that a later failure would tear down in the middle of its work."""
+    if HANDOVER.has(address):
+        return
     family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
     try:
         socket.create_server((address.host, address.port), family=family).close()

@@ -10,7 +10,8 @@ import pytest
 
 from backendai.common.clock import FakeClock
 from backendai.common.loops import LoopHealth
-from backendai.common.notify import Notifier, told_ready
+from backendai.common.notify import told_ready
+from backendai.common.systemd import Notifier
 
 
 @pytest.fixture

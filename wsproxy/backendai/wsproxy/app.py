@@ -13,6 +13,7 @@ from backendai.common import http
 from backendai.common.access_log import AccessLog
 from backendai.common.clock import SystemClock
 from backendai.common.faults import ServerMisconfigured
+from backendai.common.handover import HANDOVER
 from backendai.common.logs import get_logger
 from backendai.common.loops import LoopHealth, supervise
 from backendai.common.metrics import Metrics
@@ -129,16 +130,16 @@ def _make_house(settings: WsproxySettings, tickets: Tickets, spawn: Spawn) -> Ho
 @asynccontextmanager
 async def _serve_apps(house: House, door: DomainDoor, at: HostPort) -> AsyncIterator[None]:
     loop = asyncio.get_running_loop()
-    try:
-        server = await loop.create_server(
-            lambda: Visitor(house, door), at.host, at.port, backlog=_BACKLOG
-        )
-    except OSError as error:
-        raise ServerMisconfigured(f"cannot listen at {at}: {error.strerror}") from error
-    try:
+    async with AsyncExitStack() as servers:
+        try:
+            for opened in HANDOVER.listen(at):
+                server = await loop.create_server(
+                    lambda: Visitor(house, door), sock=opened, backlog=_BACKLOG
+                )
+                servers.callback(server.close)
+        except OSError as error:
+            raise ServerMisconfigured(f"cannot listen at {at}: {error.strerror}") from error
         yield
-    finally:
-        server.close()
 
 
 def _loops(

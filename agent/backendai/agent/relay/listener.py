@@ -15,6 +15,7 @@ from backendai.agent.ledger import Ledger
 from backendai.common.clock import Clock
 from backendai.common.contracts.agent import KernelState
 from backendai.common.faults import ServerMisconfigured
+from backendai.common.handover import HANDOVER
 from backendai.common.logs import get_logger
 from backendai.common.settings.checks import HostPort
 from backendai.common.tickets import OK_LINE, Refusal, RelayCode, Ticket
@@ -78,28 +79,28 @@ class Relay:
         self._lines = Lines()
         self._waiting: dict[Caller, None] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._server: asyncio.Server | None = None
+        self._servers: list[asyncio.Server] = []
         self.address = ""
 
     async def start(self) -> None:
         """Listen; `address` is there from now on. Raises ServerMisconfigured."""
-        host, port = self._where.listen.host, self._where.listen.port
         loop = asyncio.get_running_loop()
         try:
-            self._server = await loop.create_server(
-                lambda: Caller(self), host, port, backlog=BACKLOG
-            )
+            for opened in HANDOVER.listen(self._where.listen):
+                self._servers.append(
+                    await loop.create_server(lambda: Caller(self), sock=opened, backlog=BACKLOG)
+                )
         except OSError as error:
             raise ServerMisconfigured(
                 f"[agent] relay-listen-addr: cannot listen at {self._where.listen}: {error}"
             ) from error
-        port = self._server.sockets[0].getsockname()[1]
-        self.address = str(self._where.advertised or HostPort(host, port))
+        port = self._servers[0].sockets[0].getsockname()[1]
+        self.address = str(self._where.advertised or HostPort(self._where.listen.host, port))
 
     async def close(self) -> None:
         """Stop listening and close every connection."""
-        if self._server is not None:
-            self._server.close()
+        for server in self._servers:
+            server.close()
         for caller in list(self._waiting):
             caller.transport.abort()
         for task in self._tasks:

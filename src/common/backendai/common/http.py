@@ -32,6 +32,7 @@ from .faults import (
     UrlNotFound,
     to_problem,
 )
+from .handover import HANDOVER, Handover
 from .logs import get_logger, log_context
 from .settings.checks import HostPort
 
@@ -167,6 +168,7 @@ async def serve(
     ssl_context: ssl.SSLContext | None = None,
     shutdown_seconds: float = 5.0,
     read_ahead_bytes: int = READ_AHEAD_BYTES,
+    handover: Handover = HANDOVER,
 ) -> AsyncIterator[HostPort]:
     """Serve `app` while the context is open; gives the real address, as port 0 takes a free one.
 
@@ -182,9 +184,9 @@ async def serve(
     )
     await runner.setup()
     try:
-        site = web.TCPSite(runner, address.host, address.port, ssl_context=ssl_context)
         try:
-            await site.start()
+            for opened in handover.listen(address):
+                await web.SockSite(runner, opened, ssl_context=ssl_context).start()
         except OSError as error:
             raise ServerMisconfigured(f"cannot listen at {address}: {error.strerror}") from error
         host, port = runner.addresses[0][:2]
