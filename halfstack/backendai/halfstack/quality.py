@@ -17,17 +17,18 @@ from .faults import SetupFault
 from .images import find_cache
 from .lanes import Lanes, Program
 
-KINDS = ("tidy", "unit", "contract", "sim", "integration", "conformance", "e2e")
+KINDS = ("tidy", "unit", "contract", "sim", "integration", "conformance", "e2e", "hosts")
 SMOKE_VERSION = "3.13"
 # These wait for real processes with a limit, which a crowded machine may exceed; a failure that
 # does not come back is told as unsteady, and is a defect of the test or of the system all the same.
-TIMED_KINDS = ("integration", "conformance", "e2e")
+TIMED_KINDS = ("integration", "conformance", "e2e", "hosts")
 # Each folder in a process of its own: what breaks in one takes no other with it.
 SPLIT_KINDS = ("integration",)
 # The others come after these in the order of the kinds, so that all lanes end at about one time.
 LONGEST_FIRST = (
     "sim",
     "e2e",
+    "hosts",
     "integration/agent",
     "integration/manager",
     "conformance",
