@@ -8,6 +8,7 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+from yarl import URL
 
 from backendai.common.login_tokens import LoginClaims, sign_login
 from backendai.common.secretfile import load_secret_key, write_secret_key
@@ -85,11 +86,34 @@ async def come_back(browser: Browser, back: str, cookie: str) -> Answer:
     return answer
 
 
+def refusal_of(answer: Answer) -> tuple[str, str]:
+    """The page that the browser is sent to, and the code that it is to tell in words."""
+    assert (answer.status, answer.body) == (302, b"")
+    assert "X-BackendAI-SessionID" not in answer.headers
+    url = URL(answer.headers["Location"])
+    assert not url.is_absolute()
+    assert url.query["request"] == answer.headers["X-Request-Id"]
+    return url.path, url.query["refused"]
+
+
 async def test_without_a_cookie_or_with_anothers_nobody_comes_back(nobody: Browser) -> None:
     back, _ = await go(nobody)
     _, other = await go(nobody)
     for cookie in ("", "backendai_oidc=00", "backendai_oidc=xyz", other):
-        assert (await nobody.ask("GET", back, Cookie=cookie)).status == 401
+        answer = await nobody.ask("GET", back, Cookie=cookie)
+        assert refusal_of(answer) == ("/", "web.way_expired")
+        # The login that is under way in another tab goes on.
+        assert "Set-Cookie" not in answer.headers
+
+
+async def test_who_says_no_at_the_provider_is_back_where_they_were(nobody: Browser) -> None:
+    back, cookie = await go(nobody, "/sessions?open=1")
+    declined = str(URL(back).without_query_params("code").update_query(error="access_denied"))
+    answer = await come_back(nobody, declined, cookie)
+    assert refusal_of(answer) == ("/sessions", "web.provider_declined")
+    assert URL(answer.headers["Location"]).query["open"] == "1"
+    # The way is over: nobody comes in by it afterwards.
+    assert answer.headers["Set-Cookie"].startswith('backendai_oidc=""')
 
 
 async def test_a_newcomer_gets_an_account_and_is_let_in_again(nobody: Browser) -> None:
@@ -106,7 +130,8 @@ async def test_a_newcomer_gets_an_account_and_is_let_in_again(nobody: Browser) -
             "groups": [{"name": "default"}],
         }
         assert (await nobody.ask("POST", "/server/logout")).status == 201
-    assert (await come_back(nobody, back, cookie)).status == 401
+    spent = await come_back(nobody, back, cookie)
+    assert refusal_of(spent) == ("/session", "web.provider_untrusted")
     assert (await nobody.log_in("newcomer", "")).json.get("authenticated") is not True
 
 
@@ -138,27 +163,50 @@ async def test_capitals_of_an_address_make_nobody_else(
     assert own.json["data"]["user"]["email"] == "Capital@Example.com"
 
 
+UNTRUSTED = "web.provider_untrusted"
+UNVERIFIED = "web.address_unverified"
+
+
 @pytest.mark.parametrize(
-    "claims",
+    ("claims", "code"),
     [
-        {"nonce": "other"},
-        {"aud": "other"},
-        {"iss": "http://other"},
-        {"exp": 1},
-        {"email_verified": False},
-        {"email_verified": "true"},
-        {"email": None},
-        {"email": "no address"},
+        ({"nonce": "other"}, UNTRUSTED),
+        ({"aud": "other"}, UNTRUSTED),
+        ({"iss": "http://other"}, UNTRUSTED),
+        ({"exp": 1}, UNTRUSTED),
+        ({"email_verified": False}, UNVERIFIED),
+        ({"email_verified": "true"}, UNVERIFIED),
+        ({"email": None}, UNVERIFIED),
+        ({"email": "no address"}, UNVERIFIED),
     ],
     ids=str,
 )
 async def test_what_the_provider_did_not_say_of_this_login_is_refused(
-    nobody: Browser, provider: SmallProvider, claims: dict[str, object]
+    nobody: Browser, provider: SmallProvider, claims: dict[str, object], code: str
 ) -> None:
     provider.claims = claims
     answer = await come_back(nobody, *await go(nobody))
-    assert (answer.status, answer.slug) == (401, "auth-failed")
+    assert refusal_of(answer) == ("/session", code)
     assert not nobody.cookie
+
+
+async def test_who_may_not_come_in_here_is_told(nobody: Browser, provider: SmallProvider) -> None:
+    assert (await nobody.log_in("root")).json["authenticated"]
+    props = {"username": "away", "password": "a-password-1", "domain_name": "default"}
+    variables = {"email": "away@example.com", "props": props}
+    for query in (
+        "mutation($email: String!, $props: UserInput!)"
+        " { create_user(email: $email, props: $props) { ok msg } }",
+        "mutation($email: String!)"
+        ' { modify_user(email: $email, props: {status: "inactive"}) { ok msg } }',
+    ):
+        body = {"query": query, "variables": variables}
+        answer = await nobody.ask("POST", "/func/admin/gql", body)
+        assert all(done["ok"] for done in answer.json["data"].values()), answer.json
+    await nobody.ask("POST", "/server/logout")
+    provider.claims = {"email": "away@example.com"}
+    answer = await come_back(nobody, *await go(nobody))
+    assert refusal_of(answer) == ("/session", "auth.failed")
 
 
 async def test_what_somebody_else_signed_is_refused(
@@ -166,13 +214,14 @@ async def test_what_somebody_else_signed_is_refused(
 ) -> None:
     back, cookie = await go(nobody)
     provider.algorithm = "HS256"
-    assert (await come_back(nobody, back, cookie)).status == 401
+    assert refusal_of(await come_back(nobody, back, cookie))[1] == UNTRUSTED
     provider.algorithm = "RS256"
-    assert (await come_back(nobody, *await go(nobody))).status == 302
+    answer = await come_back(nobody, *await go(nobody))
+    assert (answer.status, answer.headers["Location"]) == (302, "/session")
     provider.key = make_key()
     fresh, cookie = await go(nobody)
     # Keys are looked up by their names; under the old name there is another key now.
-    assert (await come_back(nobody, fresh, cookie)).status == 401
+    assert refusal_of(await come_back(nobody, fresh, cookie))[1] == UNTRUSTED
 
 
 @pytest.mark.parametrize(
@@ -193,8 +242,8 @@ async def test_nobody_is_sent_elsewhere_afterwards(nobody: Browser, path: str) -
 
 async def test_a_provider_that_is_away_is_told(nobody: Browser, provider: SmallProvider) -> None:
     provider.issuer = "http://127.0.0.1:1"
-    answer = await nobody.ask("GET", "/server/oidc/login")
-    assert (answer.status, answer.slug) == (502, "bad-gateway")
+    answer = await nobody.ask("GET", "/server/oidc/login?next=/usage")
+    assert refusal_of(answer) == ("/usage", "web.provider_away")
 
 
 async def test_answers_of_a_provider_come_in_pieces(

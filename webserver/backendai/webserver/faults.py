@@ -44,6 +44,31 @@ class WrongHost(BadRequest):
     slug, title = "misdirected-request", "This server is not asked by that name."
 
 
+class WayExpired(AuthFailed):
+    """Somebody comes back from the provider whom this server did not send there, or too late."""
+
+    code = "web.way_expired"
+    default_detail = "No login is under way in this browser: begin again."
+
+
+class ProviderDeclined(AuthFailed):
+    """The provider says no, or the person changed their mind there."""
+
+    code = "web.provider_declined"
+    default_detail = "The provider did not let you in."
+
+
+class ProviderUntrusted(AuthFailed):
+    """What the provider says of somebody is not proven, or is not of this login."""
+
+    code = "web.provider_untrusted"
+
+
+class AddressUnverified(AuthFailed):
+    code = "web.address_unverified"
+    default_detail = "The provider knows no verified email address of you."
+
+
 class ProviderAway(Unavailable):
     """The provider that people log in at does not answer, or makes no sense."""
 

@@ -11,11 +11,10 @@ import jwt
 import msgspec
 
 from backendai.common.clock import Clock
-from backendai.common.faults import AuthFailed
 from backendai.common.http import read_at_most
 from backendai.common.logs import get_logger
 
-from ..faults import ProviderAway
+from ..faults import AddressUnverified, ProviderAway, ProviderUntrusted
 from ..settings import OidcSection
 from .state import Attempt, compose_query
 
@@ -83,7 +82,7 @@ class Provider:
         return f"{places.authorization_endpoint}{mark}{query}"
 
     async def identify(self, attempt: Attempt, code: str) -> Identity:
-        """Who came back with `code`. Raises AuthFailed and ProviderAway."""
+        """Who came back with `code`. Raises ProviderUntrusted, AddressUnverified, ProviderAway."""
         places = await self._find_places()
         form = {
             "grant_type": "authorization_code",
@@ -112,7 +111,7 @@ class Provider:
             )
         except (jwt.PyJWTError, TypeError, ValueError) as error:
             log.warning("oidc.token_refused", error=repr(error))
-            raise AuthFailed("What the provider said of you is not right.") from error
+            raise ProviderUntrusted("What the provider said of you is not right.") from error
         return found
 
     async def _find_key(self, header: Mapping[str, Any], places: Places) -> jwt.PyJWK:
@@ -159,7 +158,7 @@ class Provider:
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
             raise ProviderAway from error
         if form is not None and 400 <= answer.status < 500:
-            raise AuthFailed("The provider did not take the code.")
+            raise ProviderUntrusted("The provider did not take the code.")
         if answer.status != 200:
             raise ProviderAway(f"The provider answered with status {answer.status}.")
         try:
@@ -169,10 +168,10 @@ class Provider:
 
 
 def _identity_of(claims: Mapping[str, Any], nonce: str) -> Identity:
-    """Raises AuthFailed."""
+    """Raises ProviderUntrusted and AddressUnverified."""
     email = claims.get("email")
     if claims.get("nonce") != nonce:
-        raise AuthFailed("What the provider said is not of this login.")
+        raise ProviderUntrusted("What the provider said is not of this login.")
     if not isinstance(email, str) or "@" not in email or claims.get("email_verified") is not True:
-        raise AuthFailed("The provider knows no verified email address of you.")
+        raise AddressUnverified
     return Identity(email.lower(), str(claims.get("name") or ""))

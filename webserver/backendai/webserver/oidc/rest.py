@@ -1,25 +1,34 @@
-"""`/server/oidc/…`: to the provider and back."""
+"""`/server/oidc/…`: to the provider and back.
+
+Browsers come here as pages, so that nobody reads JSON: who is refused is sent to the login page,
+which tells the fault's code in plain words.
+"""
 
 import hmac
 import secrets
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from aiohttp import web
 
 from backendai.common.clock import Clock
-from backendai.common.faults import AuthFailed
+from backendai.common.faults import Fault
+from backendai.common.http import REQUEST_ID
 from backendai.common.login_tokens import LoginClaims, sign_login
+from backendai.common.logs import get_logger
 
+from ..faults import ProviderDeclined, WayExpired
 from ..logins.model import Vault
 from ..rest import Server
 from ..visitor import VISITOR
 from .provider import Provider
-from .state import LIFE_SECONDS, Attempt, make_attempt
+from .state import LIFE_SECONDS, Attempt, make_attempt, refusal_address
 
 PATH: Final = "/server/oidc"
 COOKIE: Final = "backendai_oidc"
 _BOUND: Final = "oidc"
+_ROOT: Final = "/"
+
+log = get_logger(__name__)
 
 
 class Oidc:
@@ -49,7 +58,10 @@ class Oidc:
         redirect_uri = f"{request[VISITOR].endpoint}{PATH}/callback"
         now = self._clock.now().timestamp()
         attempt = make_attempt(request.query.get("next", "/"), redirect_uri, now)
-        response = _redirect(await self._provider.address_for(attempt))
+        try:
+            response = _redirect(await self._provider.address_for(attempt))
+        except Fault as fault:
+            return _send_back(request, fault, attempt.next)
         response.set_cookie(
             COOKIE,
             self._vault.seal(_BOUND, attempt).hex(),
@@ -62,29 +74,42 @@ class Oidc:
         return response
 
     async def come_back(self, request: web.Request) -> web.Response:
-        attempt = self._read_attempt(request.cookies)
-        given = request.query.get("state", "")
-        if not hmac.compare_digest(attempt.state.encode(), given.encode("utf-8", "replace")):
-            raise AuthFailed("This answer is of another login: begin again.")
-        code = request.query.get("code")
-        if not code:
-            raise AuthFailed("The provider did not let you in.")
-        identity = await self._provider.identify(attempt, code)
-        claims = LoginClaims(identity.email, secrets.token_urlsafe(16), identity.name)
-        token = sign_login(claims, self._token_key, self._clock.now())
-        response = await self._server.begin_by_token(request, token, _redirect(attempt.next))
+        attempt = self._find_attempt(request)
+        if attempt is None:
+            return _send_back(request, WayExpired(), _ROOT)
+        try:
+            response = await self._enter(request, attempt)
+        except Fault as fault:
+            response = _send_back(request, fault, attempt.next)
         response.del_cookie(COOKIE, path=PATH)
         return response
 
-    def _read_attempt(self, cookies: Mapping[str, Any]) -> Attempt:
+    async def _enter(self, request: web.Request, attempt: Attempt) -> web.Response:
+        code = request.query.get("code")
+        if not code:
+            raise ProviderDeclined
+        identity = await self._provider.identify(attempt, code)
+        claims = LoginClaims(identity.email, secrets.token_urlsafe(16), identity.name)
+        token = sign_login(claims, self._token_key, self._clock.now())
+        return await self._server.begin_by_token(request, token, _redirect(attempt.next))
+
+    def _find_attempt(self, request: web.Request) -> Attempt | None:
+        """That of this browser, if this is the answer to it. None also where it took too long."""
         try:
-            sealed = bytes.fromhex(cookies.get(COOKIE, ""))
+            sealed = bytes.fromhex(request.cookies.get(COOKIE, ""))
         except ValueError:
             sealed = b""
         attempt = self._vault.open(_BOUND, sealed)
         if attempt is None or attempt.expires < self._clock.now().timestamp():
-            raise AuthFailed("No login is under way in this browser: begin again.")
-        return attempt
+            return None
+        given = request.query.get("state", "").encode("utf-8", "replace")
+        return attempt if hmac.compare_digest(attempt.state.encode(), given) else None
+
+
+def _send_back(request: web.Request, fault: Fault, next_path: str) -> web.Response:
+    """To the login page at `next_path`, with what it tells of `fault`."""
+    log.info("oidc.refused", code=fault.code, detail=fault.detail, cause=repr(fault.__cause__))
+    return _redirect(refusal_address(next_path, fault.code, request[REQUEST_ID]))
 
 
 def _redirect(address: str) -> web.Response:

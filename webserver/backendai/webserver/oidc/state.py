@@ -13,6 +13,9 @@ import msgspec
 from backendai.common.faults import BadRequest
 
 LIFE_SECONDS: Final = 600
+# The login page reads them, and takes them out of the address.
+REFUSED: Final = "refused"
+REQUEST: Final = "request"
 _LOCAL: Final = re.compile(r"/(?![/\\])[\x21-\x5b\x5d-\x7e]{0,1023}")
 
 
@@ -45,6 +48,14 @@ def read_local_path(text: str) -> str:
     if not _LOCAL.fullmatch(text):
         raise BadRequest("`next` must be a path of this site.")
     return text
+
+
+def refusal_address(next_path: str, code: str, request_id: str) -> str:
+    """The page at `next_path`, which is the login page for who is not let in, with two words."""
+    path, hash_, fragment = next_path.partition("#")
+    mark = "&" if "?" in path else "?"
+    told = urlencode({REFUSED: code, REQUEST: request_id})
+    return f"{path}{mark}{told}{hash_}{fragment}"
 
 
 def compose_query(attempt: Attempt, client_id: str, scopes: str) -> str:

@@ -31,3 +31,22 @@ export function wayTo({ path }: Provider, here: { pathname: string; search: stri
   const next = here.pathname + here.search
   return `${path}?${new URLSearchParams({ next: next.length > CHARS_MAX ? here.pathname : next })}`
 }
+
+/** What a way back from there tells that has ended outside: a code, and where administrators find it. */
+export interface Refusal {
+  code: string
+  requestId: string
+}
+
+const TOLD = ['refused', 'request']
+
+/** Null for who comes here on another way. */
+export function refusalOf(params: URLSearchParams): Refusal | null {
+  const code = params.get('refused')
+  return code ? { code, requestId: params.get('request') ?? '' } : null
+}
+
+/** The address without it: a reload, and the way there again, know nothing of it. */
+export function withoutRefusal(params: URLSearchParams): URLSearchParams {
+  return new URLSearchParams([...params].filter(([name]) => !TOLD.includes(name)))
+}

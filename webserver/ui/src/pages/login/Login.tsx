@@ -2,11 +2,13 @@
 import { Alert, Button, Card, Center, Divider, Group, PasswordInput, PinInput, Stack, Text, TextInput, Title } from '@mantine/core'
 import { IconLogin2 } from '@tabler/icons-react'
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query'
-import { useState, type FormEvent } from 'react'
+import type { ParseKeys } from 'i18next'
+import { useEffect, useState, type FormEvent } from 'react'
 import { useTranslation } from 'react-i18next'
+import { useSearchParams } from 'react-router'
 import { ApiError } from '../../api/http'
 import { login, renewPassword, type LoginOutcome } from '../../api/login'
-import { fetchProvider, wayTo } from '../../api/provider'
+import { fetchProvider, refusalOf, wayTo, withoutRefusal, type Refusal } from '../../api/provider'
 import { Refused } from '../../parts/FieldForm'
 import { ME } from '../../queries'
 import { LanguageMenu, SchemeButton } from '../../shell/TopBar'
@@ -46,6 +48,11 @@ export default function Login() {
     event.preventDefault()
     if (!differ) enter.mutate()
   }
+  const [params, setParams] = useSearchParams()
+  const [turnedBack] = useState(() => refusalOf(params))
+  useEffect(() => {
+    if (refusalOf(params)) setParams(withoutRefusal(params), { replace: true })
+  }, [params, setParams])
   // Without it there is still the password.
   const provider = useQuery({ queryKey: ['provider'], queryFn: fetchProvider, staleTime: Infinity })
   const words = WORDS[step]
@@ -63,6 +70,7 @@ export default function Login() {
           <form onSubmit={submit}>
             <Stack gap="md">
               <Title order={2} size="h4">{t(words.title)}</Title>
+              {turnedBack && enter.isIdle && <TurnedBack refusal={turnedBack} />}
               {words.hint && <Text size="sm" c="dimmed">{t(words.hint)}</Text>}
               {step === 'password' && (
                 <>
@@ -111,6 +119,27 @@ export default function Login() {
       </Stack>
     </Center>
   )
+}
+
+/** Why the other site did not lead to a login here. */
+function TurnedBack({ refusal }: { refusal: Refusal }) {
+  const { t } = useTranslation()
+  return (
+    <Alert color="orange" role="alert" title={t('login.refused.title')}>
+      <Text size="sm">{t(REFUSALS[refusal.code] ?? 'login.refused.other')}</Text>
+      {refusal.requestId && <Text size="xs" c="dimmed" mt={4} className="mono">{t('error.request', { id: refusal.requestId })}</Text>}
+    </Alert>
+  )
+}
+
+/** The webserver's codes in the words of people. */
+const REFUSALS: Record<string, ParseKeys> = {
+  'web.way_expired': 'login.refused.expired',
+  'web.provider_declined': 'login.refused.declined',
+  'web.provider_untrusted': 'login.refused.untrusted',
+  'web.address_unverified': 'login.refused.unverified',
+  'web.provider_away': 'login.refused.away',
+  'auth.failed': 'login.refused.account',
 }
 
 const WORDS = {
