@@ -1,5 +1,7 @@
 /** The pages of administrators by their paths. */
-import type { Load } from '.'
+import type { ComponentType } from 'react'
+
+export type Load = () => Promise<{ default: ComponentType }>
 
 export const ADMIN_LOADS: Record<string, Load> = {
   '/users': () => import('./users/Users'),

@@ -1,9 +1,6 @@
 /** Every page by its path; each is a chunk of its own. */
 import { lazy, type ComponentType, type LazyExoticComponent } from 'react'
-
-import { ADMIN_LOADS } from './admin'
-
-export type Load = () => Promise<{ default: ComponentType }>
+import { ADMIN_LOADS, type Load } from './admin'
 
 const LOADS: Record<string, Load> = {
   '/start': () => import('./start/Start'),

@@ -9,7 +9,7 @@ import { formatSlot, slotName } from '../../format/slots'
 import { Copy } from '../../parts/Copy'
 import { Facts } from '../../parts/Facts'
 import { useHere } from '../../shell/me'
-import { Installed } from './Images'
+import { Installed } from './Installed'
 import { useImageActions } from './useImageActions'
 
 export function ImageDrawer({ image, onClose }: { image: Image | null; onClose: () => void }) {

@@ -1,5 +1,5 @@
 /** The images that somebody may use: filtered, and one opened beside the list. */
-import { Anchor, Badge, Button, Group, Text } from '@mantine/core'
+import { Anchor, Button, Group, Text } from '@mantine/core'
 import { IconBox } from '@tabler/icons-react'
 import { useQuery } from '@tanstack/react-query'
 import { useTranslation } from 'react-i18next'
@@ -14,6 +14,7 @@ import { useOpen } from '../../parts/useOpen'
 import { WholeTable } from '../../parts/WholeTable'
 import { useHere } from '../../shell/me'
 import { ImageDrawer } from './ImageDrawer'
+import { Installed } from './Installed'
 import { useImageActions } from './useImageActions'
 
 const KEPT = ['open', 'tab', 'task']
@@ -85,11 +86,6 @@ function useColumns(open: (id: string) => void): Column<Image>[] {
     { name: 'accelerators', title: t('images.accelerators'), text: ({ accelerators }) => accelerators.join(' '), render: ({ accelerators }) => accelerators.join(', ') || '–', isExtra: true },
     { name: 'actions', title: t('admin.actions'), render: (image) => <RowMenu name={canonicalName(image)} deeds={deedsOf(image)} /> },
   ]
-}
-
-export function Installed({ is }: { is: boolean }) {
-  const { t } = useTranslation()
-  return <Badge variant="light" tt="none" radius="sm" miw="max-content" color={is ? 'teal' : 'gray'}>{t(is ? 'images.installed' : 'images.missing')}</Badge>
 }
 
 /** What a session of it needs. */

@@ -4,7 +4,7 @@ import { IconAlertTriangle } from '@tabler/icons-react'
 import { useTranslation } from 'react-i18next'
 import { Link } from 'react-router'
 import type { Folder } from '../../api/folders'
-import type { StepProps } from './Launch'
+import type { StepProps } from './form'
 
 export function DataStep({ form, put, folders }: StepProps & { folders: Folder[] }) {
   const { t } = useTranslation()

@@ -24,11 +24,6 @@ import { Templates, useSaveTemplate } from './Templates'
 import { usePlan } from './usePlan'
 import { WhatStep } from './WhatStep'
 
-export interface StepProps {
-  form: Form
-  put: (change: Partial<Form>) => void
-}
-
 export default function Launch() {
   const { t } = useTranslation()
   const { project } = useHere()

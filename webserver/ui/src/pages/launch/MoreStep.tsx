@@ -1,8 +1,7 @@
 /** What few sessions need. */
 import { TagsInput, Textarea } from '@mantine/core'
 import { useTranslation } from 'react-i18next'
-import { parseEnviron } from './form'
-import type { StepProps } from './Launch'
+import { parseEnviron, type StepProps } from './form'
 
 export function MoreStep({ form, put }: StepProps) {
   const { t } = useTranslation()

@@ -5,8 +5,7 @@ import type { Image } from '../../api/images'
 import type { Preset, ResourceGroup } from '../../api/resources'
 import { amountOf, formatSlots, isBytes, slotName, slotUnit } from '../../format/slots'
 import { BytesInput } from '../../parts/FieldForm'
-import { CUSTOM, raisedTo } from './form'
-import type { StepProps } from './Launch'
+import { CUSTOM, raisedTo, type StepProps } from './form'
 import type { PlanQuery } from './usePlan'
 
 const GIB = 2 ** 30

@@ -3,8 +3,7 @@ import { Group, SegmentedControl, Select, Text, Textarea, TextInput } from '@man
 import { useTranslation } from 'react-i18next'
 import { canonicalName, shortName, type Image } from '../../api/images'
 import { formatBytes } from '../../format/numbers'
-import { freshName } from './form'
-import type { StepProps } from './Launch'
+import { freshName, type StepProps } from './form'
 
 export function WhatStep({ form, put, images, onImage }: StepProps & { images: Image[]; onImage: (image: Image) => void }) {
   const { t } = useTranslation()

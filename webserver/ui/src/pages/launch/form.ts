@@ -25,6 +25,12 @@ export interface Form {
   script: string
 }
 
+/** What each step of the form is given. */
+export interface StepProps {
+  form: Form
+  put: (change: Partial<Form>) => void
+}
+
 export const CUSTOM = ''
 const GIB = 2 ** 30
 

@@ -11,7 +11,7 @@ import { login, renewPassword, type LoginOutcome } from '../../api/login'
 import { fetchProvider, refusalOf, wayTo, withoutRefusal, type Refusal } from '../../api/provider'
 import { Refused } from '../../parts/FieldForm'
 import { ME } from '../../queries'
-import { LanguageMenu, SchemeButton } from '../../shell/TopBar'
+import { LanguageMenu, SchemeButton } from '../../shell/Looks'
 
 type Step = 'password' | 'otp' | 'expired'
 
