@@ -4,8 +4,12 @@ import { call } from './http'
 
 export const setFullName = (email: string, fullName: string): Promise<void> =>
   call('POST', '/func/auth/update-full-name', { body: { email, full_name: fullName } })
-export const changePassword = (old: string, renewed: string, repeated: string): Promise<void> =>
-  call('POST', '/func/auth/update-password', { body: { old_password: old, new_password: renewed, new_password2: repeated } })
+/** Whether everybody else who was logged in with the old password is logged out by it. */
+export async function changePassword(old: string, renewed: string, repeated: string): Promise<boolean> {
+  const body = { old_password: old, new_password: renewed, new_password2: repeated }
+  const answer = await call<{ warning?: string } | undefined>('POST', '/func/auth/update-password', { body })
+  return !answer?.warning
+}
 
 export interface SecondFactor {
   totp_activated: boolean

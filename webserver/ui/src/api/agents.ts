@@ -1,6 +1,6 @@
 /** Nodes that run sessions, and the groups that they are in. */
 import type { Slots } from '../format/slots'
-import { ask, askPage, change, parseJson, type ListName, type Page, type PageAsk } from './graph'
+import { ask, askPage, askWhole, change, parseJson, type ListName, type Page, type PageAsk } from './graph'
 import type { Metric } from './sessions'
 
 export const AGENT_STATUSES = ['ALIVE', 'LOST', 'RESTARTING', 'TERMINATED'] as const
@@ -47,6 +47,14 @@ const LIST: ListName = {
 export async function listAgents(page: PageAsk, status?: string, signal?: AbortSignal): Promise<Page<Agent>> {
   const found = await askPage<Row>(LIST, page, { status: status ?? null }, signal)
   return { total: found.total, items: found.items.map(agentOf) }
+}
+
+const NAMES: ListName = { field: 'agent_list', fields: 'id', types: { status: 'String' } }
+
+/** All that are there, by their names. */
+export async function listAgentIds(): Promise<string[]> {
+  const rows = await askWhole<{ id: string }>(NAMES, { order: 'id' }, { status: 'ALIVE' })
+  return rows.map(({ id }) => id)
 }
 
 function agentOf(row: Row): Agent {

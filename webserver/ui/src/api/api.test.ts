@@ -1,4 +1,6 @@
 import { afterEach, describe, expect, test, vi } from 'vitest'
+import { changePassword } from './account'
+import { listAgentIds } from './agents'
 import { allOf, ask, askPage, change, contains, isOneOf } from './graph'
 import { ApiError, call, onLoggedOut, pathOf } from './http'
 import { outcomeOf, renewPassword } from './login'
@@ -91,4 +93,24 @@ test('the reasons of the webserver lead to the steps of the login', () => {
   expect(outcomeOf({ details: 'User credential mismatch.' })).toEqual({ kind: 'wrong' })
   expect(outcomeOf({ details: 'The account is inactive.' })).toEqual({ kind: 'refused', reason: 'The account is inactive.' })
   expect(outcomeOf(null)).toEqual({ kind: 'wrong' })
+})
+
+describe('account', () => {
+  test.each([[{}, true], [undefined, true], [{ warning: 'Other logins could not be ended.' }, false]])('a changed password tells whether others are logged out', async (body, isAlone) => {
+    answer(200, body)
+    expect(await changePassword('a', 'b', 'b')).toBe(isAlone)
+  })
+})
+
+describe('whole lists', () => {
+  test('are asked for to their end', async () => {
+    const ids = Array.from({ length: 2500 }, (_, number) => ({ id: `i-${number}` }))
+    const asked = vi.fn(async (_path: string, init: RequestInit) => {
+      const { limit, offset } = (JSON.parse(String(init.body)) as { variables: { limit: number; offset: number } }).variables
+      return new Response(JSON.stringify({ data: { agent_list: { total_count: ids.length, items: ids.slice(offset, offset + limit) } } }))
+    })
+    vi.stubGlobal('fetch', asked)
+    expect(await listAgentIds()).toEqual(ids.map(({ id }) => id))
+    expect(asked).toHaveBeenCalledTimes(3)
+  })
 })

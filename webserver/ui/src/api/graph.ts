@@ -64,6 +64,19 @@ export async function askPage<T>(
   return { items: page?.items ?? [], total: page?.total_count ?? 0 }
 }
 
+// The most that the API gives at once.
+const WHOLE_PAGE = 1000
+
+/** A `*_list` field to its end, page by page. */
+export async function askWhole<T>(list: ListName, page: Omit<PageAsk, 'limit' | 'offset'>, more: Record<string, unknown> = {}): Promise<T[]> {
+  const items: T[] = []
+  for (;;) {
+    const found = await askPage<T>(list, { ...page, limit: WHOLE_PAGE, offset: items.length }, more)
+    items.push(...found.items)
+    if (!found.items.length || items.length >= found.total) return items
+  }
+}
+
 /** `name ilike "%x%"`, with what is written meant as it is. */
 export function contains(column: string, text: string): string {
   return `${column} ilike ${quoted(`%${text}%`)}`

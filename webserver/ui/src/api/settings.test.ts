@@ -1,6 +1,6 @@
-import { expect, test } from 'vitest'
+import { afterEach, describe, expect, test, vi } from 'vitest'
 import { en } from '../i18n'
-import { isSound, measuredOf, pairsOf, SETTINGS, thresholdOf, valueOf, type Setting } from './settings'
+import { isSound, measuredOf, pairsOf, setSetting, SETTINGS, thresholdOf, valueOf, type Setting } from './settings'
 
 const ALL: Setting[] = [...Object.values(SETTINGS).flat(), thresholdOf('mem')]
 const [checkers] = SETTINGS.idle
@@ -37,4 +37,32 @@ test('what managers could not read is refused', () => {
 
 test('each kind of accelerator is measured in two ways', () => {
   expect(measuredOf(['cpu', 'mem', 'cuda.device', 'cuda.shares', 'mock.device'])).toEqual(['cpu_util', 'mem', 'cuda_util', 'cuda_mem', 'mock_util', 'mock_mem'])
+})
+
+describe('names', () => {
+  /** The pairs of a small cluster below `volumes/_types`; calls from `failing` on are refused. */
+  function cluster(names: string[], failing = Infinity) {
+    const kept = new Set(names)
+    let calls = 0
+    vi.stubGlobal('fetch', async (path: string, init: RequestInit) => {
+      const { key, value } = JSON.parse(String(init.body)) as { key: string; value?: Record<string, string> }
+      if (calls++ >= failing) return new Response('{"title": "Away."}', { status: 503 })
+      if (path.endsWith('/set')) Object.keys(value!).forEach((name) => kept.add(name))
+      if (path.endsWith('/delete')) kept.delete(key.split('/').at(-1)!)
+      return new Response(JSON.stringify({ result: path.endsWith('/get') ? Object.fromEntries([...kept].map((name) => [name, ''])) : 'ok' }))
+    })
+    return kept
+  }
+  afterEach(() => vi.unstubAllGlobals())
+
+  test('others take the place of those that were there', async () => {
+    const kept = cluster(['user', 'by-hand'])
+    await setSetting(owners, ['group'])
+    expect([...kept]).toEqual(['group'])
+  })
+  test.each([0, 1, 2])('whatever call fails, the old ones are there', async (failing) => {
+    const kept = cluster(['user'], failing)
+    await expect(setSetting(owners, ['group'])).rejects.toMatchObject({ title: 'Away.' })
+    expect(kept).toContain('user')
+  })
 })

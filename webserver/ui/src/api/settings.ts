@@ -100,14 +100,20 @@ export function isSound({ kind }: Setting, value: Value): boolean {
 
 export async function setSetting(setting: Setting, value: Value): Promise<void> {
   const { key, kind } = setting
-  if (kind === 'names') {
-    await unsetSetting(setting)
-    return set(key, Object.fromEntries((value as string[]).map((name) => [name, 'true'])))
-  }
+  if (kind === 'names') return setNames(key, value as string[])
   return set(key, Array.isArray(value) ? value.join(',') : value)
 }
 
+/** New names first, old ones last: where a call between fails there are too many of them, never none. */
+async function setNames(key: string, names: string[]): Promise<void> {
+  const before = Object.keys(await fetchTree(key)).filter((name) => name !== '')
+  await set(key, Object.fromEntries(names.map((name) => [name, 'true'])))
+  for (const name of before.filter((one) => !names.includes(one))) await unset(`${key}/${name}`, false)
+}
+
 /** Its default holds again. */
-export const unsetSetting = ({ key, kind }: Setting): Promise<void> => call('POST', '/func/config/delete', { body: { key, prefix: kind === 'names' } })
+export const unsetSetting = ({ key, kind }: Setting): Promise<void> => unset(key, kind === 'names')
+
+const unset = (key: string, isPrefix: boolean): Promise<void> => call('POST', '/func/config/delete', { body: { key, prefix: isPrefix } })
 
 const set = (key: string, value: unknown): Promise<void> => call('POST', '/func/config/set', { body: { key, value } })

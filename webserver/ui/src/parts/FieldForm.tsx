@@ -5,7 +5,7 @@ import { useState, type FormEvent } from 'react'
 import { useTranslation } from 'react-i18next'
 import { formatBytes, parseBytes } from '../format/numbers'
 import { noteFailure } from './failures'
-import { wordsOf } from './toast'
+import { untoast, wordsOf } from './toast'
 
 export type FieldKind = 'text' | 'password' | 'lines' | 'number' | 'bytes' | 'switch' | 'select' | 'multiple' | 'tags' | 'json'
 export interface Field<V> {
@@ -41,6 +41,7 @@ export function FieldForm<V extends object>({ fields, initial, submit, onSubmit,
     onSubmit(values)
       .catch((refused: unknown) => {
         noteFailure(refused)
+        untoast(refused)
         setError(refused)
       })
       .finally(() => setSending(false))

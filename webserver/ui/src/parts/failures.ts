@@ -11,9 +11,11 @@ export interface Failure {
 
 const KEPT = 'failures'
 const MOST = 100
+const noted = new WeakSet<ApiError>()
 
 export function noteFailure(error: unknown): void {
-  if (!(error instanceof ApiError)) return
+  if (!(error instanceof ApiError) || noted.has(error)) return
+  noted.add(error)
   const { title, detail, requestId, status } = error
   const failure: Failure = { at: new Date().toISOString(), title, detail, requestId, status }
   localStorage.setItem(KEPT, JSON.stringify([failure, ...listFailures()].slice(0, MOST)))

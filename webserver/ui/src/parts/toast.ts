@@ -8,17 +8,27 @@ export function toastDone(message: string): void {
   notifications.show({ message, color: 'teal' })
 }
 
+/** What is said of an error in the corner, so that it can be taken back. */
+const shown = new WeakMap<object, string>()
+
 export function toastError(error: unknown): void {
   noteFailure(error)
   const { title, detail, requestId } = wordsOf(error)
   const reference = requestId ? i18next.t('error.request', { id: requestId }) : ''
-  notifications.show({
+  const id = notifications.show({
     title,
     message: [detail, reference].filter(Boolean).join('\n'),
     color: 'red',
     autoClose: 10_000,
     styles: { description: { whiteSpace: 'pre-line', overflowWrap: 'anywhere' } },
   })
+  if (typeof error === 'object' && error !== null) shown.set(error, id)
+}
+
+/** For a form that tells of `error` itself: nothing is said twice, and nothing covers it. */
+export function untoast(error: unknown): void {
+  const id = typeof error === 'object' && error !== null ? shown.get(error) : undefined
+  if (id) notifications.hide(id)
 }
 
 export interface Words {

@@ -3,7 +3,7 @@ import { Stack, Text } from '@mantine/core'
 import { useQueryClient } from '@tanstack/react-query'
 import { useTranslation } from 'react-i18next'
 import { useNavigate } from 'react-router'
-import { listAgents } from '../../api/agents'
+import { listAgentIds } from '../../api/agents'
 import { aliasImage, canonicalName, dealiasImage, forgetImage, isCustom, isFetched, limitImage, type Image, type Limit } from '../../api/images'
 import { confirm } from '../../parts/confirm'
 import { openForm } from '../../parts/FieldForm'
@@ -16,7 +16,6 @@ import { limitFields, limitsOf, limitValues } from './limits'
 import { useTasks } from './useTasks'
 
 const TOUCHED = [['images']]
-const AGENTS_MAX = 100
 
 export function useImageActions() {
   const { t } = useTranslation()
@@ -55,10 +54,10 @@ export function useImageActions() {
       initial: limitValues(image.limits), submit: t('action.save'), onSubmit: (values) => limit.mutateAsync({ image, limits: limitsOf(values) }),
     }))
   const askMove = (isBrought: boolean, images: Image[]) => {
-    const known = client.fetchQuery({ queryKey: ['agents', 'names'], queryFn: () => listAgents({ limit: AGENTS_MAX, offset: 0 }, 'ALIVE') })
-    known.then(({ items }) => openForm(t(isBrought ? 'images.bringTitle' : 'images.takeTitle', { count: images.length }), {
-      fields: [{ name: 'agents', label: t('images.agents'), hint: t(isBrought ? 'images.bringHint' : 'images.takeHint'), kind: 'multiple', isRequired: true, options: optionsOf(items.map(({ id }) => id)) }],
-      initial: { agents: items.map(({ id }) => id) }, submit: t(isBrought ? 'images.bring' : 'images.take'),
+    const known = client.fetchQuery({ queryKey: ['agents', 'names'], queryFn: listAgentIds })
+    known.then((ids) => openForm(t(isBrought ? 'images.bringTitle' : 'images.takeTitle', { count: images.length }), {
+      fields: [{ name: 'agents', label: t('images.agents'), hint: t(isBrought ? 'images.bringHint' : 'images.takeHint'), kind: 'multiple', isRequired: true, options: optionsOf(ids) }],
+      initial: { agents: ids }, submit: t(isBrought ? 'images.bring' : 'images.take'),
       onSubmit: ({ agents }) => move({ isBrought, images, agents }),
     }), toastError)
   }

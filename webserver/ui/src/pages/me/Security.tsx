@@ -1,9 +1,11 @@
 /** Password and second factor. */
-import { Alert, Box, Button, Group, Stack, Text } from '@mantine/core'
+import { Alert, Anchor, Box, Button, Group, Stack, Text } from '@mantine/core'
 import { modals } from '@mantine/modals'
-import { IconShieldCheck, IconShieldOff } from '@tabler/icons-react'
+import { IconAlertTriangle, IconShieldCheck, IconShieldOff } from '@tabler/icons-react'
 import { useQuery } from '@tanstack/react-query'
+import { useState } from 'react'
 import { useTranslation } from 'react-i18next'
+import { Link } from 'react-router'
 import { encode } from 'uqr'
 import { activateSecondFactor, changePassword, enrolSecondFactor, fetchSecondFactor, removeSecondFactor } from '../../api/account'
 import { Ask } from '../../parts/Ask'
@@ -21,10 +23,19 @@ const BLANK = { old: '', renewed: '', repeated: '' }
 
 function Password() {
   const { t } = useTranslation()
-  const change = useAct<typeof BLANK>({ act: ({ old, renewed, repeated }) => changePassword(old, renewed, repeated), done: t('me.passwordChanged') })
+  const [areOthersIn, setOthersIn] = useState(false)
+  const change = useAct<typeof BLANK>({
+    act: async ({ old, renewed, repeated }) => setOthersIn(!(await changePassword(old, renewed, repeated))),
+    done: t('me.passwordChanged'),
+  })
   return (
     <Section title={t('me.password')}>
       <Box maw={420}>
+        {areOthersIn && (
+          <Alert color="orange" role="alert" mb="md" icon={<IconAlertTriangle />} title={t('me.loginsKept')}>
+            <Text size="sm">{t('me.loginsKeptHint')} <Anchor component={Link} to="/me?tab=logins" size="sm" c="inherit" underline="always">{t('me.logins')}</Anchor></Text>
+          </Alert>
+        )}
         <FieldForm
           key={change.submittedAt}
           fields={[
