@@ -15,6 +15,7 @@ from typing import Any, Final
 from playwright.sync_api import (
     Browser,
     BrowserContext,
+    Error,
     Page,
     Request,
     Response,
@@ -29,6 +30,9 @@ PHONE: Final = {"width": 390, "height": 844}
 # What is said of a network that came or went is no fault of the page.
 _BROKEN_OFF: Final = "net::ERR_ABORTED"
 _OF_THE_NETWORK: Final = ("net::ERR_NETWORK_CHANGED", "net::ERR_INTERNET_DISCONNECTED")
+# By the page that tells of a broken network.
+_OVERTAKEN: Final = "is interrupted by another navigation"
+_TRIES: Final = 5
 
 
 @dataclass
@@ -76,8 +80,17 @@ class Visit:
     calls: list[str] = field(default_factory=list)
 
     def go(self, path: str) -> Page:
-        self.page.goto(f"{self.origin}{path}")
-        return self.page
+        """Again where a network that came or went broke it off."""
+        for _ in range(_TRIES):
+            try:
+                self.page.goto(f"{self.origin}{path}")
+            except Error as error:
+                if not any(word in error.message for word in (*_OF_THE_NETWORK, _OVERTAKEN)):
+                    raise
+                self.page.wait_for_load_state()
+            else:
+                return self.page
+        raise AssertionError(f"the network does not come to rest: {path}")
 
     def log_in(self, name: str, password: str) -> None:
         self.page.locator("input[autocomplete=username]").fill(name)

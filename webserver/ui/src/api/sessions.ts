@@ -172,7 +172,8 @@ export interface HistoryLine {
   to: string
   event: string
   reason: string | null
-  detail: string | null
+  /** Facts of whoever caused it. */
+  detail: Record<string, unknown>
   at: string
 }
 export interface Why {

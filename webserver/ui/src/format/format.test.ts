@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { formatBytes, parseBytes, percentOf } from './numbers'
 import { amountOf, formatSlots, slotsIn } from './slots'
-import { formatAgo, formatSpan } from './times'
+import { formatAgo, formatSpan, formatTime, readable } from './times'
 
 describe('numbers', () => {
   test.each([
@@ -44,4 +44,10 @@ describe('times', () => {
     expect(formatAgo('2025-12-30T12:00:00Z', 'ko', now)).toBe('그저께')
     expect(formatAgo(null, 'en', now)).toBe('–')
   })
+})
+
+test('moments within what a daemon says are told as people read them', () => {
+  const at = '2026-11-23T08:15:51+00:00'
+  expect(readable(`It was asked to start at ${at}.`, 'en')).toBe(`It was asked to start at ${formatTime(at, 'en')}.`)
+  expect(readable('No node has room.', 'ko')).toBe('No node has room.')
 })

@@ -13,6 +13,13 @@ export function formatTime(iso: string | null | undefined, language: string): st
   return new Intl.DateTimeFormat(language, { dateStyle: 'medium', timeStyle: 'short' }).format(new Date(iso))
 }
 
+const MOMENT = /\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)/g
+
+/** What a daemon says, with the moments in it as people read them. */
+export function readable(text: string, language: string): string {
+  return text.replace(MOMENT, (iso) => formatTime(iso, language))
+}
+
 /** "3 minutes ago" */
 export function formatAgo(iso: string | null | undefined, language: string, now = Date.now()): string {
   if (!iso) return '–'

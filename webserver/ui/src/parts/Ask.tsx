@@ -11,13 +11,17 @@ interface Props<T> {
   children: (data: T) => ReactNode
 }
 
+/** Pixels of a line of the skeleton, and how long lines are. */
+const LINE = 34
+const WIDTHS = ['100%', '92%', '97%', '80%']
+
 export function Ask<T>({ query, height = 120, children }: Props<T>) {
   if (query.data !== undefined) return <>{children(query.data)}</>
   if (query.isError) return <Failure error={query.error} onRetry={() => void query.refetch()} />
   return (
-    <Stack gap="xs" role="status" aria-busy aria-label="…">
-      <Skeleton height={height * 0.25} width="40%" />
-      <Skeleton height={height * 0.65} />
+    <Stack gap="md" role="status" aria-busy aria-label="…" mih={height}>
+      <Skeleton height={22} width="40%" />
+      {Array.from({ length: Math.max(1, Math.floor(height / LINE) - 1) }, (_, line) => <Skeleton key={line} height={14} width={WIDTHS[line % WIDTHS.length]!} />)}
     </Stack>
   )
 }

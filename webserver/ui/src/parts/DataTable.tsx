@@ -1,14 +1,15 @@
 /** The one table: filters, order, pages, selection, columns and a file, all told by a list of columns. */
 import {
-  ActionIcon, Box, Card, Checkbox, Group, Menu, Pagination, ScrollArea, Select, Skeleton, Table, Text, Tooltip, UnstyledButton,
+  ActionIcon, Box, Button, Card, Checkbox, Group, Menu, Pagination, ScrollArea, Select, Skeleton, Table, Text, Tooltip, UnstyledButton,
 } from '@mantine/core'
 import { useLocalStorage } from '@mantine/hooks'
-import { IconArrowDown, IconArrowUp, IconColumns3, IconFileDownload, IconRefresh } from '@tabler/icons-react'
+import { IconArrowDown, IconArrowUp, IconColumns3, IconFileDownload, IconFilterOff, IconRefresh } from '@tabler/icons-react'
 import type { UseQueryResult } from '@tanstack/react-query'
 import { useEffect, useState, type ReactNode } from 'react'
 import { useTranslation } from 'react-i18next'
 import type { Page } from '../api/graph'
 import { saveFile, toCsv } from './csv'
+import { Empty } from './Empty'
 import { Failure } from './Failure'
 import { FilterBar } from './FilterBar'
 import { PAGE_SIZES, type Filter, type ListView } from './listView'
@@ -35,6 +36,8 @@ export interface DataTableProps<T> {
   onView: (change: Partial<ListView>) => void
   filters?: Filter[]
   empty: ReactNode
+  /** How to look, where no row fits the filters. */
+  narrowHint?: string
   onOpen?: (item: T) => void
   /** What can be done with all that are selected. */
   bulk?: (items: T[], clear: () => void) => ReactNode
@@ -50,6 +53,8 @@ export function DataTable<T>(props: DataTableProps<T>) {
   const picked = items.filter((item) => chosen.has(idOf(item)))
   const clear = () => setChosen(new Set())
   useEffect(clear, [view])
+  const isNarrowed = view.page > 1 || filters.some(({ name }) => view.filters[name])
+  const widen = () => onView({ page: 1, filters: Object.fromEntries(filters.map(({ name }) => [name, ''])) })
 
   const toggle = (id: string) => setChosen((now) => (now.has(id) ? without(now, id) : new Set(now).add(id)))
   const toggleColumn = (name: string) =>
@@ -62,8 +67,8 @@ export function DataTable<T>(props: DataTableProps<T>) {
 
   return (
     <Card padding={0}>
-      <Group p="sm" justify="space-between" gap="xs">
-        <Box flex={1} miw={220}>
+      <Group p="sm" justify="space-between" gap="xs" wrap="nowrap" align="flex-start">
+        <Box flex={1} miw={0}>
           {picked.length > 0 && bulk ? (
             <Group gap="xs">
               <Text size="sm" fw={600}>{t('table.selected', { count: picked.length })}</Text>
@@ -73,7 +78,7 @@ export function DataTable<T>(props: DataTableProps<T>) {
             <FilterBar filters={filters} view={view} onView={onView} />
           )}
         </Box>
-        <Group gap={4}>
+        <Group gap={4} wrap="nowrap">
           <Tool label={t('action.refresh')} onClick={() => void query.refetch()} loading={query.isFetching && !query.isPending}>
             <IconRefresh size={17} />
           </Tool>
@@ -95,7 +100,7 @@ export function DataTable<T>(props: DataTableProps<T>) {
       {query.isError && !query.data ? (
         <Box p="sm"><Failure error={query.error} onRetry={() => void query.refetch()} /></Box>
       ) : query.data && items.length === 0 ? (
-        props.empty
+        isNarrowed ? <NothingFound hint={props.narrowHint} onClear={widen} /> : props.empty
       ) : (
         <ScrollArea viewportProps={{ tabIndex: 0 }}>
           <Table highlightOnHover verticalSpacing="sm" horizontalSpacing="md" aria-busy={query.isPending}>
@@ -131,7 +136,7 @@ export function DataTable<T>(props: DataTableProps<T>) {
                           <Checkbox size="xs" aria-label={t('table.select')} checked={chosen.has(idOf(item))} onChange={() => toggle(idOf(item))} />
                         </Table.Td>
                       )}
-                      {shown.map((column) => <Table.Td key={column.name}>{column.render(item)}</Table.Td>)}
+                      {shown.map((column) => <Table.Td key={column.name} miw={WIDE.has(column.name) ? 210 : undefined}>{column.render(item)}</Table.Td>)}
                     </Table.Tr>
                   ))}
             </Table.Tbody>
@@ -142,6 +147,14 @@ export function DataTable<T>(props: DataTableProps<T>) {
     </Card>
   )
 }
+
+function NothingFound({ hint, onClear }: { hint: string | undefined; onClear: () => void }) {
+  const { t } = useTranslation()
+  return <Empty icon={IconFilterOff} title={t('table.nothingFound')} hint={hint ?? t('table.nothingFoundHint')} action={<Button variant="default" onClick={onClear}>{t('table.clear')}</Button>} />
+}
+
+/** Columns of names: on a phone, too, they break after some words and not after each. */
+const WIDE = new Set(['name', 'email', 'target', 'why'])
 
 interface HeadProps<T> {
   column: Column<T>

@@ -12,7 +12,7 @@ interface Props {
 
 export function Empty({ icon: Picture, title, hint, action }: Props) {
   return (
-    <Center py={48}>
+    <Center py={48} px="md" data-empty>
       <Stack align="center" gap="xs" maw={420} ta="center">
         <ThemeIcon size={56} radius="xl" variant="light" aria-hidden>
           <Picture size={28} stroke={1.5} />

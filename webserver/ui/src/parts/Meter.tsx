@@ -1,5 +1,6 @@
 /** How much of a limit is used, with numbers, unit and percent: never by colour alone. */
 import { Group, Progress, Stack, Text } from '@mantine/core'
+import { useTranslation } from 'react-i18next'
 import { percentOf } from '../format/numbers'
 import { formatSlot } from '../format/slots'
 
@@ -12,6 +13,7 @@ interface Props {
 }
 
 export function Meter({ name, slot, used, limit, color = 'brand' }: Props) {
+  const { t } = useTranslation()
   const percent = percentOf(used, limit)
   const full = percent !== null && percent >= 90
   return (
@@ -19,7 +21,7 @@ export function Meter({ name, slot, used, limit, color = 'brand' }: Props) {
       <Group justify="space-between" gap="xs">
         <Text size="sm">{name}</Text>
         <Text size="sm" c="dimmed">
-          {formatSlot(slot, used)} / {formatSlot(slot, limit)}
+          {Number.isFinite(limit) ? `${formatSlot(slot, used)} / ${formatSlot(slot, limit)}` : `${formatSlot(slot, used)} · ${t('admin.noLimit')}`}
           {percent !== null && ` (${Math.round(percent)}%)`}
         </Text>
       </Group>

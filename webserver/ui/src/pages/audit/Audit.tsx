@@ -30,7 +30,7 @@ export default function Audit() {
           { name: 'email', title: t('users.email') }, { name: 'action', title: t('audit.action') }, { name: 'target_kind', title: t('audit.kind') },
           { name: 'target_id', title: t('audit.target') }, { name: 'since', title: t('audit.since'), isDay: true }, { name: 'until', title: t('audit.until'), isDay: true },
         ]}
-        empty={<Empty icon={IconClipboardList} title={t('admin.nothingFound')} hint={t('audit.emptyHint')} />}
+        narrowHint={t('audit.emptyHint')} empty={<Empty icon={IconClipboardList} title={t('admin.nothingFound')} />}
       />
       <EntryDrawer entry={opened} onClose={() => open(null)} />
     </Page>

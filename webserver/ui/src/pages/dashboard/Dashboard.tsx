@@ -29,17 +29,17 @@ export default function Dashboard() {
     <Page title={t('dashboard.title')} hint={t('dashboard.hint')}>
       <SimpleGrid cols={{ base: 1, md: 2 }}>
         <Section title={t('dashboard.mine')}>
-          <Ask query={room}>{(data) => <Uses using={data.keypair_using} limits={data.keypair_limits} />}</Ask>
+          {project ? <Ask query={room}>{(data) => <Uses using={data.keypair_using} limits={data.keypair_limits} />}</Ask> : <Text size="sm" c="dimmed">{t('launch.noProject')}</Text>}
         </Section>
-        <Section title={t('dashboard.free')}><Ask query={room}>{(data) => <Groups room={data} />}</Ask></Section>
+        {project && <Section title={t('dashboard.free')}><Ask query={room}>{(data) => <Groups room={data} />}</Ask></Section>}
         <Section title={t('dashboard.sessions')}>
           <Ask query={sessions}>
             {({ items, total }) => (
               <Stack gap="xs">
-                <Text size="sm">{t('dashboard.live', { count: total })}</Text>
+                {total > 0 ? <Text size="sm">{t('dashboard.live', { count: total })}</Text> : <Text size="sm" c="dimmed">{t('start.none')} <Anchor component={Link} to="/launch" size="sm" underline="always">{t('launch.title')}</Anchor></Text>}
                 {items.map(({ id, name, status }) => (
-                  <Group key={id} justify="space-between">
-                    <Anchor component={Link} to={`/sessions?open=${id}`} size="sm">{name}</Anchor>
+                  <Group key={id} justify="space-between" wrap="nowrap">
+                    <Anchor component={Link} to={`/sessions?open=${id}`} size="sm" truncate title={name}>{name}</Anchor>
                     <Status word={status} />
                   </Group>
                 ))}

@@ -35,7 +35,6 @@ export function Images({ onRegistries }: { onRegistries: () => void }) {
     { name: 'installed', title: t('images.state'), words: [t('images.installed'), t('images.missing')] },
   ]
   const columns = useColumns(open)
-  const isFiltered = Object.keys(view.filters).length > 0
   return (
     <>
       <WholeTable
@@ -51,12 +50,10 @@ export function Images({ onRegistries }: { onRegistries: () => void }) {
           ),
         })}
         empty={
-          isFiltered ? <Empty icon={IconBox} title={t('admin.nothingFound')} hint={t('images.filteredHint')} /> : (
-            <Empty
-              icon={IconBox} title={t('images.emptyTitle')} hint={t(isKeeper ? 'images.emptyHint' : 'images.emptyForUsers')}
-              action={isKeeper && <Button onClick={onRegistries}>{t('registries.title')}</Button>}
-            />
-          )
+          <Empty
+            icon={IconBox} title={t('images.emptyTitle')} hint={t(isKeeper ? 'images.emptyHint' : 'images.emptyForUsers')}
+            action={isKeeper && <Button onClick={onRegistries}>{t('registries.title')}</Button>}
+          />
         }
       />
       <ImageDrawer image={images.find(({ id }) => id === opened) ?? null} onClose={() => open(null)} />

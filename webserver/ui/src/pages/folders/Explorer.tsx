@@ -26,9 +26,11 @@ import { Preview } from './Preview'
 const KEPT = ['path']
 
 export default function Explorer() {
+  const { t } = useTranslation()
   const { folder: id = '' } = useParams()
   const query = useQuery({ queryKey: ['folder', id], queryFn: () => fetchFolder(id) })
-  return <Ask query={query} height={400}>{(folder) => <Files folder={folder} />}</Ask>
+  if (query.data) return <Files folder={query.data} />
+  return <Page title={t('folders.title')}><Ask query={query} height={400}>{() => null}</Ask></Page>
 }
 
 function Files({ folder }: { folder: FolderInfo }) {
@@ -151,7 +153,7 @@ function useColumns(isWritable: boolean, { onShow, onDownload, onRename, onDelet
         const Picture = entry.type === 'DIRECTORY' ? IconFolder : IconFile
         return (
           <UnstyledButton onClick={() => onShow(entry)} fz="sm" miw={150}>
-            <Group gap="xs" wrap="nowrap"><Picture size={18} stroke={1.6} aria-hidden /><Text size="sm" fw={entry.type === 'DIRECTORY' ? 600 : 400} style={{ overflowWrap: 'anywhere' }}>{entry.name}</Text></Group>
+            <Group gap="xs" wrap="nowrap"><Picture size={18} stroke={1.6} aria-hidden style={{ flexShrink: 0 }} /><Text size="sm" fw={entry.type === 'DIRECTORY' ? 600 : 400} style={{ overflowWrap: 'anywhere' }}>{entry.name}</Text></Group>
           </UnstyledButton>
         )
       },

@@ -43,7 +43,7 @@ export default function Folders() {
         <Tabs.Panel value="mine">
           <List query={query} isBin={false} empty={<Empty icon={IconFolder} title={t('folders.emptyTitle')} hint={t('folders.emptyHint')} action={<Button onClick={askNew}>{t('folders.create')}</Button>} />} />
         </Tabs.Panel>
-        <Tabs.Panel value="bin"><List query={query} isBin empty={<Empty icon={IconTrash} title={t('folders.emptyBin')} />} /></Tabs.Panel>
+        <Tabs.Panel value="bin"><List query={query} isBin empty={<Empty icon={IconTrash} title={t('folders.emptyBin')} hint={t('folders.emptyBinHint')} />} /></Tabs.Panel>
         <Tabs.Panel value="invitations"><Invitations /></Tabs.Panel>
       </Tabs>
     </Page>
@@ -82,7 +82,7 @@ function useColumns(isBin: boolean): Column<Folder>[] {
       name: 'name', title: t('folders.name'), order: 'name', text: ({ name }) => name,
       render: (folder) => (
         <Group gap="xs" wrap="nowrap">
-          <IconFolder size={18} stroke={1.6} aria-hidden />
+          <IconFolder size={18} stroke={1.6} aria-hidden style={{ flexShrink: 0 }} />
           {isBin ? <Text size="sm">{folder.name}</Text> : <Anchor component={Link} to={`/folders/${folder.id}`} size="sm" fw={600}>{folder.name}</Anchor>}
           {folder.status !== 'ready' && <Status word={folder.status} />}
         </Group>
@@ -157,7 +157,7 @@ function Invitations() {
             </Card>
           ))}
         </Stack>
-      ) : <Card><Empty icon={IconMailbox} title={t('folders.noInvitations')} /></Card>}
+      ) : <Card><Empty icon={IconMailbox} title={t('folders.noInvitations')} hint={t('folders.noInvitationsHint')} /></Card>}
     </Ask>
   )
 }

@@ -28,11 +28,11 @@ export default function Launch() {
   const { t } = useTranslation()
   const { project } = useHere()
   const images = useQuery({ queryKey: ['images'], queryFn: listImages, staleTime: 60_000 })
-  if (!project) return <Page title={t('launch.title')}><Alert color="yellow">{t('launch.noProject')}</Alert></Page>
+  if (project && images.data?.length) return <Launcher images={images.data} project={project} />
   return (
-    <Ask query={images} height={500}>
-      {(found) => found.length ? <Launcher images={found} project={project} /> : <Page title={t('launch.title')}><Alert color="yellow">{t('launch.noImages')}</Alert></Page>}
-    </Ask>
+    <Page title={t('launch.title')} hint={t('launch.hint')}>
+      {project ? <Ask query={images} height={500}>{() => <Alert color="yellow">{t('launch.noImages')}</Alert>}</Ask> : <Alert color="yellow">{t('launch.noProject')}</Alert>}
+    </Page>
   )
 }
 
@@ -72,8 +72,8 @@ function Launcher({ images, project }: { images: Image[]; project: { id: string;
           <Grid.Col span={{ base: 12, md: 7.5 }}>
             <Stack gap="md">
               <Step number={1} title={t('launch.what')}><WhatStep form={form} put={put} images={images} onImage={(one) => put({ image: canonicalName(one), slots: raisedTo(form.slots, one) })} /></Step>
-              <Step number={2} title={t('launch.resources')}><ResourceStep form={form} put={put} image={image} groups={groups.data ?? []} plan={plan} /></Step>
-              <Step number={3} title={t('launch.data')}><DataStep form={form} put={put} folders={folders.data ?? []} /></Step>
+              <Step number={2} title={t('launch.resources')}><ResourceStep form={form} put={put} image={image} groups={groups} plan={plan} /></Step>
+              <Step number={3} title={t('launch.data')}><DataStep form={form} put={put} folders={folders} /></Step>
               <Step number={4} title={t('launch.more')}><MoreStep form={form} put={put} /></Step>
             </Stack>
           </Grid.Col>

@@ -1,9 +1,11 @@
 /** How much of what, and where: a preset, or amounts of one's own. */
 import { Chip, Group, NumberInput, SegmentedControl, Select, SimpleGrid, Text, Tooltip } from '@mantine/core'
+import type { UseQueryResult } from '@tanstack/react-query'
 import { useTranslation } from 'react-i18next'
 import type { Image } from '../../api/images'
 import type { Preset, ResourceGroup } from '../../api/resources'
 import { amountOf, formatSlots, isBytes, slotName, slotUnit } from '../../format/slots'
+import { Failure } from '../../parts/Failure'
 import { BytesInput } from '../../parts/FieldForm'
 import { CUSTOM, raisedTo, type StepProps } from './form'
 import type { PlanQuery } from './usePlan'
@@ -12,7 +14,7 @@ const GIB = 2 ** 30
 
 interface Props extends StepProps {
   image: Image | undefined
-  groups: ResourceGroup[]
+  groups: UseQueryResult<ResourceGroup[]>
   plan: PlanQuery
 }
 
@@ -27,10 +29,12 @@ export function ResourceStep({ form, put, image, groups, plan }: Props) {
     const { [slot]: _, ...others } = form.slots
     put({ preset: CUSTOM, slots: value > 0 ? { ...others, [slot]: String(value) } : others })
   }
+  if (groups.isError) return <Failure error={groups.error} onRetry={() => void groups.refetch()} />
+  const offered = groups.data ?? []
   return (
     <>
-      {groups.length > 1 && (
-        <Select label={t('launch.group')} required allowDeselect={false} value={form.group} data={groups.map(({ name }) => name)} onChange={(group) => group && put({ group })} />
+      {offered.length > 1 && (
+        <Select label={t('launch.group')} required allowDeselect={false} value={form.group} data={offered.map(({ name }) => name)} onChange={(group) => group && put({ group })} />
       )}
       {plan.data && plan.data.presets.length > 0 && (
         <div>

@@ -27,7 +27,7 @@ export default function Maintenance() {
         <Loops />
         <Announcing />
         <Section title={t('maintenance.repair')} hint={t('maintenance.recalculateHint')}>
-          <Button variant="default" loading={recalculate.isPending} onClick={() => recalculate.mutate()}>{t('maintenance.recalculate')}</Button>
+          <Group><Button variant="default" loading={recalculate.isPending} onClick={() => recalculate.mutate()}>{t('maintenance.recalculate')}</Button></Group>
         </Section>
       </SimpleGrid>
     </Page>
@@ -78,9 +78,9 @@ function Loops() {
         {(loops) => (
           <Stack gap="xs">
             {loops.map(({ loop, healthy, fault, period_seconds }) => (
-              <Group key={loop} justify="space-between">
-                <div><Text size="sm" className="mono">{loop}</Text>{fault && <Text size="xs" c="dimmed">{fault}</Text>}</div>
-                <Group gap="xs"><Text size="xs" c="dimmed">{t('maintenance.every', { seconds: period_seconds })}</Text><Status word={healthy ? 'ready' : 'error'} /></Group>
+              <Group key={loop} justify="space-between" wrap="nowrap" align="flex-start">
+                <div style={{ minWidth: 0 }}><Text size="sm" className="mono" style={{ overflowWrap: 'anywhere' }}>{loop}</Text>{fault && <Text size="xs" c="dimmed">{fault}</Text>}</div>
+                <Group gap="xs" wrap="nowrap" miw="max-content"><Text size="xs" c="dimmed">{t('maintenance.every', { seconds: period_seconds })}</Text><Status word={healthy ? 'ready' : 'error'} /></Group>
               </Group>
             ))}
           </Stack>

@@ -1,5 +1,5 @@
 /** What waits, at which place, and for what. */
-import { Anchor, Text } from '@mantine/core'
+import { Anchor, Button, Text } from '@mantine/core'
 import { IconHourglass } from '@tabler/icons-react'
 import { useQuery } from '@tanstack/react-query'
 import { useTranslation } from 'react-i18next'
@@ -7,7 +7,7 @@ import { Link } from 'react-router'
 import { shortName } from '../../api/images'
 import { listQueue, setPriority, type Waiting } from '../../api/queue'
 import { formatSlots } from '../../format/slots'
-import { formatAgo } from '../../format/times'
+import { formatAgo, readable } from '../../format/times'
 import { useSessionsEvents } from '../../live/events'
 import type { Column } from '../../parts/DataTable'
 import { Empty } from '../../parts/Empty'
@@ -50,7 +50,7 @@ export default function Queue() {
       <WholeTable
         name="queue" query={query} columns={columns} idOf={({ id }) => id} view={view} onView={setView}
         filters={[{ name: 'name', title: t('sessions.name') }, { name: 'group', title: t('sessions.resourceGroup') }, { name: 'owner', title: t('sessions.owner') }]}
-        empty={<Empty icon={IconHourglass} title={t('queue.emptyTitle')} hint={t('queue.emptyHint')} />}
+        empty={<Empty icon={IconHourglass} title={t('queue.emptyTitle')} hint={t('queue.emptyHint')} action={<Button component={Link} to="/sessions?who=all" variant="light">{t('sessions.title')}</Button>} />}
       />
     </Page>
   )
@@ -69,6 +69,6 @@ function useColumns(): Column<Waiting>[] {
     { name: 'slots', title: t('sessions.slots'), text: ({ slots }) => formatSlots(slots), render: ({ slots }) => <Text size="sm" style={{ whiteSpace: 'nowrap' }}>{formatSlots(slots)}</Text> },
     { name: 'priority', title: t('sessions.priority'), text: ({ priority }) => String(priority), render: ({ priority }) => priority },
     { name: 'since', title: t('queue.since'), text: ({ createdAt }) => createdAt, render: ({ createdAt }) => <Text size="sm" style={{ whiteSpace: 'nowrap' }}>{formatAgo(createdAt, i18n.language)}</Text> },
-    { name: 'why', title: t('sessions.why'), text: ({ waiting, statusInfo }) => waiting || statusInfo, render: ({ waiting, statusInfo }) => <Text size="sm" maw={360}>{waiting || statusInfo || '–'}</Text> },
+    { name: 'why', title: t('sessions.why'), text: ({ waiting, statusInfo }) => waiting || statusInfo, render: ({ waiting, statusInfo }) => <Text size="sm" maw={360}>{readable(waiting || statusInfo, i18n.language) || '–'}</Text> },
   ]
 }

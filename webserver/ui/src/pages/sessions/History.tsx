@@ -6,6 +6,7 @@ import { fetchHistory, type Session } from '../../api/sessions'
 import { formatSpan, formatTime } from '../../format/times'
 import { Ask } from '../../parts/Ask'
 import { Status } from '../../parts/Status'
+import { saidOf } from './told'
 
 export function History({ session }: { session: Session }) {
   const { i18n } = useTranslation()
@@ -21,7 +22,7 @@ export function History({ session }: { session: Session }) {
               const stayed = next && (new Date(next.at).getTime() - new Date(at).getTime()) / 1000
               return (
                 <Timeline.Item key={`${to}${at}`} title={<Status word={to} />}>
-                  <Text size="sm" mt={4}>{[reason || event, detail].filter(Boolean).join(' · ')}</Text>
+                  <Text size="sm" mt={4} style={{ overflowWrap: 'anywhere' }}>{[reason || event, ...saidOf(detail)].join(' · ')}</Text>
                   <Text size="xs" c="dimmed">{formatTime(at, i18n.language)}{stayed !== undefined && ` · ${formatSpan(stayed)}`}</Text>
                 </Timeline.Item>
               )

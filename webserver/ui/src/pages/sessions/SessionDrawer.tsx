@@ -4,6 +4,7 @@ import { IconHourglass, IconInfoCircle } from '@tabler/icons-react'
 import { useQuery } from '@tanstack/react-query'
 import { useTranslation } from 'react-i18next'
 import { fetchSession, fetchWhy, MOVING, type Session } from '../../api/sessions'
+import { readable } from '../../format/times'
 import { Ask } from '../../parts/Ask'
 import { Empty } from '../../parts/Empty'
 import { Status } from '../../parts/Status'
@@ -77,14 +78,14 @@ function Body({ session, tab, onTab }: { session: Session; tab: string; onTab: (
 
 /** Why it is as it is, in the words of the scheduler or of its node. */
 function Reason({ session }: { session: Session }) {
-  const { t } = useTranslation()
+  const { t, i18n } = useTranslation()
   const { data } = useQuery({ queryKey: ['session', session.id, 'why', session.status, session.waiting], queryFn: () => fetchWhy(session) })
   if (!data?.text) return null
   const isMoving = MOVING.includes(session.status)
   const color = session.status === 'ERROR' ? 'red' : isMoving ? 'blue' : 'gray'
   return (
     <Alert color={color} icon={isMoving ? <IconHourglass /> : <IconInfoCircle />} title={t(session.waiting ? 'sessions.waiting' : 'sessions.why')}>
-      <Text size="sm">{data.text}</Text>
+      <Text size="sm" style={{ overflowWrap: 'anywhere' }}>{readable(session.waiting || data.text, i18n.language)}</Text>
     </Alert>
   )
 }

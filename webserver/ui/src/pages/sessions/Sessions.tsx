@@ -9,7 +9,7 @@ import { shortName } from '../../api/images'
 import { isAdmin } from '../../api/login'
 import { ENDED, listSessions, LIVE, type Session, type Whose } from '../../api/sessions'
 import { formatSlots } from '../../format/slots'
-import { formatAgo, formatTime } from '../../format/times'
+import { formatAgo, formatTime, readable } from '../../format/times'
 import { useSessionsEvents } from '../../live/events'
 import { DataTable, type Column } from '../../parts/DataTable'
 import { Empty } from '../../parts/Empty'
@@ -57,7 +57,6 @@ export default function Sessions() {
     refetchInterval: ({ state }) => (state.data?.items.some(({ status }) => status === 'PENDING') ? WAITING_MILLISECONDS : false),
   })
   useSessionsEvents(whose.access_key)
-  const isFiltered = Object.keys(view.filters).length > 0
 
   return (
     <Page
@@ -86,9 +85,7 @@ export default function Sessions() {
           ),
         })}
         empty={
-          isEnded || isFiltered ? (
-            <Empty icon={IconTerminal2} title={t(isFiltered ? 'sessions.emptyTitle' : 'sessions.emptyEnded')} />
-          ) : (
+          isEnded ? <Empty icon={IconTerminal2} title={t('sessions.emptyEnded')} hint={t('sessions.emptyEndedHint')} /> : (
             <Empty
               icon={IconTerminal2} title={t('sessions.emptyTitle')} hint={t('sessions.emptyHint')}
               action={<Button component={Link} to="/launch">{t('launch.title')}</Button>}
@@ -115,12 +112,15 @@ function useColumns(): Column<Session>[] {
     },
     {
       name: 'status', title: t('sessions.status'), order: 'status', text: ({ status }) => status,
-      render: ({ status, waiting, statusInfo }) => (
-        <div>
-          <Status word={status} />
-          {(waiting || statusInfo) && <Text size="xs" c="dimmed" maw={260} lineClamp={2} mt={4} title={waiting || statusInfo}>{waiting || statusInfo}</Text>}
-        </div>
-      ),
+      render: ({ status, waiting, statusInfo }) => {
+        const why = readable(waiting || statusInfo, i18n.language)
+        return (
+          <div>
+            <Status word={status} />
+            {why && <Text size="xs" c="dimmed" maw={260} lineClamp={2} mt={4} title={why}>{why}</Text>}
+          </div>
+        )
+      },
     },
     { name: 'slots', title: t('sessions.slots'), text: ({ slots }) => formatSlots(slots), render: ({ slots, clusterSize }) => <Text size="sm" style={{ whiteSpace: 'nowrap' }}>{formatSlots(slots)}{clusterSize > 1 && ` × ${clusterSize}`}</Text> },
     { name: 'scaling_group', title: t('sessions.resourceGroup'), order: 'scaling_group', text: ({ scalingGroup }) => scalingGroup, render: ({ scalingGroup }) => scalingGroup },

@@ -1,18 +1,19 @@
 /** A shell of a session in a window of its own. The shell outlives the connection. */
 import '@xterm/xterm/css/xterm.css'
-import { ActionIcon, Badge, Box, Button, Group, Text, Tooltip } from '@mantine/core'
+import { ActionIcon, Badge, Box, Button, Container, Group, Text, Tooltip } from '@mantine/core'
 import { useDocumentTitle } from '@mantine/hooks'
-import { IconRefresh, IconTextDecrease, IconTextIncrease } from '@tabler/icons-react'
+import { IconRefresh, IconTerminal2, IconTextDecrease, IconTextIncrease } from '@tabler/icons-react'
 import { useQuery } from '@tanstack/react-query'
 import { FitAddon } from '@xterm/addon-fit'
 import { Terminal as Screen } from '@xterm/xterm'
 import { useEffect, useRef, useState, type ReactNode } from 'react'
 import { useTranslation } from 'react-i18next'
-import { useParams } from 'react-router'
+import { Link, useParams } from 'react-router'
 import { pathOf } from '../../api/http'
 import { fetchSession, type Session } from '../../api/sessions'
 import { TerminalWire, type TerminalHandlers } from '../../live/terminal'
 import { Ask } from '../../parts/Ask'
+import { Empty } from '../../parts/Empty'
 
 const THEME = { background: '#101216', foreground: '#dfe3ea', cursor: '#91a7ff', selectionBackground: '#3b4a7a' }
 const SCROLLBACK_LINES = 10_000
@@ -20,12 +21,13 @@ const SCROLLBACK_LINES = 10_000
 export default function Terminal() {
   const { session: id = '' } = useParams()
   const query = useQuery({ queryKey: ['session', id], queryFn: () => fetchSession(id), staleTime: Infinity })
-  return <Ask query={query}>{(session) => (session ? <Shell session={session} /> : <Gone />)}</Ask>
+  if (query.data) return <Shell session={query.data} />
+  return <Container component="main" size="sm" py="xl"><Ask query={query}>{() => <Gone />}</Ask></Container>
 }
 
 function Gone() {
   const { t } = useTranslation()
-  return <Text p="md">{t('sessions.gone')}</Text>
+  return <Empty icon={IconTerminal2} title={t('sessions.gone')} action={<Button component={Link} to="/sessions" variant="light">{t('sessions.title')}</Button>} />
 }
 
 type State = Parameters<TerminalHandlers['onState']>[0]
