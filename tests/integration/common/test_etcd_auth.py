@@ -93,12 +93,12 @@ async def test_the_right_password_serves_reads_writes_and_watches(guarded: HostP
 async def test_a_token_that_the_server_forgot_is_renewed(guarded: HostPort) -> None:
     async with store_of(guarded, "root", PASSWORD) as store:
         await store.put("k", "1")
-        for service in (store._kv, store._leases, store._watches):
+        for service in (store._member.kv, store._member.leases, store._member.watches):
             service.set_token("no-token-of-this-server.1")
         assert await store.get("k") == "1"
         async with aclosing(store.watch("k")) as snapshots, asyncio.timeout(PATIENCE_SECONDS):
             assert dict(await anext(snapshots)) == {"k": "1"}
-            store._watches.set_token("no-token-of-this-server.2")
+            store._member.watches.set_token("no-token-of-this-server.2")
             await store.put("k", "2")
             assert dict(await anext(snapshots)) == {"k": "2"}
 

@@ -88,11 +88,11 @@ async def check_redis(settings: RedisSettings) -> Finding:
     try:
         known = await redis.info("server")
     except (RedisError, OSError, TimeoutError) as error:
-        told = f"Redis at {settings.addr} cannot be used ({error})"
+        told = f"Redis at {settings.place} cannot be used ({error})"
         return fail("Redis", told, "start it, or mend [redis] addr, password and db")
     finally:
         await redis.aclose()
-    return ok("Redis", f"{_version_of(known)} at {settings.addr}")
+    return ok("Redis", f"{_version_of(known)} at {settings.place}")
 
 
 def _version_of(known: dict[str, object]) -> str:

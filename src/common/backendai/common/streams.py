@@ -12,6 +12,7 @@ from typing import Any, Final, Protocol
 
 import redis.asyncio
 from redis.asyncio.retry import Retry
+from redis.asyncio.sentinel import Sentinel
 from redis.backoff import ExponentialBackoff, NoBackoff
 from redis.exceptions import RedisError
 
@@ -29,6 +30,8 @@ READ_ENTRIES_MAX: Final = 500
 MEMORY_BATCHES_MAX: Final = 1_000
 _FIELD: Final = b"d"
 _START: Final = b"0-0"
+# One that does not say at once who is the master is passed over.
+_SENTINEL_SECONDS: Final = 1.0
 _RETRY_SECONDS: Final = (0.2, 0.5, 1.0, 2.0, 5.0)
 _STORE_ERRORS: Final = (RedisError, OSError, TimeoutError)
 
@@ -57,19 +60,52 @@ class Hints(Protocol):
 def open_redis(
     settings: RedisSettings, *, timeout_seconds: float = 5.0, retries: int = 1
 ) -> "redis.asyncio.Redis":
-    """A client that gives up in bounded time. Connects at its first command."""
+    """A client that gives up in bounded time. Connects at its first command.
+
+    With Sentinels it asks them before each connection which server is the master.
+    """
+    limits = {
+        "socket_connect_timeout": min(timeout_seconds, 3.0),
+        "socket_timeout": timeout_seconds,
+        "socket_keepalive": True,
+    }
     retry = Retry(ExponentialBackoff(cap=0.5, base=0.05), retries) if retries else _no_retry()
-    return redis.asyncio.Redis(
-        host=settings.addr.host,
-        port=settings.addr.port,
-        db=settings.db,
-        password=settings.password or None,
-        socket_connect_timeout=min(timeout_seconds, 3.0),
-        socket_timeout=timeout_seconds,
-        socket_keepalive=True,
-        health_check_interval=15,
-        retry=retry,
+    options: dict[str, Any] = {
+        **limits,
+        "db": settings.db,
+        "password": settings.password or None,
+        "health_check_interval": 15,
+        "retry": retry,
+    }
+    if settings.sentinels:
+        return _open_by_sentinels(settings, options)
+    return redis.asyncio.Redis(host=settings.addr.host, port=settings.addr.port, **options)
+
+
+def _open_by_sentinels(settings: RedisSettings, options: dict[str, Any]) -> "_OfSentinels":
+    make_sentinel: Any = Sentinel
+    sentinel = make_sentinel(
+        [(address.host, address.port) for address in settings.sentinels],
+        sentinel_kwargs={
+            "password": settings.sentinel_password or None,
+            "socket_connect_timeout": _SENTINEL_SECONDS,
+            "socket_timeout": _SENTINEL_SECONDS,
+            "retry": _no_retry(),
+        },
     )
+    opened: _OfSentinels = sentinel.master_for(settings.service_name, _OfSentinels, **options)
+    opened.asked = sentinel
+    return opened
+
+
+class _OfSentinels(redis.asyncio.Redis):
+    """A client that takes its Sentinels with it when it is closed."""
+
+    asked: Any
+
+    async def aclose(self, close_connection_pool: bool | None = None) -> None:
+        await super().aclose(close_connection_pool)
+        await self.asked.aclose()
 
 
 class RedisHints:
@@ -93,7 +129,7 @@ class RedisHints:
         try:
             await pipe.execute()
         except _STORE_ERRORS as error:
-            raise StoreUnavailable(f"Redis at {self._settings.addr} does not answer") from error
+            raise StoreUnavailable(f"Redis at {self._settings.place} does not answer") from error
         await failpoint("hints.after_publish")
 
     async def subscribe(self, topic: str) -> AsyncGenerator[Batch, None]:

@@ -11,6 +11,7 @@ from .checks import (
     flag,
     host_port,
     integer,
+    listing,
     mapping,
     number,
     optional,
@@ -31,8 +32,17 @@ class EtcdSettings:
         default="local",
     )
     addr: HostPort = setting(host_port(), "Address of etcd", default=HostPort("127.0.0.1", 2379))
+    more_addrs: tuple[HostPort, ...] = setting(
+        listing(host_port()),
+        "Addresses of further members of the same etcd, asked in turn when one does not answer",
+        default=(),
+    )
     user: str | None = setting(optional(text()), "User name", default=None)
     password: str = setting(secret(), "Password", default="", env="BACKEND_ETCD_PASSWORD")
+
+    @property
+    def members(self) -> tuple[HostPort, ...]:
+        return (self.addr, *self.more_addrs)
 
 
 @settings
@@ -58,9 +68,30 @@ class DbSettings:
 class RedisSettings:
     """Redis or Valkey, for hints, caches and web logins."""
 
-    addr: HostPort = setting(host_port(), "Address", default=HostPort("127.0.0.1", 6379))
+    addr: HostPort = setting(
+        host_port(), "Address; not used with sentinels", default=HostPort("127.0.0.1", 6379)
+    )
+    sentinels: tuple[HostPort, ...] = setting(
+        listing(host_port()),
+        "Addresses of the Sentinels that know which server is the master; empty: `addr` is it",
+        default=(),
+    )
+    service_name: str = setting(
+        text(), "What the Sentinels call the master and its replicas", default="mymaster"
+    )
+    sentinel_password: str = setting(
+        secret(), "Password of the Sentinels", default="", env="BACKEND_REDIS_SENTINEL_PASSWORD"
+    )
     password: str = setting(secret(), "Password", default="", env="BACKEND_REDIS_PASSWORD")
     db: int = setting(integer(0, 1023), "Number of the database", default=0)
+
+    @property
+    def place(self) -> str:
+        """Where it is, in words."""
+        if not self.sentinels:
+            return str(self.addr)
+        asked = ", ".join(str(address) for address in self.sentinels)
+        return f"the master {self.service_name} of the Sentinels {asked}"
 
 
 @settings
