@@ -18,9 +18,13 @@ from tests.running.stack import Done
 from tests.running.waiting import until
 
 SUITE: Final = "bookworm"
-PACKAGES: Final = (
+BARE: Final = (
     *("systemd", "systemd-sysv", "dbus", "procps", "iproute2"),
-    *("python3", "python3-venv", "ca-certificates", "openssl"),
+    "python3",
+)
+# What the pages install anyway, put in ahead: it would take each machine half a minute.
+AHEAD: Final = (
+    *("python3-venv", "ca-certificates", "openssl"),
     *("docker.io", "iptables", "postgresql", "redis-server", "etcd-server"),
 )
 LEFT_OUT: Final = ("/usr/share/doc/*", "/usr/share/man/*", "/usr/share/locale/*")
@@ -41,13 +45,13 @@ AUTHORITIES: Final = Path("/etc/ssl/certs/ca-certificates.crt")
 
 def make_archive(cache: Path) -> Path:
     """The root file system as a tar file, made once for each list of packages."""
-    key = hashlib.sha256(" ".join([SUITE, *PACKAGES, *LEFT_OUT]).encode()).hexdigest()[:12]
+    key = hashlib.sha256(" ".join([SUITE, *BARE, *AHEAD, *LEFT_OUT]).encode()).hexdigest()[:12]
     path = cache / "images" / f"machine-{key}.tar"
     if path.exists():
         return path
     path.parent.mkdir(parents=True, exist_ok=True)
     new = path.with_suffix(".new")
-    options = ["--variant=apt", "--format=tar", f"--include={','.join(PACKAGES)}"]
+    options = ["--variant=apt", "--format=tar", f"--include={','.join([*BARE, *AHEAD])}"]
     options += [f"--dpkgopt=path-exclude={pattern}" for pattern in LEFT_OUT]
     subprocess.run(["mmdebstrap", *options, SUITE, str(new)], check=True, capture_output=True)
     new.rename(path)
@@ -70,6 +74,12 @@ class Machine:
         done = self.run(script, environ)
         assert done.code == 0, f"{script}\nexit {done.code}\n{done.both[-4000:]}"
         return done.out
+
+    @property
+    def address(self) -> str:
+        """Where this machine reaches it."""
+        self._container.reload()
+        return str(self._container.attrs["NetworkSettings"]["IPAddress"])
 
     def put(self, source: Path, target: str) -> None:
         """A file or a folder, under the name `target`."""

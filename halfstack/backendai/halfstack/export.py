@@ -178,9 +178,17 @@ def _write_programs(target: Target, folder: Path, checkout: Path) -> None:
     }
     lines = [f"{name}={value}\n" for name, value in variables.items() if value]
     write_file(folder / ".env", "".join(lines))
-    for name in COMPOSED if target.form == "compose" else ():
+    if target.form == "compose":
+        _copy_compose(checkout / "halfstack", folder)
+
+
+def _copy_compose(source: Path, folder: Path) -> None:
+    for name in COMPOSED:
         file = f"docker-compose.hs.{name}.yaml"
-        write_file(folder / file, (checkout / "halfstack" / file).read_text(), 0o644)
+        write_file(folder / file, (source / file).read_text(), 0o644)
+    for program in [source / "find-images.sh", *sorted((source / "stores").iterdir())]:
+        mode = 0o755 if program.suffix == ".sh" else 0o644
+        write_file(folder / program.relative_to(source), program.read_text(), mode)
 
 
 def find_units(checkout: Path) -> Path:

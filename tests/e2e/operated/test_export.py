@@ -2,21 +2,18 @@
 
 import json
 import stat
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 import pytest
 
-from tests.e2e.operated.conftest import Machines
-from tests.running.machine import Machine, pip_environ
+from tests.e2e.operated.conftest import FORMS
+from tests.running.machine import Machine
 from tests.running.stack import Stack
 from tests.running.waiting import until
 
 pytestmark = pytest.mark.timeout(1500)
 
-FORMS: Final = ("systemd", "compose")
-ROLES: Final = ("manager", "agent", "storage-proxy", "webserver", "wsproxy", "client")
 DAEMONS: Final = {
     "manager": "mgr",
     "agent": "ag",
@@ -25,29 +22,6 @@ DAEMONS: Final = {
     "wsproxy": "wsproxy",
 }
 AS_USER: Final = ". /etc/backend.ai/env-user.sh; "
-
-
-@pytest.fixture(scope="module")
-def folder_name(shared_stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A folder with a file in it, of the first user."""
-    file = tmp_path_factory.mktemp("files") / "told.txt"
-    file.write_text("moved with everything")
-    shared_stack.ok("vfolder", "create", "kept")
-    shared_stack.ok("vfolder", "upload", "kept", str(file))
-    yield "kept"
-    shared_stack.ok("vfolder", "delete", "kept")
-
-
-@pytest.fixture(scope="module")
-def exports(
-    shared_stack: Stack, folder_name: str, tmp_path_factory: pytest.TempPathFactory
-) -> dict[str, Path]:
-    """What was written, by form; with the folder in it."""
-    parent = tmp_path_factory.mktemp(f"export-with-{folder_name}")
-    for form in FORMS:
-        done = shared_stack.bai("export", f"--{form}", str(parent / form))
-        assert done.code == 0, done.both
-    return {form: parent / form for form in FORMS}
 
 
 @pytest.fixture(params=FORMS)
@@ -77,20 +51,10 @@ def test_units_and_stores_are_in_it(exported: Path) -> None:
     assert composed == {f"docker-compose.hs.{name}.yaml" for name in stores}
 
 
-@pytest.fixture(scope="module")
-def machine(exports: dict[str, Path], machines: Machines) -> Iterator[Machine]:
-    """The exported cluster, installed by its own script."""
-    names = " ".join(f"backendai-{role}" for role in ROLES)
-    with machines() as found:
-        found.put(exports["systemd"], "/root/cluster")
-        found.ok(
-            "python3 -m venv /opt/backend.ai;"
-            f"/opt/backend.ai/bin/pip install --quiet --find-links /root/dist {names};"
-            "ln -s /opt/backend.ai/bin/backendai /usr/local/bin/",
-            pip_environ(),
-        )
-        found.ok("/root/cluster/install.sh")
-        yield found
+@pytest.fixture(params=["on_debian", "composed"])
+def machine(request: pytest.FixtureRequest) -> Machine:
+    found: Machine = request.getfixturevalue(request.param)
+    return found
 
 
 def test_people_and_folders_have_moved(machine: Machine, folder_name: str) -> None:
@@ -106,6 +70,7 @@ def test_sessions_start_on_it(machine: Machine, folder_name: str) -> None:
     code = f"print(open('{folder_name}/told.txt').read())"
     told = machine.ok(f'{AS_USER} backendai session exec moved -c "{code}"')
     assert told.strip() == "moved with everything"
+    machine.ok(f"{AS_USER} backendai session terminate moved")
 
 
 def test_installing_again_changes_nothing(machine: Machine) -> None:

@@ -1,49 +1,30 @@
-"""The page on systemd, word for word, on a machine whose first process is systemd; then every
-command of an operator's sheet, with a session that outlives each of them."""
+"""Every command of an operator's sheet for units, on a machine that the install guide made, with a
+session that outlives each of them."""
 
 import json
 import re
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Final
 
 import pytest
 
 from backendai.halfstack.images import PYTHON
-from tests.e2e.operated.conftest import Machines
-from tests.running.machine import Machine, pip_environ
-from tests.running.stack import ROOT
+from tests.running.machine import Machine
 from tests.running.waiting import until
 
 pytestmark = pytest.mark.timeout(1500)
 
-PAGE: Final = ROOT / "docs/operating/systemd.md"
 # The watchdog's wait, the abort, and a start, on a machine that is busy.
 PATIENT_SECONDS: Final = 240.0
 UNITS: Final = ("manager", "agent", "console-server", "storage-proxy", "wsproxy", "watcher")
-LAST_WORDS: Final = "journalctl --no-pager --output cat --lines 40 --unit 'backendai-*'"
 AS_ADMIN: Final = f". /etc/backend.ai/env-admin.sh; export BACKENDAI_IMAGE={PYTHON.name}; "
 # What `systemd-analyze security` may say at most, of 10; the agent needs root and Docker.
 EXPOSURE_MAX: Final = {"agent": 7.5}
 EXPOSURE_MAX_ELSE: Final = 2.5
 
 
-def read_commands(page: Path) -> list[str]:
-    return re.findall(r"^```sh\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
-
-
 @pytest.fixture(scope="module")
-def machine(machines: Machines) -> Iterator[Machine]:
-    """Installed and started by the commands of the page."""
-    with machines() as found:
-        for commands in read_commands(PAGE):
-            done = found.run(commands, pip_environ())
-            assert done.code == 0, f"{commands}\n{done.both}\n{found.ok(LAST_WORDS)}"
-        until(
-            lambda: PYTHON.name in found.ok(f"{AS_ADMIN} backendai images"),
-            "managers know the image",
-        )
-        yield found
+def machine(installed: Machine) -> Machine:
+    return installed
 
 
 @pytest.fixture(scope="module")
