@@ -83,14 +83,14 @@ def render_openapi() -> str:
 
 def render_manager_halfstack() -> str:
     head = _HALFSTACK_HEAD.format(secrets="BACKEND_DB_PASSWORD, BACKEND_REDIS_PASSWORD")
-    return head + render_manager_config(Core(STATE, STORES, 8081))
+    return head + render_manager_config(Core(STATE, STORES, 8081, 9181))
 
 
 def render_agent_halfstack() -> str:
     """The machine's own numbers are left out: user 1000, 1 GiB kept."""
     engine = Engine("docker", "unix:///var/run/docker.sock", False, "")
     bundles = STATE.data / "bundles"
-    node = Node(STATE, STORES, 6001, 6002, engine, bundles, (1000, 1000), 1024)
+    node = Node(STATE, STORES, 6001, 6002, 9182, engine, bundles, (1000, 1000), 1024)
     head = _HALFSTACK_HEAD.format(secrets="BACKEND_ETCD_PASSWORD, where etcd asks for one")
     return head + render_agent_config(node)
 
@@ -98,19 +98,19 @@ def render_agent_halfstack() -> str:
 def render_storage_halfstack() -> str:
     names = "BACKEND_STORAGE_SECRET, BACKEND_STORAGE_MANAGER_SECRET"
     head = _HALFSTACK_HEAD.format(secrets=names)
-    return head + render_storage_config(Storage(STATE, 6021, 6022, (1000, 1000)))
+    return head + render_storage_config(Storage(STATE, 6021, 6022, 9183, (1000, 1000)))
 
 
 def render_web_halfstack() -> str:
     head = _HALFSTACK_HEAD.format(secrets="BACKEND_REDIS_PASSWORD")
-    proxy = AppProxy(STATE, STORES, 5050)
-    web = Web(STATE, STORES, 8090, "http://127.0.0.1:8081", proxy.address)
+    proxy = AppProxy(STATE, STORES, 5050, 9185)
+    web = Web(STATE, STORES, 8090, 9184, "http://127.0.0.1:8081", proxy.address)
     return head + render_web_config(web)
 
 
 def render_wsproxy_halfstack() -> str:
     head = _HALFSTACK_HEAD.format(secrets="BACKEND_DB_PASSWORD")
-    return head + render_app_proxy_config(AppProxy(STATE, STORES, 5050))
+    return head + render_app_proxy_config(AppProxy(STATE, STORES, 5050, 9185))
 
 
 def _introduction() -> list[str]:

@@ -111,6 +111,7 @@ def make_agent(settings: AgentSettings) -> Agent:
         keypair,
         ManagerKeys(settings.agent.manager_public_keys_file),
         CONTRACT,
+        timed=metrics.calls("rpc", "Calls that managers made here").timed,
     )
     Calls(node, ledger, supervisor, reports.make).register(server)
     metrics.add("report", reading_of(reports.make))

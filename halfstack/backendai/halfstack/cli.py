@@ -111,7 +111,8 @@ def status(as_json: bool) -> None:
     else:
         for one in report.daemons:
             mark = click.style("✓", "green") if one.healthy else click.style("✗", "red")
-            click.echo(f" {mark} {one.name:<12}{one.pid or '-':>9}  {one.address}")
+            watched = f"  metrics: {one.monitoring}" if one.monitoring else ""
+            click.echo(f" {mark} {one.name:<12}{one.pid or '-':>9}  {one.address}{watched}")
         click.echo("healthy" if report.healthy else "not healthy: `./bai up` repairs it")
     sys.exit(0 if report.healthy else 1)
 

@@ -31,6 +31,7 @@ class Core:
     layout: Layout
     addresses: StoreAddresses
     manager_port: int
+    watch_port: int
 
     @property
     def endpoint(self) -> str:
@@ -56,6 +57,7 @@ class Node:
     addresses: StoreAddresses
     agent_port: int
     relay_port: int
+    watch_port: int
     engine: Engine
     bundles: Path
     kernel_ids: tuple[int, int] = field(default_factory=choose_kernel_ids)
@@ -149,6 +151,11 @@ def mark(layout: Layout, name: str) -> dict[str, str]:
     return {"BAI_CONFIG_DIGEST": hashlib.sha256(content).hexdigest()[:16]}
 
 
+def compose_monitoring(port: int) -> Mapping[str, Any]:
+    """`[monitoring]` of a daemon: for this machine alone."""
+    return {"listen-addr": {"host": "127.0.0.1", "port": port}}
+
+
 def compose_redis(addresses: StoreAddresses) -> Mapping[str, Any]:
     """`[redis]` of a daemon."""
     host, port, _, password, database = split_address(addresses.redis)
@@ -177,6 +184,7 @@ def _compose_manager(core: Core) -> Mapping[str, Any]:
             "pid-file": str(layout.run / "manager.pid"),
         },
         "relay": {"secret-key-file": str(layout.etc / RELAY_SECRET)},
+        "monitoring": compose_monitoring(core.watch_port),
         "logging": {"level": "INFO", "format": "json"},
     }
 
@@ -203,6 +211,7 @@ def _compose_agent(node: Node) -> Mapping[str, Any]:
         },
         "container": _compose_container(node),
         "resource": {"reserved-cpu": 0, "reserved-mem": f"{node.reserved_mebibytes}m"},
+        "monitoring": compose_monitoring(node.watch_port),
         "logging": {"level": "INFO", "format": "json"},
     }
 

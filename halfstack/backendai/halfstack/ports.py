@@ -37,6 +37,17 @@ def keep_ports(layout: Layout, wanted: Mapping[str, int | None]) -> dict[str, in
     return {name: ports[name] for name in wanted}
 
 
+def keep_watch_port(layout: Layout, service: str) -> int:
+    """Where a daemon is watched, as of `[monitoring]`."""
+    name = _name_watch_port(service)
+    return keep_ports(layout, {name: None})[name]
+
+
+def find_watch_port(layout: Layout, service: str) -> int | None:
+    """None for what has none."""
+    return load_ports(layout).get(_name_watch_port(service))
+
+
 def forget_ports(layout: Layout, names: Iterable[str]) -> None:
     gone = set(names)
     left = {name: port for name, port in load_ports(layout).items() if name not in gone}
@@ -53,6 +64,10 @@ def is_port_free(port: int, host: str = "127.0.0.1") -> bool:
                 return False
             raise
     return True
+
+
+def _name_watch_port(service: str) -> str:
+    return f"{service}-watch"
 
 
 def _choose(preferred: int | None, used: set[int]) -> int:

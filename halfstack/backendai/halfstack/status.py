@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from .config import HalfstackSettings
 from .control import ask, find_standings
 from .places import Layout
+from .ports import find_watch_port
 from .probes import run_probe
 from .processes import find_recorded
 from .services import Probe, Service, decode_services
@@ -17,12 +18,14 @@ _NEEDED = ("manager", "agent", "storage", "webserver", "wsproxy")
 
 @dataclass(frozen=True)
 class Daemon:
-    """One line of `status`; `pid` is None for what somebody else runs."""
+    """One line of `status`; `pid` is None for what somebody else runs, `monitoring` is where
+    Prometheus asks what tells it something."""
 
     name: str
     pid: int | None
     healthy: bool
     address: str
+    monitoring: str | None = None
 
 
 @dataclass(frozen=True)
@@ -61,8 +64,16 @@ async def _report_services(layout: Layout) -> list[Daemon]:
         ]
     reply = await ask(layout, {"do": "status"})
     supervisor = Daemon("supervisor", reply["pid"], True, str(layout.control_socket))
-    rows = [Daemon(row.name, row.pid, row.healthy, row.address) for row in standings]
+    rows = [
+        Daemon(row.name, row.pid, row.healthy, row.address, _find_monitoring(layout, row.name))
+        for row in standings
+    ]
     return [supervisor, *rows]
+
+
+def _find_monitoring(layout: Layout, name: str) -> str | None:
+    port = find_watch_port(layout, name)
+    return None if port is None else f"http://127.0.0.1:{port}/metrics"
 
 
 def _report_orphan(layout: Layout, service: Service) -> Daemon:

@@ -15,7 +15,7 @@ from backendai.common.settings.checks import HostPort
 from backendai.common.settings.render import render_toml
 from backendai.common.settings.sections import EtcdSettings
 
-from .daemons import choose_kernel_ids, command, mark
+from .daemons import choose_kernel_ids, command, compose_monitoring, mark
 from .places import Layout, write_file
 from .services import Probe, Service
 from .stores import StoreAddresses
@@ -34,6 +34,7 @@ class Storage:
     layout: Layout
     client_port: int
     manager_port: int
+    watch_port: int
     owner: tuple[int, int] = field(default_factory=choose_kernel_ids)
 
     @property
@@ -146,5 +147,6 @@ def _compose(storage: Storage, known: StorageSecrets | None) -> Mapping[str, Any
             "manager": {**manager, **({"secret": known.managers} if known else {})},
         },
         "volume": {VOLUME: {"backend": "vfs", "path": str(storage.volume)}},
+        "monitoring": compose_monitoring(storage.watch_port),
         "logging": {"level": "INFO", "format": "json"},
     }

@@ -33,7 +33,7 @@ from .first_session import run_first_session
 from .gui import is_built
 from .images import BASE, PYTHON, find_cache, name_first_image
 from .places import Layout, find_checkout, write_file
-from .ports import forget_ports, is_port_free, keep_ports, load_ports
+from .ports import forget_ports, is_port_free, keep_ports, keep_watch_port, load_ports
 from .status import report_external
 from .storage import Storage, announce_storage, specify_storage, write_storage_config
 from .stores import StoreAddresses, find_etcd, list_addresses, prepare_stores
@@ -115,7 +115,8 @@ async def _bring_manager(
         names = tuple(service.name for service in services)
         await await_healthy(layout, names, _READY_SECONDS, say)
     addresses = list_addresses(layout, settings.external)
-    core = Core(layout, addresses, await _keep_manager_port(layout, settings.manager.port))
+    port = await _keep_manager_port(layout, settings.manager.port)
+    core = Core(layout, addresses, port, keep_watch_port(layout, "manager"))
     write_manager_config(core)
     with display.step("database and accounts"):
         await asyncio.to_thread(_prepare_database, core, is_ours="postgres" in names)
@@ -136,14 +137,15 @@ def _prepare_web(core: Core, proxy: AppProxy) -> Web:
     port = keep_ports(core.layout, {"webserver": _WEB_PORT})["webserver"]
     # Ports of storage and app proxies are told by the API.
     connects = ("http://127.0.0.1:*", "http://localhost:*")
-    web = Web(core.layout, core.addresses, port, core.endpoint, proxy.address, connects)
+    watched = keep_watch_port(core.layout, "webserver")
+    web = Web(core.layout, core.addresses, port, watched, core.endpoint, proxy.address, connects)
     write_web_config(web)
     return web
 
 
 def _prepare_app_proxy(core: Core) -> AppProxy:
     port = keep_ports(core.layout, {"wsproxy": _APP_PROXY_PORT})["wsproxy"]
-    proxy = AppProxy(core.layout, core.addresses, port)
+    proxy = AppProxy(core.layout, core.addresses, port, keep_watch_port(core.layout, "wsproxy"))
     write_app_proxy_config(proxy)
     return proxy
 
@@ -162,7 +164,8 @@ async def _bring_storage(layout: Layout, addresses: StoreAddresses) -> str:
     """Starts beside the manager, which finds it in etcd. Returns its name."""
     wanted = {"storage": _STORAGE_PORT, "storage-peer": _STORAGE_PORT + 1}
     ports = keep_ports(layout, wanted)
-    storage = Storage(layout, ports["storage"], ports["storage-peer"])
+    watched = keep_watch_port(layout, "storage")
+    storage = Storage(layout, ports["storage"], ports["storage-peer"], watched)
     write_storage_config(storage)
     service = specify_storage(storage)
     await ensure_services(layout, [service])
@@ -192,7 +195,13 @@ async def _bring_agent(
     with display.step("agent") as say:
         ports = keep_ports(core.layout, {"agent": None, "agent-relay": None})
         node = Node(
-            core.layout, core.addresses, ports["agent"], ports["agent-relay"], engine, bundles
+            core.layout,
+            core.addresses,
+            ports["agent"],
+            ports["agent-relay"],
+            keep_watch_port(core.layout, "agent"),
+            engine,
+            bundles,
         )
         write_agent_config(node)
         await ensure_services(core.layout, [specify_agent(node, stores)])

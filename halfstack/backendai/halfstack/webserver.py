@@ -7,7 +7,7 @@ from typing import Any
 from backendai.common.secretfile import write_secret_key
 from backendai.common.settings.render import render_toml
 
-from .daemons import command, compose_redis, mark
+from .daemons import command, compose_monitoring, compose_redis, mark
 from .places import Layout, write_file
 from .services import Probe, Service
 from .stores import StoreAddresses
@@ -23,6 +23,7 @@ class Web:
     layout: Layout
     addresses: StoreAddresses
     port: int
+    watch_port: int
     api: str
     proxy: str
     connects: tuple[str, ...] = ()
@@ -66,6 +67,7 @@ def _compose(web: Web) -> Mapping[str, Any]:
         },
         "api": {"endpoint": [web.api]},
         "redis": compose_redis(web.addresses),
+        "monitoring": compose_monitoring(web.watch_port),
         "ui": {"wsproxy": {"proxyURL": f"{web.proxy}/"}},
         "logging": {"level": "INFO", "format": "json"},
     }

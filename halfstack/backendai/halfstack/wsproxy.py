@@ -9,7 +9,7 @@ from backendai.client.config import Config
 from backendai.common.settings.render import render_toml
 
 from .accounts import GROUP, load_accounts
-from .daemons import RELAY_SECRET, Core, command, compose_db, mark
+from .daemons import RELAY_SECRET, Core, command, compose_db, compose_monitoring, mark
 from .places import Layout, write_file
 from .services import Probe, Service
 from .stores import StoreAddresses
@@ -25,6 +25,7 @@ class AppProxy:
     layout: Layout
     addresses: StoreAddresses
     port: int
+    watch_port: int
 
     @property
     def address(self) -> str:
@@ -73,5 +74,6 @@ def _compose(proxy: AppProxy) -> Mapping[str, Any]:
         },
         "relay": {"secret-key-file": str(layout.etc / RELAY_SECRET)},
         "db": compose_db(proxy.addresses),
+        "monitoring": compose_monitoring(proxy.watch_port),
         "logging": {"level": "INFO", "format": "json"},
     }

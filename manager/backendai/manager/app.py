@@ -259,6 +259,7 @@ async def run_manager(settings: ManagerSettings) -> AsyncIterator[Manager]:
         stack.push_async_callback(_end_leases, stores.core, holder)
         metrics = Metrics("manager", version("backendai-manager"), core.health)
         metrics.add("cluster", reading_of(stores.database))
+        stores.links.measure(metrics.calls("agent_call", "Calls of agents").timed)
         access_log = AccessLog(metrics.requests)
         app = make_manager_app(services, core.health, stores, settings, access_log)
         await stack.enter_async_context(_running(stores, services, core, board, access_log, clock))

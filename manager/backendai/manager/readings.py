@@ -3,6 +3,7 @@
 Each manager tells the same; whoever adds up takes the greatest of them.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -12,8 +13,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from backendai.common.metrics import Family, Reading, gauge
 from backendai.manager.db import tables as t
 from backendai.manager.db.engine import Database
+from backendai.manager.maintenance.presence import LIVE_SECONDS, before
 
 _s, _a, _k = t.sessions.c, t.agents.c, t.agent_slots.c
+_m, _l = t.managers.c, t.leases.c
 _LIVE: Final = _s.status.not_in(["TERMINATED", "CANCELLED"])
 _WAITING: Final = _s.status == "PENDING"
 _RULE: Final = sa.func.coalesce(_s.waiting["rule"].astext, "new")
@@ -50,13 +53,18 @@ _AGENTS: Final = sa.select(
     _a.resource_group,
     _COUNT,
 ).group_by(_a.status, _a.schedulable, _a.resource_group)
+_IN_USE: Final = sa.and_(_a.schedulable, _a.status == "ALIVE")
 _SLOTS: Final = sa.select(
-    _k.agent_id, _a.resource_group, _k.slot, _k.capacity, sa.func.coalesce(_HELD.c.held, 0)
+    _k.agent_id, _a.resource_group, _k.slot, _k.capacity, sa.func.coalesce(_HELD.c.held, 0), _IN_USE
 ).select_from(
     t.agent_slots.join(t.agents, _a.id == _k.agent_id).outerjoin(
         _HELD, sa.and_(_HELD.c.agent_id == _k.agent_id, _HELD.c.slot == _k.slot)
     )
 )
+# A manager that ended without a word is none; neither is what it held.
+_MANAGERS: Final = sa.select(_COUNT).where(_m.beat_at >= before(LIVE_SECONDS))
+_LEASES: Final = sa.select(_l.name, sa.case((_l.expires_at > sa.func.now(), 1), else_=0))
+_UNTOLD: Final = sa.select(_COUNT).where(t.outbox.c.relayed_at.is_(None))
 
 
 def reading_of(database: Database) -> Reading:
@@ -94,6 +102,22 @@ async def _load(conn: AsyncConnection) -> list[Family]:
             ["status", "schedulable", "resource_group"],
             _labelled(await _rows(conn, _AGENTS)),
         ),
+        gauge(
+            "slots",
+            "What nodes have: held by sessions, free to be given, or free where nothing starts now",
+            ["resource_group", "slot", "state"],
+            _by_state(slots),
+        ),
+        gauge("managers", "Managers that live", [], _labelled(await _rows(conn, _MANAGERS))),
+        gauge(
+            "lease_held",
+            "Whether a manager does what one manager at a time does",
+            ["work"],
+            _labelled(await _rows(conn, _LEASES)),
+        ),
+        gauge(
+            "events_untold", "Events not announced yet", [], _labelled(await _rows(conn, _UNTOLD))
+        ),
         gauge("slot_capacity", "What nodes have", labels, _labelled([row[:4] for row in slots])),
         gauge(
             "slot_held",
@@ -102,6 +126,15 @@ async def _load(conn: AsyncConnection) -> list[Family]:
             _labelled([(*row[:3], row[4]) for row in slots]),
         ),
     ]
+
+
+def _by_state(slots: Sequence[tuple[Any, ...]]) -> list[tuple[list[str], float]]:
+    """PURE. What a node that is over its capacity holds is not taken off another's."""
+    amounts: Counter[tuple[str, str, str]] = Counter()
+    for _agent, group, slot, capacity, held, is_in_use in slots:
+        amounts[group, slot, "held"] += held
+        amounts[group, slot, "free" if is_in_use else "away"] += max(capacity - held, 0)
+    return [(list(key), float(amount)) for key, amount in sorted(amounts.items())]
 
 
 async def _rows(conn: AsyncConnection, statement: sa.Select[Any]) -> list[tuple[Any, ...]]:

@@ -8,6 +8,7 @@ from backendai.common.ids import SystemIds
 from backendai.common.loops import Wake
 from backendai.common.metrics import Family
 from backendai.manager.lifecycle.postgres import PostgresStore
+from backendai.manager.maintenance.presence import Presence
 from backendai.manager.readings import reading_of
 from backendai.manager.sched.loop import Planner
 from tests.integration.manager.world import Wish, add_agent, enqueue, open_world
@@ -40,6 +41,10 @@ async def test_sessions_their_reasons_and_slots_are_told(
         ("ALIVE", "no", "default"): 1,
     }
     assert values(told, "slot_capacity")[("i-1", "default", "cpu")] == 1.5
+    slots = values(told, "slots")
+    assert slots[("default", "cpu", "held")] == 1
+    assert slots[("default", "cpu", "free")] == 0.5
+    assert slots[("default", "cpu", "away")] == 4, "where nothing is started now"
     held = values(told, "slot_held")
     assert held[("i-1", "default", "cpu")] == 1
     assert held[("i-2", "default", "cpu")] == 0
@@ -53,4 +58,20 @@ async def test_an_empty_cluster_is_told_as_empty(
     told = {family.name: family for family in await reading_of(database)()}
     assert values(told, "sessions") == {}
     assert values(told, "slot_capacity") == {}
+    assert values(told, "slots") == {}
+    await database.close()
+
+
+async def test_managers_and_their_turns_are_told(
+    make_database: Callable[[str | None], str], world_dsn: str
+) -> None:
+    database = open_world(await asyncio.to_thread(make_database, world_dsn))
+    store = PostgresStore(database, SystemIds())
+    await Presence(database, "one", {"id": "one"}).beat()
+    assert await store.hold_lease("core", "one", 60.0)
+    assert await store.hold_lease("callbacks", "one", 0.0)
+    told = {family.name: family for family in await reading_of(database)()}
+    assert values(told, "managers") == {(): 1}
+    assert values(told, "lease_held") == {("core",): 1, ("callbacks",): 0}
+    assert values(told, "events_untold") == {(): 0}
     await database.close()

@@ -114,8 +114,8 @@ async def test_loops_tell_their_steps_their_time_and_their_faults(
     await clock.advance(0.2)
     await clock.advance(0.2)
     seen = parse((await metrics.render()).decode())
-    assert seen[key("loop_steps_total", loop="plan")] == 1
-    assert seen[key("loop_step_seconds_total", loop="plan")] == pytest.approx(0.25, abs=0.2)
+    assert seen[key("loop_step_seconds_count", loop="plan")] == 1
+    assert seen[key("loop_step_seconds_sum", loop="plan")] == pytest.approx(0.25, abs=0.2)
     assert seen[key("loop_failures", loop="save")] >= 1
     assert seen[key("loop_up", loop="plan")] == 1
     for task in tasks:
@@ -144,10 +144,13 @@ async def test_calls_are_told_by_their_outcome(metrics: Metrics) -> None:
         pass
     with pytest.raises(StoreUnavailable), calls.timed("ask"):
         raise StoreUnavailable("away")
+    with pytest.raises(KeyError), calls.timed("ask"):
+        raise KeyError
+    with pytest.raises(asyncio.CancelledError), calls.timed("ask"):
+        raise asyncio.CancelledError
     seen = parse((await metrics.render()).decode())
-    assert seen[key("engine_call_seconds_count", kind="ask", outcome="ok")] == 1
-    code = StoreUnavailable.code
-    assert seen[key("engine_call_seconds_count", kind="ask", outcome=code)] == 1
+    for outcome in ("ok", StoreUnavailable.code, "crashed", "cancelled"):
+        assert seen[key("engine_call_seconds_count", kind="ask", outcome=outcome)] == 1, outcome
 
 
 async def test_a_busy_event_loop_is_seen(

@@ -38,7 +38,7 @@ def layout(tmp_path: Path) -> Layout:
 
 
 def _node(layout: Layout, engine: Engine) -> Node:
-    return Node(layout, _ADDRESSES, 6001, 6002, engine, layout.root / "bundles")
+    return Node(layout, _ADDRESSES, 6001, 6002, 9182, engine, layout.root / "bundles")
 
 
 _OWN = Engine("docker", "unix:///x/docker.sock", True, "")
@@ -46,7 +46,7 @@ _NONE = Engine("process", "", False, "")
 
 
 def test_the_manager_reads_its_file(layout: Layout) -> None:
-    write_manager_config(Core(layout, _ADDRESSES, 8081))
+    write_manager_config(Core(layout, _ADDRESSES, 8081, 9181))
     settings = load_settings(ManagerSettings, "manager", layout.etc / "manager.toml", environ={})
     assert (settings.db.addr.port, settings.db.name, settings.db.user) == (5433, "db", "u")
     assert (settings.redis.addr.host, settings.redis.db) == ("10.0.0.2", 3)
@@ -54,13 +54,13 @@ def test_the_manager_reads_its_file(layout: Layout) -> None:
     assert settings.manager.rpc_keypair.exists()
     assert settings.relay.secret_key_file == layout.etc / RELAY_SECRET
     first = load_secret_key(layout.etc / RELAY_SECRET)
-    write_manager_config(Core(layout, _ADDRESSES, 8081))
+    write_manager_config(Core(layout, _ADDRESSES, 8081, 9181))
     assert load_secret_key(layout.etc / RELAY_SECRET) == first
 
 
 def test_addresses_in_their_rarer_forms_reach_the_files(layout: Layout) -> None:
     rare = StoreAddresses("postgresql://o%40h@db/a%20b", "redis://:long%2Fword@[::1]", "[::1]:2379")
-    write_manager_config(Core(layout, rare, 8081))
+    write_manager_config(Core(layout, rare, 8081, 9181))
     settings = load_settings(ManagerSettings, "manager", layout.etc / "manager.toml", environ={})
     assert (settings.db.user, settings.db.name, settings.db.password) == ("o@h", "a b", "")
     assert (str(settings.redis.addr), settings.redis.password) == ("[::1]:6379", "long/word")
@@ -76,7 +76,7 @@ def test_the_agent_reads_its_file(layout: Layout, engine: Engine) -> None:
 
 
 def test_writing_again_changes_nothing(layout: Layout) -> None:
-    core = Core(layout, _ADDRESSES, 8081)
+    core = Core(layout, _ADDRESSES, 8081, 9181)
     write_manager_config(core)
     first = specify_manager(core, ("postgres",))
     write_manager_config(core)
@@ -84,10 +84,10 @@ def test_writing_again_changes_nothing(layout: Layout) -> None:
 
 
 def test_a_changed_file_is_a_restart(layout: Layout) -> None:
-    write_manager_config(Core(layout, _ADDRESSES, 8081))
-    first = specify_manager(Core(layout, _ADDRESSES, 8081), ())
-    write_manager_config(Core(layout, _ADDRESSES, 8082))
-    assert specify_manager(Core(layout, _ADDRESSES, 8081), ()).digest != first.digest
+    write_manager_config(Core(layout, _ADDRESSES, 8081, 9181))
+    first = specify_manager(Core(layout, _ADDRESSES, 8081, 9181), ())
+    write_manager_config(Core(layout, _ADDRESSES, 8082, 9181))
+    assert specify_manager(Core(layout, _ADDRESSES, 8081, 9181), ()).digest != first.digest
 
 
 def test_the_agent_waits_only_for_what_is_ours(layout: Layout) -> None:

@@ -24,7 +24,7 @@ from backendai.storage.settings import StorageSettings
 def make(root: Path) -> Storage:
     layout = Layout(root)
     layout.make()
-    return Storage(layout, 6021, 6022)
+    return Storage(layout, 6021, 6022, 9183)
 
 
 def test_its_settings_are_sound_and_the_same_again(tmp_path: Path) -> None:

@@ -18,8 +18,8 @@ _ADDRESSES = StoreAddresses(
 def test_the_app_proxy_shares_the_managers_secret(tmp_path: Path) -> None:
     layout = Layout(tmp_path / "state")
     layout.make()
-    write_manager_config(Core(layout, _ADDRESSES, 8081))
-    proxy = AppProxy(layout, _ADDRESSES, 5050)
+    write_manager_config(Core(layout, _ADDRESSES, 8081, 9181))
+    proxy = AppProxy(layout, _ADDRESSES, 5050, 9185)
     write_app_proxy_config(proxy)
     manager = load_settings(ManagerSettings, "manager", layout.etc / "manager.toml", environ={})
     settings = load_settings(WsproxySettings, "wsproxy", layout.etc / "wsproxy.toml", environ={})

@@ -1,6 +1,6 @@
 """Who is there, in Prometheus' terms."""
 
-from backendai.common.metrics import Family, Reading, gauge
+from backendai.common.metrics import Family, Reading, counter, gauge
 
 from .traffic.house import House
 
@@ -11,6 +11,12 @@ def reading_of(house: House) -> Reading:
             gauge("circuits_in_use", "Circuits with connections", [], [([], len(house.circuits))]),
             gauge("app_connections", "Of browsers and clients", [], [([], len(house.guests))]),
             gauge("app_connections_max", "The limit", [], [([], house.limits.connections)]),
+            counter(
+                "app_requests",
+                "To apps, by how they ended",
+                ["end"],
+                [([end], count) for end, count in sorted(house.ends.items())],
+            ),
         ]
 
     return read

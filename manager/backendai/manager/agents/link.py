@@ -4,7 +4,7 @@ from typing import Final, Protocol, TypeVar
 
 from backendai.common.faults import AgentTimeout
 from backendai.common.ids import AgentId
-from backendai.common.rpc.call import Call, Peer
+from backendai.common.rpc.call import Call, Peer, Timed, untimed
 from backendai.common.rpc.client import RpcPeer
 from backendai.common.rpc.curve import KeyPair
 
@@ -37,8 +37,13 @@ class RpcLinks:
 
     def __init__(self, keypair: KeyPair | None) -> None:
         self.keypair: Final = keypair
+        self._timed: Timed = untimed
         self._peers: dict[AgentId, RpcPeer] = {}
         self._contacts: dict[AgentId, Contact] = {}
+
+    def measure(self, timed: Timed) -> None:
+        """Enter `timed` with the name of each call from now on."""
+        self._timed = timed
 
     async def connect(self, contact: Contact) -> None:
         if self._contacts.get(contact.agent_id) == contact:
@@ -61,7 +66,8 @@ class RpcLinks:
         peer: Peer | None = self._peers.get(agent_id)
         if peer is None:
             raise AgentTimeout(f"agent {agent_id} has not been found yet")
-        return await peer.ask(call, request, timeout_seconds)
+        with self._timed(call.name):
+            return await peer.ask(call, request, timeout_seconds)
 
     async def close(self) -> None:
         peers, self._peers, self._contacts = self._peers, {}, {}

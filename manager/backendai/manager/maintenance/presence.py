@@ -52,7 +52,7 @@ class Presence:
         values = {"facts": self._facts, "beat_at": sa.func.now()}
         statement = upsert(t.managers).values(holder=self._holder, **values)
         statement = statement.on_conflict_do_update(index_elements=["holder"], set_=values)
-        old = sa.delete(t.managers).where(_m.beat_at < _before(KEPT_SECONDS))
+        old = sa.delete(t.managers).where(_m.beat_at < before(KEPT_SECONDS))
 
         async def work(conn: AsyncConnection) -> None:
             await conn.execute(statement)
@@ -74,11 +74,12 @@ async def list_live(conn: AsyncConnection) -> list[dict[str, Any]]:
     """What each manager that lives says of itself, with when it last did: `heartbeat`."""
     found = await conn.execute(
         sa.select(_m.facts, _m.beat_at)
-        .where(_m.beat_at >= _before(LIVE_SECONDS))
+        .where(_m.beat_at >= before(LIVE_SECONDS))
         .order_by(_m.facts["id"].astext, _m.holder)
     )
     return [{**row.facts, "heartbeat": row.beat_at.isoformat()} for row in found]
 
 
-def _before(seconds: float) -> sa.ColumnElement[Any]:
+def before(seconds: float) -> sa.ColumnElement[Any]:
+    """So long ago, by the database's clock."""
     return sa.func.now() - sa.func.make_interval(0, 0, 0, 0, 0, 0, seconds)

@@ -41,8 +41,7 @@ class Wake:
 
 @dataclass(frozen=True, slots=True)
 class LoopState:
-    """How a loop is doing; times are the clock's monotonic seconds. `busy_seconds` is what its
-    steps took in all."""
+    """How a loop is doing; times are the clock's monotonic seconds."""
 
     name: str
     period_seconds: float
@@ -50,8 +49,6 @@ class LoopState:
     delay_seconds: float
     failures: int = 0
     fault_code: str = ""
-    steps: int = 0
-    busy_seconds: float = 0.0
 
     def is_healthy(self, at: float) -> bool:
         longest = max(self.period_seconds, self.delay_seconds) * PERIODS_UNTIL_UNHEALTHY
@@ -64,6 +61,11 @@ class LoopHealth:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._states: dict[str, LoopState] = {}
+        self._note_step: Callable[[str, float], None] = lambda _name, _seconds: None
+
+    def tell_steps(self, note: Callable[[str, float], None]) -> None:
+        """Call `note` with the name of a loop and the seconds of each step that it ends."""
+        self._note_step = note
 
     def start(self, name: str, period_seconds: float) -> None:
         at = self._clock.monotonic()
@@ -86,9 +88,8 @@ class LoopHealth:
             delay_seconds=delay_seconds,
             failures=failures,
             fault_code=code,
-            steps=known.steps + 1,
-            busy_seconds=known.busy_seconds + took_seconds,
         )
+        self._note_step(name, took_seconds)
 
     def states(self) -> list[LoopState]:
         return sorted(self._states.values(), key=lambda state: state.name)

@@ -26,7 +26,11 @@ CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 READING_SECONDS: Final = 5.0
 LAG_PERIOD_SECONDS: Final = 0.25
 UNKNOWN_ROUTE: Final = "unknown"
+OK: Final = "ok"
+CRASHED: Final = "crashed"
+CANCELLED: Final = "cancelled"
 _REQUEST_SECONDS: Final = (0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0)
+_STEP_SECONDS: Final = (0.005, 0.025, 0.1, 0.5, 1.0, 4.0, 15.0, 60.0)
 _LAG_SECONDS: Final = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0)
 
 Labels = Sequence[str]
@@ -81,7 +85,7 @@ class RequestMeter:
 
 
 class CallMeter:
-    """Calls of something outside, by kind and outcome (`ok` or the code of a fault), and how long
+    """Calls by kind and outcome (`ok`, the code of a fault, `crashed` or `cancelled`), and how long
     they took."""
 
     def __init__(self, name: str, about: str, registry: CollectorRegistry) -> None:
@@ -95,12 +99,13 @@ class CallMeter:
 
     @contextmanager
     def timed(self, kind: str) -> Iterator[None]:
-        """What happens meanwhile is one call; a fault goes through. From any thread."""
-        began_at, outcome = time.monotonic(), "ok"
+        """What happens meanwhile is one call; what it raises goes through. From any thread."""
+        began_at, outcome = time.monotonic(), CANCELLED
         try:
             yield
-        except Fault as fault:
-            outcome = fault.code
+            outcome = OK
+        except Exception as error:
+            outcome = error.code if isinstance(error, Fault) else CRASHED
             raise
         finally:
             self._seconds.labels(kind, outcome).observe(time.monotonic() - began_at)
@@ -123,6 +128,14 @@ class Metrics:
         built = gauge("build_info", "What runs", ["daemon", "version"], [([daemon, version], 1)])
         self._registry.register(_Families([built]))
         self._registry.register(_LoopCollector(loops))
+        steps = Histogram(
+            "backendai_loop_step_seconds",
+            "Time that steps of a supervised loop took",
+            ["loop"],
+            buckets=_STEP_SECONDS,
+            registry=self._registry,
+        )
+        loops.tell_steps(lambda name, seconds: steps.labels(name).observe(seconds))
 
     def calls(self, name: str, about: str) -> CallMeter:
         return CallMeter(name, about, self._registry)
@@ -171,7 +184,7 @@ class _Families(Collector):
 
 
 class _LoopCollector(Collector):
-    """How the supervised loops are: their steps, the time these took, and faults in a row."""
+    """How the supervised loops are: whether they step in time, and faults in a row."""
 
     def __init__(self, loops: LoopHealth) -> None:
         self._loops = loops
@@ -179,18 +192,6 @@ class _LoopCollector(Collector):
     def collect(self) -> Iterator[Family]:
         states = self._loops.states()
         standing = set(self._loops.unhealthy())
-        yield counter(
-            "loop_steps",
-            "Steps of a supervised loop",
-            ["loop"],
-            [([state.name], state.steps) for state in states],
-        )
-        yield counter(
-            "loop_step_seconds",
-            "Time spent in them",
-            ["loop"],
-            [([state.name], state.busy_seconds) for state in states],
-        )
         yield gauge(
             "loop_failures",
             "Faults in a row; 0 when the last step went well",

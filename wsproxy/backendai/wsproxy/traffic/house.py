@@ -2,6 +2,7 @@
 
 import asyncio
 import ipaddress
+from collections import Counter
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol, cast
@@ -95,6 +96,8 @@ class House:
     trusted: tuple[Network, ...] = ()
     guests: set[Guest] = field(default_factory=set)
     circuits: set[LiveCircuit] = field(default_factory=set)
+    # How requests to apps have ended since the start: `answered`, `upgraded`, `refused`.
+    ends: Counter[str] = field(default_factory=Counter)
 
     def is_full(self) -> bool:
         return len(self.guests) >= self.limits.connections

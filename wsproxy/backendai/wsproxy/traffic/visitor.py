@@ -416,6 +416,7 @@ class Visitor(asyncio.Protocol):
 
     def on_answering(self, head: AnswerHead) -> bool:
         self._is_answering = True
+        self._house.ends["upgraded" if head.status == 101 else "answered"] += 1
         if head.status == 101:
             return False
         # The rest of a request's body would be taken for the next request.
@@ -511,6 +512,7 @@ class Visitor(asyncio.Protocol):
         self._drop_line()
         if self.transport.is_closing() or self._reading == self._discard:
             return
+        self._house.ends["refused"] += 1
         if self._is_answering:
             # The browser has to see that this is not the end of the answer.
             self.transport.abort()

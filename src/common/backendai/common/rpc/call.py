@@ -4,6 +4,8 @@ A contract is a list of `Call` values that both ends import, so that mypy links 
 answering side and the two structs between them.
 """
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -27,6 +29,13 @@ class Call(Generic[Req, Rep]):
 
 
 AnyCall = Call[Any, Any]
+# Entered with the name of a call for as long as it is under way.
+Timed = Callable[[str], AbstractContextManager[None]]
+
+
+def untimed(_name: str) -> AbstractContextManager[None]:
+    """For who does not measure."""
+    return nullcontext()
 
 
 class Peer(Protocol):

@@ -26,7 +26,7 @@ from ..faults import (
 )
 from ..logs import bind_context, get_logger
 from . import wire
-from .call import AnyCall, Call, Rep, Req
+from .call import AnyCall, Call, Rep, Req, Timed, untimed
 from .curve import KeyPair
 from .sockets import LoopSocket, prepare_socket
 from .zap import AllowedClients, Gate
@@ -49,7 +49,7 @@ class RpcServer:
     """Serves `contract` at `bind_address`, e.g. `tcp://127.0.0.1:6001`; port 0 takes a free one.
 
     `keypair` None switches encryption off, for tests on one machine only. `allowed_clients` holds
-    public keys, or decides on one.
+    public keys, or decides on one. `timed` measures the calls of the contract.
     """
 
     def __init__(
@@ -60,6 +60,7 @@ class RpcServer:
         contract: Sequence[AnyCall],
         *,
         pending_per_peer_max: int = PENDING_PER_PEER_MAX,
+        timed: Timed = untimed,
     ) -> None:
         self.address = bind_address
         self._keypair = keypair
@@ -67,6 +68,7 @@ class RpcServer:
         self._calls = {call.name: call for call in contract}
         self._handlers: dict[str, Handler] = {}
         self._pending_max = pending_per_peer_max
+        self._timed = timed
         self._pending: Counter[bytes] = Counter()
         self._tasks: set[asyncio.Task[None]] = set()
         self._context: zmq.Context[zmq.Socket[bytes]] | None = None
@@ -172,6 +174,10 @@ class RpcServer:
         call = self._calls.get(frame.method)
         if call is None:
             raise AgentInvalidInput(f"there is no method {frame.method[:80]!r}")
+        with self._timed(call.name):
+            return await self._answer(call, frame)
+
+    async def _answer(self, call: AnyCall, frame: wire.RequestFrame) -> Any:
         try:
             request = wire.decode_body(call.request, frame.body)
         except wire.BadFrame as error:
