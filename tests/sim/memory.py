@@ -475,7 +475,7 @@ class MemoryStore:
         agent_id: AgentId,
         instance: str,
         gap_seconds: float,
-        use: Mapping[str, float] | None = None,
+        use: Mapping[str, Any] | None = None,
     ) -> bool:
         def hear() -> bool:
             record = self.disk.agents.get(agent_id)

@@ -95,7 +95,8 @@ def make_agent(settings: AgentSettings) -> Agent:
     node = make_node(settings, ledger, clock, metrics)
     supervisor = Supervisor(node, ledger, health)
     relay = make_relay(settings, node, ledger)
-    meter = Meter(node, ledger, relay.traffic_of)
+    places = [settings.container.scratch_root.absolute(), settings.agent.state_dir.absolute()]
+    meter = Meter(node, ledger, relay.traffic_of, places)
     reports = ReportMaker(
         _facts(settings, node),
         node.inventory,
@@ -103,6 +104,7 @@ def make_agent(settings: AgentSettings) -> Agent:
         meter,
         node.notes,
         node.conditions,
+        clock,
         lambda: relay.address,
     )
     keypair = ensure_keypair(settings.agent.rpc_keypair)

@@ -37,6 +37,19 @@ def families_of(report: AgentReport) -> Iterator[Family]:
         ["state"],
         [([state], count) for state, count in sorted(states.items())],
     )
+    labels = ["path"]
+    yield gauge(
+        "disk_total_bytes",
+        "Of a file system of the node",
+        labels,
+        [([disk.path], disk.total_bytes) for disk in report.disks],
+    )
+    yield gauge(
+        "disk_free_bytes",
+        "What may still be written there",
+        labels,
+        [([disk.path], disk.free_bytes) for disk in report.disks],
+    )
     capacity = [([slot], float(amount)) for slot, amount in sorted(report.capacity.items())]
     yield gauge("agent_slot_capacity", "What may be given to kernels", ["slot"], capacity)
     yield gauge("agent_slot_held", "What kernels hold", ["slot"], _held(live))

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from backendai.common.clock import Clock
 from backendai.common.contracts.agent import AgentReport, DeviceReport
 from backendai.common.slots import format_amount
 
@@ -36,6 +37,7 @@ class ReportMaker:
     meter: Meter
     notes: Notes
     conditions: Conditions
+    clock: Clock
     relay_addr: Callable[[], str]
 
     def make(self) -> AgentReport:
@@ -60,6 +62,8 @@ class ReportMaker:
             images=ledger.images,
             cpu_percent=load.cpu_percent,
             memory_used_bytes=load.memory_used_bytes,
+            told_at=round(self.clock.now().timestamp(), 3),
+            disks=list(load.disks),
             plugins=self.inventory.versions,
             devices=report_devices(self.inventory, self.conditions, held),
             relay_addr=self.relay_addr(),

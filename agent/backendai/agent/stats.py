@@ -1,16 +1,17 @@
 """What kernels and the node use, read from cgroup files and /proc, never from the engine's API."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from msgspec.structs import replace
 
-from backendai.common.contracts.agent import KernelState, ResourceUse
+from backendai.common.contracts.agent import DiskReport, KernelState, ResourceUse
 from backendai.common.faults import Fault
 
 from .backends.backend import Whereabouts
+from .disks import read_disks
 from .ledger import Ledger
 from .node import Node
 from .relay.lines import Key, Traffic
@@ -39,6 +40,7 @@ class Sample:
 class NodeLoad:
     cpu_percent: float = 0.0
     memory_used_bytes: int = 0
+    disks: Sequence[DiskReport] = ()
 
 
 @dataclass(slots=True)
@@ -58,13 +60,22 @@ class _Watched:
 class Meter:
     """Samples every running kernel at each step, and keeps the node's load.
 
-    `traffic_of` tells what the apps of a kernel have moved.
+    `traffic_of` tells what the apps of a kernel have moved, `places` are on disks of the node that
+    must not fill up, besides the one that has the images.
     """
 
-    def __init__(self, node: Node, ledger: Ledger, traffic_of: Callable[[Key], Traffic]) -> None:
+    def __init__(
+        self,
+        node: Node,
+        ledger: Ledger,
+        traffic_of: Callable[[Key], Traffic],
+        places: Sequence[Path] = (),
+    ) -> None:
         self._node = node
         self._ledger = ledger
         self._traffic_of = traffic_of
+        self._places = tuple(places)
+        self._image_root: Path | None = None
         self._watched: dict[str, _Watched] = {}
         self._ticks: tuple[int, int] = (0, 0)
         self.load = NodeLoad()
@@ -79,8 +90,18 @@ class Meter:
         for container_id, key in running.items():
             await self._measure(container_id, key)
         ticks, used = await self._node.threads.run(read_node)
-        self.load = NodeLoad(_busy_percent(self._ticks, ticks), used)
+        disks = await self._node.threads.run(read_disks, await self._list_places())
+        self.load = NodeLoad(_busy_percent(self._ticks, ticks), used, disks)
         self._ticks = ticks
+
+    async def _list_places(self) -> tuple[Path, ...]:
+        if self._image_root is None:
+            try:
+                self._image_root = await self._node.backend.image_root()
+            except Fault:
+                # The engine is away: it is asked again at the next step.
+                return self._places
+        return (*self._places, self._image_root)
 
     async def size_scratch(self) -> None:
         """How much kernels keep at home. Takes as long as there are files, which may be millions:

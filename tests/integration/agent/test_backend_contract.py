@@ -254,6 +254,7 @@ async def test_images_are_listed_as_they_are_found(backend: Backend, image: str)
     assert found is not None
     assert found.digest.startswith("sha256:")
     assert found in await backend.list_images()
+    assert (await backend.image_root()).is_dir(), "whose disk is watched"
 
 
 async def test_the_containers_of_another_agent_are_not_listed(

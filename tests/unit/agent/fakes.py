@@ -96,6 +96,11 @@ class FakeBackend:
     async def locate(self, container_id: str) -> Whereabouts:
         raise ContainerMissing(container_id)
 
+    async def image_root(self) -> Path:
+        if self.is_away:
+            raise EngineUnreachable("away")
+        return Path("/")
+
     async def list_images(self) -> list[ImageReport]:
         return list(self.images.values())
 

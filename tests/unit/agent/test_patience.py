@@ -42,6 +42,7 @@ async def test_a_home_is_sized_beside_what_is_sampled(
     for _ in range(2):
         await meter.step()
         assert sized == 0
+    assert [disk.path for disk in meter.load.disks] == ["/"]
     for _ in range(2):
         await meter.size_scratch()
         assert sized == 1

@@ -6,6 +6,7 @@ engine's own words when it answers with an error.
 
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from backendai.agent.exits import ExitFacts
@@ -95,6 +96,10 @@ class Backend(Protocol):
 
     async def locate(self, container_id: str) -> Whereabouts:
         """Raises ContainerMissing when it does not run."""
+        ...
+
+    async def image_root(self) -> Path:
+        """Where images are kept, on the engine's machine."""
         ...
 
     async def list_images(self) -> list[ImageReport]: ...

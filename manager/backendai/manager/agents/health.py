@@ -4,8 +4,11 @@ A node that was silent is not trusted again at once: it has to be heard without 
 twice as long after each further silence.
 """
 
+from datetime import datetime
 from decimal import Decimal, InvalidOperation
-from typing import Final
+from typing import Any, Final
+
+from msgspec import to_builtins
 
 from backendai.common.contracts.agent import GENERATION_MAX, AgentReport
 from backendai.common.enums import AgentStatus
@@ -16,6 +19,8 @@ from .model import AgentRow, Contact, Patience
 FLAPS_MAX: Final = 5
 # After so long without a flap its record is clean.
 CLEAN_AFTER_SECONDS: Final = 600.0
+# A node has three at most; what names more is kept no whole.
+DISKS_MAX: Final = 16
 
 
 def judge(row: AgentRow, patience: Patience) -> AgentStatus:
@@ -67,6 +72,20 @@ def fence_refusal(row: AgentRow, patience: Patience) -> str:
     if row.silent_seconds < patience.suspect_after_seconds:
         return f"agent {row.id} was heard {row.silent_seconds:.0f} s ago"
     return ""
+
+
+def use_of(report: AgentReport, now: datetime) -> dict[str, Any]:
+    """What is kept of how a node was when it was heard `now`: load, disks, and its clock.
+
+    The clock's difference includes the way of the report, and is left out where it is not told.
+    """
+    told = {
+        "cpu_percent": report.cpu_percent,
+        "memory_bytes": report.memory_used_bytes,
+        "disks": [to_builtins(disk) for disk in report.disks[:DISKS_MAX]],
+    }
+    ahead = round(report.told_at - now.timestamp(), 1)
+    return {**told, "clock_ahead_seconds": ahead} if report.told_at else told
 
 
 def fault_of(report: AgentReport, agent_id: str) -> str:

@@ -137,11 +137,11 @@ async def hear(
     agent_id: AgentId,
     gap_seconds: float,
     instance: str,
-    use: Mapping[str, float] | None = None,
+    use: Mapping[str, Any] | None = None,
 ) -> bool:
     """Note a word from a node; a silence of `gap_seconds` before it begins its probation anew.
 
-    `use` is how busy it is: cpu_percent of all cores together, memory_bytes.
+    `use` is how busy it is, as `health.use_of` makes it.
 
     False when the node, or this life of it, is not known: its report must be recorded first.
     """

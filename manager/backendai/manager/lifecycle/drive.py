@@ -33,7 +33,7 @@ from backendai.common.ids import AgentId, Generation, KernelId, SessionId
 from backendai.common.lifecycle import KernelEvent
 from backendai.common.logs import get_logger
 from backendai.common.loops import LoopHealth, Wake, supervise
-from backendai.manager.agents.health import fault_of
+from backendai.manager.agents.health import fault_of, use_of
 from backendai.manager.agents.link import AgentLink
 from backendai.manager.agents.model import Contact, Patience
 from backendai.manager.idle.utilization import busy_accelerators
@@ -208,7 +208,7 @@ class AgentObserver:
         if now - self._heard_at < self._patience.heartbeat_seconds / 2:
             return True
         gap = self._patience.suspect_after_seconds
-        use = {"cpu_percent": report.cpu_percent, "memory_bytes": report.memory_used_bytes}
+        use = use_of(report, self._clock.now())
         is_heard = await self._store.hear(self.contact.agent_id, report.instance, gap, use)
         if is_heard:
             self._heard_at = now
@@ -218,7 +218,13 @@ class AgentObserver:
         """What a report says of the node itself: not of its kernels, nor how busy it is."""
         return msgspec.json.encode(
             msgspec.structs.replace(
-                report, version=0, kernels=[], cpu_percent=0.0, memory_used_bytes=0
+                report,
+                version=0,
+                kernels=[],
+                cpu_percent=0.0,
+                memory_used_bytes=0,
+                told_at=0.0,
+                disks=[],
             )
         )
 

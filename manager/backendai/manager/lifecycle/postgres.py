@@ -135,7 +135,7 @@ class PostgresStore:
         agent_id: AgentId,
         instance: str,
         gap_seconds: float,
-        use: Mapping[str, float] | None = None,
+        use: Mapping[str, Any] | None = None,
     ) -> bool:
         return await self._database.put(
             lambda conn: agents.hear(conn, agent_id, gap_seconds, instance, use)

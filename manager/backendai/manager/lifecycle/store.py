@@ -96,7 +96,7 @@ class CoreStore(Protocol):
         agent_id: AgentId,
         instance: str,
         gap_seconds: float,
-        use: Mapping[str, float] | None = None,
+        use: Mapping[str, Any] | None = None,
     ) -> bool:
         """Note a word from a node and how busy it is; False when its report must be recorded
         first."""

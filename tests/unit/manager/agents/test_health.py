@@ -1,5 +1,6 @@
 """Which status a node has, which offers are refused, which reports are unfit."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -8,6 +9,7 @@ import pytest
 from backendai.common.contracts.agent import (
     GENERATION_MAX,
     AgentReport,
+    DiskReport,
     KernelReport,
     KernelState,
 )
@@ -16,12 +18,14 @@ from backendai.common.ids import AgentId
 from backendai.manager.agents.directory import choose_contacts, parse_offers
 from backendai.manager.agents.health import (
     CLEAN_AFTER_SECONDS,
+    DISKS_MAX,
     FLAPS_MAX,
     fault_of,
     flaps_after,
     judge,
     probation_seconds,
     refusal_of,
+    use_of,
 )
 from backendai.manager.agents.model import AgentRow, Contact, Patience
 
@@ -125,6 +129,16 @@ def test_hostile_generations_are_refused(generation: int, is_taken: bool) -> Non
     )
     found = fault_of(make_report(kernels=[kernel]), "a1")
     assert is_taken is not ("out of range" in found)
+
+
+def test_how_a_node_was_tells_its_disks_and_by_how_much_its_clock_is_ahead() -> None:
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    disk = DiskReport(path="/", total_bytes=10, free_bytes=4)
+    report = make_report(cpu_percent=5.0, told_at=now.timestamp() - 90, disks=[disk] * 20)
+    used = use_of(report, now)
+    assert used["clock_ahead_seconds"] == -90
+    assert used["disks"] == [{"path": "/", "total_bytes": 10, "free_bytes": 4}] * DISKS_MAX
+    assert "clock_ahead_seconds" not in use_of(make_report(), now), "an older agent tells no time"
 
 
 def make_report(**changes: Any) -> AgentReport:

@@ -4,6 +4,7 @@ import asyncio
 import io
 import tarfile
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
+from pathlib import Path
 from typing import Any, Final
 
 import docker.errors
@@ -138,6 +139,10 @@ class DockerBackend:
         if not state.get("Pid"):
             raise ContainerMissing(f"container {container_id[:12]} does not run")
         return Whereabouts(int(state["Pid"]), parse_time(state.get("StartedAt")) or 0.0)
+
+    async def image_root(self) -> Path:
+        facts = await self._client.ask(lambda api: api.info())
+        return Path(facts["DockerRootDir"])
 
     async def list_images(self) -> list[ImageReport]:
         rows = await self._client.ask(lambda api: api.images())

@@ -156,6 +156,9 @@ class ProcessBackend:
             raise ContainerMissing(f"sandbox {container_id} does not run")
         return Whereabouts(pid, self._records.changed_at(container_id, STARTED) or 0.0)
 
+    async def image_root(self) -> Path:
+        return self._image_dir
+
     async def list_images(self) -> list[ImageReport]:
         found = await self._threads.run(rootfs.list_images, self._image_dir)
         return [one.report() for one in found]

@@ -235,12 +235,20 @@ class DeviceReport(msgspec.Struct, frozen=True, kw_only=True):
     power_watts: float | None = None
 
 
+class DiskReport(msgspec.Struct, frozen=True, kw_only=True):
+    """A file system of the node. `free_bytes` is what others than root may still write."""
+
+    path: str
+    total_bytes: int
+    free_bytes: int
+
+
 class AgentReport(msgspec.Struct, frozen=True, kw_only=True):
     """The whole level of one node. `version` grows with each change of anything but `use` and load.
 
     `capacity` is what may be given to kernels (reserved amounts already taken off). Of sick devices
     it has only what kernels hold. `relay_addr` is the `host:port` of the way to the kernels' apps;
-    empty while there is none.
+    empty while there is none. `told_at` is Unix seconds by the node's clock; 0: not known.
     """
 
     agent_id: str
@@ -260,6 +268,8 @@ class AgentReport(msgspec.Struct, frozen=True, kw_only=True):
     images: list[ImageReport]
     cpu_percent: float = 0.0
     memory_used_bytes: int = 0
+    told_at: float = 0.0
+    disks: list[DiskReport] = []
     plugins: dict[str, str] = {}
     devices: list[DeviceReport] = []
     relay_addr: str = ""
