@@ -1,4 +1,4 @@
-"""Programs of Debian that tests need and a cluster does not: a browser, SSH, a file system."""
+"""Programs of Debian that tests need and a cluster does not: a browser, SSH, Prometheus."""
 
 import shutil
 from collections.abc import Callable, Iterable, Mapping
@@ -11,7 +11,8 @@ from .faults import SetupFault
 TOOLS: Final[Mapping[str, Mapping[str, str]]] = {
     "unit": {"mkfs.xfs": "xfsprogs"},
     "conformance": {"chromium": "chromium", "ssh": "openssh-client"},
-    "e2e": {"chromium": "chromium", "ssh": "openssh-client"},
+    "integration": {"promtool": "prometheus"},
+    "e2e": {"chromium": "chromium", "ssh": "openssh-client", "prometheus": "prometheus"},
 }
 
 

@@ -2,7 +2,7 @@
 
 from backendai.common.metrics import Family, Reading, counter, gauge
 
-from .traffic.house import House
+from .traffic.house import ENDS, House
 
 
 def reading_of(house: House) -> Reading:
@@ -15,7 +15,7 @@ def reading_of(house: House) -> Reading:
                 "app_requests",
                 "To apps, by how they ended",
                 ["end"],
-                [([end], count) for end, count in sorted(house.ends.items())],
+                [([end], house.ends[end]) for end in ENDS],
             ),
         ]
 

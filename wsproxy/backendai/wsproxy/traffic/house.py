@@ -35,6 +35,8 @@ GREETING_SECONDS: Final = 10.0
 # An app that hangs up idle connections does so after some seconds, as a rule five.
 IDLE_LINE_SECONDS: Final = 15.0
 
+ENDS: Final = ("answered", "upgraded", "refused")
+
 Spawn = Callable[[Coroutine[Any, Any, None]], None]
 
 
@@ -96,7 +98,7 @@ class House:
     trusted: tuple[Network, ...] = ()
     guests: set[Guest] = field(default_factory=set)
     circuits: set[LiveCircuit] = field(default_factory=set)
-    # How requests to apps have ended since the start: `answered`, `upgraded`, `refused`.
+    # How requests to apps have ended since the start, by ENDS.
     ends: Counter[str] = field(default_factory=Counter)
 
     def is_full(self) -> bool:
