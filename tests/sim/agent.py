@@ -39,10 +39,13 @@ from backendai.common.contracts.agent import (
     AgentReport,
     Desired,
     EnsureKernel,
+    EnsureNetwork,
     KernelReport,
     KernelSpec,
     KernelState,
+    Nothing,
     Observe,
+    SwarmReport,
 )
 from backendai.common.enums import Reason
 from backendai.common.loops import Wake, sleep_or_hint
@@ -113,6 +116,23 @@ class FakeEngine:
         )
 
 
+@dataclass(slots=True)
+class FakeSwarm:
+    """What the managers of a swarm agree upon: who they are, and the networks of sessions."""
+
+    managers: tuple[str, ...]
+    networks: set[str] = field(default_factory=set)
+
+    def report(self, agent_id: str) -> SwarmReport:
+        is_manager = agent_id in self.managers
+        return SwarmReport(
+            node_id=agent_id,
+            swarm_id="swarm" if is_manager else "",
+            managers=list(self.managers),
+            networks=sorted(self.networks) if is_manager else [],
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Behaviour:
     """How long things take on the node, in seconds, and how often a start fails."""
@@ -136,12 +156,15 @@ class FakeAgent:
         behaviour: Behaviour | None = None,
         architecture: str = "x86_64",
         resource_group: str = "default",
+        swarm: FakeSwarm | None = None,
     ) -> None:
         self.agent_id = agent_id
         self.engine = FakeEngine(clock)
         self.files = MemoryStore()
+        self.swarm = swarm or FakeSwarm((agent_id,))
         self.capacity = capacity
         self.behaviour = behaviour or Behaviour()
+        self.is_used: Callable[[str], bool] = lambda network: False
         self.on_start: Callable[[FakeContainer], None] = lambda one: None
         self._clock = clock
         self._random = random
@@ -171,6 +194,9 @@ class FakeAgent:
 
     async def observe(self, request: Observe) -> AgentReport:
         return await self._alive().observe(request)
+
+    async def ensure_network(self, order: EnsureNetwork) -> Nothing:
+        return await self._alive().ensure_network(order)
 
     def _alive(self) -> "_Life":
         if self._life is None:
@@ -221,6 +247,16 @@ class _Life:
             if task is not None:
                 task.cancel()
 
+    async def ensure_network(self, order: EnsureNetwork) -> Nothing:
+        """As an engine has it: a network that a kernel is in stays."""
+        self._node.engine.check()
+        if order.is_wanted:
+            self._node.swarm.networks.add(order.name)
+        elif not self._node.is_used(order.name):
+            self._node.swarm.networks.discard(order.name)
+        self._ledger.set_swarm(self._node.swarm.report(self._node.agent_id))
+        return Nothing()
+
     async def observe(self, request: Observe) -> AgentReport:
         if request.instance == self._instance:
             await self._wait_beyond(request.after, request.wait_seconds)
@@ -241,6 +277,7 @@ class _Life:
             capacity=self._node.capacity,
             kernels=self._ledger.kernels(),
             images=[],
+            swarm=self._node.swarm.report(self._node.agent_id),
         )
 
     async def _wait_beyond(self, version: int, seconds: float) -> None:

@@ -17,9 +17,10 @@ from backendai.common.lifecycle import (
     SessionStatus,
     session_status,
 )
-from backendai.manager.lifecycle.model import Changes
+from backendai.manager.lifecycle.model import Changes, is_spread
+from backendai.manager.lifecycle.specs import network_of
 
-from .agent import FakeAgent, FakeContainer
+from .agent import FakeAgent, FakeContainer, FakeSwarm
 from .memory import Disk
 
 # Where a session may be for long when nothing goes wrong.
@@ -37,8 +38,9 @@ class Violation(AssertionError):
 class Checker:
     """Watches a disk and its agents."""
 
-    def __init__(self, disk: Disk, agents: Mapping[str, FakeAgent]) -> None:
+    def __init__(self, disk: Disk, agents: Mapping[str, FakeAgent], swarm: FakeSwarm) -> None:
         self._disk = disk
+        self._swarm = swarm
         self._agents = agents
         self.files_lost = False
 
@@ -148,7 +150,17 @@ class Checker:
             known = self._disk.kernels[KernelId(uuid.UUID(one.kernel_id))]
             if known.generation != one.generation or known.status in FINAL:
                 return f"{one.kernel_id}.{one.generation} is left on {agent_id}"
-        return self._agents_back() or self._differences()
+        return self._agents_back() or self._differences() or self._networks()
+
+    def _networks(self) -> str:
+        """Sessions over several nodes have theirs, and nothing is left of those that ended."""
+        due = {
+            network_of(row.session_id)
+            for row in self._disk.kernels.values()
+            if row.status in HOLDING and is_spread(self._disk.sessions[row.session_id])
+        }
+        left, lacking = self._swarm.networks - due, due - self._swarm.networks
+        return f"networks left {sorted(left)}, lacking {sorted(lacking)}" if left or lacking else ""
 
     def _agents_back(self) -> str:
         for agent_id, record in self._disk.agents.items():

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any, TypeVar, cast
 
-from backendai.common.contracts.agent import ENSURE, OBSERVE
+from backendai.common.contracts.agent import ENSURE, ENSURE_NETWORK, OBSERVE
 from backendai.common.faults import AgentTimeout, Fault
 from backendai.common.ids import AgentId
 from backendai.common.rpc.call import Call
@@ -111,6 +111,8 @@ class FakeLink:
                 return await agent.ensure(request), None
             if call is OBSERVE:
                 return await agent.observe(request), None
+            if call is ENSURE_NETWORK:
+                return await agent.ensure_network(request), None
         except ConnectionError:
             await self._never()
         except Fault as fault:

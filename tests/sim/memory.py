@@ -21,6 +21,7 @@ from backendai.common.faults import KernelNotFound, StoreUnavailable
 from backendai.common.ids import AgentId, KernelId, SessionId
 from backendai.common.lifecycle import FINAL, HOLDING, SESSION_FINAL, SESSION_LIVE, SessionStatus
 from backendai.manager.agents.model import AgentRow, Contact
+from backendai.manager.agents.store import swarm_facts
 from backendai.manager.lifecycle.changes import HINT_PLAN, enqueued, work_out
 from backendai.manager.lifecycle.decide import KernelCase
 from backendai.manager.lifecycle.enqueue import first_rows
@@ -34,7 +35,9 @@ from backendai.manager.lifecycle.model import (
     MovedKernel,
     NewSession,
     SessionRow,
+    is_spread,
 )
+from backendai.manager.lifecycle.networks import Networks
 from backendai.manager.lifecycle.specs import make_spec, source_of
 from backendai.manager.lifecycle.store import DriftRow, OutboxRow, Placed
 from backendai.manager.sched.admit import Candidate, admit, moves_of
@@ -375,6 +378,7 @@ class MemoryStore:
             scopes_of(new.access_key, new.project_id, new.domain_name),
             {row.id: row.revision for row in rows if row.status.value == "PENDING"},
             {row.id: units_of(row.requested_slots) for row in rows},
+            is_spread(self.disk.sessions[session_id]),
         )
 
     async def write_waits(self, waits: Sequence[tuple[Ask, WaitReason]], now: datetime) -> None:
@@ -441,6 +445,7 @@ class MemoryStore:
             "environ": new.environ,
             "startup_command": new.startup_command,
             "bootstrap_script": new.bootstrap_script,
+            "cluster_mode": new.cluster_mode,
             "cluster_role": made.cluster_role.value,
             "cluster_index": made.cluster_index,
             "cluster_hostname": made.cluster_hostname,
@@ -508,6 +513,7 @@ class MemoryStore:
             engine_reachable=report.engine_reachable,
             engine_detail=report.engine_detail,
             halted=report.halted,
+            swarm=swarm_facts(report.swarm),
         )
         capacity = {slot: Decimal(amount) for slot, amount in report.capacity.items()}
         self.disk.capacities[contact.agent_id] = capacity
@@ -544,6 +550,21 @@ class MemoryStore:
 
     async def prune(self, before: datetime) -> int:
         return await self._call(lambda: 0)
+
+    async def load_networks(self, there: Sequence[SessionId]) -> Networks:
+        return await self._call(lambda: self._networks(there))
+
+    def _networks(self, there: Sequence[SessionId]) -> Networks:
+        disk = self.disk
+        wanted: dict[SessionId, frozenset[str]] = {}
+        for row in disk.kernels.values():
+            if row.status in HOLDING and is_spread(disk.sessions[row.session_id]):
+                swarm = disk.agents[AgentId(str(row.agent_id))].row.swarm
+                known = wanted.get(row.session_id, frozenset())
+                wanted[row.session_id] = known | frozenset(swarm.get("managers", ()))
+        known_there = (disk.sessions[key] for key in there if key in disk.sessions)
+        over = frozenset(row.id for row in known_there if row.status in SESSION_FINAL)
+        return Networks(wanted, over)
 
     async def load_drift(self) -> list[DriftRow]:
         return await self._call(self.disk.drift)

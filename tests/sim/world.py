@@ -24,7 +24,7 @@ from backendai.manager.lifecycle.model import Changes, NewKernel, NewSession
 from backendai.manager.lifecycle.orders import end_moves, fence_moves, restart_moves
 from backendai.manager.sched.view import Quota
 
-from .agent import Behaviour, FakeAgent, FakeContainer
+from .agent import Behaviour, FakeAgent, FakeContainer, FakeSwarm
 from .checks import Checker, Violation
 from .link import FakeLink, Weather
 from .loop import run_virtual
@@ -133,8 +133,9 @@ class World:
             ("keypair", key): Quota(scope="keypair", name=key, sessions_max=12)
             for key in ACCESS_KEYS
         }
+        self.swarm = FakeSwarm(("a0", "a1"))
         self.agents = {f"a{number}": self._make_agent(number) for number in range(AGENTS)}
-        self.checker = Checker(self.disk, self.agents)
+        self.checker = Checker(self.disk, self.agents, self.swarm)
         self.disk.on_commit = self._commit
         self.managers: list[_Manager] = []
         self.acknowledged: list[SessionId] = []
@@ -151,10 +152,15 @@ class World:
             Random(f"{self.seed}:{name}"),
             {"cpu": "4", "mem": "8589934592"},
             behaviour=Behaviour(failure_rate=0.04),
+            swarm=self.swarm,
         )
+        agent.is_used = self._is_used
         agent.on_start = lambda one: self._on_start(name, one)
         agent.engine.on_kill = self._on_kill
         return agent
+
+    def _is_used(self, network: str) -> bool:
+        return any(one.spec.cluster_network == network for _, one in self.checker.containers())
 
     # What happens is noted, checked, and ends the run when it must not happen
 

@@ -56,6 +56,7 @@ from .scratch import Scratch
 from .settings import AgentSettings
 from .stats import STATS_PERIOD_SECONDS, Meter
 from .supervisor import Supervisor
+from .swarm import SWARM_PERIOD_SECONDS, ClusterNetworks
 from .threads import Threads
 from .volumes import Volumes
 from .workdisk import BYTES_MIN, find_obstacle
@@ -82,6 +83,7 @@ class Agent:
     meter: Meter
     watch: Watch
     relay: Relay
+    networks: ClusterNetworks
     firewall: Firewall | None
     health: LoopHealth
     metrics: Metrics
@@ -115,7 +117,8 @@ def make_agent(settings: AgentSettings) -> Agent:
         CONTRACT,
         timed=metrics.calls("rpc", "Calls that managers made here").timed,
     )
-    Calls(node, ledger, supervisor, reports.make).register(server)
+    networks = ClusterNetworks(node.backend, ledger)
+    Calls(node, ledger, supervisor, reports.make, networks).register(server)
     metrics.add("report", reading_of(reports.make))
     return Agent(
         settings=settings,
@@ -128,6 +131,7 @@ def make_agent(settings: AgentSettings) -> Agent:
         meter=meter,
         watch=Watch(node.inventory, node.conditions, node.notes, ledger),
         relay=relay,
+        networks=networks,
         firewall=make_firewall(settings, node.maker.agent_id),
         health=health,
         metrics=metrics,
@@ -208,9 +212,11 @@ def make_backend(
     if settings.agent.mode == "docker":
         from .backends.docker.backend import DockerBackend
         from .backends.docker.bridges import Bridges
+        from .backends.docker.overlays import Overlays
 
         host = settings.container.docker_host
-        return DockerBackend(host, agent_id, Bridges(agent_id), clock, calls)
+        overlays = Overlays(is_encrypted=settings.container.encrypted_networks)
+        return DockerBackend(host, agent_id, Bridges(agent_id), clock, calls, overlays)
     from .backends.process.backend import ProcessBackend
 
     return ProcessBackend(
@@ -341,6 +347,7 @@ def _periodic(agent: Agent) -> Iterator[tuple[str, Callable[[], Awaitable[None]]
     yield "stats", agent.meter.step, STATS_PERIOD_SECONDS, True
     yield "scratch", agent.meter.size_scratch, STATS_PERIOD_SECONDS, False
     yield "devices", agent.watch.step, WATCH_PERIOD_SECONDS, True
+    yield "swarm", agent.networks.step, SWARM_PERIOD_SECONDS, False
     yield "registration", registration.step, REGISTRATION_PERIOD_SECONDS, True
     if agent.firewall is not None:
         yield "firewall", agent.firewall.ensure, FIREWALL_PERIOD_SECONDS, True

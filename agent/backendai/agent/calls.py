@@ -19,6 +19,7 @@ from .ports import is_sound
 from .preloads import Preloads
 from .reading import read_tail
 from .supervisor import Supervisor
+from .swarm import ClusterNetworks
 
 RELAY_SECONDS: Final = 15.0
 FLUSH_SECONDS_MAX: Final = 30.0
@@ -38,11 +39,13 @@ class Calls:
         ledger: Ledger,
         supervisor: Supervisor,
         make_report: Callable[[], contract.AgentReport],
+        networks: ClusterNetworks,
     ) -> None:
         self._node = node
         self._ledger = ledger
         self._supervisor = supervisor
         self._make_report = make_report
+        self._networks = networks
         self._sequences: dict[tuple[str, str], int] = {}
         self._commits = Commits(node.backend, node.images)
         self._preloads = Preloads(node.backend, node.images)
@@ -63,6 +66,7 @@ class Calls:
         server.on(contract.COMMIT, self.commit)
         server.on(contract.PULL_IMAGE, self._preloads.pull)
         server.on(contract.REMOVE_IMAGE, self._preloads.remove)
+        server.on(contract.ENSURE_NETWORK, self._networks.ensure)
 
     async def observe(self, request: contract.Observe) -> contract.AgentReport:
         is_same_life = request.instance == self._node.maker.instance

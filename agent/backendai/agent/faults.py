@@ -24,6 +24,13 @@ class ContainerSpoiled(EngineRefused):
     agent_slug, agent_title = "container-spoiled", "The container was left half started."
 
 
+class NetworkMissing(EngineRefused):
+    """The network is not there, or the swarm lets nobody into it now."""
+
+    kind, code = Kind.UNAVAILABLE, "agent.network_missing"
+    agent_slug, agent_title = "network-missing", "The network of the session is not there."
+
+
 class ContainerMissing(AgentFault):
     code = "agent.container_missing"
     agent_slug, agent_title = "container-missing", "There is no such container."

@@ -20,6 +20,8 @@ from backendai.common.logs import get_logger
 log = get_logger(__name__)
 
 LINK_LOCAL: Final = "169.254.0.0/16"
+# Packets between the nodes of a swarm: whoever could send some would be in all of its networks.
+VXLAN_PORT: Final = 4789
 COMMAND_SECONDS_MAX: Final = 10.0
 _DOCKER_CHAIN: Final = "DOCKER-USER"
 
@@ -44,11 +46,15 @@ def make_chains(prefix: str, blocked: Sequence[str], forward_parent: str) -> tup
     """What the bridges whose names begin with `prefix` may not reach, nor be reached from. PURE.
 
     To the node itself: nothing but answers. Through the node: no link-local address, where clouds
-    keep their metadata, and none of `blocked`. From the node, and through it from elsewhere:
-    nothing but answers, so that a server in a kernel is for its own session and who has a ticket.
+    keep their metadata, none of `blocked`, and nothing that nodes of a swarm take for each other's.
+    From the node, and through it from elsewhere: nothing but answers, so that a server in a kernel
+    is for its own session and who has a ticket.
     """
     answers: Rule = ("-m", "conntrack", "--ctstate", "ESTABLISHED,RELATED", "-j", "RETURN")
-    drops = tuple(("-d", network, "-j", "DROP") for network in (LINK_LOCAL, *blocked))
+    drops: tuple[Rule, ...] = (
+        *(("-d", network, "-j", "DROP") for network in (LINK_LOCAL, *blocked)),
+        ("-p", "udp", "--dport", str(VXLAN_PORT), "-j", "DROP"),
+    )
     interface = f"{prefix}+"
     only_answers: tuple[Rule, ...] = (answers, ("-j", "DROP"))
     into = ("!", "-i", interface, "-o", interface)

@@ -34,6 +34,8 @@ NETWORK: Final = "bai.network"
 SERVICE_PORTS: Final = "bai.service-ports"
 CREATED_BY: Final = "bai.created-by"
 PROBE: Final = "bai.probe"
+# On a network of the swarm: the name of it.
+CLUSTER_NETWORK: Final = "bai.cluster-network"
 
 _T = TypeVar("_T")
 

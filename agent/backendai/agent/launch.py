@@ -18,7 +18,7 @@ from backendai.common.slots import ResourceSlots, SlotError
 from backendai.kernel.wire import HelloReply, HomeFile, KernelSetup
 
 from .exits import ExitFacts
-from .faults import BadOrder, RunnerFailed
+from .faults import BadOrder, NetworkMissing, RunnerFailed
 from .hints import Exits
 from .labels import Identity
 from .machine import Desire
@@ -31,6 +31,9 @@ from .volumes import HeldFolder
 
 CREATES_AT_ONCE: Final = 6
 READY_SECONDS_MAX: Final = 60.0
+# How long a node that manages the swarm may take to make the network of a session.
+NETWORK_SECONDS_MAX: Final = 60.0
+NETWORK_LOOK_SECONDS: Final = 0.3
 RUNTIME_TYPE_LABEL: Final = "ai.backend.runtime-type"
 RUNTIME_PATH_LABEL: Final = "ai.backend.runtime-path"
 
@@ -68,7 +71,7 @@ class Launcher:
                 self._note(desire, KernelState.PREPARING)
                 profile = await self._prepare(desire, spec, image, folders)
                 container_id = await self._create(desire, profile)
-                await self._begin(desire, container_id)
+            await self._begin(desire, container_id)
             return await self._follow(desire, container_id)
 
     async def start(self, desire: Desire, container_id: str) -> str:
@@ -76,12 +79,29 @@ class Launcher:
         async with self._slots:
             # The node may have been restarted since it was made.
             await self._node.threads.run(self._node.scratch.make_work, desire.kernel_id)
-            await self._begin(desire, container_id)
+        await self._begin(desire, container_id)
         return await self._follow(desire, container_id)
 
     async def _begin(self, desire: Desire, container_id: str) -> None:
+        """A network over several nodes is made meanwhile, by a node that manages the swarm."""
         self._note(desire, KernelState.PREPARING, container_id=container_id)
-        await _whole(self._node.backend.start(container_id), "engine.start")
+        spec, clock = _spec_of(desire), self._node.clock
+        wait_until = clock.monotonic() + (NETWORK_SECONDS_MAX if spec.cluster_is_spread else 0)
+        while True:
+            try:
+                async with self._slots:
+                    await self._begin_once(spec, container_id)
+                return
+            except NetworkMissing:
+                if clock.monotonic() >= wait_until:
+                    raise
+            await clock.sleep(NETWORK_LOOK_SECONDS)
+
+    async def _begin_once(self, spec: KernelSpec, container_id: str) -> None:
+        backend = self._node.backend
+        if spec.cluster_is_spread:
+            await _whole(backend.attach(container_id, spec.cluster_network), "engine.attach")
+        await _whole(backend.start(container_id), "engine.start")
 
     async def _follow(self, desire: Desire, container_id: str) -> str:
         # Put on record while the runner comes up: who is told of a running kernel must be able to

@@ -7,7 +7,13 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from backendai.common.contracts.agent import ImageReport, KernelReport, KernelState, ResourceUse
+from backendai.common.contracts.agent import (
+    ImageReport,
+    KernelReport,
+    KernelState,
+    ResourceUse,
+    SwarmReport,
+)
 
 LIVE_STATES: Final = frozenset(
     {
@@ -37,6 +43,7 @@ class Ledger:
         self.engine = Engine(is_reachable=False, detail="the engine has not been asked yet")
         self.halted = ""
         self.images: list[ImageReport] = []
+        self.swarm = SwarmReport()
         self._devices: tuple[Mapping[str, str], Mapping[tuple[str, str], str]] = ({}, {})
         self._kernels: dict[str, KernelReport] = {}
         self._uses: dict[str, ResourceUse] = {}
@@ -87,6 +94,11 @@ class Ledger:
     def set_images(self, images: list[ImageReport]) -> None:
         if images != self.images:
             self.images = images
+            self._bump()
+
+    def set_swarm(self, swarm: SwarmReport) -> None:
+        if swarm != self.swarm:
+            self.swarm = swarm
             self._bump()
 
     def set_devices(

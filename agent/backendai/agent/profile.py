@@ -27,10 +27,12 @@ CAPABILITIES: Final[tuple[str, ...]] = ()
 
 @dataclass(frozen=True, slots=True)
 class NetworkWish:
-    """Empty `name`: the agent's common network. `hosts` are the names of the session's kernels."""
+    """Empty `name`: the agent's common network. `aliases` are what siblings know the kernel by.
+    `is_spread`: siblings are on other nodes too, and `name` is a network of the swarm."""
 
     name: str = ""
     aliases: tuple[str, ...] = ()
+    is_spread: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,4 +154,4 @@ def _mounts(folders: Folders) -> tuple[Mount, ...]:
 def _network(spec: KernelSpec) -> NetworkWish:
     if spec.cluster_size <= 1 or not spec.cluster_network:
         return NetworkWish()
-    return NetworkWish(spec.cluster_network, (spec.cluster_hostname,))
+    return NetworkWish(spec.cluster_network, (spec.cluster_hostname,), spec.cluster_is_spread)

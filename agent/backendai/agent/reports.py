@@ -67,6 +67,7 @@ class ReportMaker:
             plugins=self.inventory.versions,
             devices=report_devices(self.inventory, self.conditions, held),
             relay_addr=self.relay_addr(),
+            swarm=ledger.swarm,
         )
 
 

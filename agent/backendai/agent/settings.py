@@ -135,6 +135,12 @@ class ContainerSection:
     firewall: bool = setting(
         flag(), "Whether kernels are kept from the host by iptables (root only)", default=True
     )
+    encrypted_networks: bool = setting(
+        flag(),
+        "Whether networks of sessions over several nodes that this node makes are encrypted "
+        "between them; all nodes of the swarm need IPsec with AES-GCM in their kernels",
+        default=False,
+    )
     blocked_networks: tuple[str, ...] = setting(
         listing(text(pattern=r"[0-9a-fA-F.:]+(/\d{1,3})?")),
         "Addresses of the control plane that kernels must not reach",

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from backendai.agent.accounts import AccountFiles
 from backendai.agent.backends.backend import Accounts, Change, Listing, Progress, Whereabouts
 from backendai.agent.desires import MemoryStore
@@ -26,7 +28,8 @@ from backendai.agent.runners import Runners
 from backendai.agent.scratch import Scratch
 from backendai.agent.threads import Threads
 from backendai.common.clock import Clock, SystemClock
-from backendai.common.contracts.agent import ImageReport, RegistryLogin
+from backendai.common.contracts.agent import ImageReport, RegistryLogin, SwarmReport
+from backendai.common.faults import Fault
 from backendai.kernel.wire import HelloReply
 
 IMAGE = ImageReport(name="img", digest="sha256:1", architecture="x86_64", size_bytes=1)
@@ -34,7 +37,8 @@ IMAGE = ImageReport(name="img", digest="sha256:1", architecture="x86_64", size_b
 
 @dataclass
 class FakeBackend:
-    """Containers in a dict, by name. `is_away` makes every call fail as an engine that is away."""
+    """Containers in a dict, by name. `is_away` makes every call fail as an engine that is away.
+    Each start takes one of `refusals`, while there are some."""
 
     name: str = "fake"
     containers: dict[str, tuple[Profile, Phase]] = field(default_factory=dict)
@@ -47,6 +51,8 @@ class FakeBackend:
     changes: "asyncio.Queue[Change]" = field(default_factory=asyncio.Queue)
     pull_gate: "asyncio.Event | None" = None
     kept_networks: frozenset[str] | None = None
+    swarm: SwarmReport = field(default_factory=SwarmReport)
+    refusals: list[Fault] = field(default_factory=list)
 
     def note(self, call: str) -> None:
         if self.is_away:
@@ -77,6 +83,8 @@ class FakeBackend:
 
     async def start(self, container_id: str) -> None:
         self.note("start")
+        if self.refusals:
+            raise self.refusals.pop()
         self.containers[container_id] = (self.containers[container_id][0], Phase.RUNNING)
 
     async def terminate(self, container_id: str) -> None:
@@ -129,6 +137,23 @@ class FakeBackend:
 
     async def ensure_network(self, name: str) -> None:
         return
+
+    async def attach(self, container_id: str, network: str) -> None:
+        self.note(f"attach {network}")
+
+    async def read_swarm(self) -> SwarmReport:
+        return self.swarm
+
+    async def ensure_cluster_network(self, name: str) -> None:
+        self.note(f"ensure {name}")
+        self._set_networks({*self.swarm.networks, name})
+
+    async def remove_cluster_network(self, name: str) -> None:
+        self.note(f"remove {name}")
+        self._set_networks({*self.swarm.networks} - {name})
+
+    def _set_networks(self, names: set[str]) -> None:
+        self.swarm = replace(self.swarm, networks=sorted(names))
 
     async def sweep(self, in_use: Callable[[], Collection[str]]) -> None:
         self.kept_networks = frozenset(in_use())

@@ -11,19 +11,23 @@ import msgspec
 import pytest
 
 from backendai.agent.exits import ExitFacts
-from backendai.agent.faults import BadOrder, StaleGeneration
+from backendai.agent.faults import BadOrder, NetworkMissing, StaleGeneration
 from backendai.agent.housekeeping import Housekeeper
 from backendai.agent.ledger import Ledger
 from backendai.agent.node import Node
+from backendai.agent.profile import NetworkWish
 from backendai.agent.supervisor import GONE_REPORT_SECONDS, TOMBSTONE_SECONDS, Supervisor
+from backendai.agent.swarm import ClusterNetworks
 from backendai.common.clock import FakeClock
 from backendai.common.contracts.agent import (
     Desired,
     EnsureKernel,
+    EnsureNetwork,
     KernelReport,
     KernelSpec,
     KernelState,
     RegistryLogin,
+    SwarmReport,
 )
 from backendai.common.enums import Reason
 
@@ -83,6 +87,63 @@ async def test_a_kernel_lives_and_goes(tmp_path: Path, backend: FakeBackend) -> 
         assert (await until(ledger, KernelState.GONE)).reason == "user-requested"
         assert backend.containers == {}
         assert backend.calls == ["create", "start", "remove"]
+
+
+SPREAD = msgspec.structs.replace(
+    SPEC, cluster_size=2, cluster_network="bai-x", cluster_is_spread=True
+)
+
+
+async def test_a_kernel_waits_for_the_network_that_another_node_makes(
+    tmp_path: Path, backend: FakeBackend
+) -> None:
+    ledger = Ledger()
+    backend.refusals = [NetworkMissing("no network bai-x")]
+    async with supervised(make_node(tmp_path, backend, ledger), ledger) as supervisor:
+        await supervisor.ensure(order(SPREAD))
+        await until(ledger, KernelState.RUNNING)
+    assert backend.calls == ["create", *("attach bai-x", "start") * 2]
+    [(profile, _)] = backend.containers.values()
+    assert profile.network == NetworkWish("bai-x", ("main1",), is_spread=True)
+
+
+async def test_a_network_that_nobody_makes_is_told_and_nothing_is_left(
+    tmp_path: Path, backend: FakeBackend
+) -> None:
+    ledger, clock = Ledger(), FakeClock()
+    backend.refusals = [NetworkMissing("no network bai-x")] * 1000
+    async with supervised(make_node(tmp_path, backend, ledger, clock), ledger) as supervisor:
+        await supervisor.ensure(order(SPREAD))
+        while (report := ledger.get(KERNEL)) and report.state is not KernelState.FAILED:
+            await clock.advance(5.0)
+    assert report is not None
+    assert (report.reason, report.detail) == (Reason.FAILED_TO_START, "no network bai-x")
+    assert backend.containers == {}
+
+
+async def test_a_kernel_that_is_alone_waits_for_no_network(
+    tmp_path: Path, backend: FakeBackend
+) -> None:
+    ledger = Ledger()
+    backend.refusals = [NetworkMissing("gone")]
+    async with supervised(make_node(tmp_path, backend, ledger), ledger) as supervisor:
+        await supervisor.ensure(order())
+        await until(ledger, KernelState.FAILED)
+    assert backend.calls == ["create", "start", "remove"]
+
+
+async def test_what_is_done_to_networks_is_reported_at_once(backend: FakeBackend) -> None:
+    ledger = Ledger()
+    networks = ClusterNetworks(backend, ledger)
+    backend.swarm = SwarmReport(node_id="n", swarm_id="s", managers=["n"])
+    await networks.ensure(EnsureNetwork(name="bai-x", is_wanted=True))
+    assert ledger.swarm == msgspec.structs.replace(backend.swarm, networks=["bai-x"])
+    version = ledger.version
+    await networks.step()
+    assert ledger.version == version
+    await networks.ensure(EnsureNetwork(name="bai-x", is_wanted=False))
+    assert ledger.swarm.networks == []
+    assert backend.calls == ["ensure bai-x", "remove bai-x"]
 
 
 @pytest.mark.parametrize(

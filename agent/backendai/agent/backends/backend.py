@@ -13,7 +13,7 @@ from backendai.agent.exits import ExitFacts
 from backendai.agent.labels import Identity
 from backendai.agent.machine import Container
 from backendai.agent.profile import Profile
-from backendai.common.contracts.agent import ImageReport, RegistryLogin
+from backendai.common.contracts.agent import ImageReport, RegistryLogin, SwarmReport
 
 Progress = Callable[[str], None]
 
@@ -133,6 +133,24 @@ class Backend(Protocol):
 
     async def ensure_network(self, name: str) -> None:
         """Make the bridge of a session; an empty `name` is the agent's common network."""
+        ...
+
+    async def attach(self, container_id: str, network: str) -> None:
+        """Put a container that was not started yet, in a network of the swarm, into the bridge of
+        its session as well: that one leads out of the node."""
+        ...
+
+    async def read_swarm(self) -> SwarmReport:
+        """The swarm that the engine is in."""
+        ...
+
+    async def ensure_cluster_network(self, name: str) -> None:
+        """Make a network of a session in the swarm. Raises EngineRefused where the node does not
+        manage one."""
+        ...
+
+    async def remove_cluster_network(self, name: str) -> None:
+        """Does nothing while a container of any node is in it, or where it is not of agents."""
         ...
 
     async def sweep(self, in_use: Callable[[], Collection[str]]) -> None:

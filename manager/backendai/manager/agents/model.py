@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final
 
 from backendai.common.enums import AgentStatus
 from backendai.common.ids import AgentId, SessionId
@@ -33,6 +33,7 @@ class AgentRow:
     engine_detail: str = ""
     halted: str = ""
     plugins: Mapping[str, str] = field(default_factory=dict)
+    swarm: Mapping[str, Any] = field(default_factory=dict)
     first_contact: datetime | None = None
     last_seen_at: datetime | None = None
     lost_at: datetime | None = None

@@ -4,11 +4,12 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final
 
+import msgspec
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from backendai.common.contracts.agent import AgentReport, ImageReport
+from backendai.common.contracts.agent import AgentReport, ImageReport, SwarmReport
 from backendai.common.enums import AgentStatus
 from backendai.common.faults import AgentNotFound, ResourceGroupNotFound
 from backendai.common.ids import AgentId, IdSource, KernelId
@@ -44,6 +45,7 @@ _COLUMNS: Final = (
     _a.engine_detail,
     _a.halted,
     _a.plugins,
+    _a.swarm,
     _a.first_contact,
     _a.last_seen_at,
     _a.lost_at,
@@ -183,6 +185,7 @@ async def record_report(conn: AsyncConnection, contact: Contact, report: AgentRe
         "engine_detail": report.engine_detail,
         "halted": report.halted,
         "plugins": dict(report.plugins),
+        "swarm": swarm_facts(report.swarm),
     }
     first = {
         "id": report.agent_id,
@@ -195,6 +198,12 @@ async def record_report(conn: AsyncConnection, contact: Contact, report: AgentRe
     statement = upsert(t.agents).values(**first, **said)
     await conn.execute(statement.on_conflict_do_update(index_elements=["id"], set_=said))
     await _record_capacity(conn, report.agent_id, report.capacity)
+
+
+def swarm_facts(report: SwarmReport) -> dict[str, Any]:
+    """What is kept of a node's swarm: not which networks are there now. PURE."""
+    kept: dict[str, Any] = msgspec.to_builtins(msgspec.structs.replace(report, networks=[]))
+    return kept
 
 
 async def _record_capacity(

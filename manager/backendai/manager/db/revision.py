@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from .engine import Database
 
-REVISION: Final = "0017"
+REVISION: Final = "0020"
 # The oldest release that works with these tables: that of this revision. Move it when a migration
 # takes away or changes the meaning of what that one uses.
 OLDEST: Final = "0017"

@@ -28,10 +28,20 @@ from backendai.common.lifecycle import (
     session_status,
 )
 
-from .model import Announcement, Changes, HistoryRow, KernelRow, Move, MovedKernel, SessionRow
+from .model import (
+    Announcement,
+    Changes,
+    HistoryRow,
+    KernelRow,
+    Move,
+    MovedKernel,
+    SessionRow,
+    is_spread,
+)
 
 HINT_PLAN: Final = "plan"
 HINT_OUTBOX: Final = "outbox"
+HINT_NETWORKS: Final = "networks"
 _KERNEL_ANNOUNCEMENTS: Final[Mapping[KernelStatus, str]] = {
     KernelStatus.SCHEDULED: "kernel_preparing",
     KernelStatus.PULLING: "kernel_pulling",
@@ -294,12 +304,16 @@ def _derive_session(draft: _Draft) -> None:
     draft.hints[session_hint(before.id)] = None
     if is_moved:
         draft.hints[status_hint(before.id, status)] = None
+        if is_spread(before) and status in _WEAVING:
+            draft.hints[HINT_NETWORKS] = None
         _announce_session(draft, before, rows)
     if draft.announcements:
         draft.hints[HINT_OUTBOX] = None
 
 
 _SESSION_ENDS: Final = (SessionStatus.TERMINATED, SessionStatus.CANCELLED)
+# A network of the session is to be made, or is not needed any more.
+_WEAVING: Final = (SessionStatus.SCHEDULED, *_SESSION_ENDS)
 
 
 def _runs(status: SessionStatus) -> bool:

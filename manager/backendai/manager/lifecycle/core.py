@@ -18,12 +18,13 @@ from backendai.manager.agents.link import AgentLink
 from backendai.manager.agents.model import Patience
 from backendai.manager.sched.loop import Planner
 
-from .changes import HINT_OUTBOX, HINT_PLAN, agent_hint
+from .changes import HINT_NETWORKS, HINT_OUTBOX, HINT_PLAN, agent_hint
 from .drive import AgentObserver, RelayKeys
 from .hints import HintBoard
 from .outbox import Publisher, Relay
 from .reap import Reaper
 from .store import CoreStore
+from .weave import Weaver
 
 log = get_logger(__name__)
 
@@ -37,6 +38,7 @@ class Periods:
     overdue: float = 2.0
     judge: float = 2.0
     relay: float = 2.0
+    networks: float = 5.0
     drift: float = 60.0
     prune: float = 3600.0
 
@@ -90,6 +92,8 @@ class Core:
         with ExitStack() as watches:
             plan_wake = watches.enter_context(ports.board.watch(HINT_PLAN))
             relay_wake = watches.enter_context(ports.board.watch(HINT_OUTBOX))
+            weave_wake = watches.enter_context(ports.board.watch(HINT_NETWORKS))
+            weaver = Weaver(ports.store, ports.link, self._list_reports)
             planner = Planner(ports.store, ports.clock, self._settings.holder, plan_wake)
             relay = Relay(
                 ports.store, ports.publisher, ports.clock, self._settings.holder, relay_wake
@@ -100,6 +104,7 @@ class Core:
                 self._start(tasks, "directory", lambda: self._look_around(tasks), periods.directory)
                 self._start(tasks, "overdue", self._reaper.end_overdue, periods.overdue)
                 self._start(tasks, "judge", self._reaper.judge_agents, periods.judge)
+                self._start(tasks, "networks", weaver.step, periods.networks, weave_wake)
                 self._start(tasks, "drift", self._reaper.check_drift, periods.drift)
                 self._start(tasks, "prune", self._reaper.prune, periods.prune)
 

@@ -225,6 +225,7 @@ class AgentObserver:
                 memory_used_bytes=0,
                 told_at=0.0,
                 disks=[],
+                swarm=msgspec.structs.replace(report.swarm, networks=[]),
             )
         )
 

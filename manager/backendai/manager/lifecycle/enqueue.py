@@ -11,6 +11,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from backendai.common.enums import ClusterMode
 from backendai.common.ids import Generation, Revision
 from backendai.common.lifecycle import KernelStatus, session_status
 
@@ -106,6 +107,7 @@ def first_rows(new: NewSession, now: datetime) -> tuple[SessionRow, tuple[Kernel
         type=new.type,
         access_key=new.access_key,
         cluster_size=len(kernels),
+        cluster_mode=ClusterMode(new.cluster_mode),
         status=session_status([row.status for row in kernels]),
         status_changed_at=now,
     )

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from backendai.common.enums import ClusterRole, SessionResult, SessionType
+from backendai.common.enums import ClusterMode, ClusterRole, SessionResult, SessionType
 from backendai.common.ids import AgentId, Generation, KernelId, Revision, SessionId
 from backendai.common.lifecycle import KernelEvent, KernelStatus, SessionStatus
 
@@ -57,12 +57,18 @@ class SessionRow:
     access_key: str
     cluster_size: int
     status: SessionStatus
+    cluster_mode: ClusterMode = ClusterMode.SINGLE_NODE
     status_info: str = ""
     status_changed_at: datetime
     result: SessionResult = SessionResult.UNDEFINED
     exit_code: int | None = None
     started_at: datetime | None = None
     ended_at: datetime | None = None
+
+
+def is_spread(session: SessionRow) -> bool:
+    """Whether its kernels may be on several nodes, and need a network of the swarm."""
+    return session.cluster_size > 1 and session.cluster_mode is ClusterMode.MULTI_NODE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

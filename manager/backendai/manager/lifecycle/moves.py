@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY, UUID
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from backendai.common.enums import ClusterRole, SessionResult, SessionType
+from backendai.common.enums import ClusterMode, ClusterRole, SessionResult, SessionType
 from backendai.common.faults import KernelNotFound, SessionNotFound, Stale
 from backendai.common.ids import AgentId, Generation, KernelId, Revision, SessionId
 from backendai.common.lifecycle import KernelStatus, SessionStatus
@@ -65,6 +65,7 @@ SESSION_COLUMNS: Final = (
     t.sessions.c.type,
     t.sessions.c.access_key,
     t.sessions.c.cluster_size,
+    t.sessions.c.cluster_mode,
     t.sessions.c.status,
     t.sessions.c.status_info,
     t.sessions.c.status_changed_at,
@@ -274,6 +275,7 @@ def session_row(row: Mapping[Any, Any]) -> SessionRow:
         type=SessionType(row["type"]),
         access_key=row["access_key"],
         cluster_size=row["cluster_size"],
+        cluster_mode=ClusterMode(row["cluster_mode"]),
         status=SessionStatus(row["status"]),
         status_info=row["status_info"],
         status_changed_at=row["status_changed_at"],

@@ -12,10 +12,10 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from backendai.common.contracts.agent import AgentReport, KernelSpec, RegistryLogin
-from backendai.common.enums import AgentStatus, SessionType
+from backendai.common.enums import AgentStatus, ClusterMode, SessionType
 from backendai.common.failpoints import failpoint
-from backendai.common.ids import AgentId, IdSource, KernelId, uuid_of
-from backendai.common.lifecycle import HOLDING, LIVE
+from backendai.common.ids import AgentId, IdSource, KernelId, SessionId, uuid_of
+from backendai.common.lifecycle import HOLDING, LIVE, SESSION_FINAL
 from backendai.manager.agents import store as agents
 from backendai.manager.agents.model import AgentRow, Contact
 from backendai.manager.db import tables as t
@@ -30,6 +30,7 @@ from backendai.manager.sched.view import Ask, View
 from .decide import KernelCase
 from .model import Move, MovedKernel
 from .moves import KERNEL_COLUMNS, NOTIFY_CHANNEL, kernel_row, move_kernels
+from .networks import Networks
 from .specs import make_spec, source_of
 from .store import DriftRow, OutboxRow, Placed
 
@@ -37,6 +38,7 @@ _k: Final = t.kernels.c
 _s: Final = t.sessions.c
 _HOLDING: Final = sorted(status.value for status in HOLDING)
 _LIVE: Final = sorted(status.value for status in LIVE)
+_SESSION_FINAL: Final = sorted(status.value for status in SESSION_FINAL)
 _PRUNE_ROWS_MAX: Final = 5000
 
 # Kernels that are being moved are left out: usage is no news, and nobody waits in a circle for it.
@@ -190,6 +192,9 @@ class PostgresStore:
     async def prune(self, before: datetime) -> int:
         return await self._database.transact(lambda conn: _prune(conn, before))
 
+    async def load_networks(self, there: Sequence[SessionId]) -> Networks:
+        return await self._database.read(lambda conn: _load_networks(conn, there))
+
     async def load_drift(self) -> list[DriftRow]:
         statement = sa.text("SELECT kernel_id, agent_id, slot, due, held FROM slot_drift")
 
@@ -256,6 +261,7 @@ async def _load_specs(
             _k.cluster_hostname,
             _s.name,
             _s.type,
+            _s.cluster_mode,
             _s.environ,
             _s.startup_command,
             _s.bootstrap_script,
@@ -279,6 +285,26 @@ async def _load_specs(
     )
     rows = [row._mapping for row in found]
     return {KernelId(row["id"]): make_spec(source_of(row, row["hosts"])) for row in rows}
+
+
+async def _load_networks(conn: AsyncConnection, there: Sequence[SessionId]) -> Networks:
+    wanted = await conn.execute(
+        sa.select(_s.id, t.agents.c.swarm["managers"].label("managers"))
+        .distinct()
+        .join(t.kernels, _k.session_id == _s.id)
+        .join(t.agents, t.agents.c.id == _k.agent_id)
+        .where(
+            _s.cluster_mode == ClusterMode.MULTI_NODE.value,
+            _s.cluster_size > 1,
+            _k.status.in_(_HOLDING),
+        )
+    )
+    managers: dict[SessionId, frozenset[str]] = {}
+    for row in wanted:
+        known = managers.get(SessionId(row.id), frozenset())
+        managers[SessionId(row.id)] = known | frozenset(row.managers or ())
+    over = sa.select(_s.id).where(_s.id.in_(there), _s.status.in_(_SESSION_FINAL))
+    return Networks(managers, frozenset(SessionId(key) for key in await conn.scalars(over)))
 
 
 async def _prune(conn: AsyncConnection, before: datetime) -> int:

@@ -4,7 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from backendai.common.contracts.agent import FolderMount, HomeFile, KernelSpec
+from backendai.common.contracts.agent import (
+    CLUSTER_NETWORK_PREFIX,
+    FolderMount,
+    HomeFile,
+    KernelSpec,
+)
+from backendai.common.enums import ClusterMode
 from backendai.manager.dotfiles.model import Dotfile, choose_files
 
 _RUNTIME_LABEL = "ai.backend.runtime-path"
@@ -33,6 +39,7 @@ class SpecSource:
     cluster_index: int
     cluster_hostname: str
     hosts: Sequence[str]
+    cluster_mode: str
     access_key: str
     email: str
     domain: str
@@ -62,7 +69,8 @@ def make_spec(source: SpecSource) -> KernelSpec:
         cluster_index=source.cluster_index,
         cluster_size=len(source.hosts),
         cluster_hostname=source.cluster_hostname,
-        cluster_network=f"bai-{source.session_id}" if is_cluster else "",
+        cluster_network=network_of(source.session_id) if is_cluster else "",
+        cluster_is_spread=is_cluster and source.cluster_mode == ClusterMode.MULTI_NODE,
         cluster_hosts=list(source.hosts) if is_cluster else [],
         owner_access_key=source.access_key,
         owner_email=source.email,
@@ -77,6 +85,11 @@ def make_spec(source: SpecSource) -> KernelSpec:
         ],
         mounts=list(source.mounts),
     )
+
+
+def network_of(session_id: object) -> str:
+    """The name of the network of a session of several kernels."""
+    return f"{CLUSTER_NETWORK_PREFIX}{session_id}"
 
 
 def source_of(row: Mapping[Any, Any], hosts: Sequence[str]) -> SpecSource:
@@ -99,6 +112,7 @@ def source_of(row: Mapping[Any, Any], hosts: Sequence[str]) -> SpecSource:
         cluster_index=row["cluster_index"],
         cluster_hostname=row["cluster_hostname"],
         hosts=hosts,
+        cluster_mode=row["cluster_mode"],
         access_key=row["access_key"],
         email=row["email"],
         domain=row["domain_name"],

@@ -18,6 +18,7 @@ from backendai.manager.sched.view import Ask, View
 
 from .decide import KernelCase
 from .model import Move, MovedKernel
+from .networks import Networks
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +117,10 @@ class CoreStore(Protocol):
 
     async def prune(self, before: datetime) -> int:
         """Delete relayed outbox rows and idempotency rows older than `before`; how many."""
+        ...
+
+    async def load_networks(self, there: Sequence[SessionId]) -> Networks:
+        """Which sessions need a network of a swarm, and which of those in `there` are over."""
         ...
 
     async def load_drift(self) -> list[DriftRow]: ...

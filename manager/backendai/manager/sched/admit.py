@@ -14,17 +14,20 @@ from backendai.manager.lifecycle.model import Move
 
 from .placement import Placement
 from .shares import Shares
+from .swarms import is_one_swarm
 from .view import Node, Quota, ScopeKey
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A session's kernels as they are now: their slots, and the revisions of those that wait."""
+    """A session's kernels as they are now: their slots, and the revisions of those that wait.
+    `is_spread`: they may be on several nodes, which must be of one swarm then."""
 
     session_id: SessionId
     scopes: tuple[ScopeKey, ...]
     waiting: Mapping[KernelId, Revision]
     slots: Mapping[KernelId, Mapping[str, int]]
+    is_spread: bool = False
 
 
 def admit(
@@ -34,7 +37,8 @@ def admit(
     quotas: Mapping[ScopeKey, Quota],
 ) -> tuple[list[Placement], list[Placement]]:
     """Split placements into those that still hold, one after the other, and those that do not."""
-    free = {node.id: free_of(node) for node in nodes if is_taking(node)}
+    taking = {node.id: node for node in nodes if is_taking(node)}
+    free = {key: free_of(node) for key, node in taking.items()}
     shares = Shares(quotas)
     admitted: list[Placement] = []
     refused: list[Placement] = []
@@ -42,7 +46,7 @@ def admit(
         candidate = candidates.get(placement.session_id)
         if candidate is None or not _is_unchanged(placement, candidate):
             refused.append(placement)
-        elif _take(placement, candidate, free, shares):
+        elif _is_joined(placement, candidate, taking) and _take(placement, candidate, free, shares):
             admitted.append(placement)
         else:
             refused.append(placement)
@@ -76,6 +80,14 @@ def is_taking(node: Node) -> bool:
 def _is_unchanged(placement: Placement, candidate: Candidate) -> bool:
     planned = {kernel.kernel_id: kernel.revision for kernel in placement.kernels}
     return planned == dict(candidate.waiting) and planned.keys() == candidate.slots.keys()
+
+
+def _is_joined(placement: Placement, candidate: Candidate, nodes: Mapping[AgentId, Node]) -> bool:
+    """Whether the kernels can reach each other, where they are."""
+    if not candidate.is_spread:
+        return True
+    chosen = [nodes.get(kernel.agent_id) for kernel in placement.kernels]
+    return is_one_swarm(node.swarm for node in chosen if node is not None)
 
 
 def _take(

@@ -19,7 +19,7 @@ from backendai.common.failpoints import failpoint
 from backendai.common.ids import SessionId
 from backendai.common.lifecycle import KernelStatus
 from backendai.manager.db import tables as t
-from backendai.manager.lifecycle.model import MovedKernel
+from backendai.manager.lifecycle.model import MovedKernel, is_spread
 from backendai.manager.lifecycle.moves import StoredSession, lock_stored, write_moves
 
 from .admit import Candidate, admit, moves_of
@@ -78,7 +78,7 @@ def _candidate(session_id: SessionId, locked: StoredSession) -> Candidate:
     waiting = {row.id: row.revision for row in rows if row.status is KernelStatus.PENDING}
     slots = {row.id: units_of(row.requested_slots) for row in rows}
     scopes = scopes_of(locked.session.access_key, locked.project_id, locked.domain_name)
-    return Candidate(session_id, scopes, waiting, slots)
+    return Candidate(session_id, scopes, waiting, slots, is_spread(locked.session))
 
 
 async def write_waits(

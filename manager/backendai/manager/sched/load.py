@@ -21,6 +21,7 @@ from backendai.common.lifecycle import SESSION_LIVE, SessionStatus
 from backendai.manager.agents.model import AgentRow
 from backendai.manager.db import tables as t
 
+from .swarms import read_swarm
 from .view import (
     Ask,
     Dependency,
@@ -74,7 +75,8 @@ _PENDING: Final = (
 _NODES: Final = sa.text("""
 SELECT EXISTS (SELECT FROM cluster_status WHERE status = 'frozen') AS is_frozen,
   g.name AS group_name, g.is_active, g.scheduler_opts, a.id, a.resource_group, a.architecture,
-  a.status, a.schedulable, a.engine_reachable, whole.slots AS capacity, held.slots AS occupied
+  a.status, a.schedulable, a.engine_reachable, a.swarm,
+  whole.slots AS capacity, held.slots AS occupied
 FROM resource_groups AS g
 LEFT JOIN agents AS a ON a.resource_group = g.name
 LEFT JOIN (
@@ -88,10 +90,10 @@ LEFT JOIN (
   ) AS sums GROUP BY agent_id
 ) AS held ON held.agent_id = a.id
 ORDER BY a.id, g.name
-""").columns(scheduler_opts=JSONB, capacity=JSONB, occupied=JSONB)
+""").columns(scheduler_opts=JSONB, swarm=JSONB, capacity=JSONB, occupied=JSONB)
 
 _LOCK_NODES: Final = sa.text("""
-SELECT a.id, a.resource_group, a.architecture, a.status, a.schedulable, a.engine_reachable,
+SELECT a.id, a.resource_group, a.architecture, a.status, a.schedulable, a.engine_reachable, a.swarm,
   (
     SELECT jsonb_object_agg(slot, CAST(capacity AS text)) FROM agent_slots WHERE agent_id = a.id
   ) AS capacity,
@@ -105,7 +107,7 @@ FROM agents AS a
 WHERE a.id = ANY(CAST(:ids AS text[]))
   AND NOT EXISTS (SELECT FROM cluster_status WHERE status = 'frozen')
 ORDER BY a.id FOR NO KEY UPDATE OF a
-""").columns(capacity=JSONB, occupied=JSONB)
+""").columns(swarm=JSONB, capacity=JSONB, occupied=JSONB)
 
 # The sums are worked out only for who has a limit. The interpolated words are statuses of the
 # table, never input.
@@ -224,6 +226,7 @@ def node_of(
         status=AgentStatus(agent.status),
         is_schedulable=agent.schedulable,
         is_engine_reachable=agent.engine_reachable,
+        swarm=read_swarm(agent.swarm),
     )
 
 

@@ -28,6 +28,10 @@ PLACED: Final = -1
 # From so many identical asks on, counting them out over all nodes costs less than one by one.
 COUNT_OUT_FROM: Final = 16
 
+# Shapes with the seats of each; a seat is a set of kernels that go to one node together, by their
+# places in `node_of`.
+Portions = list[tuple[Shape, list[list[int]]]]
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -194,31 +198,45 @@ class _Pass:
     def _place_gang(
         self, index: int, ask: Ask, quotas: Sequence[int], need: Mapping[str, int]
     ) -> None:
-        """All kernels or none; on one node when the cluster is of a single node."""
+        """All kernels or none; on one node when the cluster is of a single node, else on nodes
+        that can have a network in common."""
+        swarms = self._room.swarms(ask.group) if _is_spread(ask) else [""]
+        if not swarms:
+            self._wait(index, index + 1, self._room.why_no_swarm(ask.group))
+            return
+        lacking: list[Shape] = []
+        for swarm in swarms:
+            shape = self._seat(index, self._portions(index, ask, need, swarm))
+            if shape is None:
+                self._shares.take(quotas, need, 1)
+                return
+            lacking.append(shape)
+        self._wait_for_room(index, index + 1, self._room.shape(lacking[0].key))
+
+    def _seat(self, index: int, portions: Portions) -> Shape | None:
+        """Take the room of all kernels of an ask; or of none, and which shape there is no room
+        for."""
         taken: list[tuple[Shape, int]] = []
-        for shape, seats in self._portions(index, ask, need):
+        for shape, seats in portions:
             for seat in seats:
                 node = self._room.pick(shape)
                 if node == NOWHERE:
                     self._undo(index, taken)
-                    self._wait_for_room(index, index + 1, self._room.shape(shape.key))
-                    return
+                    return shape
                 taken.append((shape, node))
                 self._node_of[seat] = self._room.take(shape, node)
-        self._shares.take(quotas, need, 1)
+        return None
 
-    def _portions(
-        self, index: int, ask: Ask, need: Mapping[str, int]
-    ) -> list[tuple[Shape, list[list[int]]]]:
-        """Shapes with their seats, the largest shape first; a seat is a set of kernels that go to
-        one node together, by their places in `node_of`."""
+    def _portions(self, index: int, ask: Ask, need: Mapping[str, int], swarm: str) -> Portions:
+        """The largest shape first; all of them on nodes of `swarm`, where it is given."""
         first = int(self._first[index])
         if not _is_spread(ask):
             seat = list(range(first, first + len(ask.kernels)))
-            return [(self._shape(ask, tuple(sorted(need.items())), ask.kernels[0]), [seat])]
+            whole = tuple(sorted(need.items()))
+            return [(self._shape(ask, whole, ask.kernels[0], swarm), [seat])]
         portions: dict[ShapeKey, tuple[Shape, list[list[int]]]] = {}
         for offset, kernel in enumerate(ask.kernels):
-            shape = self._shape(ask, kernel.slots, kernel)
+            shape = self._shape(ask, kernel.slots, kernel, swarm)
             portions.setdefault(shape.key, (shape, []))[1].append([first + offset])
         return sorted(portions.values(), key=lambda one: -self._room.weight(one[0]))
 
@@ -234,7 +252,9 @@ class _Pass:
         self._kinds.clear()
         self._room_reasons.clear()
 
-    def _shape(self, ask: Ask, slots: tuple[tuple[str, int], ...], kernel: KernelAsk) -> Shape:
+    def _shape(
+        self, ask: Ask, slots: tuple[tuple[str, int], ...], kernel: KernelAsk, swarm: str = ""
+    ) -> Shape:
         strategy = self._view.groups[ask.group].strategy
         key = (
             ask.group,
@@ -243,6 +263,7 @@ class _Pass:
             ask.designated,
             kernel.failed_agents,
             strategy is PlacementStrategy.CONCENTRATED,
+            swarm,
         )
         shape = self._shapes.get(key)
         if shape is None:

@@ -18,6 +18,7 @@ class Rule(enum.StrEnum):
     DEPENDENCIES = "dependencies"
     RESOURCE_GROUP = "resource-group"
     QUOTA = "quota"
+    NETWORK = "network"
     ROOM = "room"
 
 
@@ -33,6 +34,8 @@ class Cause(enum.StrEnum):
     FAILED_BEFORE = "failed-before"
     RESERVED = "reserved"
     TAKEN_BY_SIBLINGS = "taken-by-siblings"
+    NOT_IN_SWARM = "not-in-swarm"
+    SWARM_UNMANAGED = "swarm-unmanaged"
 
 
 _TOLD: Final[Mapping[str, str]] = {
@@ -45,6 +48,8 @@ _TOLD: Final[Mapping[str, str]] = {
     Cause.FAILED_BEFORE: "{nodes} where it failed to start before",
     Cause.RESERVED: "{nodes} kept free for a session that has waited longer",
     Cause.TAKEN_BY_SIBLINGS: "{nodes} filled by its own other kernels",
+    Cause.NOT_IN_SWARM: "{nodes} outside of the Docker Swarm",
+    Cause.SWARM_UNMANAGED: "{nodes} in a Docker Swarm whose managers have no agent that answers",
 }
 
 
@@ -128,6 +133,24 @@ def too_much_of(quota: Quota, slot: str, need: int, used: int) -> WaitReason:
         f"{asked} more is asked for.",
         need={slot: asked},
         have={"limit": limit, "used": taken, "scope": quota.scope, "slot": slot},
+    )
+
+
+def no_network(group: str, causes: Mapping[str, int]) -> WaitReason:
+    """Why kernels of several nodes could not reach each other; what an administrator can do."""
+    if Cause.SWARM_UNMANAGED in causes:
+        lack = "has an agent on a manager of its Docker Swarm that answers, which makes the network"
+        cure = "start an agent on a manager of that swarm, or promote a node that has one"
+    else:
+        lack = "is in a Docker Swarm"
+        cure = "join the nodes to one (docker swarm init, docker swarm join)"
+    return WaitReason(
+        Rule.NETWORK,
+        "Its kernels may be on several nodes and need a network between these, but no node of the "
+        f"resource group {group} {lack}. An administrator can {cure}; a session of cluster mode "
+        "single-node needs none.",
+        need={"network": "docker-swarm"},
+        causes=dict(causes),
     )
 
 

@@ -4,6 +4,7 @@ Nodes are kept in the order in which concentrated placement fills them: the full
 are whole numbers; floats only rank nodes.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -13,7 +14,8 @@ import numpy.typing as npt
 
 from backendai.common.enums import AgentStatus
 
-from .reasons import Cause, WaitReason, no_room
+from .reasons import Cause, WaitReason, no_network, no_room
+from .swarms import find_swarms
 from .view import Node
 
 NOWHERE: Final = -1
@@ -24,7 +26,9 @@ MISFITS_MAX: Final = 4
 
 Mask = npt.NDArray[np.bool_]
 Numbers = npt.NDArray[np.int64]
-ShapeKey = tuple[str, str, tuple[tuple[str, int], ...], tuple[str, ...], tuple[str, ...], bool]
+# Resource group, architecture, slots, designated nodes, nodes where it failed, whether placement is
+# concentrated, and the swarm that the nodes must be of: empty where siblings need no network.
+ShapeKey = tuple[str, str, tuple[tuple[str, int], ...], tuple[str, ...], tuple[str, ...], bool, str]
 
 
 @dataclass(slots=True)
@@ -62,6 +66,7 @@ class Room:
         self._usable: dict[object, Mask] = {}
         self._groups = np.array([node.group for node in self._nodes], dtype=object)
         self._architectures = np.array([node.architecture for node in self._nodes], dtype=object)
+        self._swarms = np.array(find_swarms(self._nodes), dtype=object)
         ills = [_illness(node) or "" for node in self._nodes]
         self._illnesses = np.array(ills, dtype=object)
         self._well = np.array([not ill for ill in ills], np.bool_)
@@ -76,9 +81,9 @@ class Room:
         return total
 
     def shape(self, key: ShapeKey) -> Shape:
-        group, architecture, slots, designated, failed, is_concentrated = key
+        group, architecture, slots, designated, failed, is_concentrated, swarm = key
         need = tuple([(self._slots.get(slot, NOWHERE), amount) for slot, amount in slots])
-        usable = self._usable_for(group, architecture, designated)
+        usable = self._usable_for(group, architecture, designated, swarm)
         if failed:
             usable = self._without(usable, need, failed)
         fits = self._fitting(usable & ~self._reserved if self._has_reserved else usable, need)
@@ -92,13 +97,30 @@ class Room:
             fits &= False if column == NOWHERE else self._free[column] >= amount
         return fits
 
-    def _usable_for(self, group: str, architecture: str, designated: tuple[str, ...]) -> Mask:
-        key = (group, architecture, designated)
+    def swarms(self, group: str) -> list[str]:
+        """In which kernels of one session can be on several nodes of a group, the largest first."""
+        inside = self._swarms[self._groups == group].tolist()
+        return sorted(set(inside) - {""}, key=lambda swarm: (-inside.count(swarm), swarm))
+
+    def why_no_swarm(self, group: str) -> WaitReason:
+        """Where `swarms` has none."""
+        inside = [node for node in self._nodes if node.group == group]
+        counts = Counter(
+            Cause.SWARM_UNMANAGED if node.swarm.node_id else Cause.NOT_IN_SWARM for node in inside
+        )
+        return no_network(group, {cause.value: count for cause, count in sorted(counts.items())})
+
+    def _usable_for(
+        self, group: str, architecture: str, designated: tuple[str, ...], swarm: str
+    ) -> Mask:
+        key = (group, architecture, designated, swarm)
         mask = self._usable.get(key)
         if mask is None:
             mask = self._well & (self._groups == group) & (self._architectures == architecture)
             if designated:
                 mask &= self._named(designated)
+            if swarm:
+                mask &= self._swarms == swarm
             self._usable[key] = mask
         return mask
 
@@ -242,10 +264,12 @@ class Room:
 
     def _causes(self, shape: Shape) -> Iterator[tuple[str, Mask]]:
         """What speaks against nodes, the gravest first: a node counts for the first that fits."""
-        _, architecture, _, designated, failed, _ = shape.key
+        _, architecture, _, designated, failed, _, swarm = shape.key
         for illness in sorted(set(self._illnesses) - {""}):
             yield illness, self._illnesses == illness
         yield Cause.WRONG_ARCHITECTURE, self._architectures != architecture
+        if swarm:
+            yield Cause.NOT_IN_SWARM, self._swarms != swarm
         if designated:
             yield Cause.NOT_DESIGNATED, ~self._named(designated)
         if failed:
@@ -261,8 +285,9 @@ class Room:
 
     def _of_kind(self, shape: Shape) -> Mask:
         """Nodes that would do if they were well and empty."""
-        group, architecture, _, designated, _, _ = shape.key
+        group, architecture, _, designated, _, _, swarm = shape.key
         mask: Mask = (self._groups == group) & (self._architectures == architecture)
+        mask = mask & (self._swarms == swarm) if swarm else mask
         return mask & self._named(designated) if designated else mask
 
 

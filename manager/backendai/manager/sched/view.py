@@ -24,6 +24,8 @@ from backendai.common.slots import (
 )
 from backendai.manager.policies.model import parse_limits
 
+from .swarms import NO_SWARM, Swarm
+
 COUNT_UNITS: Final = 1_000_000
 UNITS_MAX: Final = 2**62
 # Asks that need a look of their own: gangs, dependencies, a start time, designated nodes.
@@ -101,6 +103,7 @@ class Node:
     status: AgentStatus = AgentStatus.ALIVE
     is_schedulable: bool = True
     is_engine_reachable: bool = True
+    swarm: Swarm = NO_SWARM
 
 
 @dataclass(frozen=True, slots=True)

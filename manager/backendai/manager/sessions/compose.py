@@ -14,7 +14,6 @@ from backendai.common.enums import ClusterMode, ClusterRole
 from backendai.common.faults import (
     InsufficientPrivilege,
     InvalidParams,
-    NotOffered,
     QuotaExceeded,
 )
 from backendai.common.ids import IdSource, KernelId, SessionId
@@ -97,10 +96,6 @@ def _refuse_unoffered(request: SessionRequest, facts: Facts) -> None:
     wanted = request.cluster_size if request.cluster_mode is ClusterMode.MULTI_NODE else 1
     if request.agents and len(request.agents) != wanted:
         raise InvalidParams(facts={"config.agentList": f"name {wanted}, not {len(request.agents)}"})
-    if request.cluster_mode is ClusterMode.MULTI_NODE and request.cluster_size > 1:
-        raise NotOffered(
-            "Sessions over several nodes are not offered here; use clusterMode single-node."
-        )
 
 
 def _slots_of(request: SessionRequest, facts: Facts) -> ResourceSlots:
@@ -197,11 +192,14 @@ def _check_limits(request: SessionRequest, facts: Facts, slots: ResourceSlots) -
     exceeded = facts.limits.exceeded_by(total)
     if exceeded:
         raise QuotaExceeded("This is more than you may ever use at once.", exceeded)
-    # A session of one node is placed whole on it.
-    if facts.capacities and not any(total.fits_in(node) for node in facts.capacities):
+    # A session of one node is placed whole on it, one of several a kernel at a time.
+    is_spread = request.cluster_mode is ClusterMode.MULTI_NODE
+    together = slots if is_spread else total
+    if facts.capacities and not any(together.fits_in(node) for node in facts.capacities):
+        what = "a kernel of this session" if is_spread else "this session"
         raise InvalidParams(
-            f"No node of resource group {facts.resource_group} can hold this session.",
-            _largest(total, facts.capacities),
+            f"No node of resource group {facts.resource_group} can hold {what}.",
+            _largest(together, facts.capacities),
         )
 
 

@@ -12,15 +12,16 @@ import pytest
 import pytest_asyncio
 
 from backendai.common.clock import SystemClock
-from backendai.common.contracts.agent import AgentReport
+from backendai.common.contracts.agent import AgentReport, SwarmReport
 from backendai.common.enums import AgentStatus, Reason, SessionType
 from backendai.common.faults import KernelNotFound, Stale
-from backendai.common.ids import AgentId, Generation, KernelId, Revision, SystemIds
+from backendai.common.ids import AgentId, Generation, KernelId, Revision, SessionId, SystemIds
 from backendai.common.lifecycle import KernelEvent, KernelStatus
 from backendai.manager.agents.model import Contact
 from backendai.manager.lifecycle.enqueue import insert_session
 from backendai.manager.lifecycle.model import KernelRow, Move, NewSession
 from backendai.manager.lifecycle.moves import load_session
+from backendai.manager.lifecycle.networks import Networks
 from backendai.manager.lifecycle.postgres import PostgresStore
 from backendai.manager.lifecycle.store import CoreStore
 from backendai.manager.sched.placement import Placement
@@ -118,6 +119,29 @@ async def test_a_placed_session_is_among_the_cases_of_its_agent(case: Case) -> N
     told = await case.store.load_cases(AgentId("a2"), [str(row.id), str(uuid.uuid4())])
     assert [one.row.id for one in told] == [row.id]
     assert await case.store.load_drift() == []
+
+
+async def test_sessions_over_several_nodes_need_networks_until_they_are_over(case: Case) -> None:
+    managed = SwarmReport(node_id="n1", swarm_id="s", managers=["n1", "n2"], networks=["old"])
+    await case.add_agent("a1", swarm=managed)
+    spread = new_session(Wish(kernels=2, cluster_mode="multi-node"))
+    rows = await case.place(spread)
+    near = new_session(Wish(kernels=2))
+    await case.insert(near)
+    there = [spread.id, near.id, SessionId(uuid.uuid4())]
+    networks = await case.store.load_networks(there)
+    assert networks == Networks({spread.id: frozenset({"n1", "n2"})}, frozenset())
+    await case.move(rows[0], KernelEvent.FAILED)
+    for row in await case.load(spread):
+        if row.status is KernelStatus.TERMINATING:
+            await case.move(row, KernelEvent.GONE)
+    assert await case.store.load_networks(there) == Networks({}, frozenset({spread.id}))
+
+
+async def test_a_session_over_several_nodes_waits_where_there_is_no_swarm(case: Case) -> None:
+    await case.add_agent("a1")
+    await case.insert(new_session(Wish(kernels=2, cluster_mode="multi-node")))
+    assert await case.plan() == []
 
 
 async def test_what_is_held_counts_until_it_is_freed(case: Case) -> None:

@@ -1,7 +1,9 @@
 """What an agent is told about a kernel."""
 
+import re
 from typing import Any
 
+from backendai.common.contracts.agent import CLUSTER_NETWORK_PATTERN
 from backendai.manager.lifecycle.specs import make_spec, source_of
 
 
@@ -20,6 +22,7 @@ def spec_of(hosts: list[str], **changes: Any) -> Any:
         "environ": {"A": "b"},
         "startup_command": "run",
         "bootstrap_script": None,
+        "cluster_mode": "multi-node",
         "cluster_role": "main",
         "cluster_index": 1,
         "cluster_hostname": "main1",
@@ -41,6 +44,15 @@ def test_a_single_kernel_has_no_network_of_its_own() -> None:
     assert (spec.image_digest, spec.bootstrap_script) == ("", "")
     assert spec.runtime_path == "/usr/bin/python3"
     assert not spec.pull
+
+
+def test_siblings_on_other_nodes_need_a_network_of_the_swarm() -> None:
+    hosts, session_id = ["main1", "sub1"], "01234567-89ab-cdef-0123-456789abcdef"
+    spread = spec_of(hosts, session_id=session_id)
+    assert spread.cluster_is_spread
+    assert re.match(CLUSTER_NETWORK_PATTERN, spread.cluster_network)
+    assert not spec_of(hosts, cluster_mode="single-node").cluster_is_spread
+    assert not spec_of(["main1"]).cluster_is_spread
 
 
 def test_only_the_main_kernel_of_a_cluster_runs_the_command() -> None:

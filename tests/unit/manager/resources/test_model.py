@@ -30,6 +30,7 @@ from backendai.manager.resources.model import (
 from backendai.manager.sched.plan import explain_each
 from backendai.manager.sched.reasons import no_group
 from backendai.manager.sched.shares import Shares
+from backendai.manager.sched.swarms import Swarm
 from backendai.manager.sched.view import UNITS_MAX, Group, Node, Quota, units_of, units_text
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -48,6 +49,7 @@ def make_node(name: str, group: str, cpu: str, taken: str = "0", **more: Any) ->
         architecture=more.pop("architecture", "x86_64"),
         capacity=units_of({"cpu": cpu, "mem": "1073741824"}),
         occupied=units_of({"cpu": taken}),
+        swarm=Swarm("n0", "swarm", frozenset({"n0"})),
         **more,
     )
 

@@ -1,12 +1,14 @@
 """The last look: what changed since the plan was made is refused, one after the other."""
 
 import uuid
+from dataclasses import replace
 from typing import Any
 
 from backendai.common.ids import AgentId, KernelId, Revision, SessionId
 from backendai.common.lifecycle import KernelEvent
 from backendai.manager.sched.admit import Candidate, admit, moves_of
 from backendai.manager.sched.placement import KernelPlacement, Placement
+from backendai.manager.sched.swarms import Swarm, is_one_swarm
 from backendai.manager.sched.view import Node, Quota
 
 NODE = Node(
@@ -64,6 +66,16 @@ def test_a_node_that_vanished_or_fell_ill_is_refused() -> None:
         is_schedulable=False,
     )
     assert run([placed(1)], [candidate(1)], nodes=[ill]) == []
+
+
+def test_a_session_over_several_nodes_needs_them_in_one_swarm_still() -> None:
+    spread = replace(candidate(1), is_spread=True)
+    assert run([placed(1)], [spread]) == []
+    joined = replace(NODE, swarm=Swarm("n1", "", frozenset({"n0"})))
+    assert run([placed(1)], [spread], nodes=[joined]) == [1]
+    assert is_one_swarm([joined.swarm, Swarm("n0", "s", frozenset({"n0", "n2"}))])
+    assert not is_one_swarm([joined.swarm, Swarm("x0", "x", frozenset({"x0"}))])
+    assert not is_one_swarm([])
 
 
 def test_quotas_are_looked_at_again() -> None:

@@ -15,6 +15,7 @@ from backendai.common.enums import AgentStatus, PlacementStrategy
 from backendai.common.ids import AgentId, KernelId, Revision, SessionId
 from backendai.manager.sched.plan import PATIENCE, Plan, explain_each, plan
 from backendai.manager.sched.reasons import Cause, Rule, WaitReason, no_room
+from backendai.manager.sched.swarms import Swarm
 from backendai.manager.sched.view import (
     Ask,
     Dependency,
@@ -28,6 +29,8 @@ from backendai.manager.sched.view import (
 )
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
+SWARM = Swarm("n0", "swarm", frozenset({"n0"}))
+WORKER = Swarm("n1", "", frozenset({"n0"}))
 _numbers = itertools.count(1)
 
 
@@ -38,6 +41,7 @@ def make_node(name: str, cpu: str = "4", mem: str = "8589934592", **changes: Any
         architecture="x86_64",
         capacity=units_of({"cpu": cpu, "mem": mem}),
         occupied={},
+        swarm=SWARM,
     )
     return replace(node, **changes)
 
@@ -180,6 +184,72 @@ def test_a_gang_is_placed_whole_or_not_at_all() -> None:
     assert reason(made, too_large).causes
     after = decide(nodes, [too_large, make_ask("2", at=5)])
     assert list(places(after).values()) == [["a"]]
+
+
+def gang(*cpus: str) -> Ask:
+    return make_ask(*cpus, is_single_node=False)
+
+
+def test_a_gang_goes_to_nodes_of_one_swarm() -> None:
+    nodes = [
+        make_node("apart", swarm=Swarm()),
+        make_node("manager", cpu="1"),
+        make_node("worker", cpu="1", swarm=WORKER),
+    ]
+    ask, wide = gang("1", "1"), gang("1", "1", "1")
+    assert sorted(places(decide(nodes, [ask]))[ask.session_id]) == ["manager", "worker"]
+    told = reason(decide(nodes, [wide]), wide)
+    assert told.rule is Rule.ROOM
+    assert told.causes[Cause.NOT_IN_SWARM] == 1
+    assert "1 node outside of the Docker Swarm" in told.detail
+
+
+def test_another_swarm_is_tried_where_the_largest_has_no_room() -> None:
+    other = Swarm("x0", "other", frozenset({"x0"}))
+    nodes = [
+        make_node("a", cpu="1"),
+        make_node("b", cpu="1", swarm=WORKER),
+        make_node("c", cpu="1", swarm=WORKER),
+        make_node("d", swarm=other),
+        make_node("e", swarm=replace(other, node_id="x1", swarm_id="")),
+    ]
+    ask = gang("4", "4")
+    assert sorted(places(decide(nodes, [ask]))[ask.session_id]) == ["d", "e"]
+    # What was tried in vain takes no room from who comes behind.
+    both = [ask, replace(gang("1", "1", "1"), created_at=NOW + timedelta(seconds=1))]
+    assert len(places(decide(nodes, both))) == 2
+
+
+def test_without_a_swarm_a_gang_is_told_what_an_administrator_can_do() -> None:
+    ask = gang("1", "1")
+    told = reason(decide([make_node("a", swarm=Swarm())], [ask]), ask)
+    assert told.rule is Rule.NETWORK
+    assert told.causes == {Cause.NOT_IN_SWARM: 1}
+    assert "docker swarm init" in told.detail
+    assert "single-node" in told.detail
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"swarm": Swarm("n0", "", frozenset({"n0"}))},
+        {"status": AgentStatus.LOST},
+        {"is_engine_reachable": False},
+    ],
+)
+def test_a_swarm_none_of_whose_managers_answers_is_of_no_use(changes: dict[str, Any]) -> None:
+    ask = gang("1", "1")
+    nodes = [make_node("worker", swarm=WORKER), make_node("manager", **changes)]
+    told = reason(decide(nodes, [ask]), ask)
+    assert told.rule is Rule.NETWORK
+    assert told.causes == {Cause.SWARM_UNMANAGED: 2}
+    assert "promote" in told.detail
+
+
+def test_a_manager_that_takes_no_sessions_still_makes_networks() -> None:
+    ask = gang("1", "1")
+    nodes = [make_node("worker", swarm=WORKER), make_node("manager", is_schedulable=False)]
+    assert places(decide(nodes, [ask]))[ask.session_id] == ["worker", "worker"]
 
 
 def test_a_single_node_cluster_shares_one_node() -> None:
@@ -339,8 +409,9 @@ def test_any_plan_fits_is_whole_and_explains_the_rest(
         assert used.get(node.id, 0) <= node.capacity["cpu"]
     waits = list(made.waits())
     assert len(waits) + len(list(made.placements())) == len(asks)
-    for _, why in waits:
-        assert why.rule is Rule.ROOM
+    for ask, why in waits:
+        is_cut_off = not nodes and len(ask.kernels) > 1 and not ask.is_single_node
+        assert why.rule is (Rule.NETWORK if is_cut_off else Rule.ROOM)
         assert sum(why.causes.values()) == len(nodes)
 
 

@@ -9,7 +9,6 @@ from backendai.common.enums import ClusterMode, UserRole
 from backendai.common.faults import (
     InsufficientPrivilege,
     InvalidParams,
-    NotOffered,
     QuotaExceeded,
 )
 from backendai.common.ids import SeededIds
@@ -185,8 +184,15 @@ def test_what_only_different_nodes_have_is_told_whole() -> None:
     assert sorted(caught.value.facts) == ["config.resources.cpu", "config.resources.mem"]
 
 
-def test_what_is_not_offered_is_said() -> None:
+def test_only_a_superadmin_chooses_the_agents() -> None:
     with pytest.raises(InsufficientPrivilege):
         compose(agents=("i-1",))
-    with pytest.raises(NotOffered):
-        compose(cluster_size=2, cluster_mode=ClusterMode.MULTI_NODE)
+
+
+def test_a_kernel_of_a_session_over_several_nodes_needs_a_node_that_holds_it() -> None:
+    node = ResourceSlots.of(cpu=1, mem="1g")
+    wide = {"cluster_size": 3, "cluster_mode": ClusterMode.MULTI_NODE, "capacities": (node,)}
+    made = compose(resources={"cpu": "1", "mem": "512m"}, **wide)
+    assert [kernel.cluster_hostname for kernel in made.kernels] == ["main1", "sub1", "sub2"]
+    with pytest.raises(InvalidParams, match="a kernel of this session"):
+        compose(resources={"cpu": "2", "mem": "512m"}, **wide)

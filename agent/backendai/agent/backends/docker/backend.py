@@ -20,7 +20,7 @@ from backendai.agent.faults import (
 )
 from backendai.agent.profile import Profile
 from backendai.common.clock import Clock
-from backendai.common.contracts.agent import ImageReport, RegistryLogin
+from backendai.common.contracts.agent import ImageReport, RegistryLogin, SwarmReport
 from backendai.common.failpoints import failpoint
 from backendai.common.faults import QuotaExceeded
 from backendai.common.logs import get_logger
@@ -37,6 +37,7 @@ from .bodies import (
 )
 from .bridges import Bridges
 from .client import Api, DockerClient, words_of
+from .overlays import Overlays
 from .pulls import follow_pull
 
 log = get_logger(__name__)
@@ -60,10 +61,12 @@ class DockerBackend:
         bridges: Bridges,
         clock: Clock,
         calls: CallMeter | None = None,
+        overlays: Overlays | None = None,
     ) -> None:
         self._client = DockerClient(url, calls)
         self._agent_id = agent_id
         self._bridges = bridges
+        self._overlays = overlays or Overlays()
         self._clock = clock
         self._images: dict[str, Mapping[str, Any]] = {}
         self._networks: set[str] = set()
@@ -96,7 +99,8 @@ class DockerBackend:
         return lambda api: api.events(since=f"{since:.9f}", decode=True, filters=filters)
 
     async def create(self, profile: Profile) -> str:
-        network = self._bridges.network_of(profile.network.name)
+        wish = profile.network
+        network = wish.name if wish.is_spread else self._bridges.network_of(wish.name)
         body = create_body(profile, network)
         await failpoint("agent.docker.before_create")
         container_id = await self._client.work(lambda api: _create(api, body, profile))
@@ -211,6 +215,25 @@ class DockerBackend:
                 await self._client.work(lambda api: self._bridges.ensure(api, name))
                 await failpoint("agent.docker.after_network")
                 self._networks.add(name)
+
+    async def attach(self, container_id: str, network: str) -> None:
+        await self.ensure_network(network)
+        await failpoint("agent.docker.before_attach")
+        await self._client.work(lambda api: self._bridges.attach(api, container_id, network))
+        await failpoint("agent.docker.after_attach")
+
+    async def read_swarm(self) -> SwarmReport:
+        return await self._client.ask(self._overlays.read)
+
+    async def ensure_cluster_network(self, name: str) -> None:
+        await failpoint("agent.docker.before_cluster_network")
+        await self._client.work(lambda api: self._overlays.ensure(api, name))
+        await failpoint("agent.docker.after_cluster_network")
+
+    async def remove_cluster_network(self, name: str) -> None:
+        await failpoint("agent.docker.before_cluster_network_removal")
+        await self._client.work(lambda api: self._overlays.remove(api, name))
+        await failpoint("agent.docker.after_cluster_network_removal")
 
     async def sweep(self, in_use: Callable[[], Collection[str]]) -> None:
         async with self._probe_lock:

@@ -43,6 +43,13 @@ class Bridges:
             if not self._exists(api, network):
                 raise error
 
+    def attach(self, api: Api, container_id: str, name: str) -> None:
+        """Put a container of another network into this one too; one that is in it stays."""
+        network = self.network_of(name)
+        details = api.inspect_container(container_id)
+        if network not in details["NetworkSettings"]["Networks"]:
+            api.connect_container_to_network(container_id, network)
+
     def remove(self, api: Api, name: str) -> None:
         try:
             api.remove_network(self.network_of(name))

@@ -22,6 +22,7 @@ from backendai.agent.faults import (
     ContainerSpoiled,
     EngineRefused,
     EngineUnreachable,
+    NetworkMissing,
 )
 from backendai.common.metrics import CallMeter
 
@@ -41,6 +42,8 @@ HALF_AWAY: Final = (
 # What it says of a container whose start its death, or that of containerd, interrupted: the task or
 # the folder of the first try is in the way of a second.
 HALF_STARTED: Final = (("task", "already exists"), ("start shim", "file exists"))
+# What it says where a network of the swarm is not there yet, or nobody who manages it answers.
+NOT_ATTACHED: Final = ("could not attach to network", "attaching to network failed")
 
 T = TypeVar("T")
 Api = Any  # docker.APIClient has no types of its own
@@ -207,6 +210,8 @@ def translate_error(error: Exception) -> Exception:
             return EngineUnreachable(words_of(error))
         if error.is_server_error() and _is_half_started(words):
             return ContainerSpoiled(words_of(error))
+        if error.is_server_error() and any(part in words for part in NOT_ATTACHED):
+            return NetworkMissing(words_of(error))
         return EngineRefused(words_of(error), {"status": error.status_code})
     if isinstance(error, docker.errors.DockerException):
         return EngineUnreachable(_innermost(error))

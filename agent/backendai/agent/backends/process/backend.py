@@ -25,7 +25,7 @@ from backendai.agent.machine import Container, Phase
 from backendai.agent.profile import RUN_TARGET, Profile
 from backendai.agent.threads import Threads
 from backendai.common.clock import Clock
-from backendai.common.contracts.agent import ImageReport, RegistryLogin
+from backendai.common.contracts.agent import ImageReport, RegistryLogin, SwarmReport
 from backendai.common.failpoints import failpoint
 
 from . import rootfs
@@ -186,6 +186,18 @@ class ProcessBackend:
 
     async def ensure_network(self, name: str) -> None:
         """Each sandbox has its own network namespace with `lo` only, or the host's."""
+
+    async def attach(self, container_id: str, network: str) -> None:
+        """No sandbox is in two networks."""
+
+    async def read_swarm(self) -> SwarmReport:
+        return SwarmReport()
+
+    async def ensure_cluster_network(self, name: str) -> None:
+        raise EngineRefused("sandboxes of this node have no networks")
+
+    async def remove_cluster_network(self, name: str) -> None:
+        """There is none to remove."""
 
     async def sweep(self, in_use: Callable[[], Collection[str]]) -> None:
         """There is nothing that a sandbox leaves."""

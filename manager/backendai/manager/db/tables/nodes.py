@@ -78,6 +78,8 @@ agents: Final = sa.Table(
     # Why the agent holds back stopping many containers at once, where it does.
     sa.Column("halted", sa.Text, nullable=False, server_default=""),
     json_object("plugins"),
+    # The Docker Swarm of its engine: node_id, swarm_id where it manages it, managers; or empty.
+    json_object("swarm"),
     # How it was when it was heard last: cpu_percent of all cores together, memory_bytes, disks, and
     # by how much its clock was ahead of the manager's.
     json_object("last_use"),

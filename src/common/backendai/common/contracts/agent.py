@@ -24,6 +24,9 @@ HOME_FILES_MAX: Final = 300
 HOME_FILE_CHARS_MAX: Final = 64 * 1024
 HOME_PATH_CHARS_MAX: Final = 256
 MOUNTS_MAX: Final = 100
+# What the names of networks of sessions begin with; the session's id follows.
+CLUSTER_NETWORK_PREFIX: Final = "bai-"
+CLUSTER_NETWORK_PATTERN: Final = r"\Abai-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\Z"
 # The label that tells one commit from all others.
 COMMIT_LABEL: Final = "ai.backend.customized-image.id"
 
@@ -91,6 +94,8 @@ class KernelSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     `slots` maps slot names to exact amounts as text (cores, bytes, devices). `environ` is what the
     user asked for; the agent adds its own variables, which win. `files` are laid into the home at
     each start, before anything else runs there. No target of `mounts` lies in another's.
+    `cluster_is_spread` says that siblings may be on other nodes: `cluster_network` is one of the
+    swarm then, which a node that manages it is told to make.
     """
 
     session_id: str
@@ -109,6 +114,7 @@ class KernelSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     cluster_size: int = 1
     cluster_hostname: str = "main1"
     cluster_network: str = ""
+    cluster_is_spread: bool = False
     cluster_hosts: list[str] = []
     owner_access_key: str = ""
     owner_email: str = ""
@@ -243,6 +249,19 @@ class DiskReport(msgspec.Struct, frozen=True, kw_only=True):
     free_bytes: int
 
 
+class SwarmReport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The Docker Swarm that a node's engine is in; all empty: it is in none.
+
+    `managers` are the swarm's ids of the nodes that manage it, as this node knows them. Who manages
+    it knows its `swarm_id` too, and which networks of sessions are there, by their names.
+    """
+
+    node_id: str = ""
+    swarm_id: str = ""
+    managers: list[str] = []
+    networks: list[str] = []
+
+
 class AgentReport(msgspec.Struct, frozen=True, kw_only=True):
     """The whole level of one node. `version` grows with each change of anything but `use` and load.
 
@@ -273,6 +292,7 @@ class AgentReport(msgspec.Struct, frozen=True, kw_only=True):
     plugins: dict[str, str] = {}
     devices: list[DeviceReport] = []
     relay_addr: str = ""
+    swarm: SwarmReport = SwarmReport()
 
 
 class Observe(msgspec.Struct, frozen=True, kw_only=True):
@@ -477,6 +497,14 @@ class RemoveImage(msgspec.Struct, frozen=True, kw_only=True):
     digest: str = ""
 
 
+class EnsureNetwork(msgspec.Struct, frozen=True, kw_only=True):
+    """Have the network of a session in the swarm, or have it no more. One that kernels are still in
+    stays, and so does one that is of somebody else."""
+
+    name: Annotated[str, msgspec.Meta(pattern=CLUSTER_NETWORK_PATTERN)]
+    is_wanted: bool
+
+
 class Nothing(msgspec.Struct, frozen=True):
     """An empty request or reply."""
 
@@ -526,6 +554,10 @@ REMOVE_IMAGE: Final = Call(
     "remove_image", RemoveImage, Nothing, idempotent=True, deadline_seconds=120.0
 )
 
+ENSURE_NETWORK: Final = Call(
+    "ensure_network", EnsureNetwork, Nothing, idempotent=True, deadline_seconds=120.0
+)
+
 CONTRACT: Final = (
     ENSURE,
     OBSERVE,
@@ -542,4 +574,5 @@ CONTRACT: Final = (
     COMMIT,
     PULL_IMAGE,
     REMOVE_IMAGE,
+    ENSURE_NETWORK,
 )
