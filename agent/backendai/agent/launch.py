@@ -237,6 +237,7 @@ def make_setup(
         uid=maker.uid,
         gid=maker.gid,
         grace_seconds=desire.grace_seconds,
+        cluster_key=spec.cluster_key.seed if spec.cluster_key is not None else "",
         files=[HomeFile(file.path, file.permission, file.data) for file in spec.files],
     )
 

@@ -430,7 +430,7 @@ async def _open_stores(
     stack.push_async_callback(proxies.close)
     links = RpcLinks(keypair)
     stack.push_async_callback(links.close)
-    core = PostgresStore(database, SystemIds(), Registries(box))
+    core = PostgresStore(database, SystemIds(), Registries(box), box.derive_cluster_seed)
     return Stores(database, pulse, redis, hints, etcd, config, volumes, proxies, links, core)
 
 

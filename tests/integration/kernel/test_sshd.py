@@ -11,6 +11,8 @@ from pathlib import Path
 
 import asyncssh
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from backendai.kernel.connect import open_door
 from backendai.kernel.runner import keys
@@ -63,6 +65,29 @@ async def test_a_key_that_is_there_stays(kernel: Kernel) -> None:
     await kernel.ask(Upload(path=KEY, offset=0, data=text, last=True))
     async with connect(kernel, mine) as connection:
         assert (await connection.run("echo hi")).stdout == "hi\n"
+
+
+async def test_siblings_have_one_key_and_are_let_in_over_the_network(
+    start_kernel: StartKernel, tmp_path: Path
+) -> None:
+    seed = bytes(range(32))
+    kernel = await start_kernel(
+        environ={"HOME": str(tmp_path), "SHELL": "/bin/sh"}, cluster_key=seed.hex()
+    )
+    key = await fetch_key(kernel)
+    own = Ed25519PrivateKey.from_private_bytes(seed).public_key()
+    assert key.convert_to_public() == asyncssh.import_public_key(
+        own.public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH)
+    )
+    options = {"username": "work", "known_hosts": None, "config": []}
+    for _ in range(2):
+        async with asyncssh.connect("127.0.0.1", 2200, client_keys=[key], **options) as connection:
+            assert (await connection.run("echo hi")).stdout == "hi\n"
+        # Who comes after it was stopped finds it again.
+        await kernel.ask(StopApp(name="sshd"))
+    stranger = asyncssh.generate_private_key("ssh-ed25519")
+    with pytest.raises(asyncssh.PermissionDenied):
+        await asyncssh.connect("127.0.0.1", 2200, client_keys=[stranger], **options)
 
 
 async def test_another_key_is_not_let_in(kernel: Kernel) -> None:

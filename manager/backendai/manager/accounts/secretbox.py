@@ -5,6 +5,7 @@ key sealed it, so that a key can be replaced row by row.
 """
 
 import hashlib
+import hmac
 import os
 from typing import Final
 
@@ -22,6 +23,7 @@ class SecretBox:
     """Seals and opens the secret of a keypair."""
 
     def __init__(self, key: bytes) -> None:
+        self._key = key
         self._cipher = AESGCM(key)
         self._key_id = key_id(key)
 
@@ -29,6 +31,11 @@ class SecretBox:
         nonce = os.urandom(_NONCE_BYTES)
         sealed = self._cipher.encrypt(nonce, secret.encode("utf-8"), access_key.encode("utf-8"))
         return _VERSION + self._key_id + nonce + sealed
+
+    def derive_cluster_seed(self, session_id: str) -> bytes:
+        """32 bytes that the kernels of a session make their key of: the same at each asking, and
+        kept nowhere."""
+        return hmac.digest(self._key, f"backendai.cluster-key:{session_id}".encode(), "sha256")
 
     def open(self, access_key: str, sealed: bytes) -> str:
         """The secret. Raises ServerMisconfigured when this key did not seal it for this row."""

@@ -1,7 +1,7 @@
 """The core's storage in Postgres: one transaction, or one statement, for each method."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, Protocol
 
@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSONB, UUID, aggregate_order_b
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from backendai.common.contracts.agent import AgentReport, KernelSpec, RegistryLogin
+from backendai.common.contracts.agent import AgentReport, ClusterKey, KernelSpec, RegistryLogin
 from backendai.common.enums import AgentStatus, ClusterMode, SessionType
 from backendai.common.failpoints import failpoint
 from backendai.common.ids import AgentId, IdSource, KernelId, SessionId, uuid_of
@@ -59,12 +59,20 @@ class Logins(Protocol):
 
 class PostgresStore:
     """A CoreStore. Image lists are written where they differ from what this store last wrote.
-    Without `logins` every registry is asked as a stranger."""
+    Without `logins` every registry is asked as a stranger; `seeds` gives what the kernels of one
+    session have their key for SSH of, without which siblings let each other in by none."""
 
-    def __init__(self, database: Database, ids: IdSource, logins: Logins | None = None) -> None:
+    def __init__(
+        self,
+        database: Database,
+        ids: IdSource,
+        logins: Logins | None = None,
+        seeds: Callable[[str], bytes] | None = None,
+    ) -> None:
         self._database = database
         self._ids = ids
         self._logins = logins
+        self._seeds = seeds
         self._images: dict[str, bytes] = {}
 
     async def load_view(self) -> View:
@@ -114,7 +122,7 @@ class PostgresStore:
         return await self._database.read(work)
 
     async def load_specs(self, kernel_ids: Sequence[KernelId]) -> dict[KernelId, KernelSpec]:
-        return await self._database.read(lambda conn: _load_specs(conn, kernel_ids))
+        return await self._database.read(lambda conn: _load_specs(conn, kernel_ids, self._seeds))
 
     async def find_login(self, image: str) -> RegistryLogin | None:
         logins = self._logins
@@ -237,7 +245,9 @@ def _mounts_of_session() -> sa.ScalarSelect[Any]:
 
 
 async def _load_specs(
-    conn: AsyncConnection, kernel_ids: Sequence[KernelId]
+    conn: AsyncConnection,
+    kernel_ids: Sequence[KernelId],
+    seeds: Callable[[str], bytes] | None,
 ) -> dict[KernelId, KernelSpec]:
     sibling = t.kernels.alias("sibling")
     ranked = aggregate_order_by(
@@ -283,8 +293,11 @@ async def _load_specs(
         .outerjoin(t.images, t.images.c.id == _k.image_id)
         .where(_k.id.in_(kernel_ids))
     )
-    rows = [row._mapping for row in found]
-    return {KernelId(row["id"]): make_spec(source_of(row, row["hosts"])) for row in rows}
+    specs: dict[KernelId, KernelSpec] = {}
+    for row in [row._mapping for row in found]:
+        key = ClusterKey(seeds(str(row["session_id"])).hex()) if seeds is not None else None
+        specs[KernelId(row["id"])] = make_spec(source_of(row, row["hosts"], key))
+    return specs
 
 
 async def _load_networks(conn: AsyncConnection, there: Sequence[SessionId]) -> Networks:

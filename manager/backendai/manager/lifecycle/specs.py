@@ -6,6 +6,7 @@ from typing import Any
 
 from backendai.common.contracts.agent import (
     CLUSTER_NETWORK_PREFIX,
+    ClusterKey,
     FolderMount,
     HomeFile,
     KernelSpec,
@@ -15,6 +16,16 @@ from backendai.manager.dotfiles.model import Dotfile, choose_files
 
 _RUNTIME_LABEL = "ai.backend.runtime-path"
 _READ_ONLY = "ro"
+# No other host is in the network of a session: whom a name leads to needs no proof.
+_SSH_CONFIG = """\
+Host {hosts}
+  Port 2200
+  User work
+  IdentityFile ~/id_container
+  StrictHostKeyChecking no
+  UserKnownHostsFile /dev/null
+  LogLevel ERROR
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +56,7 @@ class SpecSource:
     domain: str
     project: str
     preopen_ports: Sequence[int] = field(default_factory=tuple)
+    cluster_key: ClusterKey | None = None
     dotfiles: Sequence[Dotfile] = ()
     mounts: Sequence[FolderMount] = ()
 
@@ -70,6 +82,7 @@ def make_spec(source: SpecSource) -> KernelSpec:
         cluster_size=len(source.hosts),
         cluster_hostname=source.cluster_hostname,
         cluster_network=network_of(source.session_id) if is_cluster else "",
+        cluster_key=source.cluster_key if is_cluster else None,
         cluster_is_spread=is_cluster and source.cluster_mode == ClusterMode.MULTI_NODE,
         cluster_hosts=list(source.hosts) if is_cluster else [],
         owner_access_key=source.access_key,
@@ -81,7 +94,7 @@ def make_spec(source: SpecSource) -> KernelSpec:
         pull=not source.is_local_image,
         files=[
             HomeFile(path=file.path, permission=file.permission, data=file.data)
-            for file in choose_files(source.dotfiles)
+            for file in choose_files([*source.dotfiles, *_files_for_ssh(source)])
         ],
         mounts=list(source.mounts),
     )
@@ -92,7 +105,16 @@ def network_of(session_id: object) -> str:
     return f"{CLUSTER_NETWORK_PREFIX}{session_id}"
 
 
-def source_of(row: Mapping[Any, Any], hosts: Sequence[str]) -> SpecSource:
+def _files_for_ssh(source: SpecSource) -> list[Dotfile]:
+    """By which `ssh sub1` works without further words; a file of the owner's has its place."""
+    if len(source.hosts) == 1 or source.cluster_key is None:
+        return []
+    return [Dotfile(".ssh/config", "600", _SSH_CONFIG.format(hosts=" ".join(source.hosts)))]
+
+
+def source_of(
+    row: Mapping[Any, Any], hosts: Sequence[str], cluster_key: ClusterKey | None = None
+) -> SpecSource:
     """From the columns of one joined row."""
     return SpecSource(
         session_id=str(row["session_id"]),
@@ -113,6 +135,7 @@ def source_of(row: Mapping[Any, Any], hosts: Sequence[str]) -> SpecSource:
         cluster_hostname=row["cluster_hostname"],
         hosts=hosts,
         cluster_mode=row["cluster_mode"],
+        cluster_key=cluster_key,
         access_key=row["access_key"],
         email=row["email"],
         domain=row["domain_name"],

@@ -83,7 +83,7 @@ def compose_session(request: SessionRequest, facts: Facts, ids: IdSource) -> New
         callback_url=request.callback_url,
         environ=request.environ,
         resource_opts={**request.resource_opts, "shmem": format_amount(shared_memory)},
-        designated_agents=request.agents or facts.image_nodes,
+        designated_agents=request.agents or _nodes_with_image(request, facts),
         preopen_ports=request.preopen_ports,
         starts_at=request.starts_at,
         depends_on=facts.depends_on,
@@ -96,6 +96,12 @@ def _refuse_unoffered(request: SessionRequest, facts: Facts) -> None:
     wanted = request.cluster_size if request.cluster_mode is ClusterMode.MULTI_NODE else 1
     if request.agents and len(request.agents) != wanted:
         raise InvalidParams(facts={"config.agentList": f"name {wanted}, not {len(request.agents)}"})
+
+
+def _nodes_with_image(request: SessionRequest, facts: Facts) -> tuple[str, ...]:
+    """Named twice where they are as many as kernels: else each would be taken for one of these."""
+    nodes = facts.image_nodes
+    return nodes * 2 if len(nodes) == request.cluster_size > 1 else nodes
 
 
 def _slots_of(request: SessionRequest, facts: Facts) -> ResourceSlots:

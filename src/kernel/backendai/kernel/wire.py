@@ -84,9 +84,11 @@ class KernelSetup(msgspec.Struct, frozen=True, kw_only=True):
     `environ` is laid over the image's own environment. `runtime_path` is the image's interpreter (a
     path or a name to search in PATH); empty means `python3`. `uid` and `gid` are taken on when
     the runner is started as root. `exec_timeout_seconds` 0 means that a run may last for ever.
-    `files` are laid into the work directory before the bootstrap script runs. The runner ends at
-    once when another directory than one of `folders` is mounted in its place. `apps` are offered
-    beside those that the runner brings or finds itself.
+    `cluster_key`, 32 bytes in hexadecimal digits, is what all kernels of a session make the same
+    key for SSH of, by which siblings are let in; empty: there are none. `files` are laid into
+    the work directory before the bootstrap script runs. The runner ends at once when another
+    directory than one of `folders` is mounted in its place. `apps` are offered beside those that
+    the runner brings or finds itself.
     """
 
     kernel_id: str
@@ -104,6 +106,7 @@ class KernelSetup(msgspec.Struct, frozen=True, kw_only=True):
     files: list[HomeFile] = []
     folders: list[MountedFolder] = []
     apps: list[DeclaredApp] = []
+    cluster_key: str = ""
 
 
 class ExitRecord(msgspec.Struct, frozen=True, kw_only=True):

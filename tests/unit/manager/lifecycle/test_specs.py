@@ -3,11 +3,11 @@
 import re
 from typing import Any
 
-from backendai.common.contracts.agent import CLUSTER_NETWORK_PATTERN
+from backendai.common.contracts.agent import CLUSTER_NETWORK_PATTERN, ClusterKey
 from backendai.manager.lifecycle.specs import make_spec, source_of
 
 
-def spec_of(hosts: list[str], **changes: Any) -> Any:
+def spec_of(hosts: list[str], key: ClusterKey | None = None, **changes: Any) -> Any:
     row: dict[str, Any] = {
         "session_id": "s",
         "name": "n",
@@ -35,7 +35,7 @@ def spec_of(hosts: list[str], **changes: Any) -> Any:
         "mounts": None,
         **changes,
     }
-    return make_spec(source_of(row, hosts))
+    return make_spec(source_of(row, hosts, key))
 
 
 def test_a_single_kernel_has_no_network_of_its_own() -> None:
@@ -53,6 +53,20 @@ def test_siblings_on_other_nodes_need_a_network_of_the_swarm() -> None:
     assert re.match(CLUSTER_NETWORK_PATTERN, spread.cluster_network)
     assert not spec_of(hosts, cluster_mode="single-node").cluster_is_spread
     assert not spec_of(["main1"]).cluster_is_spread
+
+
+def test_siblings_get_a_key_and_are_told_how_to_use_it() -> None:
+    key, hosts = ClusterKey("0" * 64), ["main1", "sub1"]
+    spec = spec_of(hosts, key=key)
+    assert spec.cluster_key == key
+    assert "0" not in repr(key)
+    [file] = spec.files
+    assert (file.path, file.permission) == (".ssh/config", "600")
+    assert file.data.startswith("Host main1 sub1\n")
+    mine = [".ssh/config", "644", "mine"]
+    assert [one.data for one in spec_of(hosts, key=key, dotfiles=[mine]).files] == ["mine"]
+    alone = spec_of(["main1"], key=key)
+    assert (alone.cluster_key, alone.files) == (None, [])
 
 
 def test_only_the_main_kernel_of_a_cluster_runs_the_command() -> None:

@@ -204,6 +204,15 @@ def test_a_gang_goes_to_nodes_of_one_swarm() -> None:
     assert "1 node outside of the Docker Swarm" in told.detail
 
 
+def test_each_kernel_goes_to_its_designated_node() -> None:
+    nodes = [make_node("a"), make_node("b", swarm=WORKER)]
+    ask = make_ask("1", "1", "1", is_single_node=False, designated=("b", "a", "b"))
+    assert places(decide(nodes, [ask]))[ask.session_id] == ["b", "a", "b"]
+    either = replace(ask, designated=("a", "b"))
+    assert set(places(decide(nodes[:1], [either]))[ask.session_id]) == {"a"}
+    assert not places(decide(nodes[:1], [ask]))
+
+
 def test_another_swarm_is_tried_where_the_largest_has_no_room() -> None:
     other = Swarm("x0", "other", frozenset({"x0"}))
     nodes = [

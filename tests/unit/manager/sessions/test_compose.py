@@ -196,3 +196,9 @@ def test_a_kernel_of_a_session_over_several_nodes_needs_a_node_that_holds_it() -
     assert [kernel.cluster_hostname for kernel in made.kernels] == ["main1", "sub1", "sub2"]
     with pytest.raises(InvalidParams, match="a kernel of this session"):
         compose(resources={"cpu": "2", "mem": "512m"}, **wide)
+
+
+def test_nodes_that_have_the_image_are_not_taken_for_one_of_each_kernel() -> None:
+    spread = {"cluster_size": 2, "cluster_mode": ClusterMode.MULTI_NODE}
+    assert compose(image_nodes=("a", "b"), **spread).designated_agents == ("a", "b", "a", "b")
+    assert compose(image_nodes=("a",), **spread).designated_agents == ("a",)

@@ -88,6 +88,16 @@ class FolderMount(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
         return not self.volume
 
 
+class ClusterKey(msgspec.Struct, frozen=True):
+    """What all kernels of a session make the same key for SSH of: 32 bytes, hexadecimal."""
+
+    seed: Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{64}\Z")]
+
+    def __repr__(self) -> str:
+        # It opens every kernel of the session: it must get into no log.
+        return "ClusterKey()"
+
+
 class KernelSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Everything an agent needs to make the container of one kernel.
 
@@ -115,6 +125,7 @@ class KernelSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     cluster_hostname: str = "main1"
     cluster_network: str = ""
     cluster_is_spread: bool = False
+    cluster_key: ClusterKey | None = None
     cluster_hosts: list[str] = []
     owner_access_key: str = ""
     owner_email: str = ""

@@ -14,7 +14,7 @@ from typing import Final
 
 from backendai.kernel.runner.environment import restore_preload
 
-USAGE: Final = "usage: NAME LISTENER READY RUN_DIR WORK_DIR"
+USAGE: Final = "usage: NAME LISTENER[,LISTENER…] READY RUN_DIR WORK_DIR"
 BAD_USAGE: Final = 2
 APPS: Final = {
     "ttyd": "backendai.kernel.apps.ttyd",
@@ -40,13 +40,14 @@ def main(argv: Sequence[str]) -> int:
     """Serve until SIGTERM; the exit code."""
     logging.basicConfig(level=logging.INFO, format="%(name)s: %(message)s")
     try:
-        name, listener, ready, run_dir, work_dir = argv
+        name, given, ready, run_dir, work_dir = argv
         serve = find_app(name)
     except (ValueError, KeyError):
         sys.stderr.write(f"{USAGE}\n")
         return BAD_USAGE
     situation = Situation(Path(run_dir), Path(work_dir), restore_preload(os.environ))
-    asyncio.run(live(serve, socket.socket(fileno=int(listener)), int(ready), situation))
+    listeners = [socket.socket(fileno=int(one)) for one in given.split(",")]
+    asyncio.run(live(serve, listeners, int(ready), situation))
     return 0
 
 
@@ -58,12 +59,15 @@ def find_app(name: str) -> Serve:
     return serve
 
 
-async def live(serve: Serve, listener: socket.socket, ready: int, situation: Situation) -> None:
+async def live(
+    serve: Serve, listeners: Sequence[socket.socket], ready: int, situation: Situation
+) -> None:
     loop, ending = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ending.set)
-    close = await serve(listener, situation)
+    closes = [await serve(listener, situation) for listener in listeners]
     os.write(ready, b"\n")
     os.close(ready)
     await ending.wait()
-    await close()
+    for close in closes:
+        await close()

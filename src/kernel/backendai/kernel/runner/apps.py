@@ -59,6 +59,10 @@ class Apps:
             for offer in self._list_offers().values()
         ]
 
+    def admit_siblings(self) -> None:
+        """Other kernels of the session reach the SSH server from now on."""
+        self._built_ins.listen_for_siblings("sshd", self._get_offer("sshd").ports[0])
+
     def refuse_starts(self) -> None:
         """From now on: the kernel ends."""
         self._is_ending = True

@@ -21,6 +21,7 @@ from backendai.kernel.runner.runs import Refusal
 from backendai.kernel.wire import APPS_NAME
 
 READY_SECONDS_MAX: Final = 25.0
+SIBLINGS_WAITING_MAX: Final = 128
 _logger = logging.getLogger(__name__)
 
 
@@ -34,10 +35,21 @@ class BuiltIns:
         self._environ = hide_preload(environ)
         self._run_dir = run_dir
         self._work_dir = work_dir
-        self._listeners: dict[str, socket.socket] = {}
+        self._listeners: dict[str, list[socket.socket]] = {}
         self._ready: dict[str, Child] = {}
         self._is_ending = False
         self._waking: set[asyncio.Task[None]] = set()
+
+    def listen_for_siblings(self, name: str, port: int) -> None:
+        """On the network as well, where only kernels of the same session get through."""
+        try:
+            listener = socket.create_server(("", port), backlog=SIBLINGS_WAITING_MAX)
+        except OSError as error:
+            _logger.warning("%s is not there for other kernels: %s", name, error)
+            return
+        listener.setblocking(False)
+        self._list_listeners(name).append(listener)
+        self._watch(name)
 
     def refuse_starts(self) -> None:
         """From now on nobody is waited for."""
@@ -86,7 +98,8 @@ class BuiltIns:
         """Who connected while the process ended, before anybody knew, is not left waiting."""
         if self._is_ending:
             return
-        asyncio.get_running_loop().add_reader(self._listeners[name], self._wake, name)
+        for listener in self._listeners[name]:
+            asyncio.get_running_loop().add_reader(listener, self._wake, name)
 
     def _wake(self, name: str) -> None:
         self._unwatch(name)
@@ -95,30 +108,33 @@ class BuiltIns:
         waking.add_done_callback(self._waking.discard)
 
     def _unwatch(self, name: str) -> None:
-        asyncio.get_running_loop().remove_reader(self._listeners[name])
+        for listener in self._listeners[name]:
+            asyncio.get_running_loop().remove_reader(listener)
 
     async def _start_for_waiting(self, name: str) -> None:
         try:
             await self.start(name)
         except Refusal as refusal:
             _logger.warning("%s", refusal.message)
-            turn_away(self._listeners[name])
+            for listener in self._listeners[name]:
+                turn_away(listener)
 
     def _spawn(self, name: str, ready: int) -> Child:
-        listener = self._listen(name)
+        listeners = [one.fileno() for one in self._list_listeners(name)]
+        self._unwatch(name)
+        words = ",".join(map(str, listeners))
         argv = make_bundle_command(
-            "main", name, str(listener), str(ready), str(self._run_dir), str(self._work_dir)
+            "main", name, words, str(ready), str(self._run_dir), str(self._work_dir)
         )
-        return self._programs.spawn(name, argv, self._environ, pass_fds=(listener, ready))
+        return self._programs.spawn(name, argv, self._environ, pass_fds=(*listeners, ready))
 
-    def _listen(self, name: str) -> int:
-        """The listener outlives the process; who waits in its queue meets the next one."""
+    def _list_listeners(self, name: str) -> list[socket.socket]:
+        """They outlive the process; who waits in their queues meets the next one."""
         if name not in self._listeners:
             folder = self._run_dir / APPS_NAME
             folder.mkdir(mode=0o700, exist_ok=True)
-            self._listeners[name] = listen_at(folder, f"{name}.sock")
-        self._unwatch(name)
-        return self._listeners[name].fileno()
+            self._listeners[name] = [listen_at(folder, f"{name}.sock")]
+        return self._listeners[name]
 
     async def _await_ready(self, name: str, child: Child, reading: int) -> None:
         """The process writes a byte when it serves; its end closes the pipe without one."""

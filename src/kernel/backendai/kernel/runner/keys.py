@@ -13,6 +13,8 @@ from backendai.kernel.runner.environment import hide_preload, make_bundle_comman
 from backendai.kernel.runner.programs import Programs
 
 KEY_NAME: Final = "id_container"
+# As the program knows it, which is not imported here.
+SEED_VARIABLE: Final = "BACKENDAI_KEY_SEED"
 # Sessions that start together are not held up by it.
 IDLE_SECONDS: Final = 5.0
 
@@ -20,11 +22,14 @@ _logger = logging.getLogger(__name__)
 
 
 class SessionKey:
-    """Lies in the work directory, where its owner downloads it; what lies there already stays."""
+    """Lies in the work directory, where its owner downloads it; what lies there already stays, but
+    not where siblings have the key of a `seed` in common."""
 
-    def __init__(self, programs: Programs, environ: Mapping[str, str], work_dir: Path) -> None:
+    def __init__(
+        self, programs: Programs, environ: Mapping[str, str], work_dir: Path, seed: str = ""
+    ) -> None:
         self._programs = programs
-        self._environ = hide_preload(environ)
+        self._environ = {**hide_preload(environ), SEED_VARIABLE: seed}
         self._work_dir = work_dir
         self._making = asyncio.Lock()
         self._is_made = False

@@ -64,7 +64,7 @@ class Runner:
         self._interpreter = Interpreter(self._processes, log, environ, work_dir, setup.runtime_path)
         self._batch_stages = Stages(self._processes, log, environ, work_dir)
         programs = Programs(self._processes, run_dir, work_dir)
-        self._key = SessionKey(programs, environ, work_dir)
+        self._key = SessionKey(programs, environ, work_dir, setup.cluster_key)
         self._apps = Apps(setup, programs, environ, run_dir, work_dir)
         self._ending: asyncio.Future[Ending] = asyncio.get_running_loop().create_future()
         self._service = Service(
@@ -101,6 +101,9 @@ class Runner:
         return ending.exit_code
 
     async def _live(self) -> None:
+        if self._setup.cluster_key:
+            await self._key.ensure()
+            self._apps.admit_siblings()
         await self._startup.bootstrap()
         self._service.phase = "serving"
         async with asyncio.TaskGroup() as tasks:
