@@ -102,6 +102,7 @@ def test_only_what_begins_something_is_refused_while_the_cluster_is_frozen(
         ("POST", "/session"),
         ("POST", "/session/_/create"),
         ("POST", "/session/_/create-from-template"),
+        ("POST", "/session/_/create-cluster"),
         ("POST", "/folders"),
         ("POST", "/folders/{folder}/clone"),
     }

@@ -5,7 +5,8 @@ any limit or any node of the group. What merely does not fit now waits in the qu
 """
 
 import uuid
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_DOWN, Decimal
 from typing import Final
@@ -31,7 +32,7 @@ from backendai.manager.images.model import Image
 from backendai.manager.lifecycle.model import NewKernel, NewSession
 from backendai.manager.policies.model import Limits, tell_amount
 
-from .model import SessionRequest
+from .model import RoleRequest, SessionRequest
 
 BUILT_IN_SLOTS: Final = frozenset({CPU, MEM})
 SHARED_MEMORY_BYTES_MIN: Final = Decimal(64 * 1024)
@@ -42,12 +43,13 @@ _STEP: Final = Decimal(1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """What was looked up. `capacities` are the whole nodes of the group, empty when it has none;
-    `image_nodes` those that have the image where others cannot get it, empty where all can."""
+    """What was looked up. `images` are by name and architecture. `capacities` are the whole nodes
+    of the group, empty when it has none; `image_nodes` those that have the images where others
+    cannot get them, empty where all can."""
 
     owner: Actor
     asker: Actor
-    image: Image
+    images: Mapping[tuple[str, str], Image]
     project_id: uuid.UUID
     resource_group: str
     limits: Limits
@@ -57,12 +59,23 @@ class Facts:
     image_nodes: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Kernels that are alike, with what each of them gets."""
+
+    role: ClusterRole
+    replicas: int
+    image: Image
+    slots: ResourceSlots
+    shared_memory: Decimal
+
+
 def compose_session(request: SessionRequest, facts: Facts, ids: IdSource) -> NewSession:
     """The session to store. Raises InvalidParams, QuotaExceeded and the like, with facts."""
     _refuse_unoffered(request, facts)
-    slots = _slots_of(request, facts)
-    shared_memory = _shared_memory_of(request, facts.image, slots)
-    _check_limits(request, facts, slots)
+    parts = [_part_of(kind, request, facts) for kind in request.kinds()]
+    total = _sum(parts)
+    _check_limits(request, facts, parts, total)
     return NewSession(
         id=SessionId(ids.uuid()),
         name=request.name,
@@ -74,15 +87,15 @@ def compose_session(request: SessionRequest, facts: Facts, ids: IdSource) -> New
         created_by=facts.asker.user_id,
         resource_group=facts.resource_group,
         cluster_mode=request.cluster_mode.value,
-        kernels=_kernels_of(request, facts.image, slots, int(shared_memory), ids),
-        requested_slots=_times(slots, request.cluster_size).to_json(),
+        kernels=_kernels_of(parts, ids),
+        requested_slots=total.to_json(),
         tag=request.tag,
         priority=request.priority,
         startup_command=request.startup_command,
         bootstrap_script=request.bootstrap_script or facts.owner.bootstrap_script or None,
         callback_url=request.callback_url,
         environ=request.environ,
-        resource_opts={**request.resource_opts, "shmem": format_amount(shared_memory)},
+        resource_opts={**request.resource_opts, "shmem": format_amount(parts[0].shared_memory)},
         designated_agents=request.agents or _nodes_with_image(request, facts),
         preopen_ports=request.preopen_ports,
         starts_at=request.starts_at,
@@ -104,20 +117,28 @@ def _nodes_with_image(request: SessionRequest, facts: Facts) -> tuple[str, ...]:
     return nodes * 2 if len(nodes) == request.cluster_size > 1 else nodes
 
 
-def _slots_of(request: SessionRequest, facts: Facts) -> ResourceSlots:
+def _part_of(kind: RoleRequest, request: SessionRequest, facts: Facts) -> _Part:
+    image = facts.images[kind.image, kind.architecture]
+    slots = _slots_of(kind, image, request.cluster_size, facts)
+    return _Part(
+        kind.role, kind.replicas, image, slots, _shared_memory_of(kind.resource_opts, image, slots)
+    )
+
+
+def _slots_of(kind: RoleRequest, image: Image, kernel_count: int, facts: Facts) -> ResourceSlots:
     """What each kernel gets: as asked, else the default, within what the image needs and allows."""
-    asked = _parse_slots(request.resources, facts.slot_names)
-    slots = ResourceSlots({**_defaults_of(request, facts), **asked})
+    asked = _parse_slots(kind.resources, facts.slot_names)
+    slots = ResourceSlots({**_defaults_of(image, kernel_count, facts.limits), **asked})
     wrong = {
         f"config.resources.{name}": f"{format_amount(slots[name])} is less than the image's "
         f"minimum {format_amount(amount)}"
-        for name, amount in facts.image.minimum_slots().items()
+        for name, amount in image.minimum_slots().items()
         if slots[name] < amount
     }
     wrong |= {
         f"config.resources.{name}": f"{format_amount(slots[name])} is more than the image's "
         f"maximum {format_amount(amount)}"
-        for name, amount in facts.image.maximum_slots().items()
+        for name, amount in image.maximum_slots().items()
         if slots[name] > amount
     }
     if wrong:
@@ -125,12 +146,12 @@ def _slots_of(request: SessionRequest, facts: Facts) -> ResourceSlots:
     return ResourceSlots({name: amount for name, amount in slots.items() if amount > 0})
 
 
-def _defaults_of(request: SessionRequest, facts: Facts) -> dict[SlotName, Decimal]:
+def _defaults_of(image: Image, kernel_count: int, limits: Limits) -> dict[SlotName, Decimal]:
     """The defaults, cut to what the policies allow: nobody is refused for what he did not ask."""
-    least = facts.image.minimum_slots()
+    least = image.minimum_slots()
     return {
-        name: max(least[name], _cut(name, amount, facts.limits, request.cluster_size))
-        for name, amount in facts.image.default_slots().items()
+        name: max(least[name], _cut(name, amount, limits, kernel_count))
+        for name, amount in image.default_slots().items()
     }
 
 
@@ -173,9 +194,9 @@ def _problem_of(name: SlotName, amount: Decimal, known: frozenset[str]) -> str |
     return None
 
 
-def _shared_memory_of(request: SessionRequest, image: Image, slots: ResourceSlots) -> Decimal:
+def _shared_memory_of(options: Mapping[str, object], image: Image, slots: ResourceSlots) -> Decimal:
     """Bytes of /dev/shm: as asked, else as the image prefers; it is part of `mem`."""
-    text = request.resource_opts.get("shmem")
+    text = options.get("shmem")
     if text is None:
         return min(image.shared_memory(), slots[MEM] // 2)
     try:
@@ -188,25 +209,26 @@ def _shared_memory_of(request: SessionRequest, image: Image, slots: ResourceSlot
     return size
 
 
-def _check_limits(request: SessionRequest, facts: Facts, slots: ResourceSlots) -> None:
+def _check_limits(
+    request: SessionRequest, facts: Facts, parts: Sequence[_Part], total: ResourceSlots
+) -> None:
     if request.cluster_size > facts.limits.containers_max:
         raise QuotaExceeded(
             f"A session may have at most {facts.limits.containers_max} containers.",
             {"clusterSize": request.cluster_size, "limit": facts.limits.containers_max},
         )
-    total = _times(slots, request.cluster_size)
     exceeded = facts.limits.exceeded_by(total)
     if exceeded:
         raise QuotaExceeded("This is more than you may ever use at once.", exceeded)
     # A session of one node is placed whole on it, one of several a kernel at a time.
     is_spread = request.cluster_mode is ClusterMode.MULTI_NODE
-    together = slots if is_spread else total
-    if facts.capacities and not any(together.fits_in(node) for node in facts.capacities):
-        what = "a kernel of this session" if is_spread else "this session"
-        raise InvalidParams(
-            f"No node of resource group {facts.resource_group} can hold {what}.",
-            _largest(together, facts.capacities),
-        )
+    what = "a kernel of this session" if is_spread else "this session"
+    for together in [part.slots for part in parts] if is_spread else [total]:
+        if facts.capacities and not any(together.fits_in(node) for node in facts.capacities):
+            raise InvalidParams(
+                f"No node of resource group {facts.resource_group} can hold {what}.",
+                _largest(together, facts.capacities),
+            )
 
 
 def _largest(total: ResourceSlots, capacities: tuple[ResourceSlots, ...]) -> dict[str, str]:
@@ -220,26 +242,34 @@ def _largest(total: ResourceSlots, capacities: tuple[ResourceSlots, ...]) -> dic
     }
 
 
-def _kernels_of(
-    request: SessionRequest, image: Image, slots: ResourceSlots, shared_memory: int, ids: IdSource
-) -> tuple[NewKernel, ...]:
-    roles = [(ClusterRole.MAIN, 1)]
-    roles += [(ClusterRole.SUB, index) for index in range(1, request.cluster_size)]
-    return tuple(
-        NewKernel(
-            id=KernelId(ids.uuid()),
-            cluster_role=role,
-            cluster_index=index,
-            cluster_hostname=f"{role.value}{index}",
-            image=image.name,
-            image_id=image.id,
-            architecture=image.architecture,
-            requested_slots=slots.to_json(),
-            shared_memory_bytes=shared_memory,
-        )
-        for role, index in roles
+def _kernels_of(parts: Sequence[_Part], ids: IdSource) -> tuple[NewKernel, ...]:
+    """Sub kernels are counted on through all parts."""
+    members = [part for part in parts for _ in range(part.replicas)]
+    counts: Counter[ClusterRole] = Counter()
+    kernels = []
+    for part in members:
+        counts[part.role] += 1
+        kernels.append(_kernel_of(part, counts[part.role], ids))
+    return tuple(kernels)
+
+
+def _kernel_of(part: _Part, index: int, ids: IdSource) -> NewKernel:
+    return NewKernel(
+        id=KernelId(ids.uuid()),
+        cluster_role=part.role,
+        cluster_index=index,
+        cluster_hostname=f"{part.role.value}{index}",
+        image=part.image.name,
+        image_id=part.image.id,
+        architecture=part.image.architecture,
+        requested_slots=part.slots.to_json(),
+        shared_memory_bytes=int(part.shared_memory),
     )
 
 
-def _times(slots: ResourceSlots, count: int) -> ResourceSlots:
-    return ResourceSlots({name: amount * count for name, amount in slots.items()})
+def _sum(parts: Sequence[_Part]) -> ResourceSlots:
+    total: dict[SlotName, Decimal] = {}
+    for part in parts:
+        for name, amount in part.slots.items():
+            total[name] = total.get(name, Decimal(0)) + amount * part.replicas
+    return ResourceSlots(total)

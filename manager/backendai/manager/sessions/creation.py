@@ -2,7 +2,7 @@
 
 import hashlib
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, Protocol
 
@@ -129,7 +129,13 @@ class SessionCreation:
                 return await _claimed(connection, token, *found.claimed, mine)
             # Also a superadmin, who sees all, runs no code of a tenant by mistake.
             own = Scope(user_id=owner.user_id)
-            image = await get_image(connection, own, request.image, request.architecture)
+            images = {
+                (kind.image, kind.architecture): await get_image(
+                    connection, own, kind.image, kind.architecture
+                )
+                for kind in request.kinds()
+            }
+            image = images[request.image, request.architecture]
             if found.namesake is not None:
                 existing = await _get(connection, found.namesake)
                 if existing.id in mine:
@@ -143,8 +149,8 @@ class SessionCreation:
                 connection, owner.access_key, request.dependencies
             )
             place = found.place()
-            nodes = await _nodes_of(connection, image)
-            facts = _facts_of(place, owner, actor, image, nodes, depends_on)
+            nodes = await _nodes_of(connection, images.values())
+            facts = _facts_of(place, owner, actor, images, nodes, depends_on)
             new = compose_session(request, facts, self._ids)
             mounts: tuple[PlannedMount, ...] = ()
             if request.mounts or found.has_home_folders:
@@ -181,14 +187,14 @@ def _facts_of(
     place: Place,
     owner: Actor,
     asker: Actor,
-    image: Image,
+    images: Mapping[tuple[str, str], Image],
     nodes: tuple[str, ...],
     depends_on: tuple[SessionId, ...],
 ) -> Facts:
     return Facts(
         owner=owner,
         asker=asker,
-        image=image,
+        images=images,
         image_nodes=nodes,
         project_id=place.project_id,
         resource_group=place.resource_group,
@@ -199,14 +205,17 @@ def _facts_of(
     )
 
 
-async def _nodes_of(connection: AsyncConnection, image: Image) -> tuple[str, ...]:
-    """Where alone an image is that no registry has; empty for others. Raises ImageNotFound."""
-    if not is_custom(image.name):
-        return ()
-    nodes = await list_nodes(connection, image.id)
-    if not nodes:
-        raise ImageNotFound("No node has it any more.", {"image": image.name})
-    return tuple(nodes)
+async def _nodes_of(connection: AsyncConnection, images: Iterable[Image]) -> tuple[str, ...]:
+    """Where alone all those of the images are that no registry has; empty where there is none.
+    Raises ImageNotFound."""
+    common: list[str] | None = None
+    for image in images:
+        if is_custom(image.name):
+            nodes = await list_nodes(connection, image.id)
+            common = [node for node in nodes if common is None or node in common]
+            if not common:
+                raise ImageNotFound("No node has it any more.", {"image": image.name})
+    return tuple(common or ())
 
 
 def read_token(text: str | None, body: Mapping[str, Any]) -> ClientToken | None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from backendai.common.enums import ClusterMode, SessionResult, SessionType
+from backendai.common.enums import ClusterMode, ClusterRole, SessionResult, SessionType
 from backendai.common.lifecycle import SESSION_FINAL, KernelStatus, SessionStatus
 from backendai.manager.lifecycle.model import NewKernel, NewSession
 
@@ -14,10 +14,23 @@ from .mounts import MountWish
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RoleRequest:
+    """Kernels of one kind in a session of several kinds; amounts are as the user wrote them."""
+
+    role: ClusterRole
+    replicas: int
+    image: str
+    architecture: str = "x86_64"
+    resources: Mapping[str, object] = field(default_factory=dict)
+    resource_opts: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SessionRequest:
     """A request for a session, checked as far as it can be without looking anything up.
 
-    `resources` and `resource_opts` are as the user wrote them; `starts_at` is aware.
+    `resources` and `resource_opts` are as the user wrote them; `starts_at` is aware. Without
+    `roles` all of its kernels are alike.
     """
 
     name: str
@@ -46,6 +59,25 @@ class SessionRequest:
     resource_group: str | None = None
     preopen_ports: tuple[int, ...] = ()
     agents: tuple[str, ...] = ()
+    roles: tuple[RoleRequest, ...] = ()
+
+    def kinds(self) -> tuple[RoleRequest, ...]:
+        """Its kernels by kind, the main one first."""
+        if self.roles:
+            return tuple(sorted(self.roles, key=lambda one: one.role is not ClusterRole.MAIN))
+        counts = {ClusterRole.MAIN: 1, ClusterRole.SUB: self.cluster_size - 1}
+        return tuple(
+            RoleRequest(
+                role=role,
+                replicas=count,
+                image=self.image,
+                architecture=self.architecture,
+                resources=self.resources,
+                resource_opts=self.resource_opts,
+            )
+            for role, count in counts.items()
+            if count
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

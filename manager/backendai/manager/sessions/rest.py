@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final, Protocol
 
 import trafaret as t
@@ -19,7 +20,7 @@ from backendai.manager.gate.routes import ACTOR, Route
 
 from . import actions, names, render
 from .creation import Created, SessionCreation, read_token
-from .model import SessionRequest
+from .model import RoleRequest, SessionRequest
 from .params import CREATE, read_session_request
 from .service import Ended, Sessions
 
@@ -33,6 +34,12 @@ CLIENT_CHECK_SECONDS: Final = 10.0
 class Templates(Protocol):
     async def expand(self, actor: Actor, body: Mapping[str, Any]) -> dict[str, Any]:
         """The body of a create that a body with a `template_id` stands for."""
+        ...
+
+    async def expand_cluster(
+        self, actor: Actor, body: Mapping[str, Any]
+    ) -> tuple[dict[str, Any], tuple[RoleRequest, ...]]:
+        """The same of a template of a cluster, and what its kernels are."""
         ...
 
 
@@ -92,6 +99,13 @@ def routes(
             actions.CREATE,
             _FROM_TEMPLATE,
         ),
+        Route(
+            "POST",
+            "/session/_/create-cluster",
+            handlers.create_cluster,
+            actions.CREATE,
+            _FROM_TEMPLATE,
+        ),
         Route("GET", "/session/_/match", handlers.match, actions.READ, _MATCH),
         Route("GET", "/session/{session}", handlers.info, actions.READ, _OWNER),
         Route("PATCH", "/session/{session}", handlers.restart, actions.RESTART, _OWNER),
@@ -129,11 +143,21 @@ class _Handlers:
         body = await self._templates.expand(request[ACTOR], given)
         return await self._create(request, given, body)
 
+    async def create_cluster(self, request: web.Request) -> web.Response:
+        given = await read_params(request, _FROM_TEMPLATE)
+        body, roles = await self._templates.expand_cluster(request[ACTOR], given)
+        return await self._create(request, given, body, roles)
+
     async def _create(
-        self, request: web.Request, given: dict[str, Any], body: dict[str, Any]
+        self,
+        request: web.Request,
+        given: dict[str, Any],
+        body: dict[str, Any],
+        roles: tuple[RoleRequest, ...] = (),
     ) -> web.Response:
-        """`given` is what the client sent, and sends again; `body` what it stands for."""
-        wanted = read_session_request(body, self._clock.now())
+        """`given` is what the client sent, and sends again; `body` what it stands for, with the
+        kinds of kernels where they are not all alike."""
+        wanted = replace(read_session_request(body, self._clock.now()), roles=roles)
         token = read_token(request.headers.get(TOKEN_HEADER), given)
         created = await self._creation.create(request[ACTOR], wanted, token)
         status = await self._settled(request, wanted, created)

@@ -4,7 +4,9 @@ import shlex
 from collections.abc import Mapping
 from typing import Any, Final
 
+from backendai.common.enums import ClusterRole
 from backendai.common.faults import InvalidParams
+from backendai.manager.sessions.model import RoleRequest
 from backendai.manager.sessions.params import canonical_body
 
 from .model import Template
@@ -27,6 +29,61 @@ def creation_body(template: Template, given: Mapping[str, Any]) -> dict[str, Any
     if "mounts" in config or "mount_map" in config:
         own_config.pop("mount_map", None)
     return {**own, **given, "config": {**own_config, **config}}
+
+
+def cluster_body(
+    cluster: Template, tasks: Mapping[str, Template], given: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The body of the create of a cluster. What concerns the session as a whole its main node's
+    template says; the cluster's own counts more, and `given` most. `tasks` are by their ids."""
+    content, spec = cluster.content, cluster.content["spec"]
+    nodes = spec["nodes"]
+    main = next(
+        tasks[node["session_template"]]
+        for node in nodes
+        if node["cluster_role"] == ClusterRole.MAIN
+    )
+    kernel = main.content["spec"]["kernel"]
+    sent = canonical_body(given)
+    own = {
+        "name": content["metadata"]["name"],
+        "domain": cluster.domain,
+        "group": cluster.project,
+        "config": {
+            "environ": {**kernel.get("environ", {}), **spec.get("environ", {})},
+            **_mounts_of(spec),
+            **(sent.pop("config", None) or {}),
+        },
+    }
+    fixed = {
+        "image": kernel["image"],
+        "architecture": kernel["architecture"],
+        "clusterMode": content["mode"],
+        "clusterSize": sum(node["replicas"] for node in nodes),
+    }
+    return {**creation_body(main, {**own, **sent}), **fixed}
+
+
+def roles_of(cluster: Template, tasks: Mapping[str, Template]) -> tuple[RoleRequest, ...]:
+    """What each kind of its kernels is, by the template of its node."""
+    return tuple(_role_of(node, tasks) for node in cluster.content["spec"]["nodes"])
+
+
+def _mounts_of(spec: Mapping[str, Any]) -> dict[str, Any]:
+    mounts = {name: path or name for name, path in spec.get("mounts", {}).items()}
+    return {"mount_map": mounts} if mounts else {}
+
+
+def _role_of(node: Mapping[str, Any], tasks: Mapping[str, Template]) -> RoleRequest:
+    spec = tasks[node["session_template"]].content["spec"]
+    return RoleRequest(
+        role=ClusterRole(node["cluster_role"]),
+        replicas=node["replicas"],
+        image=spec["kernel"]["image"],
+        architecture=spec["kernel"]["architecture"],
+        resources=spec.get("resources", {}),
+        resource_opts=spec.get("resource_opts", {}),
+    )
 
 
 def _body_of(template: Template) -> dict[str, Any]:

@@ -21,9 +21,10 @@ from backendai.manager.db import tables as t
 from backendai.manager.db.engine import Database
 from backendai.manager.gate.actor import Action, Actor, may_manage, widest_scope
 from backendai.manager.policies.reach import get_project
+from backendai.manager.sessions.model import RoleRequest
 
 from . import store
-from .compose import bootstrap_of, creation_body
+from .compose import bootstrap_of, cluster_body, creation_body, roles_of
 from .model import NewTemplate, Template, TemplateKind
 from .schema import read_templates
 
@@ -143,6 +144,19 @@ class Templates:
         owner = key if isinstance(key, str) and key else None
         template = await self.get(actor, TemplateKind.TASK, body["template_id"], owner)
         return creation_body(template, body)
+
+    async def expand_cluster(
+        self, actor: Actor, body: Mapping[str, Any]
+    ) -> tuple[dict[str, Any], tuple[RoleRequest, ...]]:
+        """The same of a template of a cluster, and what each of its kernels is. Raises
+        TemplateNotFound also for one of a node that is not there any more."""
+        key = body.get("owner_access_key")
+        owner = key if isinstance(key, str) and key else None
+        cluster = await self.get(actor, TemplateKind.CLUSTER, body["template_id"], owner)
+        nodes = cluster.content["spec"]["nodes"]
+        ids = dict.fromkeys(node["session_template"] for node in nodes)
+        tasks = {one: await self.get(actor, TemplateKind.TASK, one, owner) for one in ids}
+        return cluster_body(cluster, tasks, body), roles_of(cluster, tasks)
 
     async def _insert(
         self,

@@ -69,6 +69,7 @@ class ScriptedAgent:
             (c.SET_RELAY_KEYS, self._set_relay_keys),
             (c.START_APP, self._start_app),
             (c.STOP_APP, self._stop_app),
+            (c.ENSURE_NETWORK, self._ensure_network),
         ):
             self._server.on(call, handler)
         await self._server.start()
@@ -139,6 +140,10 @@ class ScriptedAgent:
         self.kernels[request.kernel_id] = report
         self._tell()
         return report
+
+    async def _ensure_network(self, request: c.EnsureNetwork) -> c.Nothing:
+        self.asked.append(("ensure_network", request))
+        return c.Nothing()
 
     async def _observe(self, request: c.Observe) -> c.AgentReport:
         changed = self._changed

@@ -28,7 +28,10 @@ ROUTES = [
         ("PUT", f"{path}/{UNKNOWN}", {"payload": "template: {}\n"}),
         ("DELETE", f"{path}/{UNKNOWN}", None),
     )
-] + [("POST", "/session/_/create-from-template", {"template_id": str(UNKNOWN)})]
+] + [
+    ("POST", f"/session/_/{verb}", {"template_id": str(UNKNOWN)})
+    for verb in ("create-from-template", "create-cluster")
+]
 
 
 @pytest.fixture(autouse=True)
@@ -269,3 +272,48 @@ async def test_what_a_template_cannot_mean_is_refused_with_the_requests_own_word
     body = {"template_id": template_id, "name": "bad name!", "colour": 1}
     answer = await alice.ask("POST", "/session/_/create-from-template", body)
     assert (answer.status, answer.json["data"].keys()) == (400, {"name", "colour"})
+
+
+def cluster_of(*nodes: tuple[str, str, int], mode: str = "single-node") -> str:
+    """A template of a cluster; each node has a role, the id of a template, and replicas."""
+    return yaml.safe_dump(
+        {
+            "api_version": "6",
+            "kind": "clusterTemplate",
+            "mode": mode,
+            "metadata": {"name": "group"},
+            "spec": {
+                "environ": {"COLOUR": "blue"},
+                "nodes": [
+                    {"cluster_role": role, "session_template": one, "replicas": count}
+                    for role, one, count in nodes
+                ],
+            },
+        }
+    )
+
+
+async def test_a_cluster_starts_from_a_template_with_a_kind_of_kernel_for_each_role(
+    alice: Caller, agent: ScriptedAgent, name: str
+) -> None:
+    lead = await made(alice, text_of("lead"))
+    work = await made(alice, text_of("work", resources={"cpu": 2, "mem": "128m"}))
+    whole = await made(alice, cluster_of(("sub", work, 2), ("main", lead, 1)), path=PATHS[1])
+    body = {"template_id": whole, "name": name, "maxWaitSeconds": 20, "config": {"mounts": []}}
+    answer = await alice.ask("POST", "/session/_/create-cluster", body)
+    assert answer.status == 201, answer.body
+    assert (answer.json["status"], answer.json["created"]) == ("RUNNING", True)
+    session = answer.json["sessionId"]
+    ordered = [one.spec for one in agent.asked_of("ensure") if one.spec is not None]
+    specs = {one.cluster_hostname: one for one in ordered if one.session_id == session}
+    assert {host: spec.slots["cpu"] for host, spec in specs.items()} == {
+        "main1": "1",
+        "sub1": "2",
+        "sub2": "2",
+    }
+    assert specs["sub2"].environ == {"SEED": "1", "COLOUR": "blue"}
+    assert specs["sub2"].cluster_key == specs["main1"].cluster_key is not None
+    assert (await alice.ask("DELETE", f"/session/{name}?forced=true")).status == 200
+    # The template of one session is none of a cluster.
+    odd = {**body, "template_id": lead, "name": f"{name}-odd"}
+    assert (await alice.ask("POST", "/session/_/create-cluster", odd)).status == 404

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from backendai.common.enums import ClusterMode, UserRole
+from backendai.common.enums import ClusterMode, ClusterRole, UserRole
 from backendai.common.faults import (
     InsufficientPrivilege,
     InvalidParams,
@@ -18,7 +18,7 @@ from backendai.manager.images.model import MINIMUM_PREFIX, Image
 from backendai.manager.lifecycle.model import NewSession
 from backendai.manager.policies.model import Limits, SlotLimit
 from backendai.manager.sessions.compose import Facts, compose_session
-from backendai.manager.sessions.model import SessionRequest
+from backendai.manager.sessions.model import RoleRequest, SessionRequest
 
 OWNER = Actor(
     "AK", uuid.UUID(int=1), "a@b", "a", "A", UserRole.USER, "default", False, "default", 100
@@ -33,13 +33,17 @@ def compose(
     image_nodes: tuple[str, ...] = (),
     **fields: Any,
 ) -> NewSession:
-    image = Image(
-        uuid.UUID(int=5), "x:1", "x86_64", "", "1", "", 0, LABELS if labels is None else labels
-    )
+    images = [
+        Image(uuid.UUID(int=number), name, "x86_64", "", "1", "", 0, found)
+        for number, name, found in (
+            (5, "x:1", LABELS if labels is None else labels),
+            (6, "small:1", {}),
+        )
+    ]
     facts = Facts(
         owner=OWNER,
         asker=OWNER,
-        image=image,
+        images={(image.name, image.architecture): image for image in images},
         project_id=uuid.UUID(int=2),
         resource_group="default",
         limits=limits or Limits(10, 4),
@@ -202,3 +206,31 @@ def test_nodes_that_have_the_image_are_not_taken_for_one_of_each_kernel() -> Non
     spread = {"cluster_size": 2, "cluster_mode": ClusterMode.MULTI_NODE}
     assert compose(image_nodes=("a", "b"), **spread).designated_agents == ("a", "b", "a", "b")
     assert compose(image_nodes=("a",), **spread).designated_agents == ("a",)
+
+
+def test_kernels_of_several_kinds_have_each_their_image_and_slots() -> None:
+    roles = (
+        RoleRequest(
+            role=ClusterRole.SUB, replicas=2, image="small:1", resources={"cpu": "1", "mem": "1g"}
+        ),
+        RoleRequest(
+            role=ClusterRole.MAIN, replicas=1, image="x:1", resources={"cpu": "4", "mem": "2g"}
+        ),
+        RoleRequest(
+            role=ClusterRole.SUB, replicas=1, image="x:1", resources={"cpu": "2", "mem": "2g"}
+        ),
+    )
+    wide = {"cluster_size": 4, "cluster_mode": ClusterMode.MULTI_NODE, "roles": roles}
+    made = compose(capacities=(ResourceSlots.of(cpu=4, mem="2g"),), **wide)
+    assert [
+        (kernel.cluster_hostname, kernel.image, kernel.requested_slots["cpu"])
+        for kernel in made.kernels
+    ] == [
+        ("main1", "x:1", "4"),
+        ("sub1", "small:1", "1"),
+        ("sub2", "small:1", "1"),
+        ("sub3", "x:1", "2"),
+    ]
+    assert made.requested_slots["cpu"] == "8"
+    with pytest.raises(InvalidParams, match="a kernel of this session"):
+        compose(capacities=(ResourceSlots.of(cpu=3, mem="2g"),), **wide)
