@@ -20,6 +20,7 @@ def ag() -> None:
 
     \b
     Examples:
+      backendai ag join https://manager.example.com join-…
       backendai ag start-server -f agent.toml
       backendai ag show-config > agent.toml
     """
@@ -44,6 +45,77 @@ def start_server(config: Path | None) -> None:
         serve(settings)
     except (Fault, ValueError) as error:
         click.echo(f"agent: {error}", err=True)
+        sys.exit(1)
+
+
+@ag.command("join")
+@click.argument("manager", metavar="URL")
+@click.argument("token", required=False, envvar="BACKEND_JOIN_TOKEN")
+@click.option("--id", "agent_id", help="Name of the node; by default `i-` and the host's name.")
+@click.option("--host", help="Address of this machine for managers and app proxies.")
+@click.option("--rpc-port", type=click.IntRange(1, 65535), default=6001, show_default=True)
+@click.option("--relay-port", type=click.IntRange(1, 65535), default=6002, show_default=True)
+@click.option("--etcd", metavar="HOST:PORT", help="Where this machine reaches etcd.")
+@click.option(
+    "-f",
+    "--config",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=Path("/etc/backend.ai/agent.toml"),
+    show_default=True,
+    help="What is written, with the keys beside it.",
+)
+@click.option("--start", "is_started", is_flag=True, help="Enable and start the unit at once.")
+def join(
+    manager: str,
+    token: str | None,
+    agent_id: str | None,
+    host: str | None,
+    rpc_port: int,
+    relay_port: int,
+    etcd: str | None,
+    config: Path,
+    is_started: bool,
+) -> None:
+    """Make this machine a node of the cluster whose manager answers at URL.
+
+    TOKEN is from `backendai admin agent join-token`. Other users of this machine can read what
+    stands on a command line: put it into BACKEND_JOIN_TOKEN, or say - to have it read from stdin.
+    The key of the node is made here and never leaves it. Run it again if it was interrupted.
+
+    \b
+    Examples:
+      backendai ag join https://manager.example.com join-…
+      backendai ag join http://10.0.0.1:8081 - --start < token
+    """
+    import asyncio
+
+    from backendai.common.faults import Fault
+
+    from .joining import Plan, read_place, start_unit
+    from .joining import join as join_cluster
+    from .registration import name_node
+
+    if token == "-":  # noqa: S105 - no token
+        token = sys.stdin.readline().strip()
+    if not token:
+        raise click.UsageError("a TOKEN is needed: `backendai admin agent join-token` makes one")
+    try:
+        plan = Plan(
+            manager=manager,
+            token=token,
+            config=config,
+            agent_id=name_node(agent_id),
+            host=host,
+            rpc_port=rpc_port,
+            relay_port=relay_port,
+            etcd=read_place(etcd) if etcd else None,
+        )
+        written = asyncio.run(join_cluster(plan))
+        group = written["agent"]["resource-group"]
+        click.echo(f"{plan.agent_id} has joined resource group {group}: {config} is written.")
+        click.echo(start_unit(is_wanted=is_started))
+    except (Fault, OSError) as error:
+        click.echo(f"join: {error}", err=True)
         sys.exit(1)
 
 

@@ -51,6 +51,7 @@ from .accounts.secretbox import SecretBox
 from .accounts.service import Accounts, make_accounts
 from .agents import rest as agents_rest
 from .agents.directory import EtcdRegistry
+from .agents.joining import Joining
 from .agents.link import RpcLinks
 from .agents.model import Patience
 from .agents.service import Agents
@@ -102,7 +103,7 @@ from .lifecycle.hints import HintBoard, listen
 from .lifecycle.postgres import PostgresStore
 from .lifecycle.store import CoreStore
 from .maintenance import rest as maintenance_rest
-from .maintenance.presence import BEAT_SECONDS, Presence, describe
+from .maintenance.presence import BEAT_SECONDS, Presence, describe, list_public_keys
 from .maintenance.service import Maintenance
 from .maintenance.watch import StatusWatch
 from .readings import reading_of
@@ -182,6 +183,7 @@ class Services:
     resources: Resources
     resource_groups: ResourceGroups
     watchers: Watchers
+    joining: Joining
     error_logs: ErrorLogs
     dotfiles: Dotfiles
     templates: Templates
@@ -382,6 +384,7 @@ def list_routes(
         *maintenance_rest.routes(services.maintenance, health, services.recent_logs, own.id),
         *resources_rest.routes(services.resources),
         *agents_rest.routes(services.watchers),
+        *agents_rest.joining_routes(services.joining, services.gatekeeper.address_of),
         *usage_rest.routes(services.usage),
         *resource_groups_rest.routes(services.resource_groups),
         *error_logs_rest.routes(services.error_logs),
@@ -470,7 +473,7 @@ def _make_services(
         cluster=cluster,
         pairs=ConfigPairs(stores.etcd),
         status=status,
-        presence=Presence(database, holder, describe(own)),
+        presence=Presence(database, holder, describe(own, _public_key(stores))),
         maintenance=Maintenance(
             database,
             stores.etcd,
@@ -482,6 +485,7 @@ def _make_services(
         resources=Resources(database, cluster, clock, stores.core.load_drift),
         resource_groups=ResourceGroups(database, proxy),
         watchers=Watchers(database, changes, stores.etcd, stores.links.keypair),
+        joining=_make_joining(settings, stores, changes, ids),
         error_logs=ErrorLogs(database, ids),
         dotfiles=Dotfiles(database, gatekeeper),
         templates=Templates(database, changes, gatekeeper, ids),
@@ -503,6 +507,26 @@ def _make_services(
         callbacks=Callbacks(database, stores.core, post, clock, holder),
         vfolders=vfolders,
     )
+
+
+def _make_joining(
+    settings: ManagerSettings, stores: Stores, changes: Changes, ids: IdSource
+) -> Joining:
+    return Joining(
+        stores.database,
+        changes,
+        Attempts(stores.redis),
+        settings.etcd,
+        _patience(settings.manager),
+        stores.links.keypair,
+        list_public_keys,
+        ids,
+    )
+
+
+def _public_key(stores: Stores) -> str:
+    pair = stores.links.keypair
+    return pair.public if pair is not None else ""
 
 
 def _make_works(

@@ -1,19 +1,68 @@
-"""REST of the watchers of nodes."""
+"""REST of the watchers of nodes, and of nodes that join."""
 
+from collections.abc import Callable
 from typing import Any, Final
 
+import msgspec
 import trafaret as t
 from aiohttp import web
 
+from backendai.common.contracts.joining import (
+    JOIN_PATH,
+    JOIN_TOKENS_PATH,
+    TOKEN_CHARS_MAX,
+    JoinRequest,
+)
 from backendai.common.contracts.watcher import Verb
+from backendai.common.faults import InvalidParams
 from backendai.common.http import Handler, json_response
 from backendai.common.ids import AgentId
-from backendai.common.params import read_given_params
+from backendai.common.params import read_given_params, read_params
+from backendai.common.rpc.curve import is_public_key
 from backendai.manager.gate.routes import ACTOR, Route
 
+from .joining import JOIN, MAKE, Joining
 from .watchers import SEE, STEER, Watchers, describe
 
 _AGENT: Final = t.Dict(t.Key("agent_id", trafaret=t.String(max_length=64)))
+
+
+_ID: Final = t.Regexp(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
+_GROUP_CHARS_MAX: Final = 64
+_SECONDS_MAX: Final = 7 * 86400
+_TOKEN: Final = t.Dict(
+    t.Key("resource_group", trafaret=t.String(max_length=_GROUP_CHARS_MAX)),
+    t.Key("expires_seconds", optional=True, default=3600, trafaret=t.Int(gte=60, lte=_SECONDS_MAX)),
+)
+_JOIN: Final = t.Dict(
+    t.Key("token", trafaret=t.String(max_length=TOKEN_CHARS_MAX)),
+    t.Key("agent_id", trafaret=_ID),
+    t.Key("address", trafaret=t.Regexp(r"^(\[[0-9a-fA-F:]+\]|[A-Za-z0-9._-]+):\d{1,5}$")),
+    t.Key("public_key", trafaret=t.String(min_length=40, max_length=40)),
+)
+
+
+def joining_routes(joining: Joining, address_of: Callable[[web.Request], str]) -> list[Route]:
+    """`address_of` tells whose request it is, also through proxies."""
+
+    async def make(request: web.Request) -> web.Response:
+        params = await read_params(request, _TOKEN)
+        made = await joining.make_token(
+            request[ACTOR], params["resource_group"], params["expires_seconds"]
+        )
+        return json_response(msgspec.to_builtins(made), status=201)
+
+    async def join(request: web.Request) -> web.Response:
+        params = await read_params(request, _JOIN)
+        if not is_public_key(params["public_key"]):
+            raise InvalidParams(facts={"public_key": "is no public key of CURVE"})
+        welcome = await joining.join(address_of(request), JoinRequest(**params))
+        return json_response(msgspec.to_builtins(welcome))
+
+    return [
+        Route("POST", JOIN_TOKENS_PATH, make, MAKE, _TOKEN),
+        Route("POST", JOIN_PATH, join, JOIN, _JOIN),
+    ]
 
 
 def routes(watchers: Watchers) -> list[Route]:

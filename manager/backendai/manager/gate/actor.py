@@ -54,6 +54,12 @@ def local_administrator(name: str) -> Actor:
     )
 
 
+def joining_node(name: str) -> Actor:
+    """Who joins the cluster as the node of that name, by a token that a superadmin made."""
+    node = local_administrator(name)
+    return replace(node, email=f"node:{name}", role=UserRole.USER, is_admin=False)
+
+
 class Access(enum.IntEnum):
     """The least that a caller must be."""
 

@@ -26,8 +26,11 @@ END_SECONDS: Final = 2.0
 _m: Final = t.managers.c
 
 
-def describe(own: ServiceSettings) -> dict[str, Any]:
-    """This manager as the status shows it."""
+PUBLIC_KEY: Final = "rpc_public_key"
+
+
+def describe(own: ServiceSettings, public_key: str = "") -> dict[str, Any]:
+    """This manager as the status shows it. Nodes that join are told the public key."""
     return {
         "id": own.id,
         "num_proc": 1,
@@ -36,6 +39,7 @@ def describe(own: ServiceSettings) -> dict[str, Any]:
         "ssl_enabled": False,
         "version": MANAGER_VERSION,
         "api_version": [7, "20230615"],
+        PUBLIC_KEY: public_key,
     }
 
 
@@ -78,6 +82,12 @@ async def list_live(conn: AsyncConnection) -> list[dict[str, Any]]:
         .order_by(_m.facts["id"].astext, _m.holder)
     )
     return [{**row.facts, "heartbeat": row.beat_at.isoformat()} for row in found]
+
+
+async def list_public_keys(conn: AsyncConnection) -> tuple[str, ...]:
+    """By which the managers that live prove themselves to nodes."""
+    told = [facts.get(PUBLIC_KEY, "") for facts in await list_live(conn)]
+    return tuple(key for key in told if key)
 
 
 def before(seconds: float) -> sa.ColumnElement[Any]:

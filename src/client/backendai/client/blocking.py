@@ -390,6 +390,7 @@ class BlockingAgents(Blocking[Agents]):
     get = Waits(Agents.get)
     pause = Waits(Agents.pause)
     resume = Waits(Agents.resume)
+    make_join_token = Waits(Agents.make_join_token)
 
 
 class BlockingResourceGroups(Blocking[ResourceGroups]):

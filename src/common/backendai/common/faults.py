@@ -142,6 +142,20 @@ class Forbidden(Fault):
     slug, title = "generic-forbidden", "Forbidden operation."
 
 
+class JoinTokenRefused(Fault):
+    """A node may not join by the token that it showed."""
+
+    kind, code = Kind.FORBIDDEN, "join.token_refused"
+    slug, title = "join-token-refused", "The token is not good."
+
+
+class NodeUnreachable(Fault):
+    """Managers cannot ask a node back that wants to join."""
+
+    kind, code = Kind.UNPROCESSABLE, "join.node_unreachable"
+    slug, title = "node-unreachable", "The node cannot be reached."
+
+
 class InsufficientPrivilege(Fault):
     kind, code = Kind.FORBIDDEN, "auth.insufficient_privilege"
     slug, title = "insufficient-privilege", "Insufficient privilege."

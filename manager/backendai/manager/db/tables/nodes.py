@@ -91,6 +91,26 @@ agents: Final = sa.Table(
     sa.Column("flaps", sa.Integer, nullable=False, server_default="0"),
 )
 
+# By which nodes join. What is shown to a superadmin once is kept as its digest alone.
+join_tokens: Final = sa.Table(
+    "join_tokens",
+    metadata,
+    sa.Column("id", UUID(as_uuid=True), primary_key=True),
+    sa.Column("token_hash", sa.LargeBinary, nullable=False, unique=True),
+    sa.Column(
+        "resource_group",
+        sa.Text,
+        sa.ForeignKey("resource_groups.name", ondelete="CASCADE"),
+        nullable=False,
+    ),
+    created_at(),
+    timestamp("expires_at", nullable=False),
+    timestamp("used_at"),
+    # No reference: a node that has just joined is not known before it is heard.
+    sa.Column("used_by", sa.Text),
+    sa.Column("public_key", sa.Text),
+)
+
 agent_slots: Final = sa.Table(
     "agent_slots",
     metadata,

@@ -5,6 +5,7 @@ from typing import Final
 from backendai.client.channel import Call, Channel
 from backendai.client.graph import Graph
 from backendai.client.resources.rows import Agent
+from backendai.common.contracts.joining import JOIN_TOKENS_PATH, JoinToken
 from backendai.common.contracts.watcher import UnitState, Verb
 from backendai.common.faults import AgentNotFound
 
@@ -70,6 +71,15 @@ class Agents:
         path = f"{_WATCHER}/agent/{verb.value}"
         call = Call(method="POST", path=path, json={"agent_id": agent_id})
         return await self._channel.ask_for(UnitState, call)
+
+    async def make_join_token(self, resource_group: str, *, seconds: int = 3600) -> JoinToken:
+        """By which one node may join that group, once, within so many seconds.
+
+        Its text is told now and never again. Raises ResourceGroupNotFound.
+        """
+        asked = {"resource_group": resource_group, "expires_seconds": seconds}
+        call = Call(method="POST", path=JOIN_TOKENS_PATH, json=asked)
+        return await self._channel.ask_for(JoinToken, call)
 
     async def _allow(self, agent_id: str, *, is_allowed: bool) -> None:
         types = {"id": "String!", "props": "ModifyAgentInput!"}

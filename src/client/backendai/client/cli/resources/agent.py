@@ -120,6 +120,31 @@ def resume(agent_ids: tuple[str, ...]) -> None:
     do_to_each(agent_ids, lambda client, agent_id: client.agents.resume(agent_id))
 
 
+@click.command("join-token")
+@click.option("--resource-group", default="default", show_default=True, help="Of the new node.")
+@click.option(
+    "--expires",
+    type=read_duration,
+    default="1h",
+    show_default=True,
+    metavar="TIME",
+    help="How long it is good for, at most 7d.",
+)
+def join_token(resource_group: str, expires: int) -> None:
+    """Print a token by which one machine may join the cluster, once. It is never shown again.
+
+    Example: backendai admin agent join-token --resource-group gpu --expires 1h
+    """
+    from backendai.client.cli.connect import with_client
+
+    made = with_client(
+        lambda client: client.agents.make_join_token(resource_group, seconds=expires)
+    )
+    click.echo("On the node: backendai ag join URL-OF-A-MANAGER TOKEN", err=True)
+    click.echo(f"Good until {made.expires_at}, for one node. The token:", err=True)
+    click.echo(made.token)
+
+
 @click.command()
 @_ids
 @click.option(

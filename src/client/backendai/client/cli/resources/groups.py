@@ -72,6 +72,10 @@ agent = LazyGroup(
         "info": ("backendai.client.cli.resources.agent:info", "Show a node."),
         "pause": ("backendai.client.cli.resources.agent:pause", "Place nothing new on nodes."),
         "resume": ("backendai.client.cli.resources.agent:resume", "Use nodes again."),
+        "join-token": (
+            "backendai.client.cli.resources.agent:join_token",
+            "Make a token by which one machine joins.",
+        ),
         "unit": (
             "backendai.client.cli.resources.agent:unit",
             "See, start, stop or restart the daemon of a node.",

@@ -1,0 +1,354 @@
+"""`ag join`: from a machine with nothing but our wheel to a node of a cluster, in one command.
+
+What is decided here is pure; `join` asks the manager, answers its question, and writes the files.
+Repeated after a crash it goes on with the same key, to which the same token opens again.
+"""
+
+import asyncio
+import contextlib
+import email.utils
+import ipaddress
+import json
+import os
+import socket
+import ssl
+import subprocess
+import tempfile
+import tomllib
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+from urllib.error import HTTPError, URLError
+from urllib.parse import urlsplit
+from urllib.request import HTTPRedirectHandler, Request, build_opener
+
+import msgspec
+import trafaret as t
+import zmq
+
+from backendai.common.contracts.joining import (
+    CONTRACT,
+    JOIN_PATH,
+    PROVE,
+    EtcdPlace,
+    JoinRequest,
+    Proof,
+    Prove,
+    Welcome,
+)
+from backendai.common.faults import (
+    Conflict,
+    Fault,
+    ServerMisconfigured,
+    Unavailable,
+    fault_from_problem,
+)
+from backendai.common.rpc.curve import KeyPair, ensure_keypair
+from backendai.common.rpc.server import RpcServer
+from backendai.common.settings.checks import HostPort, host_port
+from backendai.common.settings.render import render_toml
+
+CLOCK_SECONDS_MAX: Final = 60.0
+ANSWER_SECONDS_MAX: Final = 60.0
+CONNECT_SECONDS_MAX: Final = 5.0
+UNIT: Final = "backendai-agent.service"
+KEY_FILE: Final = "agent.key"
+MANAGER_KEYS_FILE: Final = "manager-keys"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a person asked for. `host` None: the address by which this machine reaches managers."""
+
+    manager: str
+    token: str
+    config: Path
+    agent_id: str
+    host: str | None = None
+    rpc_port: int = 6001
+    relay_port: int = 6002
+    etcd: HostPort | None = None
+
+    @property
+    def folder(self) -> Path:
+        return self.config.parent
+
+    @property
+    def manager_host(self) -> str:
+        return urlsplit(self.manager).hostname or ""
+
+
+async def join(plan: Plan) -> Mapping[str, Any]:
+    """What was written to `plan.config`. Raises Faults that say what is wrong and what to do."""
+    check_manager(plan.manager)
+    refuse_other_name(plan)
+    await asyncio.to_thread(look_at_manager, plan.manager)
+    host = plan.host
+    if host is None:
+        host = await asyncio.to_thread(find_own_address, plan.manager)
+    keypair = ensure_keypair((plan.folder / KEY_FILE).absolute())
+    request = JoinRequest(
+        token=plan.token,
+        agent_id=plan.agent_id,
+        address=str(HostPort(host, plan.rpc_port)),
+        public_key=keypair.public,
+    )
+    async with answering(request, keypair):
+        welcome = await asyncio.to_thread(ask_manager, plan.manager, request)
+    place = plan.etcd or find_etcd(welcome.etcd, plan.manager_host)
+    await check_etcd(place)
+    values = compose(plan, host, place, welcome)
+    known = read_config(plan.config) or {}
+    refuse_other_cluster(plan.config, known, values)
+    values = lay_over(known, values)
+    write(plan.folder / MANAGER_KEYS_FILE, "".join(f"{key}\n" for key in welcome.manager_keys))
+    write(plan.config, render_toml(values))
+    return values
+
+
+def check_manager(address: str) -> None:
+    """PURE. Raises ServerMisconfigured."""
+    parts = urlsplit(address)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ServerMisconfigured(
+            f"{address!r} is no address of a manager: write https://manager.example.com"
+        )
+
+
+def read_place(text: str) -> HostPort:
+    """PURE. Raises ServerMisconfigured."""
+    try:
+        found: HostPort = host_port().trafaret.check(text)
+    except t.DataError as error:
+        raise ServerMisconfigured(f"--etcd {text}: {error}") from None
+    return found
+
+
+def find_etcd(place: EtcdPlace, manager_host: str) -> HostPort:
+    """Where a node finds etcd: what is loopback for the manager is the manager's machine. PURE."""
+    return HostPort(manager_host if _is_loopback(place.host) else place.host, place.port)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def judge_clock(told: str, now: datetime) -> str:
+    """What is wrong with this machine's clock, by the `Date` of an answer; empty if none. PURE"""
+    try:
+        moment = email.utils.parsedate_to_datetime(told)
+    except (TypeError, ValueError):
+        return ""
+    seconds = (now - moment).total_seconds()
+    if abs(seconds) <= CLOCK_SECONDS_MAX:
+        return ""
+    way = "ahead of" if seconds > 0 else "behind"
+    return f"the clock of this machine is {abs(seconds):.0f} s {way} the manager's: set it"
+
+
+def compose(plan: Plan, host: str, etcd: HostPort, welcome: Welcome) -> Mapping[str, Any]:
+    """The settings of the agent. PURE."""
+    login = {"user": welcome.etcd.user, "password": welcome.etcd.password}
+    return {
+        "etcd": {
+            "namespace": welcome.etcd.namespace,
+            "addr": {"host": etcd.host, "port": etcd.port},
+            **(login if welcome.etcd.user else {}),
+        },
+        "agent": {
+            "id": plan.agent_id,
+            "rpc-listen-addr": {"host": host, "port": plan.rpc_port},
+            "relay-listen-addr": {"host": host, "port": plan.relay_port},
+            "rpc-keypair": str(plan.folder.absolute() / KEY_FILE),
+            "manager-public-keys-file": str(plan.folder.absolute() / MANAGER_KEYS_FILE),
+            "resource-group": welcome.resource_group,
+        },
+    }
+
+
+def refuse_other_name(plan: Plan) -> None:
+    """Raises Conflict where this machine is a node already, and not the one that is to join."""
+    known = (read_config(plan.config) or {}).get("agent", {}).get("id")
+    if known not in (None, "", plan.agent_id):
+        raise Conflict(f"{plan.config} calls this node {known}, not {plan.agent_id}")
+
+
+def refuse_other_cluster(config: Path, known: Mapping[str, Any], values: Mapping[str, Any]) -> None:
+    """Raises Conflict where what is known of this machine is of another cluster. PURE."""
+    old, new = known.get("etcd", {}), values["etcd"]
+    for key in ("addr", "namespace"):
+        if key in old and str(_show(old[key])) != _show(new[key]):
+            raise Conflict(
+                f"this machine is a node of another cluster: [etcd] {key} of {config} is "
+                f"{_show(old[key])}, not {_show(new[key])}. Move the file away to join this one"
+            )
+
+
+def lay_over(known: Mapping[str, Any], values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What an operator has set beside what the cluster says stays. PURE."""
+    sections = {*known, *values}
+    return {name: {**known.get(name, {}), **values.get(name, {})} for name in sorted(sections)}
+
+
+def read_config(config: Path) -> dict[str, Any] | None:
+    """Raises ServerMisconfigured."""
+    try:
+        return tomllib.loads(config.read_text("utf-8"))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:
+        raise ServerMisconfigured(f"cannot read {config}: {error}") from error
+
+
+def _show(value: Any) -> str:
+    return f"{value['host']}:{value['port']}" if isinstance(value, dict) else str(value)
+
+
+def find_own_address(manager: str) -> str:
+    """By which this machine reaches the manager. Raises Unavailable."""
+    parts = urlsplit(manager)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    try:
+        address = (parts.hostname or "", port)
+        with socket.create_connection(address, CONNECT_SECONDS_MAX) as connection:
+            return str(connection.getsockname()[0])
+    except OSError as error:
+        raise Unavailable(
+            f"{manager} does not answer ({error}): check the address, and that this machine may "
+            f"reach port {port} there"
+        ) from error
+
+
+@contextlib.asynccontextmanager
+async def answering(request: JoinRequest, keypair: KeyPair) -> AsyncIterator[None]:
+    """Prove to whoever asks that this machine has the key, at the agent's own address.
+
+    Raises Conflict where something listens there.
+    """
+
+    async def prove(asked: Prove) -> Proof:
+        return Proof(asked.nonce, request.agent_id)
+
+    # Who asks is not known yet, and learns nothing but what is sent to the manager anyway.
+    server = RpcServer(f"tcp://{request.address}", keypair, lambda _key: True, CONTRACT)
+    server.on(PROVE, prove)
+    async with contextlib.AsyncExitStack() as stack:
+        try:
+            await stack.enter_async_context(server)
+        except (zmq.ZMQError, OSError) as error:
+            raise Conflict(
+                f"cannot listen at {request.address} ({error}): if the agent of this machine runs, "
+                "it has joined already; else choose another --host or --rpc-port"
+            ) from error
+        yield
+
+
+class _NoRedirects(HTTPRedirectHandler):
+    """Nobody gets the token but who was named."""
+
+    def redirect_request(self, *_: Any, **__: Any) -> None:
+        return None
+
+
+def look_at_manager(manager: str) -> None:
+    """Whether it is one and the clocks agree, before anything secret is sent.
+
+    Raises Unavailable and ServerMisconfigured.
+    """
+    headers, data = _ask(Request(f"{manager.rstrip('/')}/"))  # noqa: S310 - checked to be http(s)
+    try:
+        is_manager = "manager" in json.loads(data)
+    except (ValueError, TypeError):
+        is_manager = False
+    if not is_manager:
+        raise Unavailable(f"no manager answers at {manager}, but something else does")
+    problem = judge_clock(headers.get("Date", ""), datetime.now(UTC))
+    if problem:
+        raise ServerMisconfigured(problem)
+
+
+def ask_manager(manager: str, request: JoinRequest) -> Welcome:
+    """Raises the manager's Fault, and Unavailable."""
+    url, body = manager.rstrip("/") + JOIN_PATH, msgspec.json.encode(request)
+    headers = {"Content-Type": "application/json"}
+    _, data = _ask(Request(url, body, headers, method="POST"))  # noqa: S310 - as above
+    try:
+        return msgspec.json.decode(data, type=Welcome)
+    except msgspec.DecodeError as error:
+        raise Unavailable(f"{url} does not answer as a manager does: {error}") from error
+
+
+def _ask(asking: Request) -> tuple[Mapping[str, str], bytes]:
+    url = asking.full_url
+    try:
+        with build_opener(_NoRedirects).open(asking, timeout=ANSWER_SECONDS_MAX) as answer:
+            return answer.headers, answer.read()
+    except HTTPError as error:
+        raise _read_fault(error.code, error.read(), url) from error
+    except (URLError, OSError) as error:
+        reason = getattr(error, "reason", error)
+        advice = judge_certificate(reason)
+        raise Unavailable(f"{url} does not answer: {reason}{advice}") from error
+
+
+def judge_certificate(reason: object) -> str:
+    """What to do about a certificate that is not trusted; empty where that is not it. PURE."""
+    if not isinstance(reason, ssl.SSLCertVerificationError):
+        return ""
+    return (
+        ". If a CA of your own signed it, name its file in SSL_CERT_FILE; "
+        "if it seems to be of another time, look at this machine's clock"
+    )
+
+
+def _read_fault(status: int, body: bytes, url: str) -> Fault:
+    try:
+        return fault_from_problem(status, json.loads(body))
+    except ValueError:
+        return Unavailable(f"{url} answers {status}, and not as a manager does")
+
+
+async def check_etcd(place: HostPort) -> None:
+    """Raises Unavailable."""
+    try:
+        async with asyncio.timeout(CONNECT_SECONDS_MAX):
+            _, writer = await asyncio.open_connection(place.host, place.port)
+    except (OSError, TimeoutError) as error:
+        raise Unavailable(
+            f"etcd does not answer at {place} ({str(error) or 'no answer'}): open that port for "
+            "this machine, or say --etcd HOST:PORT where nodes reach it"
+        ) from error
+    writer.close()
+
+
+def write(path: Path, text: str) -> None:
+    """Whole or not at all, for its owner only."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(draft).replace(path)
+    finally:
+        Path(draft).unlink(missing_ok=True)
+
+
+def start_unit(*, is_wanted: bool) -> str:
+    """What to do now, or what was done. Raises Unavailable."""
+    command = ["systemctl", "enable", "--now", UNIT]
+    if not is_wanted:
+        return f"Start it: {' '.join(command)}"
+    try:
+        done = subprocess.run(command, check=False, capture_output=True, text=True)
+    except OSError as error:
+        raise Unavailable(f"cannot run systemctl: {error}") from error
+    if done.returncode != 0:
+        raise Unavailable(f"{' '.join(command)}: {done.stderr.strip()}")
+    return f"{UNIT} runs."
