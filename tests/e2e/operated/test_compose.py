@@ -3,6 +3,7 @@ operator's sheet has for them, below a running cluster with a session that outli
 
 import json
 import tomllib
+from collections.abc import Iterator
 from typing import Any, Final
 
 import pytest
@@ -126,14 +127,17 @@ def test_containers_that_were_made_anew_have_the_data(machine: Machine, program:
 
 
 @pytest.fixture(scope="module")
-def app_proxy(machine: Machine) -> str:
+def app_proxy(machine: Machine) -> Iterator[str]:
     """Where its container answers, made by the page on the app proxy in place of the unit."""
     settings = tomllib.loads(machine.ok("cat /etc/backend.ai/wsproxy.toml"))
     port = settings["wsproxy"]["service-addr"]["port"]
     put_halfstack(machine)
     machine.ok(f"echo WSPROXY_PORT={port} > /root/halfstack/.env")
     follow(machine, "wsproxy#In a container")
-    return f"http://127.0.0.1:{port}"
+    yield f"http://127.0.0.1:{port}"
+    down = compose("docker-compose", "wsproxy-simple", "down")
+    machine.ok(down.replace("/root/cluster", "/root/halfstack"))
+    machine.ok("systemctl enable --quiet --now backendai-wsproxy")
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
