@@ -56,6 +56,12 @@ from .agents.link import RpcLinks
 from .agents.model import Patience
 from .agents.service import Agents
 from .agents.watchers import Watchers
+from .alerts import rest as alerts_rest
+from .alerts.assembly import AlertServices, make_alerts
+from .alerts.loop import FORGET_SECONDS as ALERT_FORGET_SECONDS
+from .alerts.loop import LOOK_SECONDS as ALERT_LOOK_SECONDS
+from .alerts.loop import STORAGE_SECONDS as ALERT_STORAGE_SECONDS
+from .alerts.loop import TELL_SECONDS as ALERT_TELL_SECONDS
 from .apps import assembly as apps_assembly
 from .apps.assembly import AppServices, make_apps
 from .apps.tickets import RelayKeyring
@@ -145,7 +151,7 @@ SAVE_SECONDS: Final = 2.0
 LOG_FLUSH_SECONDS: Final = 0.5
 END_LEASES_SECONDS: Final = 1.0
 # They wait for other machines, longer than a watchdog waits for a daemon.
-_PATIENT_LOOPS: Final = frozenset({"images", "limits"})
+_PATIENT_LOOPS: Final = frozenset({"images", "limits", "alerts-storage", "alerts-tell"})
 # Of a manager that went away, another one goes on with these.
 RESUMED_TASKS: Final = (COMMIT_SESSION, PRELOAD, UNLOAD, CLONE_FOLDER, PURGE_FOLDER)
 
@@ -202,6 +208,7 @@ class Services:
     discard: Discard
     callbacks: Callbacks
     vfolders: VFolders
+    alerts: AlertServices
 
 
 def run(settings: ManagerSettings) -> int:
@@ -309,6 +316,10 @@ async def _running(
         "presence": (services.presence.beat, BEAT_SECONDS),
         "circuits": (services.apps.circuits.note_uses, CIRCUITS_LOOK_SECONDS),
         "pulse": (stores.pulse.look, LOOK_SECONDS),
+        "alerts": (services.alerts.watch.step, ALERT_LOOK_SECONDS),
+        "alerts-storage": (services.alerts.watch.look_at_storage, ALERT_STORAGE_SECONDS),
+        "alerts-tell": (services.alerts.watch.tell, ALERT_TELL_SECONDS),
+        "alerts-forget": (services.alerts.watch.forget, ALERT_FORGET_SECONDS),
     }
     async with asyncio.TaskGroup() as tasks:
         running = [tasks.create_task(work, name=name) for name, work in background.items()]
@@ -380,6 +391,7 @@ def list_routes(
         ),
         *rest_second_factor.routes(services.second_factor),
         *audit_rest.routes(stores.database),
+        *alerts_rest.routes(services.alerts.alerts),
         *config_rest.routes(services.cluster, services.pairs),
         *maintenance_rest.routes(services.maintenance, health, services.recent_logs, own.id),
         *resources_rest.routes(services.resources),
@@ -506,6 +518,7 @@ def _make_services(
         ),
         callbacks=Callbacks(database, stores.core, post, clock, holder),
         vfolders=vfolders,
+        alerts=_make_alerts(settings, stores, vfolders, post, clock, holder),
     )
 
 
@@ -527,6 +540,18 @@ def _make_joining(
 def _public_key(stores: Stores) -> str:
     pair = stores.links.keypair
     return pair.public if pair is not None else ""
+
+
+def _make_alerts(
+    settings: ManagerSettings,
+    stores: Stores,
+    vfolders: VFolders,
+    post: GuardedPost,
+    clock: Clock,
+    holder: str,
+) -> AlertServices:
+    proxies = vfolders.proxies
+    return make_alerts(settings.alerts, stores.database, stores.core, proxies, post, clock, holder)
 
 
 def _make_works(

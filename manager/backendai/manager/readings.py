@@ -16,7 +16,7 @@ from backendai.manager.db.engine import Database
 from backendai.manager.maintenance.presence import LIVE_SECONDS, before
 
 _s, _a, _k = t.sessions.c, t.agents.c, t.agent_slots.c
-_m, _l = t.managers.c, t.leases.c
+_m, _l, _w = t.managers.c, t.leases.c, t.alerts.c
 _LIVE: Final = _s.status.not_in(["TERMINATED", "CANCELLED"])
 _WAITING: Final = _s.status == "PENDING"
 _RULE: Final = sa.func.coalesce(_s.waiting["rule"].astext, "new")
@@ -64,6 +64,11 @@ _SLOTS: Final = sa.select(
 # A manager that ended without a word is none; neither is what it held.
 _MANAGERS: Final = sa.select(_COUNT).where(_m.beat_at >= before(LIVE_SECONDS))
 _LEASES: Final = sa.select(_l.name, sa.case((_l.expires_at > sa.func.now(), 1), else_=0))
+_ALERTS: Final = (
+    sa.select(_w.kind, _COUNT)
+    .where(_w.began_at.is_not(None), _w.ended_at.is_(None))
+    .group_by(_w.kind)
+)
 _UNTOLD: Final = sa.select(_COUNT).where(t.outbox.c.relayed_at.is_(None))
 
 
@@ -115,6 +120,7 @@ async def _load(conn: AsyncConnection) -> list[Family]:
             ["work"],
             _labelled(await _rows(conn, _LEASES)),
         ),
+        gauge("alerts", "Open alerts", ["kind"], _labelled(await _rows(conn, _ALERTS))),
         gauge(
             "events_untold", "Events not announced yet", [], _labelled(await _rows(conn, _UNTOLD))
         ),

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from backendai.common.settings.checks import (
     HostPort,
+    choice,
     flag,
     host_port,
     integer,
@@ -123,6 +124,67 @@ class RelaySettings:
 
 
 @settings
+class AlertSettings:
+    """Who is told of what needs somebody, and from which level on. Alerts are kept in any case."""
+
+    webhooks: tuple[str, ...] = setting(
+        listing(text(chars_max=2048, pattern=r"https?://\S+", allowed="https://host/path")),
+        "Addresses that alerts are posted to; inside only those of [manager] callback-networks",
+        default=(),
+    )
+    webhook_key_file: Path | None = setting(
+        optional(path()),
+        "File of the key that posts are signed with: 32 bytes as base64, mode 0600; without one "
+        "they are not signed",
+        default=None,
+    )
+    mail_to: tuple[str, ...] = setting(
+        listing(text(chars_max=254, pattern=r"[^@\s,;<>]+@[^@\s,;<>]+", allowed="name@host")),
+        "Who gets alerts by mail",
+        default=(),
+    )
+    mail_from: str = setting(
+        text(chars_max=254, pattern=r"[^@\s,;<>]+@[^@\s,;<>]+", allowed="name@host"),
+        "The sender of mails",
+        default="backendai@localhost",
+    )
+    smtp_addr: HostPort | None = setting(
+        optional(host_port()), "The server that takes mail; empty: no mail is sent", default=None
+    )
+    smtp_security: str = setting(
+        choice("starttls", "tls", "none"),
+        "How the way to it is encrypted; tls is from the first byte on (port 465)",
+        default="starttls",
+    )
+    smtp_user: str | None = setting(
+        optional(text(chars_max=254)), "Who logs in there; empty: nobody", default=None
+    )
+    smtp_password_file: Path | None = setting(
+        optional(path()), "File with the password of that user, mode 0600", default=None
+    )
+    smtp_ca_file: Path | None = setting(
+        optional(path()),
+        "File of the authorities whose certificates are believed, else the system's",
+        default=None,
+    )
+    agent_silent_after: float = setting(
+        number(1, 86400), "Silence of an agent that is told", unit="seconds", default=60.0
+    )
+    full_percent: float = setting(
+        number(1, 100),
+        "How full a disk, a volume or somebody's folder space is when it is told",
+        unit="percent",
+        default=90.0,
+    )
+    accelerator_idle_after: float = setting(
+        number(60, 2592000),
+        "How long a session holds accelerators without using one until it is told",
+        unit="seconds",
+        default=3600.0,
+    )
+
+
+@settings
 class ManagerSettings:
     """Everything in manager.toml."""
 
@@ -131,6 +193,7 @@ class ManagerSettings:
     redis: RedisSettings = section(RedisSettings)
     manager: ServiceSettings = section(ServiceSettings)
     relay: RelaySettings = section(RelaySettings)
+    alerts: AlertSettings = section(AlertSettings)
     logging: LoggingSettings = section(LoggingSettings)
     monitoring: MonitoringSettings = section(MonitoringSettings)
     debug: DebugSettings = section(DebugSettings)

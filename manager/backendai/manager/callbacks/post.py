@@ -1,4 +1,4 @@
-"""Posting to an address that a user chose: to no host inside, without redirects, and not for long.
+"""Posting to an address that somebody chose: to no host inside, without redirects, not for long.
 
 What counts is the address that is connected to, so no name leads elsewhere a moment later.
 """
@@ -7,7 +7,7 @@ import asyncio
 import errno
 import ipaddress
 import socket
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, Protocol
 
@@ -39,17 +39,19 @@ class GuardedPost:
     def __init__(self, networks: Sequence[str]) -> None:
         self._lookup = _Lookup([ipaddress.ip_network(text, strict=False) for text in networks])
 
-    async def __call__(self, url: str, body: bytes) -> None:
+    async def __call__(
+        self, url: str, body: bytes, headers: Mapping[str, str] | None = None
+    ) -> None:
         """As Post. An answer of 2xx counts; its body is not read."""
         try:
             self._lookup.check_host(URL(url).host or "")
-            status = await self._send(url, body)
+            status = await self._send(url, body, headers or {})
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
             raise NotTold(_why(error)) from error
         if not 200 <= status < 300:
             raise NotTold(f"it answered {status}")
 
-    async def _send(self, url: str, body: bytes) -> int:
+    async def _send(self, url: str, body: bytes, headers: Mapping[str, str]) -> int:
         connector = aiohttp.TCPConnector(
             resolver=self._lookup, use_dns_cache=False, force_close=True
         )
@@ -60,7 +62,7 @@ class GuardedPost:
                 headers=_HEADERS,
                 auto_decompress=False,
             ) as http,
-            http.post(url, data=body, allow_redirects=False) as response,
+            http.post(url, data=body, headers=headers, allow_redirects=False) as response,
         ):
             return response.status
 

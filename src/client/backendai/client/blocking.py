@@ -16,6 +16,7 @@ from backendai.client.accounts.own import Account
 from backendai.client.accounts.projects import Projects
 from backendai.client.accounts.totp import Totp
 from backendai.client.accounts.users import Users
+from backendai.client.alerts import Alerts
 from backendai.client.apps.apps import Apps
 from backendai.client.audit import Audit
 from backendai.client.client import Client
@@ -425,6 +426,11 @@ class BlockingAudit(Blocking[Audit]):
     list = Waits(Audit.list)
 
 
+class BlockingAlerts(Blocking[Alerts]):
+    list = Waits(Alerts.list)
+    test = Waits(Alerts.test)
+
+
 class SyncClient:
     """`Client` for sync code: the same nouns and methods, safe to share between threads."""
 
@@ -456,6 +462,7 @@ class SyncClient:
         self.resource_groups = BlockingResourceGroups(self._client.resource_groups, self._loop)
         self.dotfiles = BlockingDotfiles(self._client.dotfiles, self._loop)
         self.audit = BlockingAudit(self._client.audit, self._loop)
+        self.alerts = BlockingAlerts(self._client.alerts, self._loop)
 
     def __enter__(self) -> Self:
         return self

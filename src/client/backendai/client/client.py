@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from backendai.client.accounts.projects import Projects
     from backendai.client.accounts.totp import Totp
     from backendai.client.accounts.users import Users
+    from backendai.client.alerts import Alerts
     from backendai.client.apps.apps import Apps
     from backendai.client.audit import Audit
     from backendai.client.dotfiles import Dotfiles
@@ -173,6 +174,12 @@ class Client:
         from backendai.client.dotfiles import Dotfiles
 
         return Dotfiles(self._channel)
+
+    @cached_property
+    def alerts(self) -> "Alerts":
+        from backendai.client.alerts import Alerts
+
+        return Alerts(self._channel)
 
     @cached_property
     def audit(self) -> "Audit":

@@ -23,10 +23,10 @@ def check_private(path: Path) -> str:
         mode = path.stat().st_mode
         text = path.read_text("ascii")
     except (OSError, UnicodeDecodeError) as error:
-        raise ServerMisconfigured(f"secret-key-file {path} cannot be read: {error}") from error
+        raise ServerMisconfigured(f"secret file {path} cannot be read: {error}") from error
     if stat.S_IMODE(mode) & 0o077:
         raise ServerMisconfigured(
-            f"secret-key-file {path} may be read by others: run chmod 0600 {path}"
+            f"secret file {path} may be read by others: run chmod 0600 {path}"
         )
     return text
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from backendai.common.faults import StoreUnavailable
-from backendai.manager.db import ddl, schema, tables
+from backendai.manager.db import ddl, migrations, schema, tables
 from backendai.manager.db.engine import Database
 from backendai.manager.db.revision import OLDEST, REVISION, Schema, current_schema
 from tests.integration.manager.world import fetch, until
@@ -29,6 +30,7 @@ WRITE = (
     " VALUES (gen_random_uuid(), 'beside', 'default', 'default')"
 )
 BUILDING = "SELECT pid FROM pg_stat_progress_create_index WHERE command LIKE '%CONCURRENTLY'"
+VERSIONS = Path(str(migrations.__file__)).parent / "versions"
 INVALID = "SELECT indexrelid::regclass::text FROM pg_index WHERE NOT indisvalid"
 
 
@@ -42,9 +44,9 @@ async def database(make_database: Callable[[str | None], str]) -> AsyncIterator[
 
 
 async def test_an_upgraded_database_has_the_tables_of_this_release(database: Database) -> None:
-    assert await schema.upgrade(database) == [
-        f"{number:04}" for number in range(1, int(REVISION) + 1)
-    ]
+    revisions = sorted(file.name[1:5] for file in VERSIONS.glob("r*.py"))
+    assert revisions[-1] == REVISION
+    assert await schema.upgrade(database) == revisions
     assert await current_schema(database) == Schema(REVISION, OLDEST)
     assert await schema.upgrade(database) == []
 

@@ -14,6 +14,8 @@ from .accounts import (
 )
 from .circuits import circuits, permits
 from .cluster import (
+    alert_messages,
+    alerts,
     audit_log,
     cluster_status,
     error_logs,
@@ -66,6 +68,8 @@ __all__ = [
     "AMOUNT",
     "agent_slots",
     "agents",
+    "alert_messages",
+    "alerts",
     "allocations",
     "audit_log",
     "callbacks",

@@ -139,3 +139,39 @@ audit_log: Final = sa.Table(
     sa.Index("ix_audit_log_target", "target_kind", "target_id", "id"),
     sa.Index("ix_audit_log_email", "email", "id"),
 )
+
+# Something wrong since `seen_at`; an alert since `began_at`. At most one of a kind and subject is
+# open, whoever of several managers sees it first.
+alerts: Final = sa.Table(
+    "alerts",
+    metadata,
+    sa.Column("id", sa.BigInteger, sa.Identity(), primary_key=True),
+    sa.Column("kind", sa.Text, nullable=False),
+    sa.Column("subject", sa.Text, nullable=False),
+    sa.Column("detail", sa.Text, nullable=False),
+    timestamp("seen_at", nullable=False),
+    timestamp("began_at"),
+    timestamp("ended_at"),
+)
+sa.Index(
+    "uq_alerts_open",
+    alerts.c.kind,
+    alerts.c.subject,
+    unique=True,
+    postgresql_where=alerts.c.ended_at.is_(None),
+)
+sa.Index("ix_alerts_began_at", alerts.c.began_at)
+
+# Who has yet to hear of the beginning or the end of an alert. Rows go when they have.
+alert_messages: Final = sa.Table(
+    "alert_messages",
+    metadata,
+    sa.Column(
+        "alert_id", sa.BigInteger, sa.ForeignKey("alerts.id", ondelete="CASCADE"), primary_key=True
+    ),
+    sa.Column("change", sa.Text, primary_key=True),
+    sa.Column("target", sa.Text, primary_key=True),
+    sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
+    timestamp("next_at", nullable=False),
+    sa.Index("ix_alert_messages_next_at", "next_at"),
+)

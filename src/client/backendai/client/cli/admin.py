@@ -84,6 +84,7 @@ admin = LazyGroup(
             "backendai.client.cli.resources.groups:agent",
             "Nodes, and which get new sessions.",
         ),
+        "alerts": ("backendai.client.cli.alerts:alerts", "What operators are told of."),
         "audit": ("backendai.client.cli.audit:audit", "List who changed what."),
         "logs": ("backendai.client.cli.server_logs:logs", "Show what a manager logged."),
         "error-log": (

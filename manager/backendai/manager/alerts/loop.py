@@ -1,0 +1,184 @@
+"""The loops that look for what is wrong and tell of it. One manager at a time does it, by a lease.
+
+Each look reads the level, and what was told is kept in the database: a manager that is restarted,
+or goes on for another one, repeats nothing that was noted as told.
+"""
+
+import asyncio
+from datetime import timedelta
+from typing import Final
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from backendai.common.clock import Clock
+from backendai.common.faults import Fault
+from backendai.common.logs import get_logger
+from backendai.manager.callbacks.model import pause_after
+from backendai.manager.db.engine import Database
+from backendai.manager.idle.loop import Turn
+from backendai.manager.vfolders.proxies import Proxies
+from backendai.manager.vfolders.scopes import scope_usage
+
+from . import facts, store
+from .facts import Limits, Space
+from .model import AlertKind, Hold, Kept, Look, Message, decide
+from .post import Targets
+
+log = get_logger(__name__)
+
+LOOK_SECONDS: Final = 10.0
+TELL_SECONDS: Final = 2.0
+# Every volume and quota scope is asked by the network.
+STORAGE_SECONDS: Final = 300.0
+FORGET_SECONDS: Final = 3600.0
+LEASE_NAME: Final = "alerts"
+LEASE_SECONDS: Final = 30.0
+MESSAGES_AT_ONCE: Final = 8
+SCOPES_AT_ONCE: Final = 4
+_OF_STORAGE: Final = (AlertKind.DISK_NEAR_FULL, AlertKind.QUOTA_NEAR)
+
+
+class AlertWatch:
+    """Looks, decides, keeps, tells."""
+
+    def __init__(
+        self,
+        database: Database,
+        proxies: Proxies,
+        targets: Targets,
+        turn: Turn,
+        clock: Clock,
+        limits: Limits,
+        hold: Hold,
+    ) -> None:
+        self._database = database
+        self._proxies = proxies
+        self._targets = targets
+        self._turn = turn
+        self._clock = clock
+        self._limits = limits
+        self._hold = hold
+        self._storage: Look | None = None
+
+    async def step(self) -> None:
+        """One look at everything but the storage, whose last look counts. Raises
+        StoreUnavailable."""
+        if not await self._turn.is_held():
+            return
+        now = self._clock.now()
+        agents, holders, kept = await self._database.read(_load)
+        open_keys = frozenset(one.key for one in kept)
+        unlooked = Look({}, [key for key in open_keys if key.kind in _OF_STORAGE])
+        look = facts.join(
+            [
+                facts.judge_agents(agents, self._limits, open_keys),
+                facts.judge_disks(agents, self._limits, open_keys),
+                facts.judge_accelerators(holders, now),
+                self._storage or unlooked,
+            ]
+        )
+        changes = decide(kept, look, self._hold, now)
+        names = self._targets.names
+        told = await self._database.transact(
+            lambda conn: store.write(conn, changes, look, names, now)
+        )
+        for change, key in told:
+            detail = look.wrong.get(key, "")
+            facts_of = {"kind": key.kind.value, "subject": key.subject, "detail": detail}
+            log.info("alert.changed", change=change.value, **facts_of)
+
+    async def look_at_storage(self) -> None:
+        """Ask how full every volume and quota scope is. Raises StoreUnavailable."""
+        if not await self._turn.is_held():
+            self._storage = None
+            return
+        scopes, kept = await self._database.read(_load_scopes)
+        open_keys = frozenset(one.key for one in kept)
+        places = asyncio.Semaphore(SCOPES_AT_ONCE)
+        names = sorted(self._proxies.config.proxies)
+        listed = await asyncio.gather(*map(self._list, names))
+        silent = {name for name, hosts in zip(names, listed, strict=True) if hosts is None}
+        hosts = [host for found in listed for host in found or ()]
+        volumes = await asyncio.gather(*[self._ask_volume(places, host) for host in hosts])
+        unasked = [key.subject for key in open_keys if key.subject.partition(":")[0] in silent]
+        away = [f"{one[2]} on {one[0]}" for one in scopes if one[0].partition(":")[0] in silent]
+        known = [one for one in scopes if one[0].partition(":")[0] not in silent]
+        spaces = await asyncio.gather(*[self._ask_scope(places, *scope) for scope in known])
+        disk, quota, limits = AlertKind.DISK_NEAR_FULL, AlertKind.QUOTA_NEAR, self._limits
+        self._storage = facts.join(
+            [
+                facts.judge_spaces(disk, "Volume", [*volumes, *unasked], limits, open_keys),
+                facts.judge_spaces(quota, "Space of", [*spaces, *away], limits, open_keys),
+            ]
+        )
+
+    async def tell(self) -> None:
+        """Tell what is due. Raises StoreUnavailable."""
+        if not await self._turn.is_held():
+            return
+        now = self._clock.now()
+        due = await self._database.read(
+            lambda conn: store.load_messages(conn, now, MESSAGES_AT_ONCE)
+        )
+        async with asyncio.TaskGroup() as group:
+            for message in due:
+                group.create_task(self._tell(message), name="alert")
+
+    async def forget(self) -> None:
+        """Drop what ended long ago."""
+        await self._database.put(store.forget_old)
+
+    async def _tell(self, message: Message) -> None:
+        [why] = (await self._targets.try_all([message])).values()
+        attempts = message.attempts + 1
+        pause = pause_after(attempts) if why else None
+        if pause is not None:
+            later = self._clock.now() + timedelta(seconds=pause)
+            await self._database.put(lambda conn: store.note_failed(conn, message, later))
+            return
+        if why:
+            log.error("alert.given_up", alert=message.alert.id, target=message.target, why=why)
+        await self._database.put(lambda conn: store.note_told(conn, message))
+
+    async def _list(self, proxy: str) -> list[str] | None:
+        """The hosts of a proxy; None while it does not answer."""
+        try:
+            volumes = await self._proxies.list_volumes(proxy)
+        except Fault:
+            return None
+        return [f"{proxy}:{volume.name}" for volume in volumes]
+
+    async def _ask_volume(self, places: asyncio.Semaphore, host: str) -> Space | str:
+        async with places:
+            try:
+                usage = await self._proxies.volume_usage(host)
+            except Fault:
+                return host
+        return Space(host, usage.used_bytes, usage.capacity_bytes)
+
+    async def _ask_scope(
+        self, places: asyncio.Semaphore, host: str, scope: str, owner: str
+    ) -> Space | str:
+        name = f"{owner} on {host}"
+        async with places:
+            try:
+                usage = await scope_usage(self._proxies, host, scope)
+            except Fault:
+                return name
+        return Space(name, usage.used_bytes, usage.limit_bytes)
+
+
+async def _load(
+    conn: AsyncConnection,
+) -> tuple[list[facts.AgentFact], list[facts.SessionFact], list[Kept]]:
+    return (
+        await store.load_agents(conn),
+        await store.load_holders(conn),
+        await store.load_kept(conn),
+    )
+
+
+async def _load_scopes(
+    conn: AsyncConnection,
+) -> tuple[list[tuple[str, str, str]], list[Kept]]:
+    return await store.load_scopes(conn), await store.load_kept(conn)

@@ -1,0 +1,266 @@
+"""Alerts from the database to a real mail server and a real web server; time is a value."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from backendai.common.clock import FakeClock
+from backendai.common.ids import AgentId, SystemIds
+from backendai.common.lifecycle import KernelEvent
+from backendai.manager.alerts.facts import Limits
+from backendai.manager.alerts.loop import LEASE_NAME, LEASE_SECONDS, AlertWatch
+from backendai.manager.alerts.mail import PLAIN, STARTTLS, TLS, Mailbox, Mailer
+from backendai.manager.alerts.model import SIGNATURE_HEADER, AlertKind, Hold, sign
+from backendai.manager.alerts.post import Targets
+from backendai.manager.alerts.service import Alerts
+from backendai.manager.callbacks.model import ATTEMPTS_MAX
+from backendai.manager.callbacks.post import GuardedPost, NotTold
+from backendai.manager.db import tables as t
+from backendai.manager.lifecycle.lease import Lease
+from backendai.manager.lifecycle.model import Move
+from backendai.manager.lifecycle.postgres import PostgresStore
+from backendai.manager.vfolders.link import ProxyLink
+from backendai.manager.vfolders.proxies import Proxies
+from tests.integration.manager.alerts.receivers import (
+    Hook,
+    MailServer,
+    hook_server,
+    mail_server,
+    make_certificate,
+)
+from tests.integration.manager.world import Wish, add_agent, enqueue, fetch, open_world
+
+KEY = b"k" * 32
+SENDER, RECIPIENTS = "cluster@example.com", ("ops@example.com", "night@example.com")
+
+
+class Watched:
+    """A database, and managers that watch it and tell a mail server and a hook."""
+
+    def __init__(self, database: Any, hook: Hook, mail: MailServer) -> None:
+        self.database = database
+        self.hook, self.mail = hook, mail
+        self.clock = FakeClock(datetime.now(UTC))
+        self.core = PostgresStore(database, SystemIds())
+        self.watch = self.manager("first")
+
+    def manager(self, holder: str) -> AlertWatch:
+        lease = Lease(self.core, self.clock, LEASE_NAME, holder, LEASE_SECONDS)
+        hold = Hold({AlertKind.IDLE_ACCELERATOR: 60.0})
+        proxies = Proxies(ProxyLink())
+        targets = self.targets()
+        return AlertWatch(
+            self.database, proxies, targets, lease, self.clock, Limits(60.0, 90.0), hold
+        )
+
+    def targets(self, networks: tuple[str, ...] = ("127.0.0.1",)) -> Targets:
+        mailbox = Mailbox(self.mail.address, PLAIN, SENDER, RECIPIENTS)
+        return Targets(GuardedPost(networks), [self.hook.url], KEY, Mailer(mailbox), self.clock)
+
+    async def look(self, times: int = 1, watch: AlertWatch | None = None) -> None:
+        for _ in range(times):
+            await (watch or self.watch).step()
+            await (watch or self.watch).tell()
+
+    async def silence(self, agent: str, seconds: float) -> None:
+        at = sa.func.now() - sa.func.make_interval(0, 0, 0, 0, 0, 0, seconds)
+        statement = sa.update(t.agents).where(t.agents.c.id == agent).values(last_seen_at=at)
+        await self.database.transact(lambda conn: conn.execute(statement))
+
+    async def use(self, table: sa.Table, use: dict[str, Any]) -> None:
+        statement = sa.update(table).values(last_use=use)
+        await self.database.transact(lambda conn: conn.execute(statement))
+
+    def told(self) -> list[tuple[str, str, str]]:
+        bodies = [json.loads(body) for _, body in self.hook.posts]
+        return [(one["change"], one["kind"], one["subject"]) for one in bodies]
+
+    async def waiting(self) -> int:
+        [(count,)] = await fetch(self.database, "select count(*) from alert_messages")
+        return int(count)
+
+
+@pytest.fixture
+async def watched(
+    make_database: Callable[[str | None], str], world_dsn: str
+) -> AsyncIterator[Watched]:
+    database = open_world(await asyncio.to_thread(make_database, world_dsn))
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(database.close)
+        hook = await stack.enter_async_context(hook_server())
+        mail = await stack.enter_async_context(mail_server())
+        await add_agent(database, "i-1", {"cpu": "16", "mem": "171798691840", "cuda.device": "1"})
+        yield Watched(database, hook, mail)
+
+
+async def test_a_lost_node_is_told_once_and_its_return_too(watched: Watched) -> None:
+    await watched.look(3)
+    assert watched.told() == []
+    await watched.silence("i-1", 120)
+    await watched.look(5)
+    assert watched.told() == [("begin", "agent_lost", "i-1")]
+    [mail] = watched.mail.mails
+    assert mail["Subject"] == "[Backend.AI] agent lost: i-1"
+    assert mail["To"] == ", ".join(RECIPIENTS)
+    assert "has not been heard for 2 min" in str(mail.get_content())
+    await watched.silence("i-1", 0)
+    await watched.look(5)
+    assert watched.told()[1:] == [("end", "agent_lost", "i-1")]
+    assert watched.mail.mails[1]["Subject"] == "[Backend.AI] over: agent lost: i-1"
+    assert await watched.waiting() == 0
+
+
+async def test_posts_are_signed(watched: Watched) -> None:
+    await watched.silence("i-1", 120)
+    await watched.look(2)
+    [(headers, body)] = watched.hook.posts
+    assert headers[SIGNATURE_HEADER] == sign(KEY, watched.clock.now(), body)
+
+
+async def test_another_manager_repeats_nothing_and_goes_on(watched: Watched) -> None:
+    await watched.silence("i-1", 120)
+    await watched.look(2)
+    other = watched.manager("second")
+    await watched.look(3, other)
+    assert len(watched.told()) == 1, "it is the first one's turn"
+    await watched.core.end_leases("first")
+    await watched.look(3, other)
+    assert len(watched.told()) == 1, "it was told before"
+    await watched.look(3, watched.manager("first again"))
+    await watched.silence("i-1", 0)
+    await watched.look(3, other)
+    assert [change for change, *_ in watched.told()] == ["begin", "end"]
+
+
+async def test_who_is_away_hears_it_later_and_in_order(watched: Watched) -> None:
+    watched.hook.status = 503
+    await watched.silence("i-1", 120)
+    await watched.look(3)
+    await watched.silence("i-1", 0)
+    await watched.look(3)
+    assert (watched.told(), len(watched.mail.mails)) == ([], 2), "others do not wait for it"
+    watched.hook.status = 200
+    watched.clock.shift(60)
+    await watched.look(3)
+    assert [change for change, *_ in watched.told()] == ["begin", "end"]
+
+
+async def test_it_is_given_up_at_last(watched: Watched) -> None:
+    watched.hook.status = 503
+    await watched.silence("i-1", 120)
+    for _ in range(ATTEMPTS_MAX + 1):
+        await watched.look(1)
+        watched.clock.shift(3600)
+    assert await watched.waiting() == 0
+
+
+async def test_an_idle_accelerator_is_told_after_its_time_also_of_another_manager(
+    watched: Watched,
+) -> None:
+    new = await enqueue(watched.database, Wish(slots={"cpu": "1", "cuda.device": "1"}))
+    [kernel] = new.kernels
+    for event, more in ((KernelEvent.PLACE, {"agent_id": AgentId("i-1")}), (KernelEvent.START, {})):
+        move = Move(kernel_id=kernel.id, event=event, **more)
+        await watched.core.move([move], watched.clock.now())
+
+    async def tell(percent: float) -> None:
+        at = watched.clock.now().timestamp()
+        await watched.use(t.kernels, {"sampled_at": at, "accelerators": {"cuda_util": percent}})
+
+    await tell(0.0)
+    await watched.look(2)
+    assert watched.told() == []
+    watched.clock.shift(40)
+    await tell(0.0)
+    other = watched.manager("second")
+    await watched.core.end_leases("first")
+    await watched.look(2, other)
+    watched.clock.shift(40)
+    await tell(0.0)
+    await watched.look(2, other)
+    assert watched.told() == [("begin", "idle_accelerator", str(new.id))]
+    await tell(55.0)
+    await watched.look(2, other)
+    assert watched.told()[1:] == [("end", "idle_accelerator", str(new.id))]
+
+
+async def test_a_disk_that_fills_up_is_told(watched: Watched) -> None:
+    disk = {"path": "/", "total_bytes": 100 << 30, "free_bytes": 5 << 30}
+    await watched.use(t.agents, {"disks": [disk]})
+    await watched.look(2)
+    assert watched.told() == [("begin", "disk_near_full", "i-1:/")]
+    [listed] = await Alerts(watched.database, watched.targets(), watched.clock).list(
+        with_ended=False, limit=9
+    )
+    assert listed.detail == "Disk i-1:/ is 95 % full, 5.0 GiB are left"
+
+
+async def test_what_ended_long_ago_is_forgotten(watched: Watched) -> None:
+    await watched.silence("i-1", 120)
+    await watched.look(2)
+    await watched.silence("i-1", 0)
+    await watched.look(2)
+    await watched.watch.forget()
+    assert await fetch(watched.database, "select count(*) from alerts") == [(1,)]
+    await fetch(
+        watched.database,
+        "update alerts set ended_at = now() - interval '91 days' returning id",
+    )
+    await watched.watch.forget()
+    assert await fetch(watched.database, "select count(*) from alerts") == [(0,)]
+
+
+async def test_a_try_says_who_does_not_hear_and_why(watched: Watched) -> None:
+    alerts = Alerts(watched.database, watched.targets(), watched.clock)
+    outcomes = await alerts.test()
+    assert set(outcomes.values()) == {""}
+    assert watched.mail.mails[0]["Subject"] == "[Backend.AI] test of alerts"
+    inside = Alerts(watched.database, watched.targets(networks=()), watched.clock)
+    refused = {name: why for name, why in (await inside.test()).items() if why}
+    assert len(refused) == 1
+    assert "is in no network that callbacks may reach" in next(iter(refused.values()))
+    assert len(watched.hook.posts) == 1
+
+
+@pytest.mark.parametrize("security", [STARTTLS, TLS])
+async def test_mail_goes_encrypted_to_who_is_believed(security: str, tmp_path: Path) -> None:
+    context, certificate = make_certificate(tmp_path)
+    async with mail_server(context, "a secret", at_once=security == TLS) as server:
+
+        def mailer(password: str = "a secret", ca_file: Path | None = certificate) -> Mailer:
+            return Mailer(
+                Mailbox(server.address, security, SENDER, RECIPIENTS, "teller", password, ca_file)
+            )
+
+        await mailer().send("subject\r\nBcc: x@example.com", "text", "<1@x>")
+        [mail] = server.mails
+        assert (mail["From"], mail["Message-ID"], mail["Bcc"]) == (SENDER, "<1@x>", None)
+        assert server.encrypted == [True]
+        with pytest.raises(NotTold, match="its certificate is not believed"):
+            await mailer(ca_file=None).send("subject", "text", "<2@x>")
+        with pytest.raises(NotTold, match="does not take the user and password") as refused:
+            await mailer(password="another").send("subject", "text", "<3@x>")
+        assert "another" not in str(refused.value)
+        assert len(server.mails) == 1
+
+
+async def test_a_server_without_encryption_is_refused_unless_told_so() -> None:
+    async with mail_server() as server:
+        mailer = Mailer(Mailbox(server.address, STARTTLS, SENDER, RECIPIENTS))
+        with pytest.raises(NotTold, match="STARTTLS"):
+            await mailer.send("subject", "text", "<1@x>")
+        assert server.mails == []
+
+
+async def test_a_server_that_is_away_is_told_as_such() -> None:
+    async with mail_server() as server:
+        address = server.address
+    with pytest.raises(NotTold, match="refused"):
+        await Mailer(Mailbox(address, PLAIN, SENDER, RECIPIENTS)).send("s", "t", "<1@x>")
