@@ -186,6 +186,7 @@ class Launcher:
             work=str(node.scratch.work_dir(desire.kernel_id)),
             tmp=str(node.scratch.tmp_dir(*key)),
             accounts=accounts,
+            hosts=await self._write_hosts(desire, spec),
             mounts=tuple(one.as_mount for one in held),
         )
         return make_profile(spec, identity, share, folders, node.maker, RUNNER_COMMAND)
@@ -197,6 +198,12 @@ class Launcher:
         await run(scratch.prepare, desire.kernel_id, desire.generation, msgspec.json.encode(setup))
         await run(scratch.make_mount_points, desire.kernel_id, targets)
         await failpoint("agent.scratch.after_prepare")
+
+    async def _write_hosts(self, desire: Desire, spec: KernelSpec) -> str:
+        if not spec.cluster_is_spread:
+            return ""
+        write = self._node.scratch.write_hosts
+        return str(await self._node.threads.run(write, desire.kernel_id, desire.generation))
 
     def _take_share(self, desire: Desire, spec: KernelSpec) -> Share:
         """No await from looking at what is free to holding it, so no other kernel comes between."""

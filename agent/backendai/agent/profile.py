@@ -64,13 +64,15 @@ class Profile:
 @dataclass(frozen=True, slots=True)
 class Folders:
     """Where a kernel's directories are on the host; `accounts` empty: the image has its own.
-    `mounts` are those of folders of volumes."""
+    `hosts` is a file of names, empty: the engine writes one. `mounts` are those of folders of
+    volumes."""
 
     bundle: str
     run: str
     work: str
     tmp: str
     accounts: str = ""
+    hosts: str = ""
     mounts: tuple[Mount, ...] = ()
 
 
@@ -137,12 +139,14 @@ def open_files_max() -> int:
 
 
 def _mounts(folders: Folders) -> tuple[Mount, ...]:
-    mounts = (
+    mounts: tuple[Mount, ...] = (
         Mount(folders.bundle, BUNDLE_TARGET, is_read_only=True),
         Mount(folders.run, RUN_TARGET),
         Mount(folders.work, WORK_TARGET),
         Mount(folders.tmp, TMP_TARGET),
     )
+    if folders.hosts:
+        mounts += (Mount(folders.hosts, "/etc/hosts", is_read_only=True),)
     if not folders.accounts:
         return mounts
     names = ("passwd", "group")

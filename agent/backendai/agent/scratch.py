@@ -22,6 +22,8 @@ from .workdisk import attach_disk, detach_disk
 
 KEPT_LOGS: Final = ".logs"
 TRASH: Final = ".trash"
+HOSTS_NAME: Final = "hosts"
+HOSTS: Final = "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n"
 WORK_DISK: Final = "work.disk"
 LOG_KEEP_SECONDS: Final = 7 * 24 * 3600.0
 LOG_KEEP_BYTES_MAX: Final = 2 * 1024**3
@@ -61,6 +63,17 @@ class Scratch:
         target = run / SETUP_NAME
         target.write_bytes(setup)
         self._own(target, 0o400)
+
+    def write_hosts(self, kernel_id: str, generation: int) -> Path:
+        """The names that are the same in every container, for one in two networks.
+
+        The engine would write the container's own name there once for each of its networks, in any
+        order; without that the engine's name service tells the address that siblings know.
+        """
+        target = self.run_dir(kernel_id, generation) / HOSTS_NAME
+        target.write_text(HOSTS)
+        self._own(target, 0o444)
+        return target
 
     def make_work(self, kernel_id: str) -> None:
         """The folder of work files, on a disk of its own where it has or gets one.

@@ -105,6 +105,10 @@ async def test_a_kernel_waits_for_the_network_that_another_node_makes(
     assert backend.calls == ["create", *("attach bai-x", "start") * 2]
     [(profile, _)] = backend.containers.values()
     assert profile.network == NetworkWish("bai-x", ("main1",), is_spread=True)
+    # Its own name is not there: it would lead to any of its networks.
+    [hosts] = [mount for mount in profile.mounts if mount.target == "/etc/hosts"]
+    assert "main1" not in await asyncio.to_thread(Path(hosts.source).read_text)
+    assert hosts.is_read_only
 
 
 async def test_a_network_that_nobody_makes_is_told_and_nothing_is_left(
