@@ -1,6 +1,7 @@
 """A real Prometheus watches a real cluster: all that its files name is told, and a lost node."""
 
 import asyncio
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -84,3 +85,17 @@ def test_a_node_that_is_gone_is_told_until_it_is_back(stack: Stack, prometheus: 
         asyncio.run(ensure_services(stack.layout, agent))
     for alert in ("BackendaiDaemonDown", "BackendaiAgentLost"):
         until(lambda name=alert: name not in prometheus.firing(), f"{alert} is over")
+
+
+def test_the_doctor_tells_of_the_whole_cluster_and_of_what_is_down(stack: Stack) -> None:
+    whole = stack.bai("doctor", "--cluster", "--json")
+    found = {one["name"]: one for one in json.loads(whole.out)}
+    assert (whole.code, found["webserver"]["verdict"]) == (0, "ok"), whole.both
+    proxy = [one for one in load_wanted(stack.layout) if one.name == "wsproxy"]
+    asyncio.run(stop_services(stack.layout, ["wsproxy"]))
+    try:
+        done = stack.bai("doctor", "--cluster")
+        assert done.code == 1, done.both
+        assert "systemctl start backendai-wsproxy" in done.out
+    finally:
+        asyncio.run(ensure_services(stack.layout, proxy))

@@ -120,9 +120,14 @@ def status(as_json: bool) -> None:
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
 @click.option("--no-install", is_flag=True, help="Only look; install no Debian packages.")
+@click.option("--cluster", is_flag=True, help="Check the cluster that runs instead.")
 @_explained
-def doctor(as_json: bool, no_install: bool) -> None:
+def doctor(as_json: bool, no_install: bool, cluster: bool) -> None:
     """Check this machine; as root, install the Debian packages that are missing."""
+    if cluster:
+        from .status import examine_cluster
+
+        sys.exit(examine_cluster(find_layout(), as_json=as_json))
     from .doctor import (
         Machine,
         can_install,

@@ -2,12 +2,15 @@
 
 import asyncio
 import json
+import subprocess
 from dataclasses import asdict, dataclass
 
 from .config import HalfstackSettings
 from .control import ask, find_standings
+from .daemons import command
+from .faults import SetupFault
 from .places import Layout
-from .ports import find_watch_port
+from .ports import find_watch_port, load_ports
 from .probes import run_probe
 from .processes import find_recorded
 from .services import Probe, Service, decode_services
@@ -47,6 +50,18 @@ async def report_status(layout: Layout, settings: HalfstackSettings) -> Report:
     known = {daemon.name for daemon in daemons}
     healthy = all(daemon.healthy for daemon in daemons) and known.issuperset(_NEEDED)
     return Report(healthy, daemons)
+
+
+def examine_cluster(layout: Layout, *, as_json: bool) -> int:
+    """What `mgr doctor --cluster` says of the instance, and its exit code. Raises SetupFault."""
+    file = layout.etc / "manager.toml"
+    if not file.exists():
+        raise SetupFault("there is no cluster here", "run `./bai up` first")
+    web = load_ports(layout).get("webserver")
+    asked = ["--webserver", f"http://127.0.0.1:{web}"] if web else []
+    form = ["--output", "json"] if as_json else []
+    words = command("mgr", "doctor", "--cluster", "-f", file, *asked, *form)
+    return subprocess.run(words, check=False, cwd=layout.root).returncode
 
 
 def load_wanted(layout: Layout) -> tuple[Service, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -24,20 +25,35 @@ _MARKS: Final = {"ok": "✓", "advice": "!", "failed": "✗", "skipped": "-"}
 
 
 @click.command()
+@click.option("--cluster", "is_whole", is_flag=True, help="Also ask every other daemon.")
+@click.option(
+    "--webserver",
+    "webservers",
+    multiple=True,
+    metavar="URL",
+    help="A webserver to ask too: no store knows where they are.",
+)
 @output_option
 @config_option
 @click.pass_context
-def doctor(ctx: click.Context, output: str, config_path: Path | None) -> None:
+def doctor(
+    ctx: click.Context,
+    is_whole: bool,
+    webservers: tuple[str, ...],
+    output: str,
+    config_path: Path | None,
+) -> None:
     """Check what this manager needs, and say what to do about what is wrong. Changes nothing.
 
-    Exits with 1 when a check fails; advice (!) does not count.
+    Exits with 1 when a check fails; advice (!) does not count. Works with parts down, too.
 
     \b
     Examples:
       backendai mgr doctor
+      backendai mgr doctor --cluster --webserver https://cluster.example.com
       backendai mgr doctor --output json
     """
-    findings = _examine(ctx, config_path)
+    findings = _examine(ctx, config_path, webservers if is_whole or webservers else None)
     if output == "json":
         from msgspec import to_builtins
 
@@ -49,11 +65,14 @@ def doctor(ctx: click.Context, output: str, config_path: Path | None) -> None:
     raise SystemExit(0 if is_sound(findings) else 1)
 
 
-def _examine(ctx: click.Context, config_path: Path | None) -> list[Finding]:
+def _examine(
+    ctx: click.Context, config_path: Path | None, webservers: Sequence[str] | None
+) -> list[Finding]:
+    """None of `webservers` leaves the rest of the cluster alone."""
     from backendai.common.clock import SystemClock
     from backendai.common.settings.load import BadSettings
 
-    from .examine import examine
+    from .examine import examine, examine_all
     from .model import fail
 
     try:
@@ -62,7 +81,9 @@ def _examine(ctx: click.Context, config_path: Path | None) -> list[Finding]:
     except BadSettings as fault:
         fix = "mend it; `backendai mgr show-config` shows every setting"
         return [fail("settings", fault.detail, fix)]
-    return asyncio.run(examine(settings, file, SystemClock()))
+    if webservers is None:
+        return asyncio.run(examine(settings, file, SystemClock()))
+    return asyncio.run(examine_all(settings, file, webservers, SystemClock()))
 
 
 def _lines(findings: list[Finding]) -> list[str]:

@@ -1,17 +1,32 @@
 """Every check once, in an order in which what others need comes first."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from backendai.common.clock import Clock
 from backendai.manager.db.engine import Database, open_database
 from backendai.manager.settings import ManagerSettings
 
+from .cluster import examine_cluster
 from .machine import check_disk, check_file, check_keys, check_port
 from .model import Finding, Verdict, is_sound, skip
 from .nodes import check_nodes
 from .stores import check_clock, check_database, check_etcd, check_redis, check_schema, check_sealed
 
 _ON_TABLES = ("sealed secrets", "agents", "RPC", "drift")
+
+
+async def examine_all(
+    settings: ManagerSettings, file: Path, webservers: Sequence[str], clock: Clock
+) -> list[Finding]:
+    """As `examine`, and all other daemons: the app and storage proxies that stores know of, and
+    `webservers`."""
+    own = await examine(settings, file, clock)
+    database = open_database(settings.db, "mgr-doctor")
+    try:
+        return [*own, *await examine_cluster(settings, database, webservers, clock)]
+    finally:
+        await database.close()
 
 
 async def examine(settings: ManagerSettings, file: Path, clock: Clock) -> list[Finding]:
