@@ -149,3 +149,13 @@ def test_an_alert_fires_for_what_it_is_about_and_no_other_does(alert: str, tmp_p
     changed: dict[str, str | None] = dict(HEALTHY) | SICK[alert]
     series = [(name, text) for name, text in changed.items() if text is not None]
     run_case(tmp_path, make_case(series, alert))
+
+
+def test_each_alert_leads_to_a_section_of_the_runbook() -> None:
+    text = (RULES.parents[2] / "docs/operating/runbook.md").read_text()
+    sections = {
+        line.lstrip("#").strip().lower().replace(" ", "-")
+        for line in text.splitlines()
+        if line.startswith("#")
+    }
+    assert {rule["labels"]["runbook"] for rule in list_rules()} <= sections
