@@ -21,7 +21,8 @@ from backendai.common.faults import (
     StorageFailed,
     StorageUnavailable,
 )
-from backendai.common.logs import get_logger
+from backendai.common.http import REQUEST_ID_HEADER
+from backendai.common.logs import context_field, get_logger
 from backendai.common.storage_faults import VolumeNotFound
 
 from .volumes import Host, ProxyAddress, VolumeConfig, read_config
@@ -114,7 +115,7 @@ class ProxyLink:
             call.method,
             address.manager_api + call.path,
             json=call.body,
-            headers={TOKEN_HEADER: address.secret},
+            headers={TOKEN_HEADER: address.secret, **_told_of_request()},
             ssl=address.ssl_verify,
             allow_redirects=False,
         ) as response:
@@ -177,3 +178,9 @@ def _told(body: bytes) -> dict[str, Any]:
     except msgspec.MsgspecError:
         return {}
     return told if isinstance(told, dict) else {}
+
+
+def _told_of_request() -> dict[str, str]:
+    """The request on whose behalf the proxy is asked, for its log."""
+    request_id = context_field("request_id")
+    return {REQUEST_ID_HEADER: str(request_id)} if request_id else {}

@@ -156,6 +156,9 @@ class RpcServer:
             bind_context(request_id=frame.trace)
         try:
             reply = wire.encode_reply(frame.id, True, await self._handle(frame))
+            if frame.trace:
+                # What the agent does by itself has no request, and is told elsewhere.
+                log.info("rpc.answered", method=frame.method)
             await failpoint("rpc.server.before_reply")
         except Fault as fault:
             reply = wire.encode_reply(frame.id, False, fault_data(fault))
