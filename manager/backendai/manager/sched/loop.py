@@ -27,7 +27,8 @@ from .view import Ask, DependencyState, View, classify
 log = get_logger(__name__)
 
 LEASE_NAME: Final = "plan"
-LEASE_SECONDS: Final = 6.0
+# With the period at which others look, a manager that is killed is replaced within five seconds.
+LEASE_SECONDS: Final = 3.0
 # Sessions placed in one transaction: agents are locked no longer than that takes.
 BATCH: Final = 64
 
