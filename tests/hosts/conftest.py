@@ -29,7 +29,7 @@ def rig(running_rig: Rig, admin: Api) -> Iterator[Rig]:
 
 
 def _make_whole(rig: Rig, admin: Api) -> None:
-    rig.mend()
+    rig.mend(admin)
     until(lambda: rig.are_alive(admin), "all hosts are ALIVE")
 
 

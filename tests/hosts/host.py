@@ -3,6 +3,7 @@
 Its first process is its power: killed, everything on the host is gone in that moment.
 """
 
+import enum
 import os
 import shutil
 import signal
@@ -19,7 +20,6 @@ from backendai.common.rpc.curve import ensure_keypair
 from backendai.common.settings.render import render_toml
 from backendai.halfstack.engine import remove_cgroups, remove_tree
 from backendai.halfstack.images import find_cache
-from backendai.halfstack.processes import reap
 from tests.hosts.network import Bridge
 from tests.running.stack import COMMAND, Done, Stack, run
 from tests.running.waiting import until
@@ -33,6 +33,14 @@ _POWER: Final = (
     *("unshare", "--net", "--mount", "--uts", "--pid", "--fork", "--mount-proc"),
     "--kill-child=KILL",
 )
+
+
+class Cut(enum.Enum):
+    """Which packets of a host are lost: (chain of iptables, way of `eth0`)."""
+
+    BOTH = (("INPUT", "-i"), ("OUTPUT", "-o"))
+    ARRIVING = (("INPUT", "-i"),)
+    LEAVING = (("OUTPUT", "-o"),)
 
 
 class Host:
@@ -62,7 +70,7 @@ class Host:
 
     @property
     def is_up(self) -> bool:
-        return self._first is not None and self._first.is_running()
+        return self._first is not None and _is_running(self._first)
 
     @property
     def pid(self) -> int:
@@ -86,6 +94,17 @@ class Host:
             until(self._has_engine, f"the engine of {self.name} answers")
         except AssertionError as error:
             raise AssertionError(f"{error}\n{self._tell()}") from None
+
+    def cut_off(self, cut: Cut) -> None:
+        """Lose packets from now on."""
+        for chain, way in cut.value:
+            self.ok("iptables", "-w", "-I", chain, way, "eth0", "-j", "DROP")
+
+    def join_again(self) -> None:
+        """Lose none; right also where none was lost."""
+        for chain, way in Cut.BOTH.value:
+            while self.run("iptables", "-w", "-D", chain, way, "eth0", "-j", "DROP").code == 0:
+                pass
 
     def kill(self) -> None:
         """Pull the plug: every process and container is gone, what is on disk stays."""
@@ -184,20 +203,22 @@ class Host:
             )
         self._agent = _await_child(way.pid, f"the agent of {self.name} starts")
 
-    def signal_agent(self, number: int) -> None:
-        assert self._agent is not None, f"no agent runs on {self.name}"
-        self._agent.send_signal(number)
-
     def kill_agent(self) -> None:
         """Its containers run on."""
-        self.signal_agent(signal.SIGKILL)
-        agent, self._agent = self._agent, None
-        assert agent is not None
-        until(lambda: not agent.is_running() or reap(agent.pid) is not None, "the agent is gone")
+        self._end_agent(signal.SIGKILL)
+
+    def stop_agent(self) -> None:
+        """As systemd does. Its containers run on."""
+        self._end_agent(signal.SIGTERM)
+
+    def _end_agent(self, number: int) -> None:
+        assert self._agent is not None, f"no agent runs on {self.name}"
+        self._agent.send_signal(number)
+        until(lambda: not self.has_agent, "the agent is gone")
 
     @property
     def has_agent(self) -> bool:
-        return self._agent is not None and self._agent.is_running()
+        return self._agent is not None and _is_running(self._agent)
 
     @property
     def log(self) -> str:
@@ -220,6 +241,14 @@ class Host:
                 return bool(client.info()["Name"] == self.name)
         except docker.errors.DockerException as error:
             raise ConnectionError(str(error)) from error
+
+
+def _is_running(process: psutil.Process) -> bool:
+    """One that waits to be reaped by its parent has ended."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _await_child(pid: int, what: str) -> psutil.Process:

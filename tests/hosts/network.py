@@ -29,7 +29,7 @@ class Bridge:
     """Made by the first address that is free: its name is the claim, which one test run wins."""
 
     def __init__(self) -> None:
-        with _locked():
+        with locked():
             self.name, self._network = _claim()
         run("ip", "address", "add", f"{self.address}/24", "dev", self.name)
         run("ip", "link", "set", self.name, "up")
@@ -75,7 +75,7 @@ class Bridge:
 
 def remove_stale_bridges() -> None:
     """Those of test runs that were killed."""
-    with _locked():
+    with locked():
         for link in json.loads(run("ip", "-json", "link", "show") or "[]"):
             name, owner = link["ifname"], link.get("ifalias", "")
             if name.startswith(PREFIX) and "." not in name and not is_owner_alive(owner):
@@ -83,8 +83,8 @@ def remove_stale_bridges() -> None:
 
 
 @contextmanager
-def _locked() -> Iterator[None]:
-    """Nobody takes a bridge for a stale one while another is about to write whose it is."""
+def locked() -> Iterator[None]:
+    """One test run at a time: nobody takes for stale what another is about to make or remove."""
     folder = os.open(tempfile.gettempdir(), os.O_RDONLY)
     try:
         fcntl.flock(folder, fcntl.LOCK_EX)

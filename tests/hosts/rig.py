@@ -4,6 +4,7 @@ The control plane is a `./bai up` whose own agent gets no sessions; the hosts re
 machine's address on their bridge, and have no way to anything else.
 """
 
+import asyncio
 import secrets
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -12,21 +13,28 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from backendai.common.settings.render import render_toml
+from backendai.halfstack.control import await_healthy, ensure_services, stop_services
+from backendai.halfstack.daemons import Core, specify_manager
 from backendai.halfstack.engine import remove_cgroups, remove_tree
 from backendai.halfstack.images import BUSYBOX
+from backendai.halfstack.places import write_file
 from tests.hosts.host import Host
-from tests.hosts.network import Bridge, is_owner_alive, name_owner, remove_stale_bridges
+from tests.hosts.network import Bridge, is_owner_alive, locked, name_owner, remove_stale_bridges
 from tests.running.fixtures import find_port
 from tests.running.leftovers import find_leftovers
 from tests.running.rest import Api
 from tests.running.sessions import ask_graph
 from tests.running.stack import Stack
-from tests.running.waiting import until
+from tests.running.waiting import PATIENCE_SECONDS, until
 
 PREFIX: Final = "bai-hosts-"
 HOSTS: Final = 3
+# Of a manager: how long silence is borne before a node is SUSPECT, and before it is LOST.
+PATIENCE: Final = {"heartbeat-timeout": 8.0, "agent-lost-after": 20.0}
+STORES: Final = ("postgres", "valkey", "etcd")
 _OWNER: Final = "owner"
-_AGENTS: Final = "query { agents { id status } }"
+_AGENTS: Final = "query { agents { id status schedulable } }"
 
 
 @dataclass(frozen=True)
@@ -52,6 +60,15 @@ class Rig:
         found = self.statuses(api)
         return len(found) == len(self.hosts) and set(found.values()) == {"ALIVE"}
 
+    def is_schedulable(self, api: Api, host: Host) -> bool:
+        rows = {row["id"]: row for row in ask_graph(api, _AGENTS, {})["agents"]}
+        return bool(rows[host.agent_id]["schedulable"])
+
+    def operate(self, *words: str) -> str:
+        """`backendai mgr …`, as an operator on the manager's machine. Returns what it printed."""
+        config = str(self.stack.layout.etc / "manager.toml")
+        return self.stack.ok("mgr", *words, "-f", config)
+
     def provide(self, name: str) -> None:
         """Bring an image of the stack's own engine into the hosts': the very same, by its id."""
         with self.stack.engine() as client:
@@ -59,14 +76,36 @@ class Rig:
         for host in self.hosts:
             host.load(saved)
 
-    def mend(self) -> None:
-        """Power and agents where they lack, and no rules between hosts."""
+    def manage(self) -> None:
+        """Run the stack's manager, which here bears silence for seconds instead of minutes."""
+        layout, settings = self.stack.layout, self.stack.settings("manager")
+        settings["manager"] |= PATIENCE
+        write_file(layout.etc / "manager.toml", render_toml(settings))
+        core = Core(layout, self.stack.stores, settings["manager"]["service-addr"]["port"])
+
+        async def ensure() -> None:
+            await ensure_services(layout, [specify_manager(core, STORES)])
+            await await_healthy(layout, ["manager"], PATIENCE_SECONDS)
+
+        asyncio.run(ensure())
+
+    def unmanage(self) -> None:
+        """Stop the stack's manager."""
+        asyncio.run(stop_services(self.stack.layout, ["manager"]))
+
+    def mend(self, api: Api) -> None:
+        """Power and agents where they lack, no packets lost, and earlier silences forgiven."""
         for host in self.hosts:
             if not host.is_up:
                 host.boot()
-            host.ok("iptables", "-w", "-F", "INPUT")
+            host.join_again()
             if not host.has_agent:
                 host.start_agent()
+        rows = ask_graph(api, _AGENTS, {})["agents"]
+        ready = {row["id"] for row in rows if row["schedulable"] and row["status"] == "ALIVE"}
+        for host in self.hosts:
+            if host.agent_id not in ready:
+                self.operate("agent", "resume", host.agent_id)
 
 
 @contextmanager
@@ -94,10 +133,11 @@ def run_rig() -> Iterator[Rig]:
 
 def remove_stale_rigs() -> None:
     """Those of test runs that were killed; their hosts ended with them."""
-    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
-        owner = folder / _OWNER
-        if owner.exists() and not is_owner_alive(owner.read_text()):
-            _remove_folder(folder)
+    with locked():
+        for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+            owner = folder / _OWNER
+            if owner.exists() and not is_owner_alive(owner.read_text()):
+                _remove_folder(folder)
 
 
 def _make_stack(folder: Path) -> Stack:
@@ -111,6 +151,8 @@ def _start(rig: Rig) -> None:
     done = rig.stack.bai("up", "--no-install", seconds=900)
     assert done.code == 0, done.both
     rig.stack.ok("admin", "agent", "pause", f"i-{rig.stack.layout.instance}", who="admin")
+    rig.manage()
+    _open_database(rig)
     for host in rig.hosts:
         host.boot()
         host.configure()
@@ -119,6 +161,14 @@ def _start(rig: Rig) -> None:
     admin = rig.stack.api("admin")
     until(lambda: rig.are_alive(admin), "all hosts are ALIVE")
     admin.close()
+
+
+def _open_database(rig: Rig) -> None:
+    """To managers on the hosts."""
+    rules = rig.stack.layout.data / "postgres" / "pg_hba.conf"
+    with rules.open("a") as file:
+        file.write(f"host all all {rig.bridge.address_of(0)}/24 scram-sha-256\n")
+    rig.stack.query("SELECT pg_reload_conf()")
 
 
 def _remove_folder(folder: Path) -> list[str]:

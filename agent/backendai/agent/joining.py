@@ -26,7 +26,6 @@ from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 import msgspec
 import trafaret as t
-import zmq
 
 from backendai.common.contracts.joining import (
     CONTRACT,
@@ -240,11 +239,11 @@ async def answering(request: JoinRequest, keypair: KeyPair) -> AsyncIterator[Non
     async with contextlib.AsyncExitStack() as stack:
         try:
             await stack.enter_async_context(server)
-        except (zmq.ZMQError, OSError) as error:
+        except ServerMisconfigured as fault:
             raise Conflict(
-                f"cannot listen at {request.address} ({error}): if the agent of this machine runs, "
-                "it has joined already; else choose another --host or --rpc-port"
-            ) from error
+                f"{fault.detail}: if the agent of this machine runs, it has joined already; "
+                "else choose another --host or --rpc-port"
+            ) from fault
         yield
 
 

@@ -1,5 +1,6 @@
 """What a machine decides by itself when it joins a cluster."""
 
+import socket
 import ssl
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -8,6 +9,7 @@ import pytest
 
 from backendai.agent.joining import (
     Plan,
+    answering,
     check_manager,
     compose,
     find_etcd,
@@ -20,8 +22,9 @@ from backendai.agent.joining import (
     write,
 )
 from backendai.agent.settings import AgentSettings
-from backendai.common.contracts.joining import EtcdPlace, Welcome
+from backendai.common.contracts.joining import EtcdPlace, JoinRequest, Welcome
 from backendai.common.faults import Conflict, ServerMisconfigured
+from backendai.common.rpc.curve import generate_keypair
 from backendai.common.settings.checks import HostPort
 from backendai.common.settings.load import check_settings
 
@@ -111,6 +114,18 @@ def test_a_node_of_the_same_cluster_may_join_again(addr: object) -> None:
     values = compose(make_plan(), "10.0.0.7", HostPort("10.0.0.5", 2379), WELCOME)
     known = {"etcd": {"addr": addr, "namespace": "local"}}
     refuse_other_cluster(Path("agent.toml"), known, values)
+
+
+async def test_an_address_that_is_taken_is_told() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        keypair = generate_keypair()
+        request = JoinRequest(
+            token="join-x", agent_id="i-one", address=address, public_key=keypair.public
+        )
+        with pytest.raises(Conflict, match="joined already"):
+            async with answering(request, keypair):
+                pass
 
 
 def test_a_node_of_another_name_is_refused(tmp_path: Path) -> None:
