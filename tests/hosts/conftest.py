@@ -29,6 +29,8 @@ def rig(running_rig: Rig, admin: Api) -> Iterator[Rig]:
 
 
 def _make_whole(rig: Rig, admin: Api) -> None:
+    # A manager that was stopped meanwhile has hung up.
+    admin.close()
     rig.mend(admin)
     until(lambda: rig.are_alive(admin), "all hosts are ALIVE")
 
