@@ -127,6 +127,7 @@ def find_leader(stack: Stack, managers: Sequence[Manager]) -> Manager | None:
     return next((one for one in managers if one.is_running and one.id in names), None)
 
 
+@pytest.mark.timeout(300 + 60 * FAILOVERS)
 def test_the_leader_is_killed_while_a_session_starts(rig: Rig, managers: Sequence[Manager]) -> None:
     seconds = []
     for number in range(FAILOVERS):
