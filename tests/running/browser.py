@@ -78,10 +78,12 @@ class Visit:
     errors: list[str] = field(default_factory=list)
     refused: list[str] = field(default_factory=list)
     calls: list[str] = field(default_factory=list)
+    _is_broken: bool = False
 
     def go(self, path: str) -> Page:
-        """Again where a network that came or went broke it off."""
+        """Again where a network that came or went broke it off, or a script that it needs."""
         for _ in range(_TRIES):
+            self._is_broken = False
             try:
                 self.page.goto(f"{self.origin}{path}")
             except Error as error:
@@ -89,7 +91,8 @@ class Visit:
                     raise
                 self.page.wait_for_load_state()
             else:
-                return self.page
+                if not self._is_broken:
+                    return self.page
         raise AssertionError(f"the network does not come to rest: {path}")
 
     def log_in(self, name: str, password: str) -> None:
@@ -113,6 +116,8 @@ class Visit:
     def _miss(self, request: Request) -> None:
         """Who leaves a page breaks off what it asked for."""
         why = request.failure or ""
+        if why in _OF_THE_NETWORK and request.resource_type in ("script", "stylesheet"):
+            self._is_broken = True
         if why != _BROKEN_OFF and why not in _OF_THE_NETWORK:
             self.refused.append(f"{request.method} {request.url} {why}")
 

@@ -42,8 +42,8 @@ PICTURES: Final = {
     "project": "guide-project",
     "policy": "guide-policy",
     "queue": "guide-queue",
-    "environments": "admin-environments-desktop-light",
-    "settings": "admin-settings-desktop-light",
+    "environments": "guide-environments",
+    "settings": "guide-settings",
     "maintenance": "guide-maintenance",
     "audit": "guide-audit",
 }
