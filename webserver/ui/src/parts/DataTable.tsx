@@ -136,7 +136,7 @@ export function DataTable<T>(props: DataTableProps<T>) {
                           <Checkbox size="xs" aria-label={t('table.select')} checked={chosen.has(idOf(item))} onChange={() => toggle(idOf(item))} />
                         </Table.Td>
                       )}
-                      {shown.map((column) => <Table.Td key={column.name} miw={WIDE.has(column.name) ? 210 : undefined}>{column.render(item)}</Table.Td>)}
+                      {shown.map((column) => <Table.Td key={column.name} miw={WIDTHS[column.name]}>{column.render(item)}</Table.Td>)}
                     </Table.Tr>
                   ))}
             </Table.Tbody>
@@ -154,7 +154,7 @@ function NothingFound({ hint, onClear }: { hint: string | undefined; onClear: ()
 }
 
 /** Columns of names: on a phone, too, they break after some words and not after each. */
-const WIDE = new Set(['name', 'email', 'target', 'why'])
+const WIDTHS: Record<string, number> = { name: 180, email: 180, target: 180, why: 150 }
 
 interface HeadProps<T> {
   column: Column<T>
