@@ -1,7 +1,12 @@
 """One user's way to the API: addresses, signs, sends, asks again, turns problems into faults."""
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    suppress,
+)
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 from urllib.parse import quote, urlencode, urlsplit
@@ -29,6 +34,7 @@ TOKEN_HEADER: Final = "X-BackendAI-Client-Token"  # noqa: S105 - the name of a h
 PAUSE_SECONDS: Final = 0.5
 
 T = TypeVar("T")
+Opening = Callable[[Request], AbstractAsyncContextManager[T]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,13 +161,26 @@ class Channel:
         return dict(answer.get("data") or {})
 
     def socket(self, call: Call) -> AbstractAsyncContextManager[Socket]:
-        return self.streams.socket(self._request(call, 0))
+        return self._opened(call, self.streams.socket)
 
     def pipe(self, call: Call) -> AbstractAsyncContextManager[Pipe]:
-        return self.streams.pipe(self._request(call, 0))
+        return self._opened(call, self.streams.pipe)
 
     def lines(self, call: Call) -> AbstractAsyncContextManager[AsyncIterator[str]]:
-        return self.streams.lines(self._request(call, 0))
+        return self._opened(call, self.streams.lines)
+
+    @asynccontextmanager
+    async def _opened(self, call: Call, opening: Opening[T]) -> AsyncIterator[T]:
+        """A stream from the first address that is reached."""
+        async with AsyncExitStack() as stack:
+            yield await self._enter(stack, call, opening)
+
+    async def _enter(self, stack: AsyncExitStack, call: Call, opening: Opening[T]) -> T:
+        for attempt in range(len(self.config.endpoints) - 1):
+            with suppress(Unreachable):
+                return await stack.enter_async_context(opening(self._request(call, attempt)))
+        last = self._request(call, len(self.config.endpoints) - 1)
+        return await stack.enter_async_context(opening(last))
 
     async def close(self) -> None:
         if self._transport is not None:
