@@ -21,11 +21,17 @@ _TYPED, _CONTROL = b"\x00", b"\x01"
 class Visitor:
     """Of the GUI at `origin`. Whatever does not answer is told as an OSError."""
 
-    def __init__(self, loop: Loop, origin: str, answer_seconds: float = ANSWER_SECONDS) -> None:
+    def __init__(
+        self,
+        loop: Loop,
+        origin: str,
+        answer_seconds: float = ANSWER_SECONDS,
+        connect: Callable[[], aiohttp.BaseConnector] = aiohttp.TCPConnector,
+    ) -> None:
         self._loop = loop
         self._origin = origin
         self.answer_seconds = answer_seconds
-        self._http: aiohttp.ClientSession = loop.run(_open_session())
+        self._http: aiohttp.ClientSession = loop.run(_open_session(connect))
 
     def close(self) -> None:
         self._loop.run(self._http.close())
@@ -212,9 +218,11 @@ def _execute_request(message_id: str, code: str) -> dict[str, Any]:
     }
 
 
-async def _open_session() -> aiohttp.ClientSession:
+async def _open_session(
+    connect: Callable[[], aiohttp.BaseConnector],
+) -> aiohttp.ClientSession:
     # Addresses have no names here, and cookies are of hosts and not of ports.
-    return aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True))
+    return aiohttp.ClientSession(connector=connect(), cookie_jar=aiohttp.CookieJar(unsafe=True))
 
 
 @contextmanager
