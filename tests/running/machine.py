@@ -90,15 +90,18 @@ class Machine:
 
 
 @contextmanager
-def run_machine(docker_host: str, images: Path) -> Iterator[Machine]:
-    """With the archives of `images` at `/images`, and nothing of ours installed."""
+def run_machine(
+    docker_host: str, images: Path, shared: Mapping[Path, str] | None = None
+) -> Iterator[Machine]:
+    """With the archives of `images` at `/images`, and nothing of ours installed. `shared` are
+    directories of this machine, and where it has them."""
     archive = make_archive(find_cache())
     client = docker.DockerClient(base_url=docker_host, timeout=600)
     name = f"bai-test-{archive.stem}"
     container = None
     try:
         client.api.import_image_from_file(str(archive), repository=name, tag="1")
-        container = _start(client, f"{name}:1", images)
+        container = _start(client, f"{name}:1", {**(shared or {}), images: "/images:ro"})
         machine = Machine(container)
         if AUTHORITIES.exists():
             machine.put(AUTHORITIES, str(AUTHORITIES))
@@ -110,7 +113,7 @@ def run_machine(docker_host: str, images: Path) -> Iterator[Machine]:
         client.close()
 
 
-def _start(client: Any, image: str, images: Path) -> Any:
+def _start(client: Any, image: str, shared: Mapping[Path, str]) -> Any:
     rights = client.api.create_host_config(
         # A machine that lacks this one itself cannot give it.
         cap_add=["ALL"],
@@ -119,7 +122,7 @@ def _start(client: Any, image: str, images: Path) -> Any:
         device_cgroup_rules=["a *:* rwm"],
         cgroupns="private",
         tmpfs={"/run": "exec", "/run/lock": "", "/tmp": "exec"},
-        binds=[f"{images}:/images:ro"],
+        binds=[f"{source}:{target}" for source, target in shared.items()],
     )
     made = client.api.create_container(
         image,

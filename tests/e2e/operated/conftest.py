@@ -15,7 +15,7 @@ from tests.running.machine import Machine, pip_environ, run_machine
 from tests.running.stack import ROOT, Stack
 from tests.running.waiting import until
 
-Machines = Callable[[], AbstractContextManager[Machine]]
+Machines = Callable[..., AbstractContextManager[Machine]]
 
 GUIDE: Final = ROOT / "docs/operating/install"
 LAST_WORDS: Final = "journalctl --no-pager --output cat --lines 40 --unit 'backendai-*'"
@@ -32,12 +32,16 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="package")
 def machines(docker_host: str, wheels: Path) -> Machines:
-    """Fresh ones, with the wheels in /root/dist and an image for sessions in the engine."""
+    """Fresh ones, with the wheels in /root/dist and an image for sessions in the engine.
+
+    `folders` is what they have at /vfroot, which others may have too.
+    """
     make_archive(PYTHON, find_cache())
 
     @contextmanager
-    def run() -> Iterator[Machine]:
-        with run_machine(docker_host, find_cache() / "images") as machine:
+    def run(folders: Path | None = None) -> Iterator[Machine]:
+        shared = {folders: "/vfroot"} if folders else {}
+        with run_machine(docker_host, find_cache() / "images", shared) as machine:
             machine.put(wheels, "/root/dist")
             _import_python(machine)
             yield machine
@@ -94,9 +98,17 @@ ONE_MACHINE: Final = (
 
 
 @pytest.fixture(scope="package")
-def installed(machines: Machines) -> Iterator[Machine]:
+def folders(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What machines have in common, as by NFS."""
+    made = tmp_path_factory.mktemp("vfroot")
+    made.chmod(0o755)
+    return made
+
+
+@pytest.fixture(scope="package")
+def installed(machines: Machines, folders: Path) -> Iterator[Machine]:
     """A cluster on one machine, by the pages of the install guide."""
-    with machines() as found:
+    with machines(folders) as found:
         follow(found, *ONE_MACHINE)
         know_image(found)
         yield found
