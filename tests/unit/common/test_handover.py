@@ -25,7 +25,7 @@ NEXT = """
 import sys
 from backendai.common.handover import HANDOVER
 from backendai.common.settings.checks import HostPort
-(listening,) = HANDOVER.listen(HostPort("127.0.0.1", int(sys.argv[1])))
+(listening,) = HANDOVER.listen(HostPort(sys.argv[1], int(sys.argv[2])))
 HANDOVER.close_rest()
 listening.listen()
 print("listening", flush=True)
@@ -41,9 +41,11 @@ def systemd(tmp_path: Path) -> Iterator[socket.socket]:
         yield hearing
 
 
-def start(handed: int, name: str, port: int, systemd: socket.socket) -> "subprocess.Popen[bytes]":
+def start(
+    handed: int, name: str, port: int, systemd: socket.socket, host: str = "127.0.0.1"
+) -> "subprocess.Popen[bytes]":
     return subprocess.Popen(
-        [sys.executable, "-c", START, str(handed), NEXT, str(port)],
+        [sys.executable, "-c", START, str(handed), NEXT, host, str(port)],
         env={**os.environ, "LISTEN_FDNAMES": name, "NOTIFY_SOCKET": systemd.getsockname()},
         pass_fds=[handed],
         stdout=subprocess.PIPE,
@@ -86,6 +88,17 @@ def test_nobody_waits_at_a_port_that_is_not_listened_at_any_more(systemd: socket
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", port), timeout=30)
     with socket.create_connection(("127.0.0.1", elsewhere), timeout=30) as served:
+        assert served.recv(100) == b"from the next"
+    assert following.wait(30) == 0
+
+
+def test_a_port_moves_to_another_address(systemd: socket.socket) -> None:
+    name, descriptor, port = give(systemd)
+    following = start(descriptor, name, port, systemd, "0.0.0.0")
+    os.close(descriptor)
+    assert following.stdout is not None
+    assert following.stdout.readline() == b"listening\n"
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as served:
         assert served.recv(100) == b"from the next"
     assert following.wait(30) == 0
 

@@ -8,7 +8,7 @@ The protocol: https://www.freedesktop.org/software/systemd/man/latest/sd_pid_not
 
 import os
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from .settings.checks import HostPort
@@ -29,13 +29,20 @@ class Handover:
             self._notifier.tell("FDSTOREREMOVE=1", f"FDNAME={name}")
 
     def has(self, address: HostPort) -> bool:
-        """Whether a daemon before this one listened there, and handed that over."""
-        return _name(address) in self._received
+        """Whether a daemon before this one listened there, and handed that over.
+
+        Where it had another address of that port, that is closed: settings have changed.
+        """
+        own = _name(address)
+        for name, sockets in list(self._received.items()):
+            if name != own and sockets[0].getsockname()[1] == address.port:
+                _close(self._received.pop(name))
+        return own in self._received
 
     def listen(self, address: HostPort) -> list[socket.socket]:
         """Bound sockets of every family that `address` has. Raises OSError."""
         name = _name(address)
-        sockets = self._received.pop(name, []) or _bind(address)
+        sockets = self._received.pop(name) if self.has(address) else _bind(address)
         if address.port:
             self._listening += [(name, each) for each in sockets]
         return sockets
@@ -43,8 +50,7 @@ class Handover:
     def close_rest(self) -> None:
         """What was received and is not listened at any more: nobody may wait there for ever."""
         while self._received:
-            for unwanted in self._received.popitem()[1]:
-                unwanted.close()
+            _close(self._received.popitem()[1])
 
     def give(self) -> None:
         """To the daemon that comes next, if one does."""
@@ -81,10 +87,14 @@ def _bind(address: HostPort) -> list[socket.socket]:
                 opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             opened.bind(place)
     except OSError:
-        for opened in bound:
-            opened.close()
+        _close(bound)
         raise
     return bound
+
+
+def _close(sockets: Sequence[socket.socket]) -> None:
+    for each in sockets:
+        each.close()
 
 
 def _name(address: HostPort) -> str:
