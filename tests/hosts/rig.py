@@ -19,6 +19,7 @@ from backendai.halfstack.daemons import Core, specify_manager
 from backendai.halfstack.engine import remove_cgroups, remove_tree
 from backendai.halfstack.images import BUSYBOX
 from backendai.halfstack.places import write_file
+from backendai.halfstack.ports import keep_watch_port
 from tests.hosts.host import Host
 from tests.hosts.network import Bridge, is_owner_alive, locked, name_owner, remove_stale_bridges
 from tests.running.fixtures import find_port
@@ -81,7 +82,8 @@ class Rig:
         layout, settings = self.stack.layout, self.stack.settings("manager")
         settings["manager"] |= PATIENCE
         write_file(layout.etc / "manager.toml", render_toml(settings))
-        core = Core(layout, self.stack.stores, settings["manager"]["service-addr"]["port"])
+        port = settings["manager"]["service-addr"]["port"]
+        core = Core(layout, self.stack.stores, port, keep_watch_port(layout, "manager"))
 
         async def ensure() -> None:
             await ensure_services(layout, [specify_manager(core, STORES)])
