@@ -364,6 +364,6 @@ def test_a_session_ends_whole_when_its_lost_node_is_back(rig: Rig, admin: Api, s
     until(lambda: not first.containers(session), "the kernel that can be reached has ended")
     # The other may run on as far as anybody knows: its network stays as well.
     assert list_networks(first) == [f"bai-{session}"]
-    rig.mend()
+    rig.mend(admin)
     await_status(admin, session, "TERMINATED", seconds=120.0)
     await_clean(rig)

@@ -28,7 +28,7 @@ def test_a_host_that_lost_its_power_keeps_its_sessions_until_somebody_gives_it_u
     assert rig.statuses(admin)[host.agent_id] == "TERMINATED"
     rig.operate("agent", "resume", host.agent_id)
     until(lambda: rig.are_alive(admin), "all hosts are ALIVE")
-    assert not host.containers(session)
+    until(lambda: not host.containers(session), "what it ran before is cleared away")
     end(admin, place(admin, "anew", host))
 
 
