@@ -17,7 +17,6 @@ from backendai.common.faults import Conflict
 from .ddl import FUNCTIONS, VIEWS
 from .engine import Database
 from .migrations.indexes import LIMITS, WITHIN
-from .revision import REVISION, make_remark
 from .tables import metadata
 
 _FOLDER: Final = Path(__file__).parent / "migrations"
@@ -97,9 +96,6 @@ def _upgrade(connection: Connection, revision: str, *, within: bool) -> list[str
     if not within:
         connection.commit()
     command.upgrade(config, revision)
-    connection.exec_driver_sql(make_remark(_current(connection) or REVISION))
-    if not within:
-        connection.commit()
     revisions = ScriptDirectory.from_config(config).iterate_revisions(revision, before or "base")
     return [each.revision for each in reversed(list(revisions))]
 

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from backendai.common.faults import StoreUnavailable
 from backendai.manager.db import ddl, migrations, schema, tables
 from backendai.manager.db.engine import Database
-from backendai.manager.db.revision import OLDEST, REVISION, Schema, current_schema
+from backendai.manager.db.revision import OLDEST, REVISION, Schema, current_schema, read_schema
 from tests.integration.manager.world import fetch, until
 
 # As the release had them that knew the eleventh revision.
@@ -115,6 +115,26 @@ async def test_an_index_that_was_cut_off_is_made_anew(filled: Database) -> None:
     assert await current_schema(filled) == Schema("0011", "0011")
     assert (await schema.upgrade(filled))[-1] == REVISION
     assert await fetch(filled, INVALID) == []
+
+
+async def test_tables_say_whom_they_serve_wherever_an_upgrade_was_cut_off(
+    filled: Database,
+) -> None:
+    assert await current_schema(filled) == Schema("0011", "0011")
+    async with filled.begin() as connection:
+        # So that the eighteenth revision fails, which makes one of this name.
+        await connection.execute(sa.text("CREATE TABLE join_tokens ()"))
+    with pytest.raises(sa.exc.ProgrammingError):
+        await schema.upgrade(filled)
+    assert await current_schema(filled) == Schema("0017", "0017")
+
+
+async def test_tables_say_whom_they_serve_when_made_in_one_transaction(database: Database) -> None:
+    async with database.begin() as connection:
+        await schema.upgrade_within(connection, "0011")
+        assert await read_schema(connection) == Schema("0011", "0011")
+        await schema.upgrade_within(connection)
+        assert await read_schema(connection) == Schema(REVISION, OLDEST)
 
 
 async def test_triggers_and_views_are_those_of_this_release(database: Database) -> None:
