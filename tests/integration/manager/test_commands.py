@@ -124,8 +124,13 @@ def test_a_database_is_made_at_one_go_but_not_upgraded(configure: Configure) -> 
     # As an older release left it.
     execute(file, "UPDATE alembic_version SET version_num = '0001'")
     told = refusal("schema", "oneshot", "-f", file)
-    assert f"of release 0001, not of {REVISION}" in told
+    assert f"is at revision 0001, this release needs {REVISION}" in told
     assert "backendai mgr schema upgrade" in told
+    # As a later release left it, whose tables serve this one; then as one whose tables do not.
+    execute(file, "UPDATE alembic_version SET version_num = '9999'")
+    assert ok("schema", "oneshot", "-f", file) == "up to date\n"
+    execute(file, "COMMENT ON TABLE alembic_version IS NULL")
+    assert "install the release that the database is of" in refusal("schema", "oneshot", "-f", file)
 
 
 FIXTURE = {

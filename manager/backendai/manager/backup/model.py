@@ -10,6 +10,7 @@ from typing import Final
 import msgspec
 
 from backendai.common.faults import Fault, Kind
+from backendai.manager.db.revision import Schema, find_misfit
 
 FORMAT: Final = 1
 MANIFEST: Final = "manifest.json"
@@ -126,13 +127,20 @@ def refuse_revision(archived: str, known: Sequence[str]) -> None:
         )
 
 
-def refuse_target(current: str | None, release: str) -> None:
-    """Raises BackupRefused for a database of another release; one without tables is welcome."""
-    if current not in (None, release):
+def refuse_target(current: Schema | None, release: str) -> None:
+    """Raises BackupRefused for a database of another release; one without tables is welcome.
+
+    Also for later tables that this release works with: it would leave out what it does not know.
+    """
+    if current is None or current.revision == release:
+        return
+    misfit = find_misfit(current, release)
+    if misfit is None or current.revision > release:
         raise BackupRefused(
-            f"The database is at revision {current}, this release needs {release}: "
-            "run `backendai mgr schema upgrade`."
+            f"The database is at revision {current.revision}, this release is of {release}: back "
+            "up and restore with the program of the release that the database is of."
         )
+    raise BackupRefused(f"{misfit.told.capitalize()}: {misfit.fix}.")
 
 
 def refuse_filled(names: Iterable[str], what: str) -> None:

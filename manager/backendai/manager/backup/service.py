@@ -134,7 +134,7 @@ async def _prepare(conn: AsyncConnection, manifest: Manifest, consent: Consent) 
     await schema.take_guard(conn)
     found = await read_schema(conn)
     current = found.revision if found else None
-    refuse_target(current, REVISION)
+    refuse_target(found, REVISION)
     managers = await rows.list_managers(conn)
     if managers and not consent.disturbs_managers:
         raise BackupRefused(
@@ -170,4 +170,4 @@ def _refuse_unready(current: Schema | None) -> None:
     """Raises BackupRefused for a database that is not this release's."""
     if current is None:
         raise BackupRefused("The database is empty: there is nothing to back up.")
-    refuse_target(current.revision, REVISION)
+    refuse_target(current, REVISION)

@@ -48,9 +48,10 @@ def schema_show(ctx: click.Context, config_path: Path | None) -> None:
 def schema_oneshot(ctx: click.Context, config_path: Path | None) -> None:
     """Make all tables of this release in an empty database.
 
-    A database that has them is left as it is; an older one is not upgraded, which `upgrade` does.
+    A database that has them, or later ones that serve this release, is left as it is; an older
+    one is not upgraded, which `upgrade` does.
     """
-    from .revision import REVISION, current_schema
+    from .revision import REVISION, current_schema, find_misfit
     from .schema import upgrade
 
     async def make(database: Database) -> Schema | None:
@@ -60,9 +61,6 @@ def schema_oneshot(ctx: click.Context, config_path: Path | None) -> None:
         return before
 
     before = with_database(read_settings(ctx, config_path), make)
-    if before and before.revision != REVISION:
-        raise click.ClickException(
-            f"the database has the tables of release {before.revision}, not of {REVISION}:"
-            " `backendai mgr schema upgrade` brings it to this release"
-        )
+    if before and (misfit := find_misfit(before, REVISION)):
+        raise click.ClickException(f"{misfit.told}: {misfit.fix}")
     click.echo("up to date" if before else f"made {REVISION}")

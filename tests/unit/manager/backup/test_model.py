@@ -9,7 +9,7 @@ import pytest
 from backendai.manager.backup import model
 from backendai.manager.backup.model import BackupRefused, Counter, Manifest, TableEntry
 from backendai.manager.backup.rows import LEFT_OUT, list_tables
-from backendai.manager.db.revision import REVISION
+from backendai.manager.db.revision import REVISION, Schema
 from backendai.manager.db.schema import known_revisions
 from backendai.manager.db.tables import metadata
 
@@ -99,9 +99,13 @@ def test_an_archive_of_a_newer_release_says_what_to_do() -> None:
 
 def test_a_database_of_another_release_is_refused() -> None:
     model.refuse_target(None, "0008")
-    model.refuse_target("0008", "0008")
-    with pytest.raises(BackupRefused, match="backendai mgr schema upgrade"):
-        model.refuse_target("0007", "0008")
+    model.refuse_target(Schema("0008", "0007"), "0008")
+    with pytest.raises(BackupRefused, match=r"The database is at revision 0007.* schema upgrade"):
+        model.refuse_target(Schema("0007", "0007"), "0008")
+    for oldest in ("0008", "0009"):
+        with pytest.raises(BackupRefused, match="with the program of the release") as caught:
+            model.refuse_target(Schema("0009", oldest), "0008")
+        assert "upgrade" not in str(caught.value)
 
 
 def test_what_is_not_empty_is_named() -> None:
