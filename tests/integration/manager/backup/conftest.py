@@ -67,6 +67,33 @@ _MORE: tuple[tuple[str, dict[str, Any]], ...] = (
             "user_id": USER,
         },
     ),
+    (
+        "join_tokens",
+        {
+            "id": _UUID,
+            "token_hash": bytes(range(256)),
+            "resource_group": "default",
+            "expires_at": datetime(2026, 1, 2, tzinfo=UTC),
+        },
+    ),
+    (
+        "alerts",
+        {
+            "kind": "agent-lost",
+            "subject": "n1",
+            "detail": ODD,
+            "seen_at": datetime(2026, 1, 1, tzinfo=UTC),
+        },
+    ),
+    (
+        "alert_messages",
+        {
+            "alert_id": 1,
+            "change": "began",
+            "target": "ops@example.com",
+            "next_at": datetime(2026, 1, 1, tzinfo=UTC),
+        },
+    ),
     ("cluster_status", {"status": "frozen", "changed_by": "root"}),
     ("tasks", {"name": "rescan", "user_id": USER, "status": "pending"}),
     ("tasks", {"name": "rescan", "user_id": USER, "status": "running", "holder": "manager-1:x"}),
