@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import os
 import signal
-import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -629,11 +628,8 @@ async def _follow_config(config: CachedConfig, learn: Callable[[Snapshot], None]
 
 def _refuse_taken_port(address: HostPort) -> None:
     """Told before anything runs that a later failure would tear down in the middle of its work."""
-    if HANDOVER.has(address):
-        return
-    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
     try:
-        socket.create_server((address.host, address.port), family=family).close()
+        HANDOVER.check(address)
     except OSError as error:
         raise ServerMisconfigured(
             f"Cannot listen at {address} ({error.strerror}): stop what is there, or choose "

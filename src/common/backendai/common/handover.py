@@ -6,15 +6,18 @@ nothing, so that callers turn to another daemon at once. Without systemd they ar
 The protocol: https://www.freedesktop.org/software/systemd/man/latest/sd_pid_notify_with_fds.html
 """
 
+import errno
 import os
 import socket
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 from .settings.checks import HostPort
 from .systemd import Notifier
 
 _FIRST_DESCRIPTOR: Final = 3
+# Names such as localhost have addresses of families that the kernel may not have switched on.
+_LACKING: Final = frozenset({errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL})
 
 
 class Handover:
@@ -28,24 +31,18 @@ class Handover:
         for name in self._received:
             self._notifier.tell("FDSTOREREMOVE=1", f"FDNAME={name}")
 
-    def has(self, address: HostPort) -> bool:
-        """Whether a daemon before this one listened there, and handed that over.
-
-        Where it had another address of that port, that is closed: settings have changed.
-        """
-        own = _name(address)
-        for name, sockets in list(self._received.items()):
-            if name != own and sockets[0].getsockname()[1] == address.port:
-                _close(self._received.pop(name))
-        return own in self._received
-
     def listen(self, address: HostPort) -> list[socket.socket]:
         """Bound sockets of every family that `address` has. Raises OSError."""
         name = _name(address)
-        sockets = self._received.pop(name) if self.has(address) else _bind(address)
+        sockets = self._received.pop(name, None) or self._bind(address)
         if address.port:
             self._listening += [(name, each) for each in sockets]
         return sockets
+
+    def check(self, address: HostPort) -> None:
+        """Raises OSError where `listen` would."""
+        if _name(address) not in self._received:
+            _close(self._bind(address))
 
     def close_rest(self) -> None:
         """What was received and is not listened at any more: nobody may wait there for ever."""
@@ -57,6 +54,21 @@ class Handover:
         for name, listening in self._listening:
             if listening.fileno() >= 0:
                 self._notifier.tell("FDSTORE=1", f"FDNAME={name}", descriptors=[listening.fileno()])
+
+    def _bind(self, address: HostPort) -> list[socket.socket]:
+        try:
+            return _bind(address)
+        except OSError as error:
+            former = [name for name in self._received if self._port_of(name) == address.port]
+            if error.errno != errno.EADDRINUSE or not former:
+                raise
+        # Settings have changed: what was handed over for another address of the port is in the way.
+        for name in former:
+            _close(self._received.pop(name))
+        return _bind(address)
+
+    def _port_of(self, name: str) -> int:
+        return int(self._received[name][0].getsockname()[1])
 
 
 def _receive(environ: Mapping[str, str]) -> dict[str, list[socket.socket]]:
@@ -78,18 +90,35 @@ def _bind(address: HostPort) -> list[socket.socket]:
         address.host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
     )
     bound: list[socket.socket] = []
+    lacking: list[tuple[int, OSError]] = []
     try:
         for family, kind, protocol, _, place in dict.fromkeys(found):
-            opened = socket.socket(family, kind, protocol)
-            bound.append(opened)
-            opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if family == socket.AF_INET6:
-                opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-            opened.bind(place)
+            try:
+                bound.append(_open(family, kind, protocol, place))
+            except OSError as error:
+                if error.errno not in _LACKING:
+                    raise
+                lacking.append((family, error))
+        for missing, refusal in lacking:
+            if all(one.family == missing for one in bound):
+                raise refusal
     except OSError:
         _close(bound)
         raise
     return bound
+
+
+def _open(family: int, kind: int, protocol: int, place: Any) -> socket.socket:
+    opened = socket.socket(family, kind, protocol)
+    try:
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        opened.bind(place)
+    except OSError:
+        opened.close()
+        raise
+    return opened
 
 
 def _close(sockets: Sequence[socket.socket]) -> None:
