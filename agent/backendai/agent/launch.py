@@ -58,6 +58,8 @@ class Launcher:
         self._exits = exits
         self._note_launched = note_launched
         self._slots = asyncio.Semaphore(CREATES_AT_ONCE)
+        # The engine waits for the swarm while it starts these; who needs none does not wait for it.
+        self._spread_slots = asyncio.Semaphore(CREATES_AT_ONCE)
 
     async def launch(self, desire: Desire) -> str:
         """The id of the started container, whose runner answers.
@@ -87,9 +89,10 @@ class Launcher:
         self._note(desire, KernelState.PREPARING, container_id=container_id)
         spec, clock = _spec_of(desire), self._node.clock
         wait_until = clock.monotonic() + (NETWORK_SECONDS_MAX if spec.cluster_is_spread else 0)
+        slots = self._spread_slots if spec.cluster_is_spread else self._slots
         while True:
             try:
-                async with self._slots:
+                async with slots:
                     await self._begin_once(spec, container_id)
                 return
             except NetworkMissing:

@@ -53,6 +53,7 @@ class FakeBackend:
     kept_networks: frozenset[str] | None = None
     swarm: SwarmReport = field(default_factory=SwarmReport)
     refusals: list[Fault] = field(default_factory=list)
+    spread_gate: "asyncio.Event | None" = None
 
     def note(self, call: str) -> None:
         if self.is_away:
@@ -85,6 +86,8 @@ class FakeBackend:
         self.note("start")
         if self.refusals:
             raise self.refusals.pop()
+        if self.spread_gate is not None and self.containers[container_id][0].network.is_spread:
+            await self.spread_gate.wait()
         self.containers[container_id] = (self.containers[container_id][0], Phase.RUNNING)
 
     async def terminate(self, container_id: str) -> None:

@@ -13,6 +13,7 @@ import pytest
 from backendai.agent.exits import ExitFacts
 from backendai.agent.faults import BadOrder, NetworkMissing, StaleGeneration
 from backendai.agent.housekeeping import Housekeeper
+from backendai.agent.launch import CREATES_AT_ONCE
 from backendai.agent.ledger import Ledger
 from backendai.agent.node import Node
 from backendai.agent.profile import NetworkWish
@@ -134,6 +135,25 @@ async def test_a_kernel_that_is_alone_waits_for_no_network(
         await supervisor.ensure(order())
         await until(ledger, KernelState.FAILED)
     assert backend.calls == ["create", "start", "remove"]
+
+
+async def test_kernels_that_wait_for_a_network_hold_up_no_other(
+    tmp_path: Path, backend: FakeBackend
+) -> None:
+    ledger, backend.spread_gate = Ledger(), asyncio.Event()
+    slots = {"cpu": "0.25"}
+    async with supervised(make_node(tmp_path, backend, ledger), ledger) as supervisor:
+        for _ in range(CREATES_AT_ONCE):
+            spread = order(msgspec.structs.replace(SPREAD, slots=slots))
+            await supervisor.ensure(msgspec.structs.replace(spread, kernel_id=str(uuid.uuid4())))
+        async with asyncio.timeout(10):
+            while backend.calls.count("start") < CREATES_AT_ONCE:
+                await asyncio.sleep(0)
+        await supervisor.ensure(order(msgspec.structs.replace(SPEC, slots=slots)))
+        try:
+            await until(ledger, KernelState.RUNNING)
+        finally:
+            backend.spread_gate.set()
 
 
 async def test_what_is_done_to_networks_is_reported_at_once(backend: FakeBackend) -> None:
