@@ -178,6 +178,7 @@ class Launcher:
         environ = make_environ(spec, identity, share.limits)
         setup = replace(
             make_setup(desire, spec, image, environ, node.maker),
+            cluster_key=seed_for(spec, shares_host_network=node.backend.shares_host_network),
             folders=[one.expected for one in held],
             apps=declare(identity.service_ports),
         )
@@ -247,9 +248,14 @@ def make_setup(
         uid=maker.uid,
         gid=maker.gid,
         grace_seconds=desire.grace_seconds,
-        cluster_key=spec.cluster_key.seed if spec.cluster_key is not None else "",
         files=[HomeFile(file.path, file.permission, file.data) for file in spec.files],
     )
+
+
+def seed_for(spec: KernelSpec, *, shares_host_network: bool) -> str:
+    """By which a kernel lets its siblings in; empty where everybody could reach its SSH server.
+    PURE."""
+    return "" if spec.cluster_key is None or shares_host_network else spec.cluster_key.seed
 
 
 def _runtime_of(image: ImageReport) -> str:

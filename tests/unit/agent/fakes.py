@@ -41,6 +41,7 @@ class FakeBackend:
     Each start takes one of `refusals`, while there are some."""
 
     name: str = "fake"
+    shares_host_network: bool = False
     containers: dict[str, tuple[Profile, Phase]] = field(default_factory=dict)
     images: dict[str, ImageReport] = field(default_factory=lambda: {IMAGE.name: IMAGE})
     facts: dict[str, ExitFacts] = field(default_factory=dict)

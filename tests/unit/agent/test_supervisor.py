@@ -21,6 +21,7 @@ from backendai.agent.supervisor import GONE_REPORT_SECONDS, TOMBSTONE_SECONDS, S
 from backendai.agent.swarm import ClusterNetworks
 from backendai.common.clock import FakeClock
 from backendai.common.contracts.agent import (
+    ClusterKey,
     Desired,
     EnsureKernel,
     EnsureNetwork,
@@ -31,6 +32,7 @@ from backendai.common.contracts.agent import (
     SwarmReport,
 )
 from backendai.common.enums import Reason
+from backendai.kernel.wire import SETUP_NAME, KernelSetup
 
 from .fakes import FakeBackend, make_node
 
@@ -147,13 +149,27 @@ async def test_kernels_that_wait_for_a_network_hold_up_no_other(
             spread = order(msgspec.structs.replace(SPREAD, slots=slots))
             await supervisor.ensure(msgspec.structs.replace(spread, kernel_id=str(uuid.uuid4())))
         async with asyncio.timeout(10):
-            while backend.calls.count("start") < CREATES_AT_ONCE:
+            while backend.calls.count("start") < CREATES_AT_ONCE:  # noqa: ASYNC110
                 await asyncio.sleep(0)
         await supervisor.ensure(order(msgspec.structs.replace(SPEC, slots=slots)))
         try:
             await until(ledger, KernelState.RUNNING)
         finally:
             backend.spread_gate.set()
+
+
+@pytest.mark.parametrize(("is_shared", "seed"), [(False, "ab" * 32), (True, "")])
+async def test_kernels_on_the_network_of_the_host_let_nobody_in(
+    tmp_path: Path, backend: FakeBackend, is_shared: bool, seed: str
+) -> None:
+    ledger, backend.shares_host_network = Ledger(), is_shared
+    node = make_node(tmp_path, backend, ledger)
+    spec = msgspec.structs.replace(SPREAD, cluster_key=ClusterKey("ab" * 32))
+    async with supervised(node, ledger) as supervisor:
+        await supervisor.ensure(order(spec))
+        await until(ledger, KernelState.RUNNING)
+    written = await asyncio.to_thread((node.scratch.run_dir(KERNEL, 1) / SETUP_NAME).read_bytes)
+    assert msgspec.json.decode(written, type=KernelSetup).cluster_key == seed
 
 
 async def test_what_is_done_to_networks_is_reported_at_once(backend: FakeBackend) -> None:

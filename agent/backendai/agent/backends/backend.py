@@ -65,6 +65,11 @@ class Backend(Protocol):
     @property
     def name(self) -> str: ...
 
+    @property
+    def shares_host_network(self) -> bool:
+        """Whether what a kernel listens at is the host's own port."""
+        ...
+
     async def list_containers(self) -> Listing: ...
 
     def watch(self) -> AsyncIterator[Change]:

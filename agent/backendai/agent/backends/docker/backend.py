@@ -53,6 +53,7 @@ class DockerBackend:
     """The containers of `agent_id` on the engine at `url`, whose calls `calls` measures."""
 
     name = "docker"
+    shares_host_network = False
 
     def __init__(
         self,

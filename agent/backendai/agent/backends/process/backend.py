@@ -59,7 +59,7 @@ class ProcessBackend:
         self._image_dir = image_dir
         self._agent_id = agent_id
         self._clock = clock
-        self._shares_network = shares_host_network
+        self.shares_host_network = shares_host_network
         self._threads = Threads("sandbox", THREADS)
         self._cgroups = Cgroups()
         self._changes: asyncio.Queue[Change] = asyncio.Queue(CHANGES_MAX)
@@ -238,7 +238,7 @@ class ProcessBackend:
                 root,
                 status.fileno(),
                 is_root=os.geteuid() == 0,
-                shares_network=self._shares_network,
+                shares_network=self.shares_host_network,
             )
             command = [*map(str, (len(doors), *doors, profile.open_files_max)), *arguments]
             # The lock stays open in the sandbox: as long as something of it lives, it is held.

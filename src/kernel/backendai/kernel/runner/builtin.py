@@ -41,7 +41,8 @@ class BuiltIns:
         self._waking: set[asyncio.Task[None]] = set()
 
     def listen_for_siblings(self, name: str, port: int) -> None:
-        """On the network as well, where only kernels of the same session get through."""
+        """On the network of the session as well. Who gets there needs the key of the session; the
+        firewall of the node lets only its kernels through."""
         try:
             listener = socket.create_server(("", port), backlog=SIBLINGS_WAITING_MAX)
         except OSError as error:
