@@ -55,8 +55,11 @@ class Limits:
     full_percent: float = 90.0
 
 
-def judge_agents(agents: Iterable[AgentFact], limits: Limits, open_keys: Collection[Key]) -> Look:
-    """A node that is heard again is still lost until it is trusted again."""
+def judge_agents(
+    agents: Iterable[AgentFact], limits: Limits, open_keys: Collection[Key], *, has_listened: bool
+) -> Look:
+    """A node that is heard again is still lost until it is trusted again. Where nobody has listened
+    for as long as a node may be silent, nobody knows whether it was."""
     wrong: dict[Key, str] = {}
     for agent in agents:
         key = Key(AlertKind.AGENT_LOST, agent.id)
@@ -67,7 +70,7 @@ def judge_agents(agents: Iterable[AgentFact], limits: Limits, open_keys: Collect
                 f"Node {agent.id} of {agent.resource_group} has not been heard for "
                 f"{age(agent.silent_seconds)}"
             )
-    return Look(wrong)
+    return Look(wrong) if has_listened else Look({}, wrong.keys())
 
 
 def judge_disks(agents: Iterable[AgentFact], limits: Limits, open_keys: Collection[Key]) -> Look:

@@ -11,7 +11,7 @@ from typing import Final
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from backendai.common.clock import Clock
-from backendai.common.faults import Fault
+from backendai.common.faults import Fault, StoreUnavailable
 from backendai.common.logs import get_logger
 from backendai.manager.callbacks.model import pause_after
 from backendai.manager.db.engine import Database
@@ -27,6 +27,10 @@ from .post import Targets
 log = get_logger(__name__)
 
 LOOK_SECONDS: Final = 10.0
+# Between two looks. After a longer gap this manager was frozen, or without the database, and nodes
+# that were not silent look so.
+GAP_SECONDS_MAX: Final = 3 * LOOK_SECONDS
+_NEVER: Final = float("-inf")
 TELL_SECONDS: Final = 2.0
 # Every volume and quota scope is asked by the network.
 STORAGE_SECONDS: Final = 300.0
@@ -59,19 +63,32 @@ class AlertWatch:
         self._limits = limits
         self._hold = hold
         self._storage: Look | None = None
+        self._looked_at = _NEVER
+        self._listens_since = _NEVER
 
     async def step(self) -> None:
         """One look at everything but the storage, whose last look counts. Raises
         StoreUnavailable."""
-        if not await self._turn.is_held():
+        try:
+            await self._look()
+        except StoreUnavailable:
+            self._looked_at = _NEVER
+            raise
+
+    async def _look(self) -> None:
+        found = await self._database.read(_load) if await self._turn.is_held() else None
+        has_listened = self._has_listened()
+        if found is None:
             return
         now = self._clock.now()
-        agents, holders, kept = await self._database.read(_load)
+        agents, holders, kept = found
         open_keys = frozenset(one.key for one in kept)
         unlooked = Look({}, [key for key in open_keys if key.kind in _OF_STORAGE])
         look = facts.join(
             [
-                facts.judge_agents(agents, self._limits, open_keys),
+                facts.judge_agents(
+                    agents, self._limits, open_keys, has_listened=has_listened
+                ),
                 facts.judge_disks(agents, self._limits, open_keys),
                 facts.judge_accelerators(holders, now),
                 self._storage or unlooked,
@@ -86,6 +103,14 @@ class AlertWatch:
             detail = look.wrong.get(key, "")
             facts_of = {"kind": key.kind.value, "subject": key.subject, "detail": detail}
             log.info("alert.changed", change=change.value, **facts_of)
+
+    def _has_listened(self) -> bool:
+        """Whether nodes could be heard, without a gap, for as long as they may be silent."""
+        now = self._clock.monotonic()
+        if now - self._looked_at > GAP_SECONDS_MAX:
+            self._listens_since = now
+        self._looked_at = now
+        return now - self._listens_since >= self._limits.silent_seconds
 
     async def look_at_storage(self) -> None:
         """Ask how full every volume and quota scope is. Raises StoreUnavailable."""

@@ -12,10 +12,11 @@ import pytest
 import sqlalchemy as sa
 
 from backendai.common.clock import FakeClock
+from backendai.common.faults import StoreUnavailable
 from backendai.common.ids import AgentId, SystemIds
 from backendai.common.lifecycle import KernelEvent
 from backendai.manager.alerts.facts import Limits
-from backendai.manager.alerts.loop import LEASE_NAME, LEASE_SECONDS, AlertWatch
+from backendai.manager.alerts.loop import LEASE_NAME, LEASE_SECONDS, LOOK_SECONDS, AlertWatch
 from backendai.manager.alerts.mail import PLAIN, STARTTLS, TLS, Mailbox, Mailer
 from backendai.manager.alerts.model import SIGNATURE_HEADER, AlertKind, Hold, sign
 from backendai.manager.alerts.post import Targets
@@ -23,6 +24,7 @@ from backendai.manager.alerts.service import Alerts
 from backendai.manager.callbacks.model import ATTEMPTS_MAX
 from backendai.manager.callbacks.post import GuardedPost, NotTold
 from backendai.manager.db import tables as t
+from backendai.manager.idle.loop import Turn
 from backendai.manager.lifecycle.lease import Lease
 from backendai.manager.lifecycle.model import Move
 from backendai.manager.lifecycle.postgres import PostgresStore
@@ -38,6 +40,7 @@ from tests.integration.manager.alerts.receivers import (
 from tests.integration.manager.world import Wish, add_agent, enqueue, fetch, open_world
 
 KEY = b"k" * 32
+SILENT_SECONDS = 60.0
 SENDER, RECIPIENTS = "cluster@example.com", ("ops@example.com", "night@example.com")
 
 
@@ -51,13 +54,13 @@ class Watched:
         self.core = PostgresStore(database, SystemIds())
         self.watch = self.manager("first")
 
-    def manager(self, holder: str) -> AlertWatch:
-        lease = Lease(self.core, self.clock, LEASE_NAME, holder, LEASE_SECONDS)
+    def manager(self, holder: str, turn: Turn | None = None) -> AlertWatch:
+        lease = turn or Lease(self.core, self.clock, LEASE_NAME, holder, LEASE_SECONDS)
         hold = Hold({AlertKind.IDLE_ACCELERATOR: 60.0})
         proxies = Proxies(ProxyLink())
         targets = self.targets()
         return AlertWatch(
-            self.database, proxies, targets, lease, self.clock, Limits(60.0, 90.0), hold
+            self.database, proxies, targets, lease, self.clock, Limits(SILENT_SECONDS, 90.0), hold
         )
 
     def targets(self, networks: tuple[str, ...] = ("127.0.0.1",)) -> Targets:
@@ -68,6 +71,12 @@ class Watched:
         for _ in range(times):
             await (watch or self.watch).step()
             await (watch or self.watch).tell()
+
+    async def listen(self, watch: AlertWatch) -> None:
+        """Until it says who is silent."""
+        for _ in range(int(SILENT_SECONDS / LOOK_SECONDS)):
+            await watch.step()
+            self.clock.shift(LOOK_SECONDS)
 
     async def silence(self, agent: str, seconds: float) -> None:
         at = sa.func.now() - sa.func.make_interval(0, 0, 0, 0, 0, 0, seconds)
@@ -97,7 +106,9 @@ async def watched(
         hook = await stack.enter_async_context(hook_server())
         mail = await stack.enter_async_context(mail_server())
         await add_agent(database, "i-1", {"cpu": "16", "mem": "171798691840", "cuda.device": "1"})
-        yield Watched(database, hook, mail)
+        watched = Watched(database, hook, mail)
+        await watched.listen(watched.watch)
+        yield watched
 
 
 async def test_a_lost_node_is_told_once_and_its_return_too(watched: Watched) -> None:
@@ -115,6 +126,53 @@ async def test_a_lost_node_is_told_once_and_its_return_too(watched: Watched) -> 
     assert watched.told()[1:] == [("end", "agent_lost", "i-1")]
     assert watched.mail.mails[1]["Subject"] == "[Backend.AI] over: agent lost: i-1"
     assert await watched.waiting() == 0
+
+
+async def test_after_an_outage_of_all_managers_no_node_is_lost_that_comes_back(
+    watched: Watched,
+) -> None:
+    await watched.core.end_leases("first")
+    await watched.silence("i-1", 600)
+    other = watched.manager("second")
+    await watched.look(2, other)
+    assert watched.told() == [], "nobody was there to hear it"
+    await watched.listen(other)
+    await watched.look(1, other)
+    assert watched.told() == [("begin", "agent_lost", "i-1")], "now it had its time"
+
+
+class Outages:
+    """A turn that is always held, by a store that is away when it is told so."""
+
+    def __init__(self) -> None:
+        self.is_away = False
+
+    async def is_held(self) -> bool:
+        if self.is_away:
+            raise StoreUnavailable
+        return True
+
+
+@pytest.mark.parametrize("is_away", [True, False], ids=["store away", "manager frozen"])
+async def test_after_a_gap_nodes_have_their_time_to_be_heard_again(
+    watched: Watched, is_away: bool
+) -> None:
+    turn = Outages()
+    watch = watched.manager("first", turn)
+    await watched.listen(watch)
+    turn.is_away = is_away
+    if is_away:
+        with pytest.raises(StoreUnavailable):
+            await watch.step()
+        turn.is_away = False
+    else:
+        watched.clock.shift(600)
+    await watched.silence("i-1", 600)
+    await watched.look(1, watch)
+    assert watched.told() == []
+    await watched.listen(watch)
+    await watched.look(1, watch)
+    assert watched.told() == [("begin", "agent_lost", "i-1")]
 
 
 async def test_posts_are_signed(watched: Watched) -> None:

@@ -44,8 +44,15 @@ def agent(silent: float = 0, status: AgentStatus = AgentStatus.ALIVE, **used: An
 def test_a_node_is_lost_until_it_is_trusted_again(
     fact: AgentFact, is_open: bool, is_wrong: bool
 ) -> None:
-    found = judge_agents([fact], LIMITS, {LOST} if is_open else ())
+    found = judge_agents([fact], LIMITS, {LOST} if is_open else (), has_listened=True)
     assert (LOST in found.wrong) is is_wrong
+
+
+def test_silence_that_nobody_listened_to_is_not_known() -> None:
+    unknown = judge_agents([agent(600)], LIMITS, (), has_listened=False)
+    assert (dict(unknown.wrong), set(unknown.unseen)) == ({}, {LOST})
+    heard = judge_agents([agent(1)], LIMITS, {LOST}, has_listened=False)
+    assert (dict(heard.wrong), set(heard.unseen)) == ({}, set()), "who is heard is not lost"
 
 
 @pytest.mark.parametrize(
