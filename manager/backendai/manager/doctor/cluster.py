@@ -5,7 +5,7 @@ import ssl
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -50,29 +50,41 @@ _s: Final = t.sessions.c
 _START: Final = "start it (`systemctl start {}`); its journal says what it lacks"
 
 
+class Rows(NamedTuple):
+    """What the database tells of the cluster: findings, and where app proxies are."""
+
+    findings: Sequence[Finding]
+    app_proxies: Sequence[str]
+
+
+async def examine_rows(database: Database, lacking: str) -> Rows:
+    """`lacking` says what has to be mended before tables can be read, empty where nothing has."""
+    if not lacking:
+        try:
+            return await database.read(_examine_rows)
+        except StoreUnavailable:
+            lacking = "PostgreSQL first"
+    return Rows(skip((*CLUSTER_NAMES, "app proxies"), lacking), [])
+
+
 async def examine_cluster(
-    settings: ManagerSettings, database: Database, webservers: Sequence[str], clock: Clock
+    settings: ManagerSettings, rows: Rows, webservers: Sequence[str], clock: Clock
 ) -> list[Finding]:
     """`webservers` are addresses that no store knows of."""
-    try:
-        found = await database.read(_examine_rows)
-        proxies = await database.read(_load_app_proxies)
-    except StoreUnavailable:
-        found, proxies = skip((*CLUSTER_NAMES, "app proxies"), "PostgreSQL first"), []
     storage, config = await _examine_storage(settings)
     addresses = [one.manager_api for one in config.proxies.values()]
     addresses += [one.client_api for one in config.proxies.values()]
-    asked = [*addresses, *proxies, *webservers]
+    asked = [*addresses, *rows.app_proxies, *webservers]
     return [
-        *found,
+        *rows.findings,
         storage,
-        *await _ask_all("app proxy", proxies, "/status", "backendai-wsproxy"),
+        *await _ask_all("app proxy", rows.app_proxies, "/status", "backendai-wsproxy"),
         *await _ask_all("webserver", webservers, "/health", "backendai-webserver"),
         await _examine_certificates(asked, clock),
     ]
 
 
-async def _examine_rows(conn: AsyncConnection) -> list[Finding]:
+async def _examine_rows(conn: AsyncConnection) -> Rows:
     leases = t.leases.c
     leader = await conn.scalar(
         sa.select(leases.holder).where(leases.name == PLAN, leases.expires_at > sa.func.now())
@@ -83,7 +95,7 @@ async def _examine_rows(conn: AsyncConnection) -> list[Finding]:
             t.agents.c.status != AgentStatus.TERMINATED
         )
     )
-    return [
+    findings = [
         judge_managers(await list_live(conn), leader),
         judge_versions({row.id: row.version for row in versions}, version(_OWN)),
         judge_node_clocks(agents),
@@ -91,6 +103,7 @@ async def _examine_rows(conn: AsyncConnection) -> list[Finding]:
         judge_waiting(await _load_waiting(conn)),
         judge_alerts(await list_alerts(conn, with_ended=False, limit=ALERTS_MAX)),
     ]
+    return Rows(findings, await _load_app_proxies(conn))
 
 
 async def _load_waiting(conn: AsyncConnection) -> list[Waiting]:

@@ -1,10 +1,12 @@
 """`mgr doctor --cluster` beside a manager that serves: which part is down, and the rest is told."""
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
 
+import asyncpg
 import pytest
 import sqlalchemy as sa
 
@@ -71,6 +73,31 @@ async def test_without_the_database_the_rest_is_told(
     assert found["managers"].verdict is Verdict.SKIPPED
     assert found["storage proxies"].verdict is Verdict.OK
     assert json.dumps([each.told for each in found.values()])
+
+
+@pytest.mark.parametrize(
+    ("state", "lacking"),
+    [("no database", "PostgreSQL"), ("empty", "schema"), ("earlier release", "schema")],
+)
+async def test_without_its_tables_the_rest_is_told(
+    look: Examine,
+    settings: ManagerSettings,
+    storage: ScriptedStorage,
+    make_database: Callable[[str | None], str],
+    state: str,
+    lacking: str,
+) -> None:
+    dsn = sa.make_url(await asyncio.to_thread(make_database, None))
+    if state == "earlier release":
+        connection = await asyncpg.connect(dsn.render_as_string(hide_password=False))
+        await connection.execute("CREATE TABLE alembic_version AS SELECT '0001' AS version_num")
+        await connection.close()
+    name = "nobody-made-it" if state == "no database" else dsn.database
+    found = await look(db=replace(settings.db, name=name))
+    assert failed(found) == {lacking}
+    assert found["managers"].verdict is Verdict.SKIPPED
+    assert found["managers"].told.endswith(f"{lacking} first")
+    assert found["storage proxies"].verdict is Verdict.OK
 
 
 async def test_without_etcd_the_rest_is_told(look: Examine, settings: ManagerSettings) -> None:
