@@ -86,9 +86,7 @@ class AlertWatch:
         unlooked = Look({}, [key for key in open_keys if key.kind in _OF_STORAGE])
         look = facts.join(
             [
-                facts.judge_agents(
-                    agents, self._limits, open_keys, has_listened=has_listened
-                ),
+                facts.judge_agents(agents, self._limits, open_keys, has_listened=has_listened),
                 facts.judge_disks(agents, self._limits, open_keys),
                 facts.judge_accelerators(holders, now),
                 self._storage or unlooked,

@@ -3,7 +3,7 @@
 import asyncio
 import ssl
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from importlib.metadata import version
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
@@ -174,29 +174,39 @@ async def _ask(address: str, path: str) -> str:
             return "" if response.status == 200 else f"it answers {response.status}"
     except TimeoutError:
         return f"no answer within {ANSWER_SECONDS:g} s"
-    except (aiohttp.ClientError, ValueError) as error:
+    except ValueError:
+        return "this is no address"
+    except aiohttp.ClientError as error:
         return str(error)
 
 
 async def _examine_certificates(addresses: Sequence[str], clock: Clock) -> Finding:
-    wanted = sorted({address for address in addresses if urlsplit(address).scheme == "https"})
-    found = await asyncio.gather(*[_find_end(address) for address in wanted])
+    known = {address: _find_https(address) for address in sorted(set(addresses))}
+    wanted = {address: place for address, place in known.items() if place is not None}
+    found = await asyncio.gather(*[_find_end(*place) for place in wanted.values()])
     ends: Mapping[str, Any] = dict(zip(wanted, found, strict=True))
     return judge_certificates({key: at for key, at in ends.items() if at}, clock.now())
 
 
-async def _find_end(address: str) -> datetime | None:
+def _find_https(address: str) -> tuple[str, int] | None:
+    """Host and port; None of what is no such address, which is told where it is asked."""
+    try:
+        parts = urlsplit(address)
+        place = parts.hostname or "", parts.port or 443
+    except ValueError:
+        return None
+    return place if parts.scheme == "https" else None
+
+
+async def _find_end(host: str, port: int) -> datetime | None:
     """When the certificate that is shown there ends; None where nobody shows one."""
-    parts = urlsplit(address)
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     try:
         async with asyncio.timeout(ANSWER_SECONDS):
-            _, writer = await asyncio.open_connection(
-                parts.hostname, parts.port or 443, ssl=context, server_hostname=parts.hostname
-            )
+            _, writer = await asyncio.open_connection(host, port, ssl=context, server_hostname=host)
             shown = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
             writer.close()
     except (OSError, TimeoutError):
         return None
-    return x509.load_der_x509_certificate(shown).not_valid_after.replace(tzinfo=UTC)
+    return x509.load_der_x509_certificate(shown).not_valid_after_utc

@@ -17,6 +17,7 @@ from backendai.manager.db import tables as t
 from backendai.manager.doctor.examine import examine_all
 from backendai.manager.doctor.model import Finding, Verdict
 from backendai.manager.settings import ManagerSettings
+from tests.integration.manager.alerts.receivers import mail_server, make_certificate
 from tests.integration.manager.api.scripted import ScriptedAgent
 from tests.integration.manager.api.storage import ScriptedStorage, storage
 
@@ -32,9 +33,10 @@ def look(manager: Manager, settings: ManagerSettings, tmp_path: Path) -> Examine
     file.touch(0o600)
     own = replace(settings.manager, service_addr=manager.address)
 
-    async def run(**changes: object) -> dict[str, Finding]:
+    async def run(*webservers: str, **changes: object) -> dict[str, Finding]:
         asked = replace(settings, manager=own, **changes)
-        found = await examine_all(asked, file, [f"http://{manager.address}"], SystemClock())
+        others = webservers or [f"http://{manager.address}"]
+        found = await examine_all(asked, file, others, SystemClock())
         return {each.name: each for each in found}
 
     return run
@@ -98,6 +100,16 @@ async def test_without_its_tables_the_rest_is_told(
     assert found["managers"].verdict is Verdict.SKIPPED
     assert found["managers"].told.endswith(f"{lacking} first")
     assert found["storage proxies"].verdict is Verdict.OK
+
+
+async def test_an_address_that_is_none_ends_nothing(look: Examine, tmp_path: Path) -> None:
+    context, _ = make_certificate(tmp_path)
+    async with mail_server(context, at_once=True) as server:
+        shown = f"https://{server.address}"
+        found = await look(shown, "https://127.0.0.1:x", "https://[oops", "https://127.0.0.1:99999")
+    assert found["webserver"].told == "https://127.0.0.1:99999: this is no address"
+    assert found["certificates"].verdict is Verdict.ADVICE
+    assert shown in found["certificates"].told
 
 
 async def test_without_etcd_the_rest_is_told(look: Examine, settings: ManagerSettings) -> None:
