@@ -157,7 +157,13 @@ async def load_messages(conn: AsyncConnection, now: datetime, count: int) -> lis
     found = await conn.execute(
         sa.select(t.alerts, _m.change, _m.target, _m.attempts)
         .join(t.alert_messages, _m.alert_id == _c.id)
-        .where(_m.next_at <= now, ~is_early)
+        .where(
+            _m.next_at <= now,
+            ~is_early,
+            # A later release may have left others, before it was rolled back.
+            _c.kind.in_(AlertKind),
+            _m.change.in_(Change),
+        )
         .order_by(_m.attempts, _m.alert_id)
         .limit(count)
     )

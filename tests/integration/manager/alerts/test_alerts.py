@@ -210,6 +210,21 @@ async def test_who_is_away_hears_it_later_and_in_order(watched: Watched) -> None
     assert [change for change, *_ in watched.told()] == ["begin", "end"]
 
 
+async def test_what_a_later_release_left_is_let_be(watched: Watched) -> None:
+    await watched.silence("i-1", 120)
+    await watched.watch.step()
+    for column in ("kind", "change"):
+        table = "alerts" if column == "kind" else "alert_messages"
+        [(known,)] = set(await fetch(watched.database, f"select {column} from {table}"))
+        change = f"update {table} set {column} = '%s' returning 1"
+        await fetch(watched.database, change % "unheard_of")
+        await watched.watch.tell()
+        assert watched.told() == []
+        await fetch(watched.database, change % known)
+    await watched.watch.tell()
+    assert watched.told() == [("begin", "agent_lost", "i-1")], "the release is there again"
+
+
 async def test_it_is_given_up_at_last(watched: Watched) -> None:
     watched.hook.status = 503
     await watched.silence("i-1", 120)
