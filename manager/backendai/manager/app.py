@@ -317,13 +317,14 @@ async def _running(
         "pulse": (stores.pulse.look, LOOK_SECONDS),
         "alerts": (services.alerts.watch.step, ALERT_LOOK_SECONDS),
         "alerts-storage": (services.alerts.watch.look_at_storage, ALERT_STORAGE_SECONDS),
-        "alerts-tell": (services.alerts.watch.tell, ALERT_TELL_SECONDS),
         "alerts-forget": (services.alerts.watch.forget, ALERT_FORGET_SECONDS),
     }
+    for name, tell in services.alerts.watch.tellers.items():
+        periodic[f"alerts-tell:{name}"] = (tell, ALERT_TELL_SECONDS)
     async with asyncio.TaskGroup() as tasks:
         running = [tasks.create_task(work, name=name) for name, work in background.items()]
         for name, (step, period) in periodic.items():
-            health = None if name in _PATIENT_LOOPS else core.health
+            health = None if name.partition(":")[0] in _PATIENT_LOOPS else core.health
             looped = supervise(name, step, period_seconds=period, clock=clock, health=health)
             running.append(tasks.create_task(looped, name=name))
         try:

@@ -5,8 +5,10 @@ or goes on for another one, repeats nothing that was noted as told.
 """
 
 import asyncio
+from collections.abc import Callable, Coroutine, Mapping
 from datetime import timedelta
-from typing import Final
+from functools import partial
+from typing import Any, Final, TypeAlias
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -39,6 +41,7 @@ LEASE_NAME: Final = "alerts"
 LEASE_SECONDS: Final = 30.0
 MESSAGES_AT_ONCE: Final = 8
 SCOPES_AT_ONCE: Final = 4
+Step: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
 _OF_STORAGE: Final = (AlertKind.DISK_NEAR_FULL, AlertKind.QUOTA_NEAR)
 
 
@@ -135,21 +138,26 @@ class AlertWatch:
             ]
         )
 
-    async def tell(self) -> None:
-        """Tell what is due. Raises StoreUnavailable."""
+    @property
+    def tellers(self) -> Mapping[str, Step]:
+        """Target -> the step of a loop that tells it what is due: nobody waits for another one."""
+        return {name: partial(self._tell_due, name) for name in self._targets.names}
+
+    async def forget(self) -> None:
+        """Drop what ended long ago."""
+        names = self._targets.names
+        await self._database.put(lambda conn: store.forget_old(conn, names))
+
+    async def _tell_due(self, target: str) -> None:
+        """Raises StoreUnavailable."""
         if not await self._turn.is_held():
             return
         now = self._clock.now()
         due = await self._database.read(
-            lambda conn: store.load_messages(conn, now, MESSAGES_AT_ONCE)
+            lambda conn: store.load_messages(conn, now, target, MESSAGES_AT_ONCE)
         )
-        async with asyncio.TaskGroup() as group:
-            for message in due:
-                group.create_task(self._tell(message), name="alert")
-
-    async def forget(self) -> None:
-        """Drop what ended long ago."""
-        await self._database.put(store.forget_old)
+        for message in due:
+            await self._tell(message)
 
     async def _tell(self, message: Message) -> None:
         [why] = (await self._targets.try_all([message])).values()

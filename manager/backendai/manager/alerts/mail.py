@@ -14,6 +14,8 @@ from backendai.common.settings.checks import HostPort
 from backendai.manager.callbacks.post import NotTold
 
 TIMEOUT_SECONDS: Final = 15.0
+# For all of a mail: the former is for each answer of the server, which may send many slowly.
+SECONDS_MAX: Final = 3 * TIMEOUT_SECONDS
 STARTTLS: Final = "starttls"
 TLS: Final = "tls"
 PLAIN: Final = "none"
@@ -36,8 +38,9 @@ class Mailbox:
 class Mailer:
     """One mail at a time, in a thread of its own: the library blocks."""
 
-    def __init__(self, mailbox: Mailbox) -> None:
+    def __init__(self, mailbox: Mailbox, seconds_max: float = SECONDS_MAX) -> None:
         self._mailbox = mailbox
+        self._seconds_max = seconds_max
         self._threads = ThreadPoolExecutor(1, thread_name_prefix="alert-mail")
 
     async def send(self, subject: str, text: str, message_id: str) -> None:
@@ -46,7 +49,11 @@ class Mailer:
         mail = _compose(self._mailbox, subject, text, message_id)
         loop = asyncio.get_running_loop()
         try:
-            await loop.run_in_executor(self._threads, _deliver, self._mailbox, mail)
+            async with asyncio.timeout(self._seconds_max):
+                await loop.run_in_executor(self._threads, _deliver, self._mailbox, mail)
+        except TimeoutError as error:
+            told = f"{self._mailbox.server}: it did not take the mail in time"
+            raise NotTold(told) from error
         except (smtplib.SMTPException, OSError, ValueError) as error:
             raise NotTold(f"{self._mailbox.server}: {_why(error)}") from error
 

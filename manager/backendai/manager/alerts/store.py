@@ -18,6 +18,8 @@ from .model import Alert, AlertKind, Change, Changes, Kept, Key, Look, Message
 
 # What has ended is kept so long, for those who ask what happened.
 KEPT_DAYS: Final = 90
+# Messages for whom the settings name no more: another manager may still have the former ones.
+UNNAMED_DAYS: Final = 1
 # What happened, to what, and in which row.
 _Told: TypeAlias = tuple[Change, Key, int]
 _c: Final = t.alerts.c
@@ -142,7 +144,9 @@ async def _move(conn: AsyncConnection, changes: Changes, look: Look, now: dateti
     return told
 
 
-async def load_messages(conn: AsyncConnection, now: datetime, count: int) -> list[Message]:
+async def load_messages(
+    conn: AsyncConnection, now: datetime, target: str, count: int
+) -> list[Message]:
     """At most `count` that are due: of an end, not before its beginning was told."""
     before = t.alert_messages.alias("before")
     is_early = (
@@ -158,6 +162,7 @@ async def load_messages(conn: AsyncConnection, now: datetime, count: int) -> lis
         sa.select(t.alerts, _m.change, _m.target, _m.attempts)
         .join(t.alert_messages, _m.alert_id == _c.id)
         .where(
+            _m.target == target,
             _m.next_at <= now,
             ~is_early,
             # A later release may have left others, before it was rolled back.
@@ -195,9 +200,15 @@ async def list_alerts(conn: AsyncConnection, *, with_ended: bool, limit: int) ->
     return [_alert(row) for row in found if row.kind in set(AlertKind)]
 
 
-async def forget_old(conn: AsyncConnection) -> None:
-    before = sa.func.now() - sa.func.make_interval(0, 0, 0, KEPT_DAYS)
-    await conn.execute(sa.delete(t.alerts).where(_c.ended_at < before))
+async def forget_old(conn: AsyncConnection, targets: Sequence[str]) -> None:
+    """What ended long ago, and what waits for none of `targets`."""
+    await conn.execute(sa.delete(t.alerts).where(_c.ended_at < _before(KEPT_DAYS)))
+    is_left = _m.target.not_in(targets) & (_m.next_at < _before(UNNAMED_DAYS))
+    await conn.execute(sa.delete(t.alert_messages).where(is_left))
+
+
+def _before(days: int) -> sa.ColumnElement[datetime]:
+    return sa.func.now() - sa.func.make_interval(0, 0, 0, days)
 
 
 async def _insert(

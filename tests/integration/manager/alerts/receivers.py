@@ -31,6 +31,10 @@ class MailServer:
     mails: list[EmailMessage] = field(default_factory=list)
     encrypted: list[bool] = field(default_factory=list)
     port: int = 0
+    # It takes connections and says nothing until it goes on.
+    is_hanging: bool = False
+    hangs: asyncio.Event = field(default_factory=asyncio.Event)
+    goes_on: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def address(self) -> HostPort:
@@ -45,6 +49,9 @@ class MailServer:
             writer.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self.is_hanging:
+            self.hangs.set()
+            await self.goes_on.wait()
         is_known = self.password is None
         writer.write(b"220 here\r\n")
         while line := (await reader.readline()).decode().strip():

@@ -19,7 +19,7 @@ from backendai.manager.alerts.facts import Limits
 from backendai.manager.alerts.loop import LEASE_NAME, LEASE_SECONDS, LOOK_SECONDS, AlertWatch
 from backendai.manager.alerts.mail import PLAIN, STARTTLS, TLS, Mailbox, Mailer
 from backendai.manager.alerts.model import SIGNATURE_HEADER, AlertKind, Hold, sign
-from backendai.manager.alerts.post import Targets
+from backendai.manager.alerts.post import MAIL, Targets
 from backendai.manager.alerts.service import Alerts
 from backendai.manager.callbacks.model import ATTEMPTS_MAX
 from backendai.manager.callbacks.post import GuardedPost, NotTold
@@ -70,7 +70,11 @@ class Watched:
     async def look(self, times: int = 1, watch: AlertWatch | None = None) -> None:
         for _ in range(times):
             await (watch or self.watch).step()
-            await (watch or self.watch).tell()
+            await self.tell(watch)
+
+    async def tell(self, watch: AlertWatch | None = None) -> None:
+        for tell in (watch or self.watch).tellers.values():
+            await tell()
 
     async def listen(self, watch: AlertWatch) -> None:
         """Until it says who is silent."""
@@ -203,11 +207,50 @@ async def test_who_is_away_hears_it_later_and_in_order(watched: Watched) -> None
     await watched.look(3)
     await watched.silence("i-1", 0)
     await watched.look(3)
-    assert (watched.told(), len(watched.mail.mails)) == ([], 2), "others do not wait for it"
+    assert (watched.told(), len(watched.mail.mails)) == ([], 2)
     watched.hook.status = 200
     watched.clock.shift(60)
     await watched.look(3)
     assert [change for change, *_ in watched.told()] == ["begin", "end"]
+
+
+async def test_nobody_waits_for_a_mail_server_that_hangs(watched: Watched) -> None:
+    await watched.silence("i-1", 120)
+    await watched.watch.step()
+    tellers = watched.watch.tellers
+    watched.mail.is_hanging = True
+    hanging = asyncio.ensure_future(tellers[MAIL]())
+    await watched.mail.hangs.wait()
+    await next(tell for name, tell in tellers.items() if name != MAIL)()
+    assert (watched.told(), hanging.done()) == ([("begin", "agent_lost", "i-1")], False)
+    watched.mail.goes_on.set()
+    await hanging
+    assert len(watched.mail.mails) == 1
+
+
+async def test_a_mail_takes_no_longer_than_it_may(watched: Watched) -> None:
+    watched.mail.is_hanging = True
+    mailbox = Mailbox(watched.mail.address, PLAIN, SENDER, RECIPIENTS)
+    with pytest.raises(NotTold, match="did not take the mail in time"):
+        await Mailer(mailbox, seconds_max=0).send("subject", "text", "<1@x>")
+    watched.mail.goes_on.set()
+
+
+async def test_what_waits_for_a_target_that_is_named_no_more_is_forgotten(
+    watched: Watched,
+) -> None:
+    await watched.silence("i-1", 120)
+    await watched.watch.step()
+    for age, left in (("1 hour", 3), ("25 hours", 2)):
+        await fetch(
+            watched.database,
+            "insert into alert_messages (alert_id, change, target, next_at)"
+            f" select id, 'begin', 'webhook:gone', now() - interval '{age}' from alerts"
+            " on conflict (alert_id, change, target) do update set next_at = excluded.next_at"
+            " returning 1",
+        )
+        await watched.watch.forget()
+        assert await watched.waiting() == left
 
 
 async def test_what_a_later_release_left_is_let_be(watched: Watched) -> None:
@@ -218,10 +261,10 @@ async def test_what_a_later_release_left_is_let_be(watched: Watched) -> None:
         [(known,)] = set(await fetch(watched.database, f"select {column} from {table}"))
         change = f"update {table} set {column} = '%s' returning 1"
         await fetch(watched.database, change % "unheard_of")
-        await watched.watch.tell()
+        await watched.tell()
         assert watched.told() == []
         await fetch(watched.database, change % known)
-    await watched.watch.tell()
+    await watched.tell()
     assert watched.told() == [("begin", "agent_lost", "i-1")], "the release is there again"
 
 
