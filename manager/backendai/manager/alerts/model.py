@@ -60,13 +60,14 @@ class Kept:
 @dataclass(frozen=True, slots=True)
 class Changes:
     """`new` is to be kept, what is in both `new` and `begun_at_once` begins with it; `gone` is what
-    ended before anybody was told."""
+    ended before anybody was told; `reworded` goes on, with another sentence than before."""
 
     new: Sequence[Key] = ()
     begun_at_once: Collection[Key] = ()
     begins: Sequence[Kept] = ()
     ends: Sequence[Kept] = ()
     gone: Sequence[Kept] = ()
+    reworded: Sequence[Kept] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +122,7 @@ def decide(kept: Sequence[Kept], look: Look, hold: Hold, now: datetime) -> Chang
         ],
         ends=[one for one in over if one.began_at is not None],
         gone=[one for one in over if one.began_at is None],
+        reworded=[one for one in kept if look.wrong.get(one.key, one.detail) != one.detail],
     )
 
 
@@ -146,7 +148,7 @@ def text_of(message: Message) -> str:
 
 
 def body_of(message: Message) -> bytes:
-    """The JSON that is posted; the same each time that one change is told."""
+    """The JSON that is posted; `id` and `change` are the same each time that one change is told."""
     alert = message.alert
     return msgspec.json.encode(
         {

@@ -106,7 +106,9 @@ async def write(
 ) -> list[tuple[Change, Key]]:
     """Keep the changes, and note whom to tell. What another manager has changed meanwhile is left
     to it. Returns what began and ended."""
-    told = [*await _begin_new(conn, changes, look, now), *await _move(conn, changes, look, now)]
+    told = [*await _begin_new(conn, changes, look, now), *await _move(conn, changes, now)]
+    for kept in changes.reworded:
+        await _change(conn, kept, {"detail": look.wrong[kept.key]}, sa.true())
     if changes.gone:
         ids = [kept.id for kept in changes.gone]
         await conn.execute(sa.delete(t.alerts).where(_c.id.in_(ids), _c.began_at.is_(None)))
@@ -132,12 +134,11 @@ async def _begin_new(
     return told
 
 
-async def _move(conn: AsyncConnection, changes: Changes, look: Look, now: datetime) -> list[_Told]:
+async def _move(conn: AsyncConnection, changes: Changes, now: datetime) -> list[_Told]:
     told: list[_Told] = []
     for kept in changes.begins:
-        values = {"began_at": now, "detail": look.wrong[kept.key]}
-        if await _change(conn, kept, values, _c.began_at.is_(None)):
-            told.append((Change.BEGIN, kept.key, kept.id))
+        has_begun = await _change(conn, kept, {"began_at": now}, _c.began_at.is_(None))
+        told += [(Change.BEGIN, kept.key, kept.id)] if has_begun else []
     for kept in changes.ends:
         is_ended = await _change(conn, kept, {"ended_at": now}, _c.began_at.is_not(None))
         told += [(Change.END, kept.key, kept.id)] if is_ended else []

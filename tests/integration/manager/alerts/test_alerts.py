@@ -318,6 +318,17 @@ async def test_a_disk_that_fills_up_is_told(watched: Watched) -> None:
     assert listed.detail == "Disk i-1:/ is 95 % full, 5.0 GiB are left"
 
 
+async def test_what_goes_on_is_listed_with_its_numbers_of_now(watched: Watched) -> None:
+    alerts = Alerts(watched.database, watched.targets(), watched.clock)
+    for free, told in ((5, "95 % full, 5.0 GiB are left"), (1, "99 % full, 1.0 GiB are left")):
+        disk = {"path": "/", "total_bytes": 100 << 30, "free_bytes": free << 30}
+        await watched.use(t.agents, {"disks": [disk]})
+        await watched.look(2)
+        [listed] = await alerts.list(with_ended=False, limit=9)
+        assert listed.detail == f"Disk i-1:/ is {told}"
+    assert len(watched.told()) == 1, "nobody is told of each number"
+
+
 async def test_what_ended_long_ago_is_forgotten(watched: Watched) -> None:
     await watched.silence("i-1", 120)
     await watched.look(2)

@@ -75,6 +75,14 @@ def test_what_is_wrong_begins_after_a_while_and_ends_when_it_is_over() -> None:
     assert found == expected
 
 
+@pytest.mark.parametrize("has_begun", [True, False])
+def test_what_goes_on_is_told_with_its_numbers_of_now(has_begun: bool) -> None:
+    before = kept(10, has_begun=has_begun)
+    assert decide([before], Look({KEY: "idle for long"}), HOLD, NOW).reworded == [before]
+    assert decide([before], Look({KEY: "idle"}), HOLD, NOW).reworded == []
+    assert decide([before], Look({}), HOLD, NOW).reworded == []
+
+
 def test_what_needs_no_patience_begins_at_once() -> None:
     assert happened(decide([], Look({KEY: "idle"}), Hold(), NOW)) == "begins at once"
 
