@@ -55,7 +55,12 @@ def start_server(config: Path | None) -> None:
 @click.option("--host", help="Address of this machine for managers and app proxies.")
 @click.option("--rpc-port", type=click.IntRange(1, 65535), default=6001, show_default=True)
 @click.option("--relay-port", type=click.IntRange(1, 65535), default=6002, show_default=True)
-@click.option("--etcd", metavar="HOST:PORT", help="Where this machine reaches etcd.")
+@click.option(
+    "--etcd",
+    metavar="HOST:PORT",
+    multiple=True,
+    help="Where this machine reaches etcd; once for each member.",
+)
 @click.option(
     "-f",
     "--config",
@@ -72,7 +77,7 @@ def join(
     host: str | None,
     rpc_port: int,
     relay_port: int,
-    etcd: str | None,
+    etcd: tuple[str, ...],
     config: Path,
     is_started: bool,
 ) -> None:
@@ -108,7 +113,7 @@ def join(
             host=host,
             rpc_port=rpc_port,
             relay_port=relay_port,
-            etcd=read_place(etcd) if etcd else None,
+            etcd=tuple(map(read_place, etcd)),
         )
         written = asyncio.run(join_cluster(plan))
         group = written["agent"]["resource-group"]

@@ -15,7 +15,7 @@ import ssl
 import subprocess
 import tempfile
 import tomllib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -59,7 +59,8 @@ MANAGER_KEYS_FILE: Final = "manager-keys"
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a person asked for. `host` None: the address by which this machine reaches managers."""
+    """What a person asked for. `host` None: the address by which this machine reaches managers;
+    `etcd` empty: the members that the manager names."""
 
     manager: str
     token: str
@@ -68,7 +69,7 @@ class Plan:
     host: str | None = None
     rpc_port: int = 6001
     relay_port: int = 6002
-    etcd: HostPort | None = None
+    etcd: tuple[HostPort, ...] = ()
 
     @property
     def folder(self) -> Path:
@@ -96,9 +97,9 @@ async def join(plan: Plan) -> Mapping[str, Any]:
     )
     async with answering(request, keypair):
         welcome = await asyncio.to_thread(ask_manager, plan.manager, request)
-    place = plan.etcd or find_etcd(welcome.etcd, plan.manager_host)
-    await check_etcd(place)
-    values = compose(plan, host, place, welcome)
+    members = plan.etcd or find_etcd(welcome.etcd, plan.manager_host)
+    await check_etcd(members)
+    values = compose(plan, host, members, welcome)
     known = read_config(plan.config) or {}
     refuse_other_cluster(plan.config, known, values)
     values = lay_over(known, values)
@@ -125,9 +126,13 @@ def read_place(text: str) -> HostPort:
     return found
 
 
-def find_etcd(place: EtcdPlace, manager_host: str) -> HostPort:
-    """Where a node finds etcd: what is loopback for the manager is the manager's machine. PURE."""
-    return HostPort(manager_host if _is_loopback(place.host) else place.host, place.port)
+def find_etcd(place: EtcdPlace, manager_host: str) -> tuple[HostPort, ...]:
+    """Where a node finds the members of etcd: what is loopback for the manager is the manager's
+    machine. PURE."""
+    return tuple(
+        HostPort(manager_host if _is_loopback(member.host) else member.host, member.port)
+        for member in place.members
+    )
 
 
 def _is_loopback(host: str) -> bool:
@@ -150,13 +155,18 @@ def judge_clock(told: str, now: datetime) -> str:
     return f"the clock of this machine is {abs(seconds):.0f} s {way} the manager's: set it"
 
 
-def compose(plan: Plan, host: str, etcd: HostPort, welcome: Welcome) -> Mapping[str, Any]:
+def compose(
+    plan: Plan, host: str, members: Sequence[HostPort], welcome: Welcome
+) -> Mapping[str, Any]:
     """The settings of the agent. PURE."""
+    first, *more = [{"host": member.host, "port": member.port} for member in members]
     login = {"user": welcome.etcd.user, "password": welcome.etcd.password}
     return {
         "etcd": {
             "namespace": welcome.etcd.namespace,
-            "addr": {"host": etcd.host, "port": etcd.port},
+            "addr": first,
+            # An empty list as well: it takes the place of one from an earlier time.
+            "more-addrs": more,
             **(login if welcome.etcd.user else {}),
         },
         "agent": {
@@ -312,17 +322,30 @@ def _read_fault(status: int, body: bytes, url: str) -> Fault:
         return Unavailable(f"{url} answers {status}, and not as a manager does")
 
 
-async def check_etcd(place: HostPort) -> None:
-    """Raises Unavailable."""
+async def check_etcd(members: Sequence[HostPort]) -> None:
+    """One member that answers is enough: daemons ask the others in turn. Raises Unavailable."""
+    async with asyncio.TaskGroup() as tasks:
+        asked = [tasks.create_task(_knock(member), name="knock") for member in members]
+    refusals = [task.result() for task in asked]
+    if all(refusals):
+        tried = ", ".join(
+            f"{member} ({why})" for member, why in zip(members, refusals, strict=True)
+        )
+        raise Unavailable(
+            f"etcd does not answer at {tried}: open that port for this machine, or say "
+            "--etcd HOST:PORT where nodes reach it"
+        )
+
+
+async def _knock(place: HostPort) -> str:
+    """Why nobody opens; empty when somebody does."""
     try:
         async with asyncio.timeout(CONNECT_SECONDS_MAX):
             _, writer = await asyncio.open_connection(place.host, place.port)
     except (OSError, TimeoutError) as error:
-        raise Unavailable(
-            f"etcd does not answer at {place} ({str(error) or 'no answer'}): open that port for "
-            "this machine, or say --etcd HOST:PORT where nodes reach it"
-        ) from error
+        return str(error) or "no answer"
     writer.close()
+    return ""
 
 
 def write(path: Path, text: str) -> None:

@@ -2,14 +2,17 @@
 
 import socket
 import ssl
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from backendai.agent.joining import (
     Plan,
     answering,
+    check_etcd,
     check_manager,
     compose,
     find_etcd,
@@ -23,7 +26,7 @@ from backendai.agent.joining import (
 )
 from backendai.agent.settings import AgentSettings
 from backendai.common.contracts.joining import EtcdPlace, JoinRequest, Welcome
-from backendai.common.faults import Conflict, ServerMisconfigured
+from backendai.common.faults import Conflict, ServerMisconfigured, Unavailable
 from backendai.common.rpc.curve import generate_keypair
 from backendai.common.settings.checks import HostPort
 from backendai.common.settings.load import check_settings
@@ -31,6 +34,9 @@ from backendai.common.settings.load import check_settings
 NOW = datetime(2026, 1, 5, 10, 0, tzinfo=UTC)
 DATE = "Mon, 05 Jan 2026 10:00:00 GMT"
 ETCD = EtcdPlace(namespace="local", host="10.0.0.5", port=2379)
+MEMBERS = (HostPort("10.0.0.5", 2379),)
+# Where nobody listens.
+CLOSED = HostPort("127.0.0.1", 9)
 WELCOME = Welcome(resource_group="gpu", manager_keys=("k" * 40,), etcd=ETCD)
 
 
@@ -55,11 +61,38 @@ def test_an_answer_without_a_time_says_nothing_about_the_clock() -> None:
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost"])
 def test_an_etcd_on_the_managers_machine_is_found_there(host: str) -> None:
     place = EtcdPlace(namespace="local", host=host, port=2379)
-    assert find_etcd(place, "manager.example.com") == HostPort("manager.example.com", 2379)
+    assert find_etcd(place, "manager.example.com") == (HostPort("manager.example.com", 2379),)
 
 
 def test_an_etcd_elsewhere_is_found_where_the_manager_says() -> None:
-    assert find_etcd(ETCD, "manager.example.com") == HostPort("10.0.0.5", 2379)
+    assert find_etcd(ETCD, "manager.example.com") == (HostPort("10.0.0.5", 2379),)
+
+
+def test_every_member_of_etcd_is_found() -> None:
+    more = (HostPort("127.0.0.1", 2479), HostPort("10.0.0.6", 2379))
+    found = find_etcd(msgspec.structs.replace(ETCD, more_addrs=more), "10.0.0.1")
+    assert [str(member) for member in found] == ["10.0.0.5:2379", "10.0.0.1:2479", "10.0.0.6:2379"]
+
+
+def test_a_manager_of_an_older_release_names_one_member() -> None:
+    told = b'{"namespace": "local", "host": "10.0.0.5", "port": 2379}'
+    assert msgspec.json.decode(told, type=EtcdPlace).members == (HostPort("10.0.0.5", 2379),)
+
+
+@pytest.fixture
+def taken() -> Iterator[HostPort]:
+    """Where something listens."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield HostPort("127.0.0.1", server.getsockname()[1])
+
+
+async def test_one_member_of_etcd_that_answers_is_enough(taken: HostPort) -> None:
+    await check_etcd((CLOSED, taken))
+
+
+async def test_an_etcd_of_which_no_member_answers_is_told() -> None:
+    with pytest.raises(Unavailable, match=r"127\.0\.0\.1:9 .*127\.0\.0\.1:13 "):
+        await check_etcd((CLOSED, HostPort("127.0.0.1", 13)))
 
 
 @pytest.mark.parametrize("address", ["manager", "ftp://manager", "https://", "10.0.0.1:8081"])
@@ -75,19 +108,18 @@ def test_what_is_no_place_of_etcd_is_refused() -> None:
 
 
 def test_what_is_written_are_sound_settings() -> None:
-    values = compose(make_plan(), "10.0.0.7", HostPort("10.0.0.5", 2379), WELCOME)
+    values = compose(make_plan(), "10.0.0.7", (*MEMBERS, CLOSED), WELCOME)
     settings = check_settings(AgentSettings, values, "agent.toml")
     assert settings.agent.resource_group == "gpu"
     assert str(settings.agent.rpc_listen_addr) == "10.0.0.7:6001"
-    assert str(settings.etcd.addr) == "10.0.0.5:2379"
+    assert settings.etcd.members == (*MEMBERS, CLOSED)
 
 
 def test_a_password_of_etcd_is_written_only_where_there_is_one() -> None:
     login = EtcdPlace(namespace="local", host="h", port=1, user="u", password="secret-word")
     welcome = Welcome(resource_group="gpu", manager_keys=(), etcd=login)
-    place = HostPort("h", 1)
-    assert compose(make_plan(), "x", place, welcome)["etcd"]["password"] == "secret-word"
-    assert "password" not in compose(make_plan(), "x", place, WELCOME)["etcd"]
+    assert compose(make_plan(), "x", MEMBERS, welcome)["etcd"]["password"] == "secret-word"
+    assert "password" not in compose(make_plan(), "x", MEMBERS, WELCOME)["etcd"]
 
 
 def test_what_an_operator_set_beside_stays() -> None:
@@ -104,28 +136,26 @@ def test_what_an_operator_set_beside_stays() -> None:
     "etcd", [{"addr": {"host": "10.9.9.9", "port": 2379}}, {"namespace": "other"}]
 )
 def test_a_node_of_another_cluster_is_refused(etcd: dict[str, object]) -> None:
-    values = compose(make_plan(), "10.0.0.7", HostPort("10.0.0.5", 2379), WELCOME)
+    values = compose(make_plan(), "10.0.0.7", MEMBERS, WELCOME)
     with pytest.raises(Conflict, match="another cluster"):
         refuse_other_cluster(Path("agent.toml"), {"etcd": etcd}, values)
 
 
 @pytest.mark.parametrize("addr", [{"host": "10.0.0.5", "port": 2379}, "10.0.0.5:2379"])
 def test_a_node_of_the_same_cluster_may_join_again(addr: object) -> None:
-    values = compose(make_plan(), "10.0.0.7", HostPort("10.0.0.5", 2379), WELCOME)
+    values = compose(make_plan(), "10.0.0.7", MEMBERS, WELCOME)
     known = {"etcd": {"addr": addr, "namespace": "local"}}
     refuse_other_cluster(Path("agent.toml"), known, values)
 
 
-async def test_an_address_that_is_taken_is_told() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        address = f"127.0.0.1:{taken.getsockname()[1]}"
-        keypair = generate_keypair()
-        request = JoinRequest(
-            token="join-x", agent_id="i-one", address=address, public_key=keypair.public
-        )
-        with pytest.raises(Conflict, match="joined already"):
-            async with answering(request, keypair):
-                pass
+async def test_an_address_that_is_taken_is_told(taken: HostPort) -> None:
+    keypair = generate_keypair()
+    request = JoinRequest(
+        token="join-x", agent_id="i-one", address=str(taken), public_key=keypair.public
+    )
+    with pytest.raises(Conflict, match="joined already"):
+        async with answering(request, keypair):
+            pass
 
 
 def test_a_node_of_another_name_is_refused(tmp_path: Path) -> None:

@@ -175,6 +175,7 @@ class Joining:
                 namespace=etcd.namespace,
                 host=etcd.addr.host,
                 port=etcd.addr.port,
+                more_addrs=etcd.more_addrs,
                 user=etcd.user or "",
                 password=etcd.password,
             ),

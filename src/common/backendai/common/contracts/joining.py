@@ -6,6 +6,7 @@ from typing import Final
 import msgspec
 
 from backendai.common.rpc.call import Call
+from backendai.common.settings.checks import HostPort
 
 TOKEN_PREFIX: Final = "join-"  # noqa: S105 - how a token is known for one
 TOKEN_CHARS_MAX: Final = 128
@@ -32,13 +33,19 @@ class JoinRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class EtcdPlace(msgspec.Struct, frozen=True, kw_only=True):
-    """As the manager has it; a loopback address is the manager's own machine."""
+    """As the manager has it; a loopback address is the manager's own machine. `more_addrs` are of
+    further members; managers of earlier releases name none."""
 
     namespace: str
     host: str
     port: int
+    more_addrs: tuple[HostPort, ...] = ()
     user: str = ""
     password: str = ""
+
+    @property
+    def members(self) -> tuple[HostPort, ...]:
+        return (HostPort(self.host, self.port), *self.more_addrs)
 
 
 class Welcome(msgspec.Struct, frozen=True, kw_only=True):
