@@ -6,6 +6,14 @@ set -eu
 as_postgres() { setpriv --reuid postgres --regid postgres --init-groups env HOME=/var/lib/postgresql "$@"; }
 
 if [ ! -s "$PGDATA/PG_VERSION" ]; then
+  # Another image served this volume: an empty database beside its data would look like a loss.
+  volume=$(dirname "$(dirname "$PGDATA")")
+  other=$(find "$volume" -maxdepth 3 -name PG_VERSION -size +0 -print -quit)
+  if [ -n "$other" ]; then
+    echo "The volume has the data of PostgreSQL $(cat "$other") in $(dirname "$other"), this image" \
+      "works in $PGDATA: let POSTGRES_IMAGE in .env name the image that made it." >&2
+    exit 1
+  fi
   install -d -o postgres -g postgres -m 0700 "$(dirname "$PGDATA")" "$PGDATA"
   printf '%s\n' "$POSTGRES_PASSWORD" | as_postgres sh -euc "
     cat > /var/run/postgresql/password
