@@ -1,9 +1,11 @@
 """Two managers on two hosts: the one that plans is killed, the other goes on, nothing starts twice.
 
 `BAI_TEST_FAILOVERS` says how often; each time another manager is killed while a session starts.
+Where it is set, each failover has to be done within five seconds.
 """
 
 import functools
+import math
 import os
 import signal
 import statistics
@@ -26,7 +28,9 @@ from tests.running.sessions import await_status, end, enqueue
 from tests.running.stack import COMMAND, Stack
 from tests.running.waiting import until
 
-FAILOVERS: Final = int(os.environ.get("BAI_TEST_FAILOVERS", "5"))
+_ACCEPTANCE: Final = os.environ.get("BAI_TEST_FAILOVERS", "")
+FAILOVERS: Final = int(_ACCEPTANCE or "5")
+FAILOVER_SECONDS_MAX: Final = 5.0 if _ACCEPTANCE else math.inf
 PORT: Final = 8081
 _HOLDER: Final = "SELECT holder FROM leases WHERE name = 'plan' AND expires_at > now()"
 _STARTS: Final = (
@@ -152,3 +156,5 @@ def test_the_leader_is_killed_while_a_session_starts(rig: Rig, managers: Sequenc
         f"\n{FAILOVERS} leaders killed: failover median {statistics.median(seconds):.2f} s, "
         f"longest {max(seconds):.2f} s; no session started twice"
     )
+    # Beside the whole suite the machine is busy, and it is only printed.
+    assert max(seconds) <= FAILOVER_SECONDS_MAX

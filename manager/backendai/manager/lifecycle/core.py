@@ -33,7 +33,7 @@ log = get_logger(__name__)
 class Periods:
     """How often each loop looks when nothing hints at it, in seconds."""
 
-    plan: float = 2.0
+    plan: float = 1.5
     directory: float = 2.0
     overdue: float = 2.0
     judge: float = 2.0
