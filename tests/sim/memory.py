@@ -53,6 +53,7 @@ from backendai.manager.sched.view import (
     Quota,
     ScopeKey,
     View,
+    designate,
     to_units,
     units_of,
 )
@@ -330,6 +331,9 @@ class MemoryStore:
     def _ask(self, row: SessionRow) -> Ask:
         disk, new = self.disk, self.disk.news[row.id]
         architectures = {one.id: one.architecture for one in new.kernels}
+        kernels, is_single_node = disk.kernels_of(row.id), new.cluster_mode == "single-node"
+        anywhere = [()] * len(kernels)
+        each = designate(new.designated_agents, anywhere, is_single_node=is_single_node)
         return Ask(
             session_id=row.id,
             group=new.resource_group,
@@ -340,13 +344,13 @@ class MemoryStore:
                     tuple(sorted(units_of(one.requested_slots).items())),
                     architectures[one.id],
                     one.failed_agents,
+                    designated,
                 )
-                for one in disk.kernels_of(row.id)
+                for one, designated in zip(kernels, each, strict=True)
             ),
             priority=new.priority,
             created_at=disk.created_at[row.id],
-            is_single_node=new.cluster_mode == "single-node",
-            designated=new.designated_agents,
+            is_single_node=is_single_node,
             starts_at=new.starts_at,
             dependencies=tuple(self._dependency(other) for other in new.depends_on),
             scopes=scopes_of(new.access_key, new.project_id, new.domain_name),

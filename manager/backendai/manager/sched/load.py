@@ -17,6 +17,7 @@ from backendai.common.enums import (
     SessionType,
 )
 from backendai.common.ids import AgentId, KernelId, Revision, SessionId
+from backendai.common.images import is_custom
 from backendai.common.lifecycle import SESSION_LIVE, SessionStatus
 from backendai.manager.agents.model import AgentRow
 from backendai.manager.db import tables as t
@@ -32,6 +33,7 @@ from .view import (
     Quota,
     ScopeKey,
     View,
+    designate,
     read_limits,
     to_units,
     units_of,
@@ -64,6 +66,8 @@ _PENDING: Final = (
         _k.requested_slots.label("kernel_slots"),
         _k.architecture,
         _k.failed_agents,
+        _k.image,
+        _k.image_id,
     )
     .join(t.kernels, _k.session_id == _s.id)
     .where(_s.status == SessionStatus.PENDING.value)
@@ -166,7 +170,8 @@ async def load_view(conn: AsyncConnection) -> View:
         return View.of(nodes, (), groups, is_frozen=is_frozen)
     dependent = [rows[0].id for rows in pending if rows[0].depends]
     dependencies = await _load_dependencies(conn, dependent) if dependent else {}
-    asks = [_ask(rows, dependencies.get(rows[0].id, [])) for rows in pending]
+    holders = await _load_holders(conn, pending)
+    asks = [_ask(rows, dependencies.get(rows[0].id, []), holders) for rows in pending]
     quotas = await load_quotas(conn, {scope for ask in asks for scope in ask.scopes})
     return View.of(nodes, asks, groups, quotas, is_frozen=is_frozen)
 
@@ -180,6 +185,22 @@ async def _load_pending(conn: AsyncConnection) -> list[list[Any]]:
     for row in await conn.execute(_PENDING):
         by_session.setdefault(row.id, []).append(row)
     return list(by_session.values())
+
+
+async def _load_holders(
+    conn: AsyncConnection, pending: Iterable[Sequence[Any]]
+) -> dict[Any, list[str]]:
+    """The nodes that have an image which others cannot get, by its id."""
+    custom = {row.image_id for rows in pending for row in rows if is_custom(row.image)} - {None}
+    by_image: dict[Any, list[str]] = {}
+    if custom:
+        on_node = t.image_agents.c
+        found = await conn.execute(
+            sa.select(on_node.image_id, on_node.agent_id).where(on_node.image_id.in_(custom))
+        )
+        for image_id, agent_id in found:
+            by_image.setdefault(image_id, []).append(agent_id)
+    return by_image
 
 
 async def load_nodes(conn: AsyncConnection) -> tuple[list[Node], list[Group], bool]:
@@ -292,16 +313,23 @@ def dependency_state(
     return DependencyState.DONE if is_well else DependencyState.FAILED
 
 
-def _ask(rows: Sequence[Any], dependencies: Sequence[Dependency]) -> Ask:
+def _ask(
+    rows: Sequence[Any], dependencies: Sequence[Dependency], holders: Mapping[Any, Sequence[str]]
+) -> Ask:
     session = rows[0]
+    is_single_node = session.cluster_mode == ClusterMode.SINGLE_NODE.value
+    designated = designate(
+        session.designated_agents,
+        [holders.get(row.image_id, ()) for row in rows],
+        is_single_node=is_single_node,
+    )
     return Ask(
         session_id=SessionId(session.id),
         group=session.resource_group,
-        kernels=tuple(_kernel_ask(row) for row in rows),
+        kernels=tuple(map(_kernel_ask, rows, designated)),
         priority=session.priority,
         created_at=session.created_at,
-        is_single_node=session.cluster_mode == ClusterMode.SINGLE_NODE.value,
-        designated=tuple(session.designated_agents),
+        is_single_node=is_single_node,
         starts_at=session.starts_at,
         dependencies=tuple(dependencies),
         scopes=scopes_of(session.access_key, session.project_id, session.domain_name),
@@ -309,13 +337,14 @@ def _ask(rows: Sequence[Any], dependencies: Sequence[Dependency]) -> Ask:
     )
 
 
-def _kernel_ask(row: Any) -> KernelAsk:
+def _kernel_ask(row: Any, designated: tuple[str, ...]) -> KernelAsk:
     return KernelAsk(
         KernelId(row.kernel_id),
         Revision(row.kernel_revision),
         tuple(sorted(units_of(row.kernel_slots).items())),
         row.architecture,
         tuple(row.failed_agents),
+        designated,
     )
 
 

@@ -8,7 +8,7 @@ for that shape again.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -228,18 +228,15 @@ class _Pass:
         return None
 
     def _portions(self, index: int, ask: Ask, need: Mapping[str, int], swarm: str) -> Portions:
-        """The largest shape first; all of them on nodes of `swarm`, where it is given. Of as many
-        designated nodes as there are kernels each is for one, in their order."""
+        """The largest shape first; all of them on nodes of `swarm`, where it is given."""
         first = int(self._first[index])
         if not _is_spread(ask):
             seat = list(range(first, first + len(ask.kernels)))
             whole = tuple(sorted(need.items()))
             return [(self._shape(ask, whole, ask.kernels[0], swarm), [seat])]
         portions: dict[ShapeKey, tuple[Shape, list[list[int]]]] = {}
-        each = ask.designated if len(ask.designated) == len(ask.kernels) else ()
         for offset, kernel in enumerate(ask.kernels):
-            own = replace(ask, designated=(each[offset],)) if each else ask
-            shape = self._shape(own, kernel.slots, kernel, swarm)
+            shape = self._shape(ask, kernel.slots, kernel, swarm)
             portions.setdefault(shape.key, (shape, []))[1].append([first + offset])
         return sorted(portions.values(), key=lambda one: -self._room.weight(one[0]))
 
@@ -263,7 +260,7 @@ class _Pass:
             ask.group,
             kernel.architecture,
             slots,
-            ask.designated,
+            kernel.designated,
             kernel.failed_agents,
             strategy is PlacementStrategy.CONCENTRATED,
             swarm,

@@ -6,7 +6,7 @@ fit into 64-bit arrays.
 
 import enum
 from array import array
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -113,6 +113,8 @@ class KernelAsk:
     slots: tuple[tuple[str, int], ...]
     architecture: str
     failed_agents: tuple[str, ...] = ()
+    # The only nodes that it may go to; empty where all may.
+    designated: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,7 +127,6 @@ class Ask:
     priority: int
     created_at: datetime
     is_single_node: bool = True
-    designated: tuple[str, ...] = ()
     starts_at: datetime | None = None
     dependencies: tuple[Dependency, ...] = ()
     scopes: tuple[ScopeKey, ...] = ()
@@ -205,6 +206,22 @@ def _queue_key(ask: Ask) -> tuple[int, datetime, str]:
     return (-ask.priority, ask.created_at, str(ask.session_id))
 
 
+def designate(
+    asked: Sequence[str], holders: Sequence[Collection[str]], *, is_single_node: bool
+) -> list[tuple[str, ...]]:
+    """For each kernel the only nodes that it may go to. `asked` are of a superadmin: of a session
+    over several nodes one for each, in their order. `holders` have the image of each where others
+    cannot get it, empty where all can."""
+    if asked:
+        is_each = not is_single_node and len(asked) == len(holders)
+        return [(one,) for one in asked] if is_each else [tuple(asked)] * len(holders)
+    if is_single_node:
+        bound = [frozenset(one) for one in holders if one]
+        common = frozenset.intersection(*bound) if bound else frozenset()
+        return [tuple(sorted(common))] * len(holders)
+    return [tuple(sorted(one)) for one in holders]
+
+
 def classify(asks: Sequence[Ask]) -> "array[int]":
     """A number for each ask, the same for asks between which no plan can tell a difference."""
     seen: dict[object, int] = {}
@@ -212,10 +229,10 @@ def classify(asks: Sequence[Ask]) -> "array[int]":
 
 
 def _class_of(ask: Ask, seen: dict[object, int]) -> int:
-    if len(ask.kernels) != 1 or ask.dependencies or ask.starts_at or ask.designated:
+    if len(ask.kernels) != 1 or ask.dependencies or ask.starts_at:
         return SPECIAL
     kernel = ask.kernels[0]
-    if kernel.failed_agents:
+    if kernel.failed_agents or kernel.designated:
         return SPECIAL
     key = (ask.group, kernel.architecture, kernel.slots, ask.scopes)
     return seen.setdefault(key, len(seen))

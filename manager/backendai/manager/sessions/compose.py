@@ -6,13 +6,14 @@ any limit or any node of the group. What merely does not fit now waits in the qu
 
 import uuid
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_DOWN, Decimal
 from typing import Final
 
 from backendai.common.enums import ClusterMode, ClusterRole
 from backendai.common.faults import (
+    ImageNotFound,
     InsufficientPrivilege,
     InvalidParams,
     QuotaExceeded,
@@ -44,8 +45,7 @@ _STEP: Final = Decimal(1)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
     """What was looked up. `images` are by name and architecture. `capacities` are the whole nodes
-    of the group, empty when it has none; `image_nodes` those that have the images where others
-    cannot get them, empty where all can."""
+    of the group, empty when it has none."""
 
     owner: Actor
     asker: Actor
@@ -56,7 +56,6 @@ class Facts:
     slot_names: frozenset[str]
     capacities: tuple[ResourceSlots, ...]
     depends_on: tuple[SessionId, ...] = ()
-    image_nodes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,11 +95,25 @@ def compose_session(request: SessionRequest, facts: Facts, ids: IdSource) -> New
         callback_url=request.callback_url,
         environ=request.environ,
         resource_opts={**request.resource_opts, "shmem": format_amount(parts[0].shared_memory)},
-        designated_agents=request.agents or _nodes_with_image(request, facts),
+        designated_agents=request.agents,
         preopen_ports=request.preopen_ports,
         starts_at=request.starts_at,
         depends_on=facts.depends_on,
     )
+
+
+def refuse_absent(holders: Mapping[str, Collection[str]], mode: ClusterMode) -> None:
+    """`holders` are the nodes of each image that no registry has: there must be one, and one in
+    common where the session is of a single node. Raises ImageNotFound."""
+    for image, nodes in holders.items():
+        if not nodes:
+            raise ImageNotFound("No node has it any more.", {"image": image})
+    every = [set(nodes) for nodes in holders.values()]
+    if every and mode is ClusterMode.SINGLE_NODE and not set.intersection(*every):
+        raise ImageNotFound(
+            "No node has all of the images: let the session be over several nodes (multi-node).",
+            {"images": ", ".join(sorted(holders))},
+        )
 
 
 def _refuse_unoffered(request: SessionRequest, facts: Facts) -> None:
@@ -109,12 +122,6 @@ def _refuse_unoffered(request: SessionRequest, facts: Facts) -> None:
     wanted = request.cluster_size if request.cluster_mode is ClusterMode.MULTI_NODE else 1
     if request.agents and len(request.agents) != wanted:
         raise InvalidParams(facts={"config.agentList": f"name {wanted}, not {len(request.agents)}"})
-
-
-def _nodes_with_image(request: SessionRequest, facts: Facts) -> tuple[str, ...]:
-    """Named twice where they are as many as kernels: else each would be taken for one of these."""
-    nodes = facts.image_nodes
-    return nodes * 2 if len(nodes) == request.cluster_size > 1 else nodes
 
 
 def _part_of(kind: RoleRequest, request: SessionRequest, facts: Facts) -> _Part:

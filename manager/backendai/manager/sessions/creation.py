@@ -14,7 +14,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from backendai.common.clock import Clock
 from backendai.common.faults import (
     ClientTokenReused,
-    ImageNotFound,
     InvalidParams,
     SessionAlreadyExists,
 )
@@ -34,7 +33,7 @@ from backendai.manager.policies.model import PendingLimit
 from backendai.manager.policies.store import guard_pending
 
 from . import store
-from .compose import Facts, compose_session
+from .compose import Facts, compose_session, refuse_absent
 from .facts import Place, look_up
 from .model import Session, SessionRequest, session_of_new
 from .mounting import Places, hold_folders, locate, plan_for
@@ -149,8 +148,8 @@ class SessionCreation:
                 connection, owner.access_key, request.dependencies
             )
             place = found.place()
-            nodes = await _nodes_of(connection, images.values())
-            facts = _facts_of(place, owner, actor, images, nodes, depends_on)
+            refuse_absent(await _load_holders(connection, images.values()), request.cluster_mode)
+            facts = _facts_of(place, owner, actor, images, depends_on)
             new = compose_session(request, facts, self._ids)
             mounts: tuple[PlannedMount, ...] = ()
             if request.mounts or found.has_home_folders:
@@ -188,14 +187,12 @@ def _facts_of(
     owner: Actor,
     asker: Actor,
     images: Mapping[tuple[str, str], Image],
-    nodes: tuple[str, ...],
     depends_on: tuple[SessionId, ...],
 ) -> Facts:
     return Facts(
         owner=owner,
         asker=asker,
         images=images,
-        image_nodes=nodes,
         project_id=place.project_id,
         resource_group=place.resource_group,
         limits=place.limits,
@@ -205,17 +202,15 @@ def _facts_of(
     )
 
 
-async def _nodes_of(connection: AsyncConnection, images: Iterable[Image]) -> tuple[str, ...]:
-    """Where alone all those of the images are that no registry has; empty where there is none.
-    Raises ImageNotFound."""
-    common: list[str] | None = None
-    for image in images:
-        if is_custom(image.name):
-            nodes = await list_nodes(connection, image.id)
-            common = [node for node in nodes if common is None or node in common]
-            if not common:
-                raise ImageNotFound("No node has it any more.", {"image": image.name})
-    return tuple(common or ())
+async def _load_holders(
+    connection: AsyncConnection, images: Iterable[Image]
+) -> dict[str, list[str]]:
+    """The nodes that have those of the images that no registry has."""
+    return {
+        image.name: await list_nodes(connection, image.id)
+        for image in images
+        if is_custom(image.name)
+    }
 
 
 def read_token(text: str | None, body: Mapping[str, Any]) -> ClientToken | None:

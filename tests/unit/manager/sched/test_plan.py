@@ -25,6 +25,7 @@ from backendai.manager.sched.view import (
     Node,
     Quota,
     View,
+    designate,
     units_of,
 )
 
@@ -204,11 +205,40 @@ def test_a_gang_goes_to_nodes_of_one_swarm() -> None:
     assert "1 node outside of the Docker Swarm" in told.detail
 
 
+def send(ask: Ask, *designated: tuple[str, ...]) -> Ask:
+    kernels = zip(ask.kernels, designated, strict=True)
+    return replace(ask, kernels=tuple(replace(one, designated=to) for one, to in kernels))
+
+
+@pytest.mark.parametrize(
+    ("asked", "holders", "is_single_node", "due"),
+    [
+        ((), ((), ()), True, [(), ()]),
+        # Those of a superadmin: in their order, or for all.
+        (("b", "a"), ((), ()), False, [("b",), ("a",)]),
+        (("b",), (("a",), ()), True, [("b",), ("b",)]),
+        (("a", "b", "c"), ((), ()), False, [("a", "b", "c")] * 2),
+        # Where images are that others cannot get: each kernel to its own, or all to a common one.
+        ((), (("a",), ("b", "c")), False, [("a",), ("b", "c")]),
+        ((), (("b", "a"), ()), False, [("a", "b"), ()]),
+        ((), (("b", "a"), ("b", "a")), False, [("a", "b"), ("a", "b")]),
+        ((), (("a", "b"), ("b", "c"), ()), True, [("b",)] * 3),
+    ],
+)
+def test_kernels_are_designated(
+    asked: tuple[str, ...],
+    holders: tuple[tuple[str, ...], ...],
+    is_single_node: bool,
+    due: list[tuple[str, ...]],
+) -> None:
+    assert designate(asked, holders, is_single_node=is_single_node) == due
+
+
 def test_each_kernel_goes_to_its_designated_node() -> None:
     nodes = [make_node("a"), make_node("b", swarm=WORKER)]
-    ask = make_ask("1", "1", "1", is_single_node=False, designated=("b", "a", "b"))
+    ask = send(gang("1", "1", "1"), ("b",), ("a",), ("b",))
     assert places(decide(nodes, [ask]))[ask.session_id] == ["b", "a", "b"]
-    either = replace(ask, designated=("a", "b"))
+    either = send(ask, ("a", "b"), ("a", "b"), ())
     assert set(places(decide(nodes[:1], [either]))[ask.session_id]) == {"a"}
     assert not places(decide(nodes[:1], [ask]))
 
@@ -293,7 +323,7 @@ def test_every_cause_is_counted() -> None:
 
 def test_designated_nodes_are_the_only_ones() -> None:
     nodes = [make_node("a"), make_node("b")]
-    ask = make_ask(designated=("b",))
+    ask = send(make_ask(), ("b",))
     assert places(decide(nodes, [ask]))[ask.session_id] == ["b"]
     told = reason(decide(nodes[:1], [ask]), ask)
     assert told.causes == {Cause.NOT_DESIGNATED: 1}

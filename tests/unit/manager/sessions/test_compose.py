@@ -7,6 +7,7 @@ import pytest
 
 from backendai.common.enums import ClusterMode, ClusterRole, UserRole
 from backendai.common.faults import (
+    ImageNotFound,
     InsufficientPrivilege,
     InvalidParams,
     QuotaExceeded,
@@ -17,7 +18,7 @@ from backendai.manager.gate.actor import Actor
 from backendai.manager.images.model import MINIMUM_PREFIX, Image
 from backendai.manager.lifecycle.model import NewSession
 from backendai.manager.policies.model import Limits, SlotLimit
-from backendai.manager.sessions.compose import Facts, compose_session
+from backendai.manager.sessions.compose import Facts, compose_session, refuse_absent
 from backendai.manager.sessions.model import RoleRequest, SessionRequest
 
 OWNER = Actor(
@@ -30,7 +31,6 @@ def compose(
     labels: dict[str, str] | None = None,
     capacities: tuple[ResourceSlots, ...] = (),
     limits: Limits | None = None,
-    image_nodes: tuple[str, ...] = (),
     **fields: Any,
 ) -> NewSession:
     images = [
@@ -49,7 +49,6 @@ def compose(
         limits=limits or Limits(10, 4),
         slot_names=frozenset({"cpu", "mem", "cuda.device"}),
         capacities=capacities,
-        image_nodes=image_nodes,
     )
     request = SessionRequest(**{"name": "demo", "image": "x:1", **fields})
     return compose_session(request, facts, SeededIds(1))
@@ -60,7 +59,6 @@ GIB = 1 << 30
 
 def test_a_session_goes_where_alone_its_image_is() -> None:
     assert compose().designated_agents == ()
-    assert compose(image_nodes=("i-1", "i-2")).designated_agents == ("i-1", "i-2")
 
 
 @pytest.mark.parametrize(
@@ -202,10 +200,17 @@ def test_a_kernel_of_a_session_over_several_nodes_needs_a_node_that_holds_it() -
         compose(resources={"cpu": "2", "mem": "512m"}, **wide)
 
 
-def test_nodes_that_have_the_image_are_not_taken_for_one_of_each_kernel() -> None:
-    spread = {"cluster_size": 2, "cluster_mode": ClusterMode.MULTI_NODE}
-    assert compose(image_nodes=("a", "b"), **spread).designated_agents == ("a", "b", "a", "b")
-    assert compose(image_nodes=("a",), **spread).designated_agents == ("a",)
+def test_images_that_no_registry_has_are_on_nodes_that_the_session_can_have() -> None:
+    apart = {"a:1": ["n1"], "b:1": ["n2", "n3"]}
+    refuse_absent({}, ClusterMode.SINGLE_NODE)
+    refuse_absent(apart, ClusterMode.MULTI_NODE)
+    refuse_absent({**apart, "a:1": ["n1", "n3"]}, ClusterMode.SINGLE_NODE)
+    with pytest.raises(ImageNotFound, match="No node has all of the images") as caught:
+        refuse_absent(apart, ClusterMode.SINGLE_NODE)
+    assert caught.value.facts == {"images": "a:1, b:1"}
+    with pytest.raises(ImageNotFound, match="No node has it any more") as caught:
+        refuse_absent({**apart, "b:1": []}, ClusterMode.MULTI_NODE)
+    assert caught.value.facts == {"image": "b:1"}
 
 
 def test_kernels_of_several_kinds_have_each_their_image_and_slots() -> None:
