@@ -140,7 +140,7 @@ class AlertSettings:
     )
     mail_to: tuple[str, ...] = setting(
         listing(text(chars_max=254, pattern=r"[^@\s,;<>]+@[^@\s,;<>]+", allowed="name@host")),
-        "Who gets alerts by mail",
+        "Who gets alerts by mail, which needs smtp-addr",
         default=(),
     )
     mail_from: str = setting(
@@ -149,7 +149,7 @@ class AlertSettings:
         default="backendai@localhost",
     )
     smtp_addr: HostPort | None = setting(
-        optional(host_port()), "The server that takes mail; empty: no mail is sent", default=None
+        optional(host_port()), "The server that takes mail for those of mail-to", default=None
     )
     smtp_security: str = setting(
         choice("starttls", "tls", "none"),

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from backendai.common.clock import Clock
+from backendai.common.faults import ServerMisconfigured
 from backendai.common.secretfile import check_private, load_secret_key
 from backendai.manager.callbacks.post import GuardedPost
 from backendai.manager.db.engine import Database
@@ -37,7 +38,7 @@ def make_alerts(
     """Raises ServerMisconfigured."""
     path = settings.webhook_key_file
     key = load_secret_key(path) if path is not None else None
-    targets = Targets(post, settings.webhooks, key, _make_mailer(settings), clock)
+    targets = Targets(post, settings.webhooks, key, make_mailer(settings), clock)
     watch = AlertWatch(
         database,
         proxies,
@@ -50,9 +51,16 @@ def make_alerts(
     return AlertServices(Alerts(database, targets, clock), watch)
 
 
-def _make_mailer(settings: AlertSettings) -> Mailer | None:
-    if settings.smtp_addr is None or not settings.mail_to:
+def make_mailer(settings: AlertSettings) -> Mailer | None:
+    """None where nobody gets mail. Raises ServerMisconfigured."""
+    if settings.smtp_addr is None and not settings.mail_to:
         return None
+    if settings.smtp_addr is None or not settings.mail_to:
+        lacking = "mail-to" if settings.smtp_addr else "smtp-addr"
+        raise ServerMisconfigured(
+            f"[alerts] mail-to and smtp-addr need each other: {lacking} is not set, so that nobody "
+            "would get mail"
+        )
     path = settings.smtp_password_file
     password = check_private(path).strip() if path is not None else ""
     return Mailer(

@@ -67,7 +67,9 @@ def test(output: Output) -> None:
 
     found = with_client(work)
     if not found:
-        raise click.ClickException("nobody is told: name webhooks or mail-to in [alerts]")
+        raise click.ClickException(
+            "nobody is told: name webhooks, or mail-to and smtp-addr, in [alerts]"
+        )
     rows = [{"target": one.target, "outcome": one.problem or "told"} for one in found]
     show_rows(rows, ("target", "outcome"), output)
     raise SystemExit(1 if any(one.problem for one in found) else 0)
