@@ -43,14 +43,15 @@ class Mailer:
         self._seconds_max = seconds_max
         self._threads = ThreadPoolExecutor(1, thread_name_prefix="alert-mail")
 
-    async def send(self, subject: str, text: str, message_id: str) -> None:
-        """`message_id` is the same each time that one thing is told, so that a mail program shows
-        it once. Raises NotTold."""
+    async def send(self, subject: str, text: str, message_id: str) -> Sequence[str]:
+        """The recipients that the server refused, while others get the mail. `message_id` is the
+        same each time that one thing is told, so that a mail program shows it once. Raises
+        NotTold."""
         mail = _compose(self._mailbox, subject, text, message_id)
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(self._seconds_max):
-                await loop.run_in_executor(self._threads, _deliver, self._mailbox, mail)
+                return await loop.run_in_executor(self._threads, _deliver, self._mailbox, mail)
         except TimeoutError as error:
             told = f"{self._mailbox.server}: it did not take the mail in time"
             raise NotTold(told) from error
@@ -70,7 +71,7 @@ def _compose(mailbox: Mailbox, subject: str, text: str, message_id: str) -> Emai
     return mail
 
 
-def _deliver(mailbox: Mailbox, mail: EmailMessage) -> None:
+def _deliver(mailbox: Mailbox, mail: EmailMessage) -> Sequence[str]:
     host, port = mailbox.server.host, mailbox.server.port
     context = ssl.create_default_context(cafile=mailbox.ca_file)
     client = (
@@ -83,7 +84,7 @@ def _deliver(mailbox: Mailbox, mail: EmailMessage) -> None:
             client.starttls(context=context)
         if mailbox.user:
             client.login(mailbox.user, mailbox.password)
-        client.send_message(mail)
+        return sorted(client.send_message(mail))
 
 
 def _why(error: Exception) -> str:

@@ -6,10 +6,22 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final, Protocol
 
 from backendai.common.clock import Clock
+from backendai.common.logs import get_logger
 from backendai.manager.callbacks.post import NotTold
 
 from .mail import Mailer
-from .model import SIGNATURE_HEADER, Message, body_of, name_webhook, sign, subject_of, text_of
+from .model import (
+    SIGNATURE_HEADER,
+    Change,
+    Message,
+    body_of,
+    name_webhook,
+    sign,
+    subject_of,
+    text_of,
+)
+
+log = get_logger(__name__)
 
 MAIL: Final = "mail"
 # Names of this kind are of no machine: mails of one cluster only have to differ from one another.
@@ -81,4 +93,10 @@ class Targets:
         alert = message.alert
         facts = f"{alert.id} {alert.began_at.isoformat()} {message.change}"
         unique = uuid.uuid5(uuid.NAMESPACE_URL, facts)
-        await self._mailer.send(subject_of(message), text_of(message), f"<{unique}@{_ID_HOST}>")
+        mail = subject_of(message), text_of(message), f"<{unique}@{_ID_HOST}>"
+        refused = await self._mailer.send(*mail)
+        if refused and message.change is Change.TEST:
+            raise NotTold(f"no mail is taken for {', '.join(refused)}")
+        if refused:
+            # Telling it again would only repeat it to the others.
+            log.warning("alert.recipients_refused", alert=alert.id, recipients=refused)

@@ -31,6 +31,7 @@ class MailServer:
     mails: list[EmailMessage] = field(default_factory=list)
     encrypted: list[bool] = field(default_factory=list)
     port: int = 0
+    unknown: set[str] = field(default_factory=set)
     # It takes connections and says nothing until it goes on.
     is_hanging: bool = False
     hangs: asyncio.Event = field(default_factory=asyncio.Event)
@@ -70,6 +71,8 @@ class MailServer:
                 _, user, password = base64.b64decode(line.split()[2]).decode().split("\0")
                 is_known = (user, password) == ("teller", self.password)
                 writer.write(b"235 yes\r\n" if is_known else b"535 no\r\n")
+            elif word == "RCPT" and any(f"<{one}>" in line for one in self.unknown):
+                writer.write(b"550 who is that\r\n")
             elif word == "DATA" and is_known:
                 writer.write(b"354 go\r\n")
                 await self._take(reader, self._is_encrypted(writer))

@@ -356,6 +356,19 @@ async def test_a_try_says_who_does_not_hear_and_why(watched: Watched) -> None:
     assert len(watched.hook.posts) == 1
 
 
+async def test_who_is_refused_is_named_and_the_others_are_told(
+    watched: Watched, caplog: pytest.LogCaptureFixture
+) -> None:
+    watched.mail.unknown.add("night@example.com")
+    alerts = Alerts(watched.database, watched.targets(), watched.clock)
+    assert (await alerts.test())[MAIL] == "no mail is taken for night@example.com"
+    await watched.silence("i-1", 120)
+    await watched.look(2)
+    assert len(watched.mail.mails) == 2, "the try, and the alert once"
+    assert await watched.waiting() == 0
+    assert "alert.recipients_refused" in caplog.text
+
+
 @pytest.mark.parametrize("security", [STARTTLS, TLS])
 async def test_mail_goes_encrypted_to_who_is_believed(security: str, tmp_path: Path) -> None:
     context, certificate = make_certificate(tmp_path)
