@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from backendai.common.enums import AgentStatus
 from backendai.manager.agents.render import age
@@ -36,6 +36,18 @@ class SessionFact:
     name: str
     owner: str
     held: tuple[Container, ...]
+
+
+class OwnedScope(NamedTuple):
+    """A quota scope, and whose it is."""
+
+    host: str
+    id: str
+    owner: str
+
+    @property
+    def name(self) -> str:
+        return f"{self.owner} on {self.host}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,10 @@ or goes on for another one, repeats nothing that was noted as told.
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from datetime import timedelta
 from functools import partial
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -22,7 +22,7 @@ from backendai.manager.vfolders.proxies import Proxies
 from backendai.manager.vfolders.scopes import scope_usage
 
 from . import facts, store
-from .facts import Limits, Space
+from .facts import Limits, OwnedScope, Space
 from .model import AlertKind, Hold, Kept, Look, Message, decide
 from .post import Targets
 
@@ -41,6 +41,7 @@ LEASE_NAME: Final = "alerts"
 LEASE_SECONDS: Final = 30.0
 MESSAGES_AT_ONCE: Final = 8
 SCOPES_AT_ONCE: Final = 4
+T = TypeVar("T")
 Step: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
 _OF_STORAGE: Final = (AlertKind.DISK_NEAR_FULL, AlertKind.QUOTA_NEAR)
 
@@ -122,14 +123,15 @@ class AlertWatch:
         open_keys = frozenset(one.key for one in kept)
         places = asyncio.Semaphore(SCOPES_AT_ONCE)
         names = sorted(self._proxies.config.proxies)
-        listed = await asyncio.gather(*map(self._list, names))
+        listed = await _all(map(self._list, names))
         silent = {name for name, hosts in zip(names, listed, strict=True) if hosts is None}
         hosts = [host for found in listed for host in found or ()]
-        volumes = await asyncio.gather(*[self._ask_volume(places, host) for host in hosts])
-        unasked = [key.subject for key in open_keys if key.subject.partition(":")[0] in silent]
-        away = [f"{one[2]} on {one[0]}" for one in scopes if one[0].partition(":")[0] in silent]
-        known = [one for one in scopes if one[0].partition(":")[0] not in silent]
-        spaces = await asyncio.gather(*[self._ask_scope(places, *scope) for scope in known])
+        volumes = await _all(self._ask_volume(places, host) for host in hosts)
+        disks = [key.subject for key in open_keys if key.kind is AlertKind.DISK_NEAR_FULL]
+        unasked = [disk for disk in disks if _proxy_of(disk) in silent]
+        away = [scope.name for scope in scopes if _proxy_of(scope.host) in silent]
+        known = [scope for scope in scopes if _proxy_of(scope.host) not in silent]
+        spaces = await _all(self._ask_scope(places, scope) for scope in known)
         disk, quota, limits = AlertKind.DISK_NEAR_FULL, AlertKind.QUOTA_NEAR, self._limits
         self._storage = facts.join(
             [
@@ -187,16 +189,24 @@ class AlertWatch:
                 return host
         return Space(host, usage.used_bytes, usage.capacity_bytes)
 
-    async def _ask_scope(
-        self, places: asyncio.Semaphore, host: str, scope: str, owner: str
-    ) -> Space | str:
-        name = f"{owner} on {host}"
+    async def _ask_scope(self, places: asyncio.Semaphore, scope: OwnedScope) -> Space | str:
         async with places:
             try:
-                usage = await scope_usage(self._proxies, host, scope)
+                usage = await scope_usage(self._proxies, scope.host, scope.id)
             except Fault:
-                return name
-        return Space(name, usage.used_bytes, usage.limit_bytes)
+                return scope.name
+        return Space(scope.name, usage.used_bytes, usage.limit_bytes)
+
+
+def _proxy_of(host: str) -> str:
+    return host.partition(":")[0]
+
+
+async def _all(works: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+    """What each of them returned."""
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(work, name="alerts-storage") for work in works]
+    return [task.result() for task in tasks]
 
 
 async def _load(
@@ -209,7 +219,5 @@ async def _load(
     )
 
 
-async def _load_scopes(
-    conn: AsyncConnection,
-) -> tuple[list[tuple[str, str, str]], list[Kept]]:
+async def _load_scopes(conn: AsyncConnection) -> tuple[list[OwnedScope], list[Kept]]:
     return await store.load_scopes(conn), await store.load_kept(conn)

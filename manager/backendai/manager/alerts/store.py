@@ -13,7 +13,7 @@ from backendai.manager.db import tables as t
 from backendai.manager.idle.store import RUNNING
 from backendai.manager.idle.utilization import Container
 
-from .facts import AgentFact, SessionFact
+from .facts import AgentFact, OwnedScope, SessionFact
 from .model import Alert, AlertKind, Change, Changes, Kept, Key, Look, Message
 
 # What has ended is kept so long, for those who ask what happened.
@@ -68,10 +68,12 @@ async def load_holders(conn: AsyncConnection) -> list[SessionFact]:
     ]
 
 
-async def load_scopes(conn: AsyncConnection) -> list[tuple[str, str, str]]:
-    """The quota scopes with a limit: host, id, and whose it is."""
+async def load_scopes(conn: AsyncConnection) -> list[OwnedScope]:
+    """All quota scopes: only the storage knows which have a limit."""
     q, users, projects = t.quota_scopes.c, t.users, t.projects
-    name = sa.func.coalesce(users.c.email, projects.c.name, q.quota_scope_id)
+    # Projects of several domains may be called the same.
+    project = projects.c.name + sa.literal(" of ") + projects.c.domain_name
+    name = sa.func.coalesce(users.c.email, project, q.quota_scope_id)
     found = await conn.execute(
         sa.select(q.host, q.quota_scope_id, name)
         .select_from(
@@ -84,7 +86,7 @@ async def load_scopes(conn: AsyncConnection) -> list[tuple[str, str, str]]:
         )
         .order_by(q.host, q.quota_scope_id)
     )
-    return [(host, scope, owner) for host, scope, owner in found]
+    return [OwnedScope(*row) for row in found]
 
 
 async def load_kept(conn: AsyncConnection) -> list[Kept]:

@@ -23,10 +23,8 @@ BEAT_SECONDS: Final = 5.0
 LIVE_SECONDS: Final = 4 * BEAT_SECONDS
 KEPT_SECONDS: Final = 3600
 END_SECONDS: Final = 2.0
-_m: Final = t.managers.c
-
-
 PUBLIC_KEY: Final = "rpc_public_key"
+_m: Final = t.managers.c
 
 
 def describe(own: ServiceSettings, public_key: str = "") -> dict[str, Any]:

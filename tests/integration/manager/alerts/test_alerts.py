@@ -21,6 +21,7 @@ from backendai.manager.alerts.mail import PLAIN, STARTTLS, TLS, Mailbox, Mailer
 from backendai.manager.alerts.model import SIGNATURE_HEADER, AlertKind, Hold, sign
 from backendai.manager.alerts.post import MAIL, Targets
 from backendai.manager.alerts.service import Alerts
+from backendai.manager.alerts.store import load_scopes
 from backendai.manager.callbacks.model import ATTEMPTS_MAX
 from backendai.manager.callbacks.post import GuardedPost, NotTold
 from backendai.manager.db import tables as t
@@ -327,6 +328,23 @@ async def test_what_goes_on_is_listed_with_its_numbers_of_now(watched: Watched) 
         [listed] = await alerts.list(with_ended=False, limit=9)
         assert listed.detail == f"Disk i-1:/ is {told}"
     assert len(watched.told()) == 1, "nobody is told of each number"
+
+
+async def test_projects_of_one_name_in_two_domains_are_two(watched: Watched) -> None:
+    made = (
+        "insert into domains (name) values ('other') returning 1",
+        "insert into projects (id, name, domain_name, resource_policy)"
+        " values (gen_random_uuid(), 'default', 'other', 'default') returning 1",
+        "insert into quota_scopes (host, quota_scope_id)"
+        " select 'local:volume1', 'project:' || id from projects returning 1",
+    )
+    for statement in made:
+        await fetch(watched.database, statement)
+    scopes = await watched.database.read(load_scopes)
+    assert sorted(scope.name for scope in scopes) == [
+        "default of default on local:volume1",
+        "default of other on local:volume1",
+    ]
 
 
 async def test_what_ended_long_ago_is_forgotten(watched: Watched) -> None:
