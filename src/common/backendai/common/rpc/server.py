@@ -157,7 +157,8 @@ class RpcServer:
         try:
             reply = wire.encode_reply(frame.id, True, await self._handle(frame))
             if frame.trace:
-                # What the agent does by itself has no request, and is told elsewhere.
+                # By this line a request is followed to the node that it reached; what the manager
+                # or an agent does by itself has no request, and is told elsewhere.
                 log.info("rpc.answered", method=frame.method)
             await failpoint("rpc.server.before_reply")
         except Fault as fault:
