@@ -1,6 +1,7 @@
 """What the guide does to settings holds on files that other pages, or joining, have changed."""
 
 import os
+import re
 import subprocess
 import tomllib
 from collections.abc import Callable
@@ -12,7 +13,7 @@ import pytest
 from backendai.agent.settings import AgentSettings
 from backendai.common.settings.load import check_settings
 from backendai.manager.settings import ManagerSettings
-from tests.e2e.operated.conftest import read_commands
+from tests.e2e.operated.conftest import GUIDE, read_commands
 
 # Nothing is started; `install` gives no file to accounts that this machine has not.
 EMPTY: Final = "#!/bin/sh\n"
@@ -86,6 +87,14 @@ def test_each_manager_has_an_address_of_its_own(
     found = [(one.id, str(one.service_addr)) for one in others]
     assert found == [("manager-2", "127.0.0.1:8082"), ("manager-3", "127.0.0.1:8083")]
     assert first.read_text() == f"{MANAGER}{own}{KEYS}{LAST}"
+
+
+def test_what_a_node_has_before_it_joins_are_settings() -> None:
+    page = (GUIDE.parent / "nodes.md").read_text()
+    found = re.findall(r"^```toml\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    settings = check_settings(AgentSettings, tomllib.loads("".join(found)), "nodes.md")
+    assert (settings.container.kernel_uid, settings.container.kernel_gid) == (2000, 2000)
+    assert settings.watcher.listen_addr.port == 6009
 
 
 def test_a_second_promotion_names_the_primary_once(tmp_path: Path, follow: Follow) -> None:

@@ -1,8 +1,8 @@
 """How a node becomes one of the cluster: a superadmin makes a token, the node uses it once.
 
-A token buys nothing by itself: the node is asked back at the address that it names, and answers
-only if it holds the secret half of the key that it sent. So nobody joins by a token and a public
-key that were overheard, and what managers cannot reach never seems to have joined.
+The token is the secret: until it is used, whoever has it can join, with a key of their own. Asking
+back proves that key and address belong together: nobody is let in under the key of another node, or
+where managers do not reach it, and a token that was used is good for that one key.
 """
 
 import secrets
