@@ -96,7 +96,7 @@ def join(
 
     from backendai.common.faults import Fault
 
-    from .joining import Plan, read_place, start_unit
+    from .joining import Plan, check_manager, judge_transport, read_place, start_unit
     from .joining import join as join_cluster
     from .registration import name_node
 
@@ -115,6 +115,9 @@ def join(
             relay_port=relay_port,
             etcd=tuple(map(read_place, etcd)),
         )
+        check_manager(manager)
+        if warning := judge_transport(manager):
+            click.echo(f"join: {warning}.", err=True)
         written = asyncio.run(join_cluster(plan))
         group = written["agent"]["resource-group"]
         click.echo(f"{plan.agent_id} has joined resource group {group}: {config} is written.")

@@ -7,9 +7,11 @@ Repeated after a crash it goes on with the same key, to which the same token ope
 import asyncio
 import contextlib
 import email.utils
+import errno
 import ipaddress
 import json
 import os
+import re
 import socket
 import ssl
 import subprocess
@@ -18,6 +20,7 @@ import tomllib
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any, Final
 from urllib.error import HTTPError, URLError
@@ -46,7 +49,7 @@ from backendai.common.faults import (
 )
 from backendai.common.rpc.curve import KeyPair, ensure_keypair
 from backendai.common.rpc.server import RpcServer
-from backendai.common.settings.checks import HostPort, host_port
+from backendai.common.settings.checks import HostPort, host_port, is_host, listing
 from backendai.common.settings.render import render_toml
 
 CLOCK_SECONDS_MAX: Final = 60.0
@@ -55,6 +58,8 @@ CONNECT_SECONDS_MAX: Final = 5.0
 UNIT: Final = "backendai-agent.service"
 KEY_FILE: Final = "agent.key"
 MANAGER_KEYS_FILE: Final = "manager-keys"
+# No request line holds these.
+_NO_ADDRESS: Final = re.compile(r"[^\x21-\x7e]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,14 +85,28 @@ class Plan:
         return urlsplit(self.manager).hostname or ""
 
 
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """By what a cluster is known: `keys` are public ones of its managers. `namespace` None: not
+    said."""
+
+    namespace: str | None
+    members: frozenset[HostPort]
+    keys: frozenset[str]
+
+
 async def join(plan: Plan) -> Mapping[str, Any]:
     """What was written to `plan.config`. Raises Faults that say what is wrong and what to do."""
-    check_manager(plan.manager)
-    refuse_other_name(plan)
+    known = read_config(plan.config)
+    refuse_other_name(plan, known)
+    old = read_membership(plan, known)
+    # What needs no token is looked at before it is shown.
+    await check_etcd(plan.etcd)
     await asyncio.to_thread(look_at_manager, plan.manager)
-    host = plan.host
-    if host is None:
+    if plan.host is None:
         host = await asyncio.to_thread(find_own_address, plan.manager)
+    else:
+        host = await asyncio.to_thread(resolve_host, plan.host)
     keypair = ensure_keypair((plan.folder / KEY_FILE).absolute())
     request = JoinRequest(
         token=plan.token,
@@ -98,11 +117,11 @@ async def join(plan: Plan) -> Mapping[str, Any]:
     async with answering(request, keypair):
         welcome = await asyncio.to_thread(ask_manager, plan.manager, request)
     members = plan.etcd or find_etcd(welcome.etcd, plan.manager_host)
-    await check_etcd(members)
-    values = compose(plan, host, members, welcome)
-    known = read_config(plan.config) or {}
-    refuse_other_cluster(plan.config, known, values)
-    values = lay_over(known, values)
+    new = Membership(welcome.etcd.namespace, frozenset(members), frozenset(welcome.manager_keys))
+    refuse_other_cluster(plan.config, old, new)
+    if not plan.etcd:
+        await check_etcd(members)
+    values = lay_over(known, compose(plan, host, members, welcome))
     write(plan.folder / MANAGER_KEYS_FILE, "".join(f"{key}\n" for key in welcome.manager_keys))
     write(plan.config, render_toml(values))
     return values
@@ -110,11 +129,28 @@ async def join(plan: Plan) -> Mapping[str, Any]:
 
 def check_manager(address: str) -> None:
     """PURE. Raises ServerMisconfigured."""
-    parts = urlsplit(address)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    try:
+        parts = urlsplit(address)
+        is_one = parts.scheme in ("http", "https") and is_host(parts.hostname or "")
+        # Reading the port is what finds that it is none.
+        is_one = is_one and parts.port != 0 and not _NO_ADDRESS.search(address)
+    except ValueError:
+        is_one = False
+    if not is_one:
         raise ServerMisconfigured(
             f"{address!r} is no address of a manager: write https://manager.example.com"
         )
+
+
+def judge_transport(manager: str) -> str:
+    """What others may do who see what is sent to the manager; empty where nobody does. PURE."""
+    parts = urlsplit(manager)
+    if parts.scheme == "https" or _is_loopback(parts.hostname or ""):
+        return ""
+    return (
+        f"{manager} is not encrypted: who can listen on the way learns the token, by which another "
+        "machine may join first, and the password of etcd. Use https, or a network of nodes only"
+    )
 
 
 def read_place(text: str) -> HostPort:
@@ -180,22 +216,50 @@ def compose(
     }
 
 
-def refuse_other_name(plan: Plan) -> None:
+def refuse_other_name(plan: Plan, known: Mapping[str, Any]) -> None:
     """Raises Conflict where this machine is a node already, and not the one that is to join."""
-    known = (read_config(plan.config) or {}).get("agent", {}).get("id")
-    if known not in (None, "", plan.agent_id):
-        raise Conflict(f"{plan.config} calls this node {known}, not {plan.agent_id}")
+    name = known.get("agent", {}).get("id")
+    if name not in (None, "", plan.agent_id):
+        raise Conflict(f"{plan.config} calls this node {name}, not {plan.agent_id}")
 
 
-def refuse_other_cluster(config: Path, known: Mapping[str, Any], values: Mapping[str, Any]) -> None:
-    """Raises Conflict where what is known of this machine is of another cluster. PURE."""
-    old, new = known.get("etcd", {}), values["etcd"]
-    for key in ("addr", "namespace"):
-        if key in old and str(_show(old[key])) != _show(new[key]):
-            raise Conflict(
-                f"this machine is a node of another cluster: [etcd] {key} of {config} is "
-                f"{_show(old[key])}, not {_show(new[key])}. Move the file away to join this one"
-            )
+def read_membership(plan: Plan, known: Mapping[str, Any]) -> Membership:
+    """What this machine knows already of the cluster that it is in. Raises ServerMisconfigured."""
+    etcd = known.get("etcd", {})
+    first, addresses = [etcd[key] for key in ("addr",) if key in etcd], listing(host_port())
+    try:
+        more = addresses.trafaret.check(etcd.get("more-addrs", []))
+        members = frozenset((*addresses.trafaret.check(first), *more))
+    except t.DataError as error:
+        raise ServerMisconfigured(f"{plan.config}: addr or more-addrs of [etcd]: {error}") from None
+    named = known.get("agent", {}).get("manager-public-keys-file")
+    file = Path(str(named)) if named else plan.folder / MANAGER_KEYS_FILE
+    try:
+        keys = frozenset(file.read_text("utf-8").split())
+    except FileNotFoundError:
+        keys = frozenset()
+    except (OSError, ValueError) as error:
+        raise ServerMisconfigured(f"cannot read {file}: {error}") from error
+    return Membership(etcd.get("namespace"), members, keys)
+
+
+def refuse_other_cluster(config: Path, old: Membership, new: Membership) -> None:
+    """Raises Conflict where what is known of this machine is of another cluster. PURE.
+
+    One manager has several names, and etcd several members: a key of a manager or one address in
+    common says that it is the same.
+    """
+    if old.namespace not in (None, new.namespace):
+        raise Conflict(
+            f"this machine is a node of another cluster: [etcd] namespace of {config} is "
+            f"{old.namespace}, not {new.namespace}. Move the file away to join this one"
+        )
+    if old.members and not (old.members & new.members or old.keys & new.keys):
+        raise Conflict(
+            f"this machine is a node of another cluster: [etcd] of {config} names "
+            f"{_list(old.members)}, not {_list(new.members)}, and none of these managers' keys is "
+            "known here. Move the file away to join this one; the same etcd is named with --etcd"
+        )
 
 
 def lay_over(known: Mapping[str, Any], values: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -204,18 +268,40 @@ def lay_over(known: Mapping[str, Any], values: Mapping[str, Any]) -> Mapping[str
     return {name: {**known.get(name, {}), **values.get(name, {})} for name in sorted(sections)}
 
 
-def read_config(config: Path) -> dict[str, Any] | None:
-    """Raises ServerMisconfigured."""
+def read_config(config: Path) -> Mapping[str, Any]:
+    """Empty where there is none. Raises ServerMisconfigured."""
     try:
-        return tomllib.loads(config.read_text("utf-8"))
+        known = tomllib.loads(config.read_text("utf-8"))
     except FileNotFoundError:
-        return None
+        return {}
     except (OSError, ValueError) as error:
         raise ServerMisconfigured(f"cannot read {config}: {error}") from error
+    for name, section in known.items():
+        if not isinstance(section, dict):
+            raise ServerMisconfigured(f"{config}: {name} must be a table, [{name}]")
+    return known
 
 
-def _show(value: Any) -> str:
-    return f"{value['host']}:{value['port']}" if isinstance(value, dict) else str(value)
+def _list(members: frozenset[HostPort]) -> str:
+    return ", ".join(sorted(map(str, members)))
+
+
+def resolve_host(host: str) -> str:
+    """The address behind a name of this machine, since nobody listens at a name.
+
+    Raises ServerMisconfigured.
+    """
+    try:
+        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+        # What has no family of its own in the settings of the agent is IPv4.
+        address = str(min(found, key=lambda one: one[0] != socket.AF_INET)[4][0])
+    except (OSError, UnicodeError) as error:
+        raise ServerMisconfigured(f"--host {host}: no address of that name ({error})") from error
+    if ipaddress.ip_address(address).is_unspecified:
+        raise ServerMisconfigured(
+            f"--host {host}: managers need one address of this machine, not all of them"
+        )
+    return address
 
 
 def find_own_address(manager: str) -> str:
@@ -250,10 +336,13 @@ async def answering(request: JoinRequest, keypair: KeyPair) -> AsyncIterator[Non
         try:
             await stack.enter_async_context(server)
         except ServerMisconfigured as fault:
-            raise Conflict(
-                f"{fault.detail}: if the agent of this machine runs, it has joined already; "
-                "else choose another --host or --rpc-port"
-            ) from fault
+            advice = (
+                "if the agent of this machine runs, it has joined already; else choose another "
+                "--host or --rpc-port"
+            )
+            if getattr(fault.__cause__, "errno", None) != errno.EADDRINUSE:
+                advice = "name an address of this machine with --host, and a port that is allowed"
+            raise Conflict(f"{fault.detail}: {advice}") from fault
         yield
 
 
@@ -295,11 +384,13 @@ def ask_manager(manager: str, request: JoinRequest) -> Welcome:
 def _ask(asking: Request) -> tuple[Mapping[str, str], bytes]:
     url = asking.full_url
     try:
-        with build_opener(_NoRedirects).open(asking, timeout=ANSWER_SECONDS_MAX) as answer:
-            return answer.headers, answer.read()
-    except HTTPError as error:
-        raise _read_fault(error.code, error.read(), url) from error
-    except (URLError, OSError) as error:
+        try:
+            with build_opener(_NoRedirects).open(asking, timeout=ANSWER_SECONDS_MAX) as answer:
+                return answer.headers, answer.read()
+        except HTTPError as error:
+            raise _read_fault(error.code, error.read(), url) from error
+    # What speaks something else than HTTP there is no OSError.
+    except (URLError, OSError, HTTPException) as error:
         reason = getattr(error, "reason", error)
         advice = judge_certificate(reason)
         raise Unavailable(f"{url} does not answer: {reason}{advice}") from error
@@ -323,11 +414,12 @@ def _read_fault(status: int, body: bytes, url: str) -> Fault:
 
 
 async def check_etcd(members: Sequence[HostPort]) -> None:
-    """One member that answers is enough: daemons ask the others in turn. Raises Unavailable."""
+    """One member that answers is enough: daemons ask the others in turn. Where none is named, none
+    has to. Raises Unavailable."""
     async with asyncio.TaskGroup() as tasks:
         asked = [tasks.create_task(_knock(member), name="knock") for member in members]
     refusals = [task.result() for task in asked]
-    if all(refusals):
+    if refusals and all(refusals):
         tried = ", ".join(
             f"{member} ({why})" for member, why in zip(members, refusals, strict=True)
         )

@@ -12,6 +12,7 @@ import zmq
 from backendai.common.failpoints import FailpointReached, Mode, arm, disarm_all, hits
 from backendai.common.faults import (
     AgentBusy,
+    AgentConnectionLost,
     AgentInvalidInput,
     AgentTimeout,
     Fault,
@@ -100,6 +101,13 @@ async def test_a_wrong_server_key_is_refused(server: RpcServer) -> None:
     async with make_peer(server, key=STRANGER.public) as peer:
         with pytest.raises(AgentTimeout):
             await peer.ask(ECHO, Echo("x"), timeout_seconds=0.5)
+
+
+async def test_what_is_no_address_is_told() -> None:
+    async with RpcPeer("tcp://-:1", SERVER.public, CLIENT) as peer:
+        for _ in range(2):
+            with pytest.raises(AgentConnectionLost, match="is no address"):
+                await peer.ask(ECHO, Echo("x"), timeout_seconds=0.5)
 
 
 async def test_a_reply_comes_back_typed(peer: RpcPeer) -> None:

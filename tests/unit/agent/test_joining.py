@@ -2,14 +2,19 @@
 
 import socket
 import ssl
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import msgspec
 import pytest
+from click.testing import CliRunner
 
+from backendai.agent.cli import ag
 from backendai.agent.joining import (
+    Membership,
     Plan,
     answering,
     check_etcd,
@@ -18,10 +23,15 @@ from backendai.agent.joining import (
     find_etcd,
     judge_certificate,
     judge_clock,
+    judge_transport,
     lay_over,
+    look_at_manager,
+    read_config,
+    read_membership,
     read_place,
     refuse_other_cluster,
     refuse_other_name,
+    resolve_host,
     write,
 )
 from backendai.agent.settings import AgentSettings
@@ -38,6 +48,7 @@ MEMBERS = (HostPort("10.0.0.5", 2379),)
 # Where nobody listens.
 CLOSED = HostPort("127.0.0.1", 9)
 WELCOME = Welcome(resource_group="gpu", manager_keys=("k" * 40,), etcd=ETCD)
+SAME = Membership("local", frozenset(MEMBERS), frozenset({"k" * 40}))
 
 
 def make_plan(config: Path = Path("/etc/backend.ai/agent.toml")) -> Plan:
@@ -95,7 +106,21 @@ async def test_an_etcd_of_which_no_member_answers_is_told() -> None:
         await check_etcd((CLOSED, HostPort("127.0.0.1", 13)))
 
 
-@pytest.mark.parametrize("address", ["manager", "ftp://manager", "https://", "10.0.0.1:8081"])
+@pytest.mark.parametrize(
+    "address",
+    [
+        "manager",
+        "ftp://manager",
+        "https://",
+        "10.0.0.1:8081",
+        "http://manager:99999",
+        "http://manager:0",
+        "http://manager:x",
+        "http://[::1",
+        "http://a..b",
+        "http://manager/a b",
+    ],
+)
 def test_what_is_no_address_of_a_manager_is_refused(address: str) -> None:
     with pytest.raises(ServerMisconfigured, match="https://manager"):
         check_manager(address)
@@ -133,19 +158,140 @@ def test_what_an_operator_set_beside_stays() -> None:
 
 
 @pytest.mark.parametrize(
-    "etcd", [{"addr": {"host": "10.9.9.9", "port": 2379}}, {"namespace": "other"}]
+    "old",
+    [
+        Membership(None, frozenset({CLOSED}), frozenset()),
+        Membership("local", frozenset({CLOSED}), frozenset({"o" * 40})),
+        Membership("other", SAME.members, SAME.keys),
+    ],
 )
-def test_a_node_of_another_cluster_is_refused(etcd: dict[str, object]) -> None:
-    values = compose(make_plan(), "10.0.0.7", MEMBERS, WELCOME)
+def test_a_node_of_another_cluster_is_refused(old: Membership) -> None:
     with pytest.raises(Conflict, match="another cluster"):
-        refuse_other_cluster(Path("agent.toml"), {"etcd": etcd}, values)
+        refuse_other_cluster(Path("agent.toml"), old, SAME)
+
+
+@pytest.mark.parametrize(
+    "old",
+    [
+        SAME,
+        # Nothing but a file of keys that was left.
+        Membership(None, frozenset(), frozenset({"o" * 40})),
+        # Another name of the manager, where etcd listens on its loopback.
+        Membership("local", frozenset({CLOSED}), SAME.keys),
+        # Another key of the managers, on the same etcd.
+        Membership("local", SAME.members, frozenset({"o" * 40})),
+    ],
+)
+def test_a_node_of_the_same_cluster_may_join_again(old: Membership) -> None:
+    refuse_other_cluster(Path("agent.toml"), old, SAME)
 
 
 @pytest.mark.parametrize("addr", [{"host": "10.0.0.5", "port": 2379}, "10.0.0.5:2379"])
-def test_a_node_of_the_same_cluster_may_join_again(addr: object) -> None:
-    values = compose(make_plan(), "10.0.0.7", MEMBERS, WELCOME)
-    known = {"etcd": {"addr": addr, "namespace": "local"}}
-    refuse_other_cluster(Path("agent.toml"), known, values)
+def test_what_a_machine_knows_of_its_cluster_is_read(tmp_path: Path, addr: object) -> None:
+    plan = make_plan(tmp_path / "agent.toml")
+    (tmp_path / "manager-keys").write_text("k\no\n")
+    known = {"etcd": {"addr": addr, "more-addrs": ["127.0.0.1:9"], "namespace": "local"}}
+    expected = Membership("local", frozenset({*MEMBERS, CLOSED}), frozenset({"k", "o"}))
+    assert read_membership(plan, known) == expected
+    assert read_membership(make_plan(tmp_path / "elsewhere/agent.toml"), {}) == Membership(
+        None, frozenset(), frozenset()
+    )
+    with pytest.raises(ServerMisconfigured, match=r"agent\.toml: .*etcd"):
+        read_membership(plan, {"etcd": {"addr": 3}})
+
+
+def test_a_file_of_settings_that_is_none_is_told(tmp_path: Path) -> None:
+    config = tmp_path / "agent.toml"
+    config.write_text("etcd = 3\n")
+    with pytest.raises(ServerMisconfigured, match=r"\[etcd\]"):
+        read_config(config)
+
+
+def test_a_name_of_this_machine_becomes_its_address() -> None:
+    assert resolve_host("localhost") == "127.0.0.1"
+    assert resolve_host("10.0.0.7") == "10.0.0.7"
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "a..b"])
+def test_what_is_no_address_of_a_machine_is_refused(host: str) -> None:
+    with pytest.raises(ServerMisconfigured, match="--host"):
+        resolve_host(host)
+
+
+@contextmanager
+def speaking(answer: bytes) -> Iterator[str]:
+    """A server that gives one answer, whatever it is asked. Gives its address."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(65536)
+                connection.sendall(answer)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+        thread.join()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"SSH-2.0-OpenSSH_9.2\r\n",
+        b"",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf",
+        b"HTTP/1.1 500 Oh\r\nContent-Length: 100\r\n\r\nhalf",
+    ],
+)
+def test_what_is_no_manager_is_told_in_words(answer: bytes) -> None:
+    with speaking(answer) as address, pytest.raises(Unavailable, match="does not answer"):
+        look_at_manager(address)
+
+
+@pytest.mark.parametrize(
+    ("manager", "is_told"),
+    [
+        ("https://manager.example.com", False),
+        ("http://127.0.0.1:8081", False),
+        ("http://[::1]:8081", False),
+        ("http://localhost:8081", False),
+        ("http://10.0.0.1:8081", True),
+        ("http://manager", True),
+    ],
+)
+def test_a_token_in_the_clear_is_warned_of(manager: str, is_told: bool) -> None:
+    assert bool(judge_transport(manager)) == is_told
+    assert ("token" in judge_transport(manager)) == is_told
+
+
+@pytest.mark.parametrize(
+    ("manager", "told"),
+    [
+        ("http://10.0.0.1:8081", "not encrypted"),
+        ("https://manager.example.com", ""),
+        ("http://m:99999", "no address of a manager"),
+    ],
+)
+def test_the_command_tells_on_stderr(tmp_path: Path, manager: str, told: str) -> None:
+    """Nobody is asked: settings that are none end it before."""
+    config = tmp_path / "agent.toml"
+    config.write_text("etcd = 3\n")
+    done = CliRunner().invoke(ag, ["join", manager, "join-x", "-f", str(config)])
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert told in done.stderr
+    assert ("not encrypted" in done.stderr) == (told == "not encrypted")
+    assert not isinstance(done.exception, Exception)
+
+
+async def test_an_address_of_another_machine_is_told() -> None:
+    keypair = generate_keypair()
+    request = JoinRequest(
+        token="join-x", agent_id="i-one", address="192.0.2.1:6001", public_key=keypair.public
+    )
+    with pytest.raises(Conflict, match="address of this machine"):
+        async with answering(request, keypair):
+            pass
 
 
 async def test_an_address_that_is_taken_is_told(taken: HostPort) -> None:
@@ -160,10 +306,10 @@ async def test_an_address_that_is_taken_is_told(taken: HostPort) -> None:
 
 def test_a_node_of_another_name_is_refused(tmp_path: Path) -> None:
     config = tmp_path / "agent.toml"
-    refuse_other_name(make_plan(config))
+    refuse_other_name(make_plan(config), read_config(config))
     config.write_text('[agent]\nid = "i-two"\n')
     with pytest.raises(Conflict, match="i-two"):
-        refuse_other_name(make_plan(config))
+        refuse_other_name(make_plan(config), read_config(config))
 
 
 def test_files_are_for_their_owner_and_whole(tmp_path: Path) -> None:

@@ -129,13 +129,19 @@ async def test_an_expired_token_is_refused(
 async def test_a_node_that_cannot_be_asked_back_keeps_its_token(
     as_user: AsUser, join: Join, node: str
 ) -> None:
-    """Whoever overheard a request cannot answer at the address: the token buys nothing."""
+    """What was told to nobody is not used up."""
     token = await make_token(as_user("root"))
     answer = await join(token, CLOSED)
     assert (answer.status, answer.slug) == (422, "node-unreachable")
     assert CLOSED in answer.json["msg"]
     assert "etcd" not in answer.json
     assert (await join(token, node)).status == 200
+
+
+async def test_what_no_manager_can_connect_to_is_told(as_user: AsUser, join: Join) -> None:
+    answer = await join(await make_token(as_user("root")), "-:1")
+    assert (answer.status, answer.slug) == (422, "node-unreachable")
+    assert "-:1" in answer.json["msg"]
 
 
 async def test_another_node_that_answers_is_told(as_user: AsUser, join: Join) -> None:

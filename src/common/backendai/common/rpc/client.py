@@ -131,7 +131,13 @@ class RpcPeer:
             # The library would name it by a descriptor, which the next socket may have again.
             name = f"inproc://rpc.events.{next(_event_numbers)}"
             events = socket.get_monitor_socket(_BROKEN | _CONNECTED, name)
-            socket.connect(self.address)
+            try:
+                socket.connect(self.address)
+            except zmq.ZMQError as error:
+                socket.disable_monitor()
+                events.close()
+                socket.close()
+                raise AgentConnectionLost(f"{self.address} is no address: {error}") from error
             self._socket = LoopSocket(socket, self._receive)
             self._events = LoopSocket(events, self._heed)
         return self._socket
