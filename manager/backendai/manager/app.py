@@ -50,6 +50,7 @@ from .accounts.secretbox import SecretBox
 from .accounts.service import Accounts, make_accounts
 from .agents import rest as agents_rest
 from .agents.directory import EtcdRegistry
+from .agents.joining import FORGET_SECONDS as TOKEN_FORGET_SECONDS
 from .agents.joining import Joining
 from .agents.link import RpcLinks
 from .agents.model import Patience
@@ -317,6 +318,7 @@ async def _running(
         "pulse": (stores.pulse.look, LOOK_SECONDS),
         "alerts": (services.alerts.watch.step, ALERT_LOOK_SECONDS),
         "alerts-storage": (services.alerts.watch.look_at_storage, ALERT_STORAGE_SECONDS),
+        "join-tokens-forget": (services.joining.forget, TOKEN_FORGET_SECONDS),
         "alerts-forget": (services.alerts.watch.forget, ALERT_FORGET_SECONDS),
     }
     for name, tell in services.alerts.watch.tellers.items():

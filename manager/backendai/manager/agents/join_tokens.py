@@ -18,6 +18,8 @@ from backendai.manager.db import tables as t
 
 # Not to be guessed, whatever the limit on tries.
 _TOKEN_BYTES: Final = 32
+# After it expired; for so long whoever comes with it is told so.
+KEPT_DAYS: Final = 30
 _j: Final = t.join_tokens.c
 _NOW: Final = sa.func.clock_timestamp()
 
@@ -100,6 +102,12 @@ async def use(
     """Note who used it; the caller has locked it."""
     changed = {"used_at": _NOW, "used_by": agent_id, "public_key": public_key}
     await conn.execute(sa.update(t.join_tokens).where(_j.id == token_id).values(changed))
+
+
+async def forget_old(conn: AsyncConnection) -> None:
+    """Those that expired long ago; who made and who used one stays in the audit log."""
+    before = _NOW - sa.func.make_interval(0, 0, 0, KEPT_DAYS)
+    await conn.execute(sa.delete(t.join_tokens).where(_j.expires_at < before))
 
 
 def _row(values: dict[str, Any]) -> JoinTokenRow:

@@ -46,6 +46,7 @@ MAKE: Final = Action("agent.join_token", Access.SUPERADMIN, writes=True)
 # Whoever comes proves by the token that a superadmin wants it.
 JOIN: Final = Action("agent.join", Access.OPEN)
 TRIES_MAX: Final = 20
+FORGET_SECONDS: Final = 3600.0
 
 
 class Tries(Protocol):
@@ -129,6 +130,10 @@ class Joining:
         welcome = await self._changes.run(joining_node(agent_id), JOIN, work)
         await self._tries.take_back(tries)
         return welcome
+
+    async def forget(self) -> None:
+        """Drop tokens that expired long ago."""
+        await self._database.put(join_tokens.forget_old)
 
     async def _admit(
         self, conn: AsyncConnection, request: JoinRequest, *, is_locked: bool

@@ -17,6 +17,7 @@ from backendai.common.contracts.joining import (
 )
 from backendai.common.rpc.curve import generate_keypair
 from backendai.common.rpc.server import RpcServer
+from backendai.manager.agents.join_tokens import KEPT_DAYS, digest_of
 from backendai.manager.agents.joining import TRIES_MAX
 from backendai.manager.app import Manager
 from backendai.manager.db import tables as t
@@ -124,6 +125,23 @@ async def test_an_expired_token_is_refused(
     answer = await join(token, node)
     assert answer.status == 403
     assert "expired at" in answer.json["msg"]
+
+
+async def test_tokens_that_expired_long_ago_are_forgotten(
+    as_user: AsUser, manager: Manager, join: Join
+) -> None:
+    stores, told = manager.stores.database, []
+    for days in (0, KEPT_DAYS - 1, KEPT_DAYS + 1):
+        token = await make_token(as_user("root"))
+        past = (
+            sa.update(t.join_tokens)
+            .where(t.join_tokens.c.token_hash == digest_of(token))
+            .values(expires_at=sa.func.now() - sa.func.make_interval(0, 0, 0, days))
+        )
+        await stores.transact(lambda conn, past=past: conn.execute(past))
+        await manager.services.joining.forget()
+        told.append((await join(token, CLOSED)).json["msg"][:16])
+    assert told == ["The token expire", "The token expire", "No such token: c"]
 
 
 async def test_a_node_that_cannot_be_asked_back_keeps_its_token(
