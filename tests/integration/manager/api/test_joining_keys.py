@@ -1,5 +1,6 @@
 """Nodes that join a manager which has a key pair and several members of etcd, as in production."""
 
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -9,10 +10,15 @@ from typing import Final
 import msgspec
 import pytest
 
+from backendai.agent.joining import Plan
+from backendai.agent.joining import join as join_cluster
+from backendai.agent.settings import AgentSettings
 from backendai.common.contracts.joining import CONTRACT, JOIN_PATH, PROVE, Proof, Prove, Welcome
 from backendai.common.rpc.curve import KeyPair, ensure_keypair, generate_keypair, load_keypair
 from backendai.common.rpc.server import RpcServer
 from backendai.common.settings.checks import HostPort
+from backendai.common.settings.load import check_settings
+from backendai.manager.app import Manager
 from backendai.manager.settings import ManagerSettings
 from tests.integration.manager.api.caller import Answer, Caller
 from tests.integration.manager.api.test_joining import make_token
@@ -82,3 +88,21 @@ async def test_a_key_without_its_secret_half_is_refused(
     assert manager_key not in answer.body.decode()
     async with node_with(NODE) as address:
         assert (await join(token, address)).status == 200
+
+
+async def test_a_machine_joins_and_again_by_another_name_of_the_manager(
+    manager_key: str, manager: Manager, settings: ManagerSettings, as_user: AsUser, tmp_path: Path
+) -> None:
+    token, config = await make_token(as_user("root")), tmp_path / "agent.toml"
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        rpc_port = free.getsockname()[1]
+    for name in ("127.0.0.1", "localhost"):
+        url = f"http://{name}:{manager.address.port}"
+        plan = Plan(url, token, config, "i-joined", host="localhost", rpc_port=rpc_port)
+        written = check_settings(AgentSettings, await join_cluster(plan), "agent.toml")
+        assert written.etcd.members == (
+            HostPort(name, settings.etcd.addr.port),
+            HostPort(name, AWAY.port),
+        )
+        assert written.agent.rpc_listen_addr == HostPort("127.0.0.1", rpc_port)
+        assert (tmp_path / "manager-keys").read_text() == f"{manager_key}\n"
