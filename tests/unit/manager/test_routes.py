@@ -17,6 +17,7 @@ from backendai.manager.settings import ManagerSettings
 from tests.contract.test_graph import OURS
 
 OPEN = {
+    "/agents/join",
     "/",
     "/health",
     "/health/live",

@@ -44,7 +44,7 @@ from .store import get_agent
 
 MAKE: Final = Action("agent.join_token", Access.SUPERADMIN, writes=True)
 # Whoever comes proves by the token that a superadmin wants it.
-JOIN: Final = Action("agent.join", Access.OPEN)
+JOIN: Final = Action("agent.join", Access.OPEN, writes=True)
 TRIES_MAX: Final = 20
 FORGET_SECONDS: Final = 3600.0
 
