@@ -38,11 +38,13 @@ def build_gui(checkout: Path, cache: Path, say: Callable[[str], None]) -> None:
     digest = compute_digest(checkout / SOURCES)
     kept = cache / "gui" / digest
     with _locked(cache):
+        if is_built(checkout):
+            return
         if not kept.exists():
             _build(checkout, say)
             _replace(checkout / TARGET, kept)
-    _replace(kept, checkout / TARGET)
-    (checkout / TARGET / DIGEST).write_text(digest)
+        _replace(kept, checkout / TARGET)
+        (checkout / TARGET / DIGEST).write_text(digest)
 
 
 def compute_digest(sources: Path) -> str:
@@ -115,7 +117,8 @@ def _replace(source: Path, target: Path) -> None:
 
 @contextmanager
 def _locked(cache: Path) -> Iterator[None]:
-    """Two checkouts that need the same GUI wait for each other instead of building it twice."""
+    """Who needs a GUI waits for whoever makes one, of this checkout or of another: it is built
+    once, and nobody takes away what another is putting in place."""
     (cache / "gui").mkdir(parents=True, exist_ok=True)
     with (cache / "gui" / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
