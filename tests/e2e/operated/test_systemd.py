@@ -8,6 +8,7 @@ from typing import Final
 import pytest
 
 from backendai.halfstack.images import PYTHON
+from tests.e2e.operated.conftest import end_sessions
 from tests.running.machine import Machine
 from tests.running.waiting import until
 
@@ -24,6 +25,7 @@ EXPOSURE_MAX_ELSE: Final = 2.5
 
 @pytest.fixture(scope="module")
 def machine(installed: Machine) -> Machine:
+    end_sessions(installed)
     return installed
 
 

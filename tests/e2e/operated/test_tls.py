@@ -12,7 +12,7 @@ import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from backendai.halfstack.images import PYTHON
-from tests.e2e.operated.conftest import follow
+from tests.e2e.operated.conftest import end_sessions, follow
 from tests.running.machine import Machine
 from tests.running.visitor import Screen, Visitor
 from tests.running.wsproxy import Loop
@@ -44,6 +44,7 @@ class OneAddress(AbstractResolver):
 
 @pytest.fixture(scope="module")
 def machine(installed: Machine) -> Machine:
+    end_sessions(installed)
     for heading in ("Certificates", "What daemons have to know"):
         follow(installed, f"tls#{heading}")
     return installed
@@ -101,7 +102,8 @@ def test_people_use_a_terminal_behind_the_portal(front: Machine, visitor: Visito
     visitor.log_in(told["BAI_LOGIN"], told["BAI_PASSWORD"])
     assert visitor.is_logged_in()
     create(front, "seen")
-    (session,) = json.loads(front.ok(f"{AS_CLIENT} backendai session list --output json"))
+    listed = f"{AS_CLIENT} backendai session list --filter 'name == \"seen\"' --output json"
+    (session,) = json.loads(front.ok(listed))
     address = visitor.open_app(session["id"], "ttyd")
     assert address.endswith(".apps.example.org")
     assert Screen(visitor, address).run("echo $((6 * 7))") == "42"
