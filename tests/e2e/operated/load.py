@@ -18,7 +18,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -128,7 +128,7 @@ async def main(sessions: list[str]) -> None:
             group.create_task(ask(kind, work, tally))
             next_at += 1 / RATE
             await asyncio.sleep(max(0.0, next_at - time.monotonic()))
-    print(json.dumps(asdict(tally)))
+    print(json.dumps(vars(tally)))
 
 
 asyncio.run(main(sys.argv[1:]))

@@ -11,7 +11,7 @@ import pytest
 from backendai.halfstack.dist import build_wheels
 from backendai.halfstack.images import PYTHON
 from backendai.manager.db.revision import OLDEST, REVISION
-from tests.e2e.operated.conftest import follow
+from tests.e2e.operated.conftest import end_sessions, follow
 from tests.e2e.operated.test_systemd import AS_ADMIN, UNITS
 from tests.running.machine import Machine
 from tests.running.stack import ROOT
@@ -91,8 +91,7 @@ def busy(installed: Machine, next_wheels: Path) -> Machine:
     installed.ok(f"{AS_ADMIN} backendai vfolder create data || true")
     installed.ok(f"printf '{SMALL_FILE}' | docker build --quiet --tag {SMALL} -")
     until(lambda: SMALL in installed.run(f"{AS_ADMIN} backendai images").out, "it is known")
-    every = "backendai ps --output csv --format name | tail -n +2"
-    installed.ok(f"{AS_ADMIN} {every} | xargs -r backendai session terminate")
+    end_sessions(installed)
     installed.ok(f"{AS_ADMIN} echo {' '.join(SESSIONS)} | {BEGIN}")
     return installed
 

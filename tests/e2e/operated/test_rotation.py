@@ -4,7 +4,7 @@ from typing import Final
 
 import pytest
 
-from tests.e2e.operated.conftest import follow
+from tests.e2e.operated.conftest import end_sessions, follow
 from tests.e2e.operated.test_systemd import AS_ADMIN, container_of, value_of
 from tests.running.machine import Machine
 from tests.running.waiting import until
@@ -23,6 +23,7 @@ SECRETS: Final = {
 
 @pytest.fixture(scope="module")
 def session(installed: Machine) -> str:
+    end_sessions(installed)
     installed.ok(f"{AS_ADMIN} backendai session create --name turned -r cpu=1 -r mem=256m")
     installed.ok(f"{AS_ADMIN} backendai session exec turned -c 'x = 40'")
     return "turned"

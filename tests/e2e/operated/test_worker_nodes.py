@@ -7,7 +7,7 @@ from typing import Final
 import pytest
 
 from backendai.halfstack.images import PYTHON
-from tests.e2e.operated.conftest import Machines, follow
+from tests.e2e.operated.conftest import Machines, end_sessions, follow
 from tests.running.machine import Machine
 from tests.running.waiting import until
 
@@ -20,11 +20,11 @@ AS_ADMIN: Final = f". /etc/backend.ai/env-admin.sh; export BACKENDAI_IMAGE={PYTH
 def node(installed: Machine, machines: Machines, folders: Path) -> Iterator[Machine]:
     with machines(folders) as found:
         addresses = {"FIRST": installed.address, "HERE": found.address}
+        end_sessions(installed)
         follow(installed, "several-nodes#The first machine", **addresses)
         follow(found, "os")
-        keys = installed.ok("cat /etc/backend.ai/manager-keys")
-        found.ok(f"cat > /etc/backend.ai/manager-keys <<END\n{keys}END")
-        follow(found, "several-nodes#A node", **addresses)
+        token = installed.ok(f"{AS_ADMIN} backendai admin agent join-token").strip()
+        follow(found, "several-nodes#A node", TOKEN=token, **addresses)
         yield found
 
 
