@@ -46,6 +46,8 @@ def serving_pages(stack: Stack, folder: Path) -> Iterator[str]:
     """The address where they are served; `folder` is for the files of that webserver."""
     port = find_port()
     settings = stack.settings("webserver")
+    # The stack's own one is watched there.
+    settings.pop("monitoring")
     settings["webserver"] |= {
         "service-addr": {"host": "127.0.0.1", "port": port},
         "static-path": str(fetch_pages()),

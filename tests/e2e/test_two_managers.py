@@ -38,6 +38,8 @@ class Second:
         self._log = folder / "manager.log"
         self.port = _find_port()
         settings: dict[str, Any] = stack.settings("manager")
+        # The first one is watched there.
+        settings.pop("monitoring")
         settings["manager"] |= {
             "id": "second-manager",
             "service-addr": {"host": "127.0.0.1", "port": self.port},
