@@ -5,7 +5,7 @@ wide, no barrier for people who cannot see or point. A picture of each is kept.
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.e2e.gui.conftest import OpenAs
 from tests.running.axe import find_barriers
@@ -61,3 +61,20 @@ def look_at(visit: Visit, path: str) -> list[str]:
     if wide > 0:
         faults.append(f"{wide} px wider than the window")
     return [f"{path} {fault}" for fault in faults]
+
+
+def test_a_page_that_was_broken_off_on_its_way_is_asked_for_again(open_as: OpenAs) -> None:
+    page = open_as().page
+    broken: list[str] = []
+
+    def break_once(route: Route) -> None:
+        broken.append(route.request.url)
+        if len(broken) == 1:
+            route.abort("connectionreset")
+        else:
+            route.fallback()
+
+    page.route("**/assets/Launch-*.js", break_once)
+    page.get_by_role("navigation").get_by_role("link", name="Launch a session").click()
+    expect(page.get_by_role("heading", level=1, name="Launch a session")).to_be_visible()
+    assert len(broken) == 2

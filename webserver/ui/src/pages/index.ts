@@ -25,6 +25,16 @@ export const PAGES: Pages = lazily({ ...LOADS, ...ADMIN_LOADS })
 /** These fill the window. */
 export const BARE_PAGES: Pages = lazily(BARE_LOADS)
 
+const AGAIN_AFTER_MS = 1000
+
 function lazily(loads: Record<string, Load>): Pages {
-  return Object.fromEntries(Object.entries(loads).map(([path, load]) => [path, lazy(load)]))
+  return Object.fromEntries(
+    Object.entries(loads).map(([path, load]) => [path, lazy(() => load().catch(() => again(load)))]),
+  )
+}
+
+/** A network that changed, or a webserver that was restarted, is there again a moment later. */
+async function again(load: Load): Promise<Awaited<ReturnType<Load>>> {
+  await new Promise((resume) => setTimeout(resume, AGAIN_AFTER_MS))
+  return load()
 }
