@@ -186,7 +186,8 @@ async def test_what_may_not_be_made_is_refused_with_the_reason(
         answer = await alice.ask("POST", "/folders", {**body_of("data"), **more})
         assert answer.status == status, (more, answer.body)
         assert word in answer.body.decode(), more
-    assert not storage.asked
+    # Managers look at volumes by themselves, now and then.
+    assert not [asked for asked in storage.asked if asked[0] != "GET"]
     assert await names(alice) == []
 
 
