@@ -105,7 +105,7 @@ async def test_it_is_made_shown_changed_and_deleted_without_a_proxy(
     await is_gone(manager, made["id"])
     tasks = (await root.ask("GET", "/background-tasks")).body.decode()
     assert f"{PATH} stays as it is" in tasks
-    assert not storage.asked
+    assert not storage.orders
 
 
 async def test_the_watch_ends_what_was_left_and_so_does_a_superadmin(
@@ -121,7 +121,7 @@ async def test_the_watch_ends_what_was_left_and_so_does_a_superadmin(
     await is_gone(manager, first["id"])
     await manager.services.vfolders.watch.step()
     await is_gone(manager, second["id"])
-    assert not storage.asked
+    assert not storage.orders
 
 
 async def test_its_files_are_no_proxys(root: Caller, storage: ScriptedStorage) -> None:
@@ -140,7 +140,7 @@ async def test_its_files_are_no_proxys(root: Caller, storage: ScriptedStorage) -
         assert (answer.status, answer.slug) == (400, "generic-bad-request"), (route, answer.body)
         assert "not kept by a storage proxy" in answer.json["title"], route
         assert answer.json["data"] == {"unmanaged_path": PATH}
-    assert not storage.asked
+    assert not storage.orders
 
 
 async def test_it_is_shared_and_handed_on_as_others_are(

@@ -75,7 +75,7 @@ async def test_files_of_somebody_elses_folder_are_not_there(
             assert (answer.status, answer.slug) == (404, "object-not-found"), word
         answer = await as_user("carol").ask(verb, f"/folders/{made['id']}/{word}", body)
         assert answer.status == 403, word
-    assert not storage.asked
+    assert not storage.orders
 
 
 async def test_files_are_made_listed_renamed_moved_and_deleted(

@@ -107,7 +107,7 @@ async def test_somebody_elses_folder_is_not_there(
             is_known_id = reference != "data" or "quota" not in path
             assert answer.status == (404 if is_known_id else 400), (verb, path, answer.body)
             assert made["id"] not in answer.body.decode() or reference == made["id"]
-    assert not storage.asked
+    assert not storage.orders
     assert await names(as_user("bob")) == []
     assert (await as_user("mallory").ask("GET", f"/folders/{made['id']}")).status == 404
 
@@ -186,8 +186,7 @@ async def test_what_may_not_be_made_is_refused_with_the_reason(
         answer = await alice.ask("POST", "/folders", {**body_of("data"), **more})
         assert answer.status == status, (more, answer.body)
         assert word in answer.body.decode(), more
-    # Managers look at volumes by themselves, now and then.
-    assert not [asked for asked in storage.asked if asked[0] != "GET"]
+    assert not storage.orders
     assert await names(alice) == []
 
 
