@@ -65,7 +65,9 @@ def test_status_has_exactly_what_is_promised(home: Path) -> None:
     report = _read_status(home)
     assert set(report) == {"healthy", "daemons"}
     assert report["healthy"] is True
-    assert all(set(row) == {"name", "pid", "healthy", "address"} for row in report["daemons"])
+    assert all(
+        set(row) == {"name", "pid", "healthy", "address", "monitoring"} for row in report["daemons"]
+    )
     names = {row["name"] for row in report["daemons"]}
     assert names >= {"supervisor", "postgres", "valkey", "etcd", "manager", "agent", "storage"}
 

@@ -163,7 +163,8 @@ async def test_a_fence_ends_what_the_node_held_and_frees_room_and_names(site: Si
 
 async def test_a_session_over_nodes_loses_only_what_was_there(site: Site) -> None:
     for name in ("a1", "a2"):
-        await add_agent(site.database, name, {"cpu": "1", "mem": "1073741824"})
+        swarm = {"node_id": name, "swarm_id": "s" if name == "a1" else "", "managers": ["a1"]}
+        await add_agent(site.database, name, {"cpu": "1", "mem": "1073741824"}, swarm=swarm)
     new = await place(site, Wish(kernels=2, cluster_mode="multi-node"))
     await fetch(site.database, "UPDATE kernels SET status = 'RUNNING' RETURNING 1")
     await fetch(site.database, "UPDATE sessions SET status = 'RUNNING' RETURNING 1")

@@ -22,7 +22,7 @@ from backendai.manager.lifecycle.orders import end_moves, restart_moves
 from backendai.manager.lifecycle.postgres import PostgresStore
 from backendai.manager.lifecycle.reap import Reaper
 from tests.integration.manager.world import Wish, enqueue, fetch, open_world, until
-from tests.sim.agent import Behaviour, FakeAgent
+from tests.sim.agent import Behaviour, FakeAgent, FakeSwarm
 from tests.sim.link import FakeLink
 
 QUICK = Behaviour(pull=(0, 0.01), prepare=(0, 0.01), stop=(0, 0.01))
@@ -53,13 +53,16 @@ class Site:
         self.agents: dict[str, FakeAgent] = {}
         self.published = Published()
 
-    def add_agent(self, name: str, capacity: dict[str, str] | None = None) -> FakeAgent:
+    def add_agent(
+        self, name: str, capacity: dict[str, str] | None = None, swarm: FakeSwarm | None = None
+    ) -> FakeAgent:
         agent = FakeAgent(
             name,
             SystemClock(),
             Random(1),
             capacity or {"cpu": "4", "mem": "8589934592"},
             behaviour=QUICK,
+            swarm=swarm,
         )
         self.agents[name] = agent
         agent.boot()
@@ -191,8 +194,9 @@ async def test_a_restart_gives_a_new_generation_and_keeps_the_room(site: Site) -
 
 
 async def test_a_gang_over_nodes_runs_whole(site: Site) -> None:
+    swarm = FakeSwarm(("a1",))
     for name in ("a1", "a2", "a3"):
-        site.add_agent(name, {"cpu": "1", "mem": "1073741824"})
+        site.add_agent(name, {"cpu": "1", "mem": "1073741824"}, swarm)
     async with site.manager():
         new = await enqueue(site.database, Wish(kernels=3, cluster_mode="multi-node"))
         await site.await_status(new.id, "RUNNING")
