@@ -10,12 +10,10 @@ import email.utils
 import errno
 import ipaddress
 import json
-import os
 import re
 import socket
 import ssl
 import subprocess
-import tempfile
 import tomllib
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -51,6 +49,8 @@ from backendai.common.rpc.curve import KeyPair, ensure_keypair
 from backendai.common.rpc.server import RpcServer
 from backendai.common.settings.checks import HostPort, host_port, is_host, listing
 from backendai.common.settings.render import render_toml
+
+from .durable import write_durable
 
 CLOCK_SECONDS_MAX: Final = 60.0
 ANSWER_SECONDS_MAX: Final = 60.0
@@ -122,8 +122,9 @@ async def join(plan: Plan) -> Mapping[str, Any]:
     if not plan.etcd:
         await check_etcd(members)
     values = lay_over(known, compose(plan, host, members, welcome))
-    write(plan.folder / MANAGER_KEYS_FILE, "".join(f"{key}\n" for key in welcome.manager_keys))
-    write(plan.config, render_toml(values))
+    keys = "".join(f"{key}\n" for key in welcome.manager_keys)
+    write_durable(plan.folder / MANAGER_KEYS_FILE, keys.encode())
+    write_durable(plan.config, render_toml(values).encode())
     return values
 
 
@@ -438,20 +439,6 @@ async def _knock(place: HostPort) -> str:
         return str(error) or "no answer"
     writer.close()
     return ""
-
-
-def write(path: Path, text: str) -> None:
-    """Whole or not at all, for its owner only."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(draft).replace(path)
-    finally:
-        Path(draft).unlink(missing_ok=True)
 
 
 def start_unit(*, is_wanted: bool) -> str:

@@ -13,6 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from backendai.agent.cli import ag
+from backendai.agent.durable import write_durable
 from backendai.agent.joining import (
     Membership,
     Plan,
@@ -32,7 +33,6 @@ from backendai.agent.joining import (
     refuse_other_cluster,
     refuse_other_name,
     resolve_host,
-    write,
 )
 from backendai.agent.settings import AgentSettings
 from backendai.common.contracts.joining import EtcdPlace, JoinRequest, Welcome
@@ -315,7 +315,7 @@ def test_a_node_of_another_name_is_refused(tmp_path: Path) -> None:
 def test_files_are_for_their_owner_and_whole(tmp_path: Path) -> None:
     path = tmp_path / "etc" / "agent.toml"
     for text in ("one\n", "two\n"):
-        write(path, text)
+        write_durable(path, text.encode())
         assert path.read_text() == text
         assert path.stat().st_mode & 0o777 == 0o600
     assert [file.name for file in path.parent.iterdir()] == ["agent.toml"]
