@@ -8,8 +8,7 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,7 +20,7 @@ from backendai.common.settings.render import render_toml
 from backendai.halfstack.engine import remove_cgroups, remove_tree
 from backendai.halfstack.images import find_cache
 from tests.hosts.network import Bridge
-from tests.running.stack import COMMAND, Done, Stack, run
+from tests.running.stack import COMMAND, Done, Stack, list_containers, open_engine, run
 from tests.running.waiting import until
 
 BOOT: Final = Path(__file__).with_name("boot.sh")
@@ -141,13 +140,8 @@ class Host:
         kept = {name: text for name, text in os.environ.items() if name in ("HOME", "BAI_CACHE")}
         return {**kept, "PATH": path, "COLUMNS": "200"}
 
-    @contextmanager
-    def engine(self) -> Iterator[docker.DockerClient]:
-        client = docker.DockerClient(base_url=self.docker_host, timeout=60)
-        try:
-            yield client
-        finally:
-            client.close()
+    def engine(self) -> AbstractContextManager[docker.DockerClient]:
+        return open_engine(self.docker_host)
 
     def load(self, saved: bytes) -> None:
         """Bring an image into its engine, as another has saved it."""
@@ -155,12 +149,8 @@ class Host:
             assert client.images.load(saved)
 
     def containers(self, session_id: str = "") -> dict[str, int]:
-        """Name -> process id, as the host counts, of each container of ours, or of one session."""
-        label = f"bai.session={session_id}" if session_id else "bai.kernel"
-        with self.engine() as client:
-            listed = client.api.containers(all=True, filters={"label": label})
-            found = [client.api.inspect_container(row["Id"]) for row in listed]
-        return {row["Name"].lstrip("/"): row["State"]["Pid"] for row in found}
+        """As `list_containers` of its engine."""
+        return list_containers(self.docker_host, session_id)
 
     def settings(self) -> dict[str, Any]:
         """What its agent is configured with, by hand as the documents tell it."""

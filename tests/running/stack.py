@@ -8,7 +8,7 @@ import sys
 import tomllib
 from collections.abc import Coroutine, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -157,21 +157,12 @@ class Stack:
         found = self.query("SELECT sum(capacity) AS cpu FROM agent_slots WHERE slot = 'cpu'")
         return float(found[0]["cpu"])
 
-    @contextmanager
-    def engine(self) -> Iterator[docker.DockerClient]:
-        client = docker.DockerClient(base_url=self.docker_host, timeout=60)
-        try:
-            yield client
-        finally:
-            client.close()
+    def engine(self) -> AbstractContextManager[docker.DockerClient]:
+        return open_engine(self.docker_host)
 
     def containers(self, session_id: str = "") -> dict[str, int]:
-        """Name -> process id of each container of ours, or of one session."""
-        label = f"bai.session={session_id}" if session_id else "bai.kernel"
-        with self.engine() as client:
-            listed = client.api.containers(all=True, filters={"label": label})
-            found = [client.api.inspect_container(row["Id"]) for row in listed]
-        return {row["Name"].lstrip("/"): row["State"]["Pid"] for row in found}
+        """As `list_containers` of its engine."""
+        return list_containers(self.docker_host, session_id)
 
     @property
     def stores(self) -> StoreAddresses:
@@ -183,6 +174,24 @@ class Stack:
 
     def drift(self) -> list[dict[str, Any]]:
         return self.query("SELECT * FROM slot_drift")
+
+
+@contextmanager
+def open_engine(docker_host: str) -> Iterator[docker.DockerClient]:
+    client = docker.DockerClient(base_url=docker_host, timeout=60)
+    try:
+        yield client
+    finally:
+        client.close()
+
+
+def list_containers(docker_host: str, session_id: str = "") -> dict[str, int]:
+    """Name -> process id, as its host counts, of each container of ours, or of one session."""
+    label = f"bai.session={session_id}" if session_id else "bai.kernel"
+    with open_engine(docker_host) as client:
+        listed = client.api.containers(all=True, filters={"label": label})
+        found = [client.api.inspect_container(row["Id"]) for row in listed]
+    return {row["Name"].lstrip("/"): row["State"]["Pid"] for row in found}
 
 
 async def _query(dsn: str, sql: str) -> list[dict[str, Any]]:
