@@ -39,7 +39,8 @@ from backendai.common.signing import SignedRequest, parse_authorization, signed_
 from backendai.halfstack.stores import StoreAddresses, run_stores
 from backendai.manager.accounts.fixture import load_fixture
 from backendai.manager.accounts.secretbox import SecretBox
-from backendai.manager.app import make_manager_app, run_manager
+from backendai.manager.api import make_manager_app
+from backendai.manager.app import run_manager
 from backendai.manager.db.engine import open_database
 from backendai.manager.db.schema import upgrade
 from backendai.manager.settings import ManagerSettings

@@ -5,7 +5,8 @@ from typing import Any, cast
 from backendai.common.clock import SystemClock
 from backendai.common.loops import LoopHealth
 
-from .app import Services, Stores, list_routes
+from .api import list_routes
+from .assembly import Services, Stores
 from .db.engine import Database
 from .gate.actor import Action
 from .gate.routes import Route

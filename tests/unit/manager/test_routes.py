@@ -9,7 +9,8 @@ from aiohttp import web
 
 from backendai.common.clock import FakeClock
 from backendai.common.loops import LoopHealth
-from backendai.manager.app import Services, Stores, make_manager_app
+from backendai.manager.api import make_manager_app
+from backendai.manager.assembly import Services, Stores
 from backendai.manager.gate.actor import Access
 from backendai.manager.gate.routes import Route
 from backendai.manager.inventory import declared_roots, declared_routes
