@@ -15,7 +15,7 @@ from backendai.common.failpoints import FailpointReached, Mode, arm, disarm
 from backendai.common.faults import StoreUnavailable
 from backendai.common.settings.checks import HostPort
 from backendai.common.settings.sections import RedisSettings
-from backendai.common.streams import GAP, Batch, Hints, MemoryHints, RedisHints
+from backendai.common.streams import GAP, Batch, Hints, MemoryHints, RedisHints, open_redis
 from backendai.halfstack.stores import StoreAddresses
 
 PATIENCE_SECONDS = 60
@@ -165,3 +165,9 @@ async def test_memory_hints_that_overflow_leave_a_gap() -> None:
         assert await next_batch(batches) == GAP
         hints.empty()
         assert await next_batch(batches) == GAP
+
+
+async def test_more_commands_at_once_than_connections_wait_for_each_other(redis_url: str) -> None:
+    async with open_redis(settings_of(redis_url), timeout_seconds=PATIENCE_SECONDS) as client:
+        counted = await asyncio.gather(*(client.incr("counted") for _ in range(500)))
+    assert sorted(counted) == list(range(1, 501))

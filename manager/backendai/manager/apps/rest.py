@@ -26,7 +26,7 @@ from backendai.manager.sessions.work import Uses
 from . import terminal, tunnel
 from .model import AppRequest, Site
 from .service import Apps, Connection
-from .streams import CLIENT_GONE, End, Stream, Streams, end_of, first_end
+from .streams import CLIENT_GONE, End, Stream, Streams, close, end_of, first_end
 
 log = get_logger(__name__)
 
@@ -157,7 +157,7 @@ class _Handlers:
         except Fault as fault:
             log.info("stream.refused", session=str(site.session_id), code=fault.code)
             end = end_of(fault)
-        await socket.close(code=end.code, message=end.reason)
+        await close(socket, end)
         return socket
 
     async def _run(

@@ -7,11 +7,11 @@ its user's access.
 import asyncio
 import uuid
 from collections.abc import Coroutine, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from aiohttp import WSCloseCode
+from aiohttp import WSCloseCode, web
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from backendai.common.clock import Clock
@@ -23,16 +23,20 @@ from . import store
 
 # Whoever may not come any more is cut off within 5 seconds, also when the database comes back.
 LOOK_SECONDS: Final = 2.0
+# A client that is slow to read gets all of what an app has sent, and answers the close frame then.
+ANSWER_SECONDS: Final = 10.0
 # What a close frame has room for.
 REASON_BYTES_MAX: Final = 123
 
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """Why a stream is over, as its close frame tells: `code` is of RFC 6455."""
+    """Why a stream is over, as its close frame tells: `code` is of RFC 6455. The client's answer
+    to it is waited for, but no longer than `answer_seconds`."""
 
     code: int = WSCloseCode.OK
     message: str = ""
+    answer_seconds: float = ANSWER_SECONDS
 
     @property
     def reason(self) -> bytes:
@@ -43,7 +47,8 @@ CLIENT_GONE: Final = End()
 APP_ENDED: Final = End(WSCloseCode.GOING_AWAY, "The app has closed the connection.")
 _KERNEL_ENDED: Final = End(WSCloseCode.GOING_AWAY, "The session does not run any more.")
 UNWELCOME: Final = End(WSCloseCode.POLICY_VIOLATION, "This keypair may not be used any more.")
-_MANAGER_ENDS: Final = End(WSCloseCode.SERVICE_RESTART, "The manager is restarted.")
+# All requests wait while a manager is restarted, so nobody's slowness may prolong it.
+MANAGER_ENDS: Final = End(WSCloseCode.SERVICE_RESTART, "The manager is restarted.", 0.2)
 _AGAIN: Final = frozenset({Kind.UNAVAILABLE, Kind.CONFLICT})
 # Its id and its generation.
 Kernel = tuple[uuid.UUID, int]
@@ -117,7 +122,14 @@ class Streams:
     async def end_all(self, _: object = None) -> None:
         """Before this manager stops listening, which waits for all that is open."""
         for stream in tuple(self._open):
-            stream.end(_MANAGER_ENDS)
+            stream.end(MANAGER_ENDS)
+
+
+async def close(socket: web.WebSocketResponse, end: End) -> None:
+    """Tell the client why it is over, and end the connection."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(end.answer_seconds):
+            await socket.close(code=end.code, message=end.reason)
 
 
 async def first_end(*ways: Coroutine[Any, Any, End]) -> End:

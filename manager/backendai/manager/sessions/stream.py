@@ -12,7 +12,7 @@ from backendai.common.enums import ExecutionMode, ExecutionStatus
 from backendai.common.faults import Fault, InvalidParams
 from backendai.common.logs import get_logger
 from backendai.common.params import check_params, parse_json, without_nulls
-from backendai.manager.apps.streams import CLIENT_GONE, UNWELCOME, End, Stream, Streams
+from backendai.manager.apps.streams import CLIENT_GONE, UNWELCOME, End, Stream, Streams, close
 from backendai.manager.gate.routes import ACTOR, Route
 
 from . import actions
@@ -66,7 +66,7 @@ class _Handlers:
             log.info("stream.failed", session=reference, code=fault.code)
             await _send(socket, {"status": "error", "msg": str(fault), "console": []})
         finally:
-            await socket.close(code=end.code, message=end.reason)
+            await close(socket, end)
         return socket
 
 

@@ -12,7 +12,7 @@ from typing import Any, Final, Protocol
 
 import redis.asyncio
 from redis.asyncio.retry import Retry
-from redis.asyncio.sentinel import Sentinel
+from redis.asyncio.sentinel import Sentinel, SentinelConnectionPool
 from redis.backoff import ExponentialBackoff, NoBackoff
 from redis.exceptions import RedisError
 
@@ -27,6 +27,8 @@ log = get_logger(__name__)
 STREAM_ENTRIES_MAX: Final = 10_000
 BLOCK_SECONDS: Final = 5.0
 READ_ENTRIES_MAX: Final = 500
+# Of one client. More than so many commands at once wait for each other instead of failing.
+CONNECTIONS_MAX: Final = 32
 MEMORY_BATCHES_MAX: Final = 1_000
 _FIELD: Final = b"d"
 _START: Final = b"0-0"
@@ -76,10 +78,14 @@ def open_redis(
         "password": settings.password or None,
         "health_check_interval": 15,
         "retry": retry,
+        "max_connections": CONNECTIONS_MAX,
+        "timeout": timeout_seconds,
     }
     if settings.sentinels:
         return _open_by_sentinels(settings, options)
-    return redis.asyncio.Redis(host=settings.addr.host, port=settings.addr.port, **options)
+    addr = settings.addr
+    pool = redis.asyncio.BlockingConnectionPool(host=addr.host, port=addr.port, **options)
+    return redis.asyncio.Redis.from_pool(pool)
 
 
 def _open_by_sentinels(settings: RedisSettings, options: dict[str, Any]) -> "_OfSentinels":
@@ -93,9 +99,15 @@ def _open_by_sentinels(settings: RedisSettings, options: dict[str, Any]) -> "_Of
             "retry": _no_retry(),
         },
     )
-    opened: _OfSentinels = sentinel.master_for(settings.service_name, _OfSentinels, **options)
+    opened: _OfSentinels = sentinel.master_for(
+        settings.service_name, _OfSentinels, connection_pool_class=_SentinelPool, **options
+    )
     opened.asked = sentinel
     return opened
+
+
+class _SentinelPool(SentinelConnectionPool, redis.asyncio.BlockingConnectionPool):
+    """Connections to whoever is the master; who finds all of them in use waits for one."""
 
 
 class _OfSentinels(redis.asyncio.Redis):
