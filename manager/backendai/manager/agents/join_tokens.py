@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from backendai.common.contracts.joining import TOKEN_PREFIX
-from backendai.common.faults import ResourceGroupNotFound
+from backendai.common.faults import JoinTokenNotFound, ResourceGroupNotFound
 from backendai.common.ids import AgentId
 from backendai.manager.db import tables as t
 
@@ -84,16 +84,24 @@ async def insert(
 async def find(
     conn: AsyncConnection, token: str, *, is_locked: bool = False
 ) -> JoinTokenRow | None:
-    query = sa.select(
-        _j.id,
-        _j.resource_group,
-        _j.expires_at,
-        (_j.expires_at <= _NOW).label("is_expired"),
-        _j.used_by,
-        _j.public_key,
-    ).where(_j.token_hash == digest_of(token))
+    query = _query().where(_j.token_hash == digest_of(token))
     row = (await conn.execute(query.with_for_update() if is_locked else query)).first()
     return None if row is None else _row(dict(row._mapping))
+
+
+async def list_open(conn: AsyncConnection) -> tuple[JoinTokenRow, ...]:
+    """Those that a node may still join by, whichever expires first."""
+    query = _query().where(_j.used_by.is_(None), _j.expires_at > _NOW).order_by(_j.expires_at)
+    return tuple(_row(dict(row._mapping)) for row in await conn.execute(query))
+
+
+async def withdraw(conn: AsyncConnection, token_id: uuid.UUID) -> str:
+    """The resource group of the token that is gone. Raises JoinTokenNotFound."""
+    statement = sa.delete(t.join_tokens).where(_j.id == token_id, _j.used_by.is_(None))
+    found = (await conn.execute(statement.returning(_j.resource_group))).scalar_one_or_none()
+    if found is None:
+        raise JoinTokenNotFound(str(token_id))
+    return str(found)
 
 
 async def use(
@@ -108,6 +116,17 @@ async def forget_old(conn: AsyncConnection) -> None:
     """Those that expired long ago; who made and who used one stays in the audit log."""
     before = _NOW - sa.func.make_interval(0, 0, 0, KEPT_DAYS)
     await conn.execute(sa.delete(t.join_tokens).where(_j.expires_at < before))
+
+
+def _query() -> sa.Select[Any]:
+    return sa.select(
+        _j.id,
+        _j.resource_group,
+        _j.expires_at,
+        (_j.expires_at <= _NOW).label("is_expired"),
+        _j.used_by,
+        _j.public_key,
+    )
 
 
 def _row(values: dict[str, Any]) -> JoinTokenRow:

@@ -6,6 +6,7 @@ where managers do not reach it, and a token that was used is good for that one k
 """
 
 import secrets
+import uuid
 from collections.abc import Awaitable, Callable
 from typing import Final, Protocol
 
@@ -16,6 +17,8 @@ from backendai.common.contracts.joining import (
     EtcdPlace,
     JoinRequest,
     JoinToken,
+    OpenToken,
+    OpenTokens,
     Proof,
     Prove,
     Welcome,
@@ -42,7 +45,9 @@ from .health import refusal_of
 from .model import Contact, Patience
 from .store import get_agent
 
+SEE: Final = Action("agent.join_tokens", Access.SUPERADMIN)
 MAKE: Final = Action("agent.join_token", Access.SUPERADMIN, writes=True)
+WITHDRAW: Final = Action("agent.withdraw_join_token", Access.SUPERADMIN, writes=True)
 # Whoever comes proves by the token that a superadmin wants it.
 JOIN: Final = Action("agent.join", Access.OPEN, writes=True)
 TRIES_MAX: Final = 20
@@ -97,6 +102,31 @@ class Joining:
         return JoinToken(
             id=str(token_id), token=token, resource_group=resource_group, expires_at=expires_at
         )
+
+    async def list_tokens(self) -> OpenTokens:
+        """Those that a node may still join by."""
+        rows = await self._database.read(join_tokens.list_open)
+        return OpenTokens(
+            tuple(
+                OpenToken(
+                    id=str(row.id),
+                    resource_group=row.resource_group,
+                    expires_at=row.expires_at.isoformat(),
+                )
+                for row in rows
+            )
+        )
+
+    async def withdraw_token(self, actor: Actor, token_id: uuid.UUID) -> None:
+        """Nobody joins by it any more; whoever has joined stays. Raises JoinTokenNotFound, also
+        for one that was used."""
+
+        async def work(change: Change) -> None:
+            resource_group = await join_tokens.withdraw(change.connection, token_id)
+            before = {"resource_group": resource_group}
+            await record(change, Target("join_token", str(token_id), None), before=before, after={})
+
+        await self._changes.run(actor, WITHDRAW, work)
 
     async def join(self, address: str, request: JoinRequest) -> Welcome:
         """What the node needs; `address` is where the request came from.

@@ -1,5 +1,6 @@
 """REST of the watchers of nodes, and of nodes that join."""
 
+import uuid
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -14,14 +15,15 @@ from backendai.common.contracts.joining import (
     JoinRequest,
 )
 from backendai.common.contracts.watcher import Verb
-from backendai.common.faults import InvalidParams
+from backendai.common.faults import InvalidParams, JoinTokenNotFound
 from backendai.common.http import Handler, json_response
 from backendai.common.ids import AgentId
 from backendai.common.params import read_given_params, read_params
 from backendai.common.rpc.curve import is_public_key
 from backendai.manager.gate.routes import ACTOR, Route
 
-from .joining import JOIN, MAKE, Joining
+from .joining import JOIN, MAKE, WITHDRAW, Joining
+from .joining import SEE as SEE_TOKENS
 from .watchers import SEE, STEER, Watchers, describe
 
 _AGENT: Final = t.Dict(t.Key("agent_id", trafaret=t.String(max_length=64)))
@@ -52,6 +54,14 @@ def joining_routes(joining: Joining, address_of: Callable[[web.Request], str]) -
         )
         return json_response(msgspec.to_builtins(made), status=201)
 
+    async def list_tokens(_request: web.Request) -> web.Response:
+        return json_response(msgspec.to_builtins(await joining.list_tokens()))
+
+    async def withdraw(request: web.Request) -> web.Response:
+        token_id = _read_id(request.match_info["token_id"])
+        await joining.withdraw_token(request[ACTOR], token_id)
+        return web.Response(status=204)
+
     async def join(request: web.Request) -> web.Response:
         params = await read_params(request, _JOIN)
         if not is_public_key(params["public_key"]):
@@ -61,8 +71,17 @@ def joining_routes(joining: Joining, address_of: Callable[[web.Request], str]) -
 
     return [
         Route("POST", JOIN_TOKENS_PATH, make, MAKE, _TOKEN),
+        Route("GET", JOIN_TOKENS_PATH, list_tokens, SEE_TOKENS),
+        Route("DELETE", f"{JOIN_TOKENS_PATH}/{{token_id}}", withdraw, WITHDRAW),
         Route("POST", JOIN_PATH, join, JOIN, _JOIN),
     ]
+
+
+def _read_id(text: str) -> uuid.UUID:
+    try:
+        return uuid.UUID(text)
+    except ValueError:
+        raise JoinTokenNotFound(text) from None
 
 
 def routes(watchers: Watchers) -> list[Route]:

@@ -392,6 +392,8 @@ class BlockingAgents(Blocking[Agents]):
     pause = Waits(Agents.pause)
     resume = Waits(Agents.resume)
     make_join_token = Waits(Agents.make_join_token)
+    list_join_tokens = Waits(Agents.list_join_tokens)
+    withdraw_join_token = Waits(Agents.withdraw_join_token)
 
 
 class BlockingResourceGroups(Blocking[ResourceGroups]):

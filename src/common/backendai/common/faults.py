@@ -263,6 +263,10 @@ class WatcherNotFound(NotFound):
     code, object_name = "watcher.not_found", "watcher"
 
 
+class JoinTokenNotFound(NotFound):
+    code, object_name = "join_token.not_found", "join token"
+
+
 class PolicyNotFound(NotFound):
     code, object_name = "policy.not_found", "resource policy"
 

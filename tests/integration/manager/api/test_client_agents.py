@@ -135,3 +135,19 @@ async def test_what_is_not_there_is_named(manager: Manager, root: Client) -> Non
     refused = await run(manager, "admin", "agent", "resume", "i-nowhere")
     assert refused.returncode != 0
     assert "i-nowhere" in refused.stderr
+
+
+async def test_tokens_are_made_listed_and_withdrawn(manager: Manager, root: Client) -> None:
+    made = await run(manager, "admin", "agent", "join-token", "--expires", "10m")
+    (token,) = await root.agents.list_join_tokens()
+    listed = await run(manager, "admin", "agent", "join-tokens", "--output", "json")
+    assert json.loads(listed.stdout) == [
+        {"id": token.id, "resource_group": "default", "expires_at": token.expires_at}
+    ]
+    assert made.stdout.strip() not in listed.stdout
+    assert (await run(manager, "admin", "agent", "withdraw-token", token.id)).returncode == 0
+    again = await run(manager, "admin", "agent", "withdraw-token", token.id)
+    assert again.returncode != 0
+    assert "join token" in again.stderr
+    empty = await run(manager, "admin", "agent", "join-tokens")
+    assert (empty.stdout, empty.stderr) == ("", "No token is open.\n")

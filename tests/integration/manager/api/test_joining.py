@@ -77,6 +77,32 @@ async def test_only_superadmins_make_tokens(nobody: Caller, alice: Caller, as_us
     assert (await wrong.ask("POST", JOIN_TOKENS_PATH, body)).status == 401
 
 
+async def test_tokens_that_are_open_are_listed_and_withdrawn(
+    nobody: Caller, as_user: AsUser, join: Join, node: str
+) -> None:
+    root = as_user("root")
+    used, kept, leaked = [await make_token(root, expires_seconds=60 * n) for n in (1, 2, 3)]
+    assert (await join(used, node)).status == 200
+    listed = await root.ask("GET", JOIN_TOKENS_PATH)
+    first, second = listed.json["items"]
+    assert first["expires_at"] < second["expires_at"]
+    assert set(first) == {"id", "resource_group", "expires_at"}
+    path = f"{JOIN_TOKENS_PATH}/{second['id']}"
+    for who in (nobody, as_user("alice"), as_user("carol")):
+        assert (await who.ask("GET", JOIN_TOKENS_PATH)).status == 401
+        assert (await who.ask("DELETE", path)).status == 401
+    assert (await root.ask("DELETE", path)).status == 204
+    assert (await join(leaked, node)).status == 403
+    assert (await join(kept, node)).status == 200
+    assert (await root.ask("GET", JOIN_TOKENS_PATH)).json["items"] == []
+    for gone in (second["id"], first["id"], "nothing"):
+        answer = await root.ask("DELETE", f"{JOIN_TOKENS_PATH}/{gone}")
+        assert (answer.status, answer.slug) == (404, "object-not-found")
+        assert "join token" in answer.body.decode()
+    logged = await root.ask("GET", "/audit?action=agent.withdraw_join_token")
+    assert [each["target_id"] for each in logged.json["items"]] == [second["id"]]
+
+
 @pytest.mark.parametrize("seconds", [0, -1, 59, 7 * 86400 + 1, "1h"])
 async def test_a_token_lives_for_a_minute_to_a_week(as_user: AsUser, seconds: object) -> None:
     body = {"resource_group": GROUP, "expires_seconds": seconds}

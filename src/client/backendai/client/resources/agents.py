@@ -2,10 +2,10 @@
 
 from typing import Final
 
-from backendai.client.channel import Call, Channel
+from backendai.client.channel import Call, Channel, path_of
 from backendai.client.graph import Graph
 from backendai.client.resources.rows import Agent
-from backendai.common.contracts.joining import JOIN_TOKENS_PATH, JoinToken
+from backendai.common.contracts.joining import JOIN_TOKENS_PATH, JoinToken, OpenToken, OpenTokens
 from backendai.common.contracts.watcher import UnitState, Verb
 from backendai.common.faults import AgentNotFound
 
@@ -80,6 +80,16 @@ class Agents:
         asked = {"resource_group": resource_group, "expires_seconds": seconds}
         call = Call(method="POST", path=JOIN_TOKENS_PATH, json=asked)
         return await self._channel.ask_for(JoinToken, call)
+
+    async def list_join_tokens(self) -> tuple[OpenToken, ...]:
+        """Those that a node may still join by, without their texts."""
+        call = Call(method="GET", path=JOIN_TOKENS_PATH, repeatable=True)
+        return (await self._channel.ask_for(OpenTokens, call)).items
+
+    async def withdraw_join_token(self, token_id: str) -> None:
+        """Nobody joins by it any more. Raises JoinTokenNotFound, also for one that was used."""
+        path = f"{JOIN_TOKENS_PATH}{path_of(token_id)}"
+        await self._channel.ask(Call(method="DELETE", path=path))
 
     async def _allow(self, agent_id: str, *, is_allowed: bool) -> None:
         types = {"id": "String!", "props": "ModifyAgentInput!"}

@@ -23,6 +23,18 @@ class JoinToken(msgspec.Struct, frozen=True, kw_only=True):
     expires_at: str
 
 
+class OpenToken(msgspec.Struct, frozen=True, kw_only=True):
+    """One that a node may still join by. Its text is known to nobody but who was shown it."""
+
+    id: str
+    resource_group: str
+    expires_at: str
+
+
+class OpenTokens(msgspec.Struct, frozen=True):
+    items: tuple[OpenToken, ...]
+
+
 class JoinRequest(msgspec.Struct, frozen=True, kw_only=True):
     """`address` is where managers shall reach the agent, `public_key` what it proves there."""
 

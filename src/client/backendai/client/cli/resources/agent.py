@@ -12,7 +12,7 @@ from backendai.client.cli.accounts.options import (
 )
 from backendai.client.cli.consent import do_to_each
 from backendai.client.cli.options import output_option, read_duration
-from backendai.client.cli.render import Output
+from backendai.client.cli.render import Output, show_rows
 
 if TYPE_CHECKING:
     from backendai.client.client import Client
@@ -143,6 +143,34 @@ def join_token(resource_group: str, expires: int) -> None:
     click.echo("On the node: backendai ag join URL-OF-A-MANAGER TOKEN", err=True)
     click.echo(f"Good until {made.expires_at}, for one node. The token:", err=True)
     click.echo(made.token)
+
+
+@click.command("join-tokens")
+@output_option
+def join_tokens(output: Output) -> None:
+    """List the tokens by which a machine may still join, without their texts.
+
+    Example: backendai admin agent join-tokens
+    """
+    from backendai.client.cli.connect import with_client
+    from backendai.common.contracts.joining import OpenToken
+
+    found = with_client(lambda client: client.agents.list_join_tokens())
+    if not found and output == "table":
+        click.echo("No token is open.", err=True)
+        return
+    columns = OpenToken.__struct_fields__
+    show_rows([{name: getattr(one, name) for name in columns} for one in found], columns, output)
+
+
+@click.command("withdraw-token")
+@click.argument("token_ids", metavar="IDS", nargs=-1, required=True)
+def withdraw_token(token_ids: tuple[str, ...]) -> None:
+    """Let no machine join by the tokens IDS any more; those that joined stay.
+
+    Example: backendai admin agent withdraw-token 0199f6a2-3b1c-7e55-8d90-5f2c1a7b9e04
+    """
+    do_to_each(token_ids, lambda client, token_id: client.agents.withdraw_join_token(token_id))
 
 
 @click.command()

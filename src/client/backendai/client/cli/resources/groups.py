@@ -76,6 +76,14 @@ agent = LazyGroup(
             "backendai.client.cli.resources.agent:join_token",
             "Make a token by which one machine joins.",
         ),
+        "join-tokens": (
+            "backendai.client.cli.resources.agent:join_tokens",
+            "List tokens that are not used yet.",
+        ),
+        "withdraw-token": (
+            "backendai.client.cli.resources.agent:withdraw_token",
+            "Let nobody join by tokens any more.",
+        ),
         "unit": (
             "backendai.client.cli.resources.agent:unit",
             "See, start, stop or restart the daemon of a node.",
