@@ -95,6 +95,7 @@ class Stores:
     redis: "Redis"
     hints: RedisHints
     etcd: EtcdStore
+    relay_secrets: FileSecrets | None
     config: CachedConfig
     volumes: CachedConfig
     proxies: ProxyLink
@@ -166,7 +167,10 @@ async def open_stores(
     links = RpcLinks(keypair)
     stack.push_async_callback(links.close)
     core = PostgresStore(database, SystemIds(), Registries(box), box.derive_cluster_seed)
-    return Stores(database, pulse, redis, hints, etcd, config, volumes, proxies, links, core)
+    relay_secrets = _relay_secrets(settings, clock)
+    return Stores(
+        database, pulse, redis, hints, etcd, relay_secrets, config, volumes, proxies, links, core
+    )
 
 
 def make_services(
@@ -200,7 +204,7 @@ def make_services(
         creation=SessionCreation(database, gatekeeper, vfolders.proxies, clock, ids),
         sessions=Sessions(database, gatekeeper, watch, clock),
         work=work,
-        apps=make_apps(database, work, proxy, _relay_secrets(settings, clock), activities, clock),
+        apps=make_apps(database, work, proxy, stores.relay_secrets, activities, clock),
         cluster=cluster,
         pairs=ConfigPairs(stores.etcd),
         status=status,
@@ -288,7 +292,7 @@ def _make_works(
 def make_core(
     settings: ManagerSettings, stores: Stores, board: HintBoard, clock: Clock, holder: str
 ) -> Core:
-    secrets = _relay_secrets(settings, clock)
+    secrets = stores.relay_secrets
     ports = Ports(
         store=stores.core,
         link=stores.links,
@@ -296,7 +300,7 @@ def make_core(
         publisher=stores.hints,
         clock=clock,
         board=board,
-        relay_keys=RelayKeyring(secrets, stores.links) if secrets else None,
+        relay_keys=RelayKeyring(secrets, stores.links) if secrets is not None else None,
     )
     return Core(ports, CoreSettings(holder=holder, patience=_patience(settings.manager)))
 
