@@ -5,25 +5,11 @@ that answers runs on one of its managers; the other nodes are found by whom they
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any
 
 from backendai.common.enums import AgentStatus
 
-if TYPE_CHECKING:
-    from .view import Node
-
-
-@dataclass(frozen=True, slots=True)
-class Swarm:
-    """A node's place in one; all empty: it is in none. `swarm_id` is known to managers alone."""
-
-    node_id: str = ""
-    swarm_id: str = ""
-    managers: frozenset[str] = frozenset()
-
-
-NO_SWARM: Final = Swarm()
+from .view import Node, Swarm
 
 
 def read_swarm(stored: Mapping[str, Any]) -> Swarm:
@@ -35,7 +21,7 @@ def read_swarm(stored: Mapping[str, Any]) -> Swarm:
     )
 
 
-def find_swarms(nodes: Sequence["Node"]) -> list[str]:
+def find_swarms(nodes: Sequence[Node]) -> list[str]:
     """For each node the id of the swarm in which it can have a network; empty: in none."""
     served = {
         node.swarm.node_id: node.swarm.swarm_id

@@ -24,8 +24,6 @@ from backendai.common.slots import (
 )
 from backendai.manager.policies.model import parse_limits
 
-from .swarms import NO_SWARM, Swarm
-
 COUNT_UNITS: Final = 1_000_000
 UNITS_MAX: Final = 2**62
 # Asks that need a look of their own: gangs, dependencies, a start time, designated nodes.
@@ -89,6 +87,18 @@ class Dependency:
     name: str
     status: str
     state: DependencyState
+
+
+@dataclass(frozen=True, slots=True)
+class Swarm:
+    """A node's place in one; all empty: it is in none. `swarm_id` is known to managers alone."""
+
+    node_id: str = ""
+    swarm_id: str = ""
+    managers: frozenset[str] = frozenset()
+
+
+NO_SWARM: Final = Swarm()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -30,8 +30,7 @@ from backendai.manager.resources.model import (
 from backendai.manager.sched.plan import explain_each
 from backendai.manager.sched.reasons import no_group
 from backendai.manager.sched.shares import Shares
-from backendai.manager.sched.swarms import Swarm
-from backendai.manager.sched.view import UNITS_MAX, Group, Node, Quota, units_of, units_text
+from backendai.manager.sched.view import UNITS_MAX, Group, Node, Quota, Swarm, units_of, units_text
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 SCOPES = (("keypair", "k"), ("project", "p"), ("domain", "d"))

@@ -8,8 +8,8 @@ from backendai.common.ids import AgentId, KernelId, Revision, SessionId
 from backendai.common.lifecycle import KernelEvent
 from backendai.manager.sched.admit import Candidate, admit, moves_of
 from backendai.manager.sched.placement import KernelPlacement, Placement
-from backendai.manager.sched.swarms import Swarm, is_one_swarm
-from backendai.manager.sched.view import Node, Quota
+from backendai.manager.sched.swarms import is_one_swarm
+from backendai.manager.sched.view import Node, Quota, Swarm
 
 NODE = Node(
     id=AgentId("a"), group="default", architecture="x86_64", capacity={"cpu": 2}, occupied={}

@@ -15,7 +15,6 @@ from backendai.common.enums import AgentStatus, PlacementStrategy
 from backendai.common.ids import AgentId, KernelId, Revision, SessionId
 from backendai.manager.sched.plan import PATIENCE, Plan, explain_each, plan
 from backendai.manager.sched.reasons import Cause, Rule, WaitReason, no_room
-from backendai.manager.sched.swarms import Swarm
 from backendai.manager.sched.view import (
     Ask,
     Dependency,
@@ -24,6 +23,7 @@ from backendai.manager.sched.view import (
     KernelAsk,
     Node,
     Quota,
+    Swarm,
     View,
     designate,
     units_of,
