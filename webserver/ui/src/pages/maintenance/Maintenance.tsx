@@ -1,4 +1,4 @@
-/** Keeping the cluster: freezing it, how its loops are, and what everybody is told. */
+/** Keeping the cluster: freezing it, how its loops are, what needs somebody, and what everybody is told. */
 import { Alert, Button, Checkbox, Group, SimpleGrid, Stack, Text } from '@mantine/core'
 import { IconSnowflake } from '@tabler/icons-react'
 import { useQuery } from '@tanstack/react-query'
@@ -13,6 +13,7 @@ import { Page } from '../../parts/Page'
 import { Section } from '../../parts/Section'
 import { Status } from '../../parts/Status'
 import { useAct } from '../../parts/useAct'
+import { Alerts } from './Alerts'
 
 const STATUS = ['manager-status']
 const ANNOUNCEMENT = ['announcement']
@@ -25,6 +26,7 @@ export default function Maintenance() {
       <SimpleGrid cols={{ base: 1, md: 2 }}>
         <Freezing />
         <Loops />
+        <Alerts />
         <Announcing />
         <Section title={t('maintenance.repair')} hint={t('maintenance.recalculateHint')}>
           <Group><Button variant="default" loading={recalculate.isPending} onClick={() => recalculate.mutate()}>{t('maintenance.recalculate')}</Button></Group>
