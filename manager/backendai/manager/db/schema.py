@@ -17,6 +17,7 @@ from backendai.common.faults import Conflict
 from .ddl import FUNCTIONS, VIEWS
 from .engine import Database
 from .migrations.indexes import LIMITS, WITHIN
+from .revision import REVISION
 from .tables import metadata
 
 _FOLDER: Final = Path(__file__).parent / "migrations"
@@ -30,7 +31,8 @@ async def upgrade(database: Database, revision: str = "head") -> list[str]:
 
     Lock timeout 4 s and statement timeout 5 s, so that a migration never stops a running manager;
     indexes are made without stopping anybody, and may take longer. What was done before a fault
-    stays, and the next run goes on from there.
+    stays, and the next run goes on from there. Raises Conflict where the database is of a later
+    release.
     """
     async with database.connect() as connection:
         await _take(connection, "pg_try_advisory_lock")
@@ -93,11 +95,20 @@ def _upgrade(connection: Connection, revision: str, *, within: bool) -> list[str
     config = _config()
     config.attributes.update({"connection": connection, WITHIN: within})
     before = _current(connection)
+    _refuse_later(before)
     if not within:
         connection.commit()
     command.upgrade(config, revision)
     revisions = ScriptDirectory.from_config(config).iterate_revisions(revision, before or "base")
     return [each.revision for each in reversed(list(revisions))]
+
+
+def _refuse_later(before: str | None) -> None:
+    if before is not None and before > REVISION:
+        raise Conflict(
+            f"The database is at revision {before}, of a later release than this one ({REVISION}): "
+            "upgrade it with that release's program."
+        )
 
 
 def _current(connection: Connection) -> str | None:

@@ -12,7 +12,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from backendai.common.faults import StoreUnavailable
+from backendai.common.faults import Conflict, StoreUnavailable
 from backendai.manager.db import ddl, migrations, schema, tables
 from backendai.manager.db.engine import Database
 from backendai.manager.db.revision import OLDEST, REVISION, Schema, current_schema, read_schema
@@ -155,3 +155,11 @@ async def test_triggers_and_views_are_those_of_this_release(database: Database) 
             await connection.exec_driver_sql(statement)
     assert await fetch(database, made) == migrated
     assert len(migrated) == len(ddl.VIEWS) + len(ddl.FUNCTIONS) * 2
+
+
+async def test_tables_of_a_later_release_are_left_to_its_program(database: Database) -> None:
+    await schema.upgrade(database)
+    async with database.begin() as connection:
+        await connection.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(Conflict, match="at revision 9999, of a later release"):
+        await schema.upgrade(database)
