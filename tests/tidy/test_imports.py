@@ -94,6 +94,18 @@ def test_each_pure_part_exists(pure: str) -> None:
     assert any(module.name == pure or module.name.startswith(pure + ".") for module in modules())
 
 
+def test_only_one_module_knows_opentelemetry() -> None:
+    """It is an extra, and nobody else may need it."""
+    knowing = [
+        module.name
+        for module in modules()
+        if any(name.split(".")[0] == "opentelemetry" for name in module.imported())
+    ]
+    assert knowing == ["backendai.common.otlp"]
+    importing = [module.name for module in modules() if knowing[0] in module.imported()]
+    assert importing == ["backendai.common.tracing"]
+
+
 def test_no_module_is_dead() -> None:
     imported = {name for module in modules() for name in module.imported()}
     started = {

@@ -36,7 +36,9 @@ def test_the_lock_names_versions_and_hashes_and_no_address() -> None:
 def test_every_dependency_is_locked(folder: str) -> None:
     locked = {normal(line) for line in LOCK.read_text().splitlines() if "==" in line}
     ours = {f"backendai-{package.split('.')[1]}" for package in DISTRIBUTIONS.values()}
-    wanted = {normal(name) for name in read_project(folder)["project"]["dependencies"]}
+    project = read_project(folder)["project"]
+    extras = project.get("optional-dependencies", {}).values()
+    wanted = {normal(name) for names in (project["dependencies"], *extras) for name in names}
     assert wanted <= locked | ours
 
 

@@ -25,6 +25,7 @@ from backendai.common.notify import told_ready
 from backendai.common.pidfile import hold_pid_file
 from backendai.common.rpc.curve import KeyPair, ensure_keypair
 from backendai.common.rpc.server import RpcServer
+from backendai.common.tracing import traced
 from backendai.kernel.bundle import BundleError, build_bundle
 
 from .accelerators.load import load_accelerators
@@ -245,6 +246,8 @@ def make_firewall(settings: AgentSettings, agent_id: str) -> Firewall | None:
 async def run_agent(agent: Agent, stop: asyncio.Event) -> None:
     """Serve until `stop`. Containers are left as they are, whatever ends this."""
     async with AsyncExitStack() as stack:
+        tracing, release = agent.settings.tracing, agent.node.maker.version
+        await stack.enter_async_context(traced(tracing, "backendai-agent", release))
         stack.enter_context(hold_pid_file(agent.settings.agent.pid_file))
         stack.push_async_callback(agent.node.backend.close)
         stack.callback(agent.node.threads.close)

@@ -25,6 +25,7 @@ from backendai.common.settings.sections import (
     EtcdSettings,
     LoggingSettings,
     MonitoringSettings,
+    TracingSettings,
 )
 
 _ID = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
@@ -249,4 +250,5 @@ class AgentSettings:
     watcher: WatcherSection = section(WatcherSection)
     logging: LoggingSettings = section(LoggingSettings)
     monitoring: MonitoringSettings = section(MonitoringSettings)
+    tracing: TracingSettings = section(TracingSettings)
     debug: DebugSettings = section(DebugSettings)

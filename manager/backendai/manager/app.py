@@ -30,6 +30,7 @@ from backendai.common.recent_logs import keep_recent
 from backendai.common.secretfile import load_secret_key
 from backendai.common.settings.checks import HostPort
 from backendai.common.settings.sections import DbSettings
+from backendai.common.tracing import traced
 
 from .accounts.secretbox import SecretBox
 from .agents.joining import FORGET_SECONDS as TOKEN_FORGET_SECONDS
@@ -111,6 +112,8 @@ async def run_manager(settings: ManagerSettings) -> AsyncIterator[Manager]:
     box = SecretBox(load_secret_key(own.secret_key_file))
     board = HintBoard()
     async with AsyncExitStack() as stack:
+        release = version("backendai-manager")
+        await stack.enter_async_context(traced(settings.tracing, "backendai-manager", release))
         recent_logs = stack.enter_context(keep_recent())
         keypair = open_rpc_keypair(own)
         stack.enter_context(hold_pid_file(own.pid_file))
@@ -123,7 +126,7 @@ async def run_manager(settings: ManagerSettings) -> AsyncIterator[Manager]:
         stack.push_async_callback(services.presence.end)
         core = make_core(settings, stores, board, clock, holder)
         stack.push_async_callback(_end_leases, stores.core, holder)
-        metrics = Metrics("manager", version("backendai-manager"), core.health)
+        metrics = Metrics("manager", release, core.health)
         metrics.add("cluster", reading_of(stores.database))
         stores.links.measure(metrics.calls("agent_call", "Calls of agents").timed)
         access_log = AccessLog(metrics.requests)

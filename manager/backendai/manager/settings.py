@@ -23,6 +23,7 @@ from backendai.common.settings.sections import (
     LoggingSettings,
     MonitoringSettings,
     RedisSettings,
+    TracingSettings,
 )
 
 
@@ -196,4 +197,5 @@ class ManagerSettings:
     alerts: AlertSettings = section(AlertSettings)
     logging: LoggingSettings = section(LoggingSettings)
     monitoring: MonitoringSettings = section(MonitoringSettings)
+    tracing: TracingSettings = section(TracingSettings)
     debug: DebugSettings = section(DebugSettings)

@@ -22,6 +22,7 @@ from backendai.common.monitoring import monitored
 from backendai.common.notify import told_ready
 from backendai.common.pidfile import hold_pid_file
 from backendai.common.settings.checks import HostPort
+from backendai.common.tracing import traced
 
 from .client_api.app import make_client_app
 from .emptying import TrashEmptiers
@@ -108,6 +109,9 @@ async def run_storage_proxy(proxy: StorageProxy) -> AsyncIterator[Addresses]:
     services = ManagerServices(volumes, proxy.emptiers, proxy.grants, proxy.health)
     manager_app = make_manager_app(settings.api.manager, services, proxy.access_log)
     async with AsyncExitStack() as stack:
+        await stack.enter_async_context(
+            traced(settings.tracing, "backendai-storage-proxy", VERSION)
+        )
         stack.enter_context(hold_pid_file(settings.storage_proxy.pid_file))
         stack.callback(volumes.close)
         await stack.enter_async_context(_running(proxy))

@@ -25,6 +25,7 @@ from backendai.common.settings.sections import (
     DebugSettings,
     LoggingSettings,
     MonitoringSettings,
+    TracingSettings,
 )
 
 _NAME: Final = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
@@ -168,4 +169,5 @@ class StorageSettings:
     api: ApiSection = section(ApiSection)
     logging: LoggingSettings = section(LoggingSettings)
     monitoring: MonitoringSettings = section(MonitoringSettings)
+    tracing: TracingSettings = section(TracingSettings)
     debug: DebugSettings = section(DebugSettings)

@@ -27,6 +27,7 @@ from backendai.common.pidfile import hold_pid_file
 from backendai.common.secretfile import load_secret_key
 from backendai.common.settings.checks import HostPort
 from backendai.common.streams import open_redis
+from backendai.common.tracing import traced
 
 from .edge import make_guard, make_headers
 from .logins.model import Login, Vault
@@ -121,6 +122,9 @@ async def run_webserver(webserver: Webserver) -> AsyncIterator[HostPort]:
     """Serve as long as the context is open. Raises ServerMisconfigured."""
     own = webserver.settings.webserver
     async with AsyncExitStack() as stack:
+        await stack.enter_async_context(
+            traced(webserver.settings.tracing, "backendai-webserver", VERSION)
+        )
         stack.enter_context(hold_pid_file(own.pid_file))
         stack.push_async_callback(webserver.redis.aclose)
         await stack.enter_async_context(webserver.upstream.opened())

@@ -27,6 +27,7 @@ from backendai.common.settings.sections import (
     LoggingSettings,
     MonitoringSettings,
     RedisSettings,
+    TracingSettings,
 )
 
 ORIGIN: Final = r"https?://[A-Za-z0-9._\-\[\]:]+"
@@ -212,4 +213,5 @@ class WebserverSettings:
     ui: PagesSection = section(PagesSection)
     logging: LoggingSettings = section(LoggingSettings)
     monitoring: MonitoringSettings = section(MonitoringSettings)
+    tracing: TracingSettings = section(TracingSettings)
     debug: DebugSettings = section(DebugSettings)

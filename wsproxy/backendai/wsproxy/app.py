@@ -22,6 +22,7 @@ from backendai.common.notify import told_ready
 from backendai.common.pidfile import hold_pid_file
 from backendai.common.relay_secrets import FileSecrets
 from backendai.common.settings.checks import HostPort
+from backendai.common.tracing import traced
 
 from .addresses import Addresses, make_addresses
 from .api.app import make_api
@@ -61,6 +62,7 @@ async def run_wsproxy(settings: WsproxySettings) -> AsyncIterator[Addresses]:
     metrics = Metrics("wsproxy", VERSION, health)
     access_log = AccessLog(metrics.requests)
     async with AsyncExitStack() as stack:
+        await stack.enter_async_context(traced(settings.tracing, "backendai-wsproxy", VERSION))
         stack.enter_context(hold_pid_file(own.pid_file))
         errands = await stack.enter_async_context(running_errands())
         store = await stack.enter_async_context(open_store(settings.db, own.id))

@@ -3,7 +3,6 @@
 import re
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 import trafaret as t
 
@@ -13,13 +12,13 @@ from backendai.common.settings.checks import (
     choice,
     host_port,
     integer,
-    is_host,
     listing,
     network,
     number,
     optional,
     path,
     text,
+    web_address,
 )
 from backendai.common.settings.fields import Check, section, setting, settings
 from backendai.common.settings.sections import (
@@ -27,6 +26,7 @@ from backendai.common.settings.sections import (
     DebugSettings,
     LoggingSettings,
     MonitoringSettings,
+    TracingSettings,
 )
 from backendai.common.web_logins import COOKIE
 
@@ -53,28 +53,6 @@ def parse_ports(text: str) -> range:
     """Empty for what is no range."""
     found = _PORTS.fullmatch(text)
     return range(int(found[1]), int(found[2]) + 1) if found else range(0)
-
-
-def web_address() -> Check:
-    """An http or https address, its path kept without the slash at its end."""
-    allowed = 'an address such as "https://portal.example.org/wsproxy"'
-
-    def check(value: Any) -> str:
-        parts = urlsplit(value) if isinstance(value, str) and value.isascii() else urlsplit("")
-        is_plain = not (parts.query or parts.fragment or parts.username or parts.password)
-        if parts.scheme not in ("http", "https") or not is_plain or not is_host(_host_of(parts)):
-            raise t.DataError(f"must be {allowed}")
-        return str(value).rstrip("/")
-
-    return Check(t.Call(check), allowed)
-
-
-def _host_of(parts: Any) -> str:
-    try:
-        # Raises for a port that is none.
-        return parts.hostname or " " if parts.port != 0 else " "
-    except ValueError:
-        return " "
 
 
 @settings
@@ -240,4 +218,5 @@ class WsproxySettings:
     db: DbSettings = section(DbSettings)
     logging: LoggingSettings = section(LoggingSettings)
     monitoring: MonitoringSettings = section(MonitoringSettings)
+    tracing: TracingSettings = section(TracingSettings)
     debug: DebugSettings = section(DebugSettings)

@@ -18,6 +18,7 @@ from backendai.common.contracts.wsproxy import (
 from backendai.common.faults import Unavailable
 from backendai.common.http import read_at_most
 from backendai.common.logs import get_logger
+from backendai.common.tracing import SpanKind, span, trace_headers
 
 log = get_logger(__name__)
 
@@ -50,7 +51,7 @@ class HttpAppProxy:
         with _told(address):
             async with (
                 aiohttp.ClientSession(timeout=_TIMEOUT) as http,
-                http.get(_join(address, STATUS_PATH)) as response,
+                http.get(_join(address, STATUS_PATH), headers=trace_headers()) as response,
             ):
                 body = await read_at_most(response, ANSWER_BYTES_MAX)
                 status = msgspec.json.decode(body, type=ProxyStatus)
@@ -60,8 +61,9 @@ class HttpAppProxy:
 
     async def tell(self, address: str, secret: bytes, conf: ProxyConf, now: datetime) -> str:
         body = msgspec.json.encode(conf)
-        headers = {**sign_conf(secret, body, now), "Content-Type": "application/json"}
+        signed = {**sign_conf(secret, body, now), "Content-Type": "application/json"}
         with _told(address):
+            headers = {**signed, **trace_headers()}
             async with (
                 aiohttp.ClientSession(timeout=_TIMEOUT, raise_for_status=True) as http,
                 http.post(_join(address, CONF_PATH), data=body, headers=headers) as response,
@@ -78,7 +80,8 @@ def _join(address: str, path: str) -> str:
 def _told(address: str) -> Iterator[None]:
     """What goes wrong on the way, as the one fault that users may know of."""
     try:
-        yield
+        with span("app proxy", SpanKind.CLIENT):
+            yield
     except (aiohttp.ClientError, TimeoutError, ValueError, msgspec.MsgspecError) as error:
         log.warning("proxy.no_answer", address=address, cause=repr(error))
         raise Unavailable("The app proxy of this resource group does not answer.") from error

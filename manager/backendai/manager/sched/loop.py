@@ -16,6 +16,7 @@ from backendai.common.faults import Stale
 from backendai.common.lifecycle import KernelEvent
 from backendai.common.logs import get_logger
 from backendai.common.loops import Wake
+from backendai.common.tracing import Span, span
 from backendai.manager.lifecycle.lease import Lease
 from backendai.manager.lifecycle.model import Move
 from backendai.manager.lifecycle.store import CoreStore
@@ -46,7 +47,13 @@ class Planner:
     async def step(self) -> None:
         if not await self._lease.is_held():
             return
+        with span("plan") as here:
+            await self._plan(here)
+
+    async def _plan(self, here: Span) -> None:
+        """One pass, in the name of whoever holds the lease."""
         view = await self._store.load_view()
+        here.note({"plan.waiting": len(view.asks)})
         if view.is_frozen:
             # Also nobody's time to wait runs out by it.
             await self._explain((ask, frozen()) for ask in view.asks)
@@ -63,7 +70,9 @@ class Planner:
         from .plan import plan
 
         made = plan(view, now, self._seed)
-        await self._place(list(made.placements()))
+        placements = list(made.placements())
+        here.note({"plan.placed": len(placements)})
+        await self._place(placements)
         await self._explain(made.waits())
 
     async def _cancel_hopeless(self, view: View, now: datetime) -> View:

@@ -24,6 +24,7 @@ from backendai.common.faults import (
 from backendai.common.http import REQUEST_ID_HEADER
 from backendai.common.logs import context_field, get_logger
 from backendai.common.storage_faults import VolumeNotFound
+from backendai.common.tracing import SpanKind, span, trace_headers
 
 from .volumes import Host, ProxyAddress, VolumeConfig, read_config
 
@@ -99,23 +100,29 @@ class ProxyLink:
         what the proxy's refusal is to our caller. No fault or log line has the secret.
         """
         address = self.address_of(host)
+        facts = {"http.request.method": call.method, "storage.host": str(host)}
+        with span(f"{call.method} {call.path}", SpanKind.CLIENT, facts) as here:
+            status, body = await self._exchange(address, host, call)
+            here.note({"http.response.status_code": status})
+            if status >= 300:
+                raise _fault_of(host, call, status, body)
+            return body
+
+    async def _exchange(self, address: ProxyAddress, host: Host, call: Call) -> tuple[int, bytes]:
         try:
             async with asyncio.timeout(call.seconds):
-                status, body = await self._send(address, call)
+                return await self._send(address, call)
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             cause = type(error).__name__
             log.warning("storage.no_answer", host=str(host), path=call.path, cause=cause)
             raise _away(host) from error
-        if status >= 300:
-            raise _fault_of(host, call, status, body)
-        return body
 
     async def _send(self, address: ProxyAddress, call: Call) -> tuple[int, bytes]:
         async with self._session().request(
             call.method,
             address.manager_api + call.path,
             json=call.body,
-            headers={TOKEN_HEADER: address.secret, **_told_of_request()},
+            headers={TOKEN_HEADER: address.secret, **_told_of_request(), **trace_headers()},
             ssl=address.ssl_verify,
             allow_redirects=False,
         ) as response:

@@ -39,7 +39,14 @@ class AccessLog:
         self._write = write
         self._lines: list[bytes] = []
 
-    def note(self, request: web.Request, status: int, seconds: float, request_id: str) -> None:
+    def note(
+        self,
+        request: web.Request,
+        status: int,
+        seconds: float,
+        request_id: str,
+        trace_id: str = "",
+    ) -> None:
         """Remember one answered request, without what its address holds of tokens."""
         if self._meter is not None:
             self._meter.note(request, status, seconds)
@@ -55,6 +62,8 @@ class AccessLog:
             "peer": request.remote,
             "request_id": request_id,
         }
+        if trace_id:
+            line["trace_id"] = trace_id
         self._lines.append(_encoder.encode(line))
         if len(self._lines) >= BATCH_LINES:
             self._flush_now()

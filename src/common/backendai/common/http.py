@@ -10,7 +10,8 @@ import os
 import re
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager
+from http import HTTPStatus
 from typing import Any, Final
 
 import msgspec
@@ -18,7 +19,7 @@ from aiohttp import ClientResponse, web
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.typedefs import Middleware
 
-from .access_log import AccessLog
+from .access_log import QUIET_PATHS, AccessLog
 from .faults import (
     PROBLEM_CONTENT_TYPE,
     BadRequest,
@@ -34,7 +35,9 @@ from .faults import (
 )
 from .handover import HANDOVER, Handover
 from .logs import get_logger, log_context
+from .metrics import route_of
 from .settings.checks import HostPort
+from .tracing import TRACEPARENT_HEADER, Span, SpanKind, is_traced, no_span, span
 
 log = get_logger(__name__)
 
@@ -78,14 +81,31 @@ def make_edge(
         request_id = _request_id_of(request)
         request[REQUEST_ID] = request_id
         started_at = asyncio.get_running_loop().time() if access_log is not None else 0.0
-        with log_context(request_id=request_id):
+        with _span_of(request, request_id) as here, log_context(request_id=request_id):
             response = await _answer(request, handler, unavailable)
+            _note_status(here, response.status)
         if access_log is not None:
             elapsed = asyncio.get_running_loop().time() - started_at
-            access_log.note(request, response.status, elapsed, request_id)
+            access_log.note(request, response.status, elapsed, request_id, here.trace_id)
         return response
 
     return edge
+
+
+def _span_of(request: web.Request, request_id: str) -> AbstractContextManager[Span]:
+    """Named by the route: an address may hold ids, and tokens in its query."""
+    if not is_traced() or request.path in QUIET_PATHS:
+        return no_span()
+    method, route = route_of(request)
+    facts = {"http.request.method": method, "http.route": route, "request_id": request_id}
+    parent = request.headers.get(TRACEPARENT_HEADER, "")
+    return span(f"{method} {route}", SpanKind.SERVER, facts, parent=parent)
+
+
+def _note_status(here: Span, status: int) -> None:
+    here.note({"http.response.status_code": status})
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        here.fail(str(status))
 
 
 async def _answer(

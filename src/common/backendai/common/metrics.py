@@ -56,6 +56,13 @@ def counter(name: str, about: str, labels: Labels, rows: Rows) -> Family:
     return family
 
 
+def route_of(request: web.Request) -> tuple[str, str]:
+    """Method and route of a request, both from a set that nobody outside can add to."""
+    resource = request.match_info.route.resource
+    # A method that no route has is any text that somebody sent.
+    return (UNKNOWN_ROUTE,) * 2 if resource is None else (request.method, resource.canonical)
+
+
 class RequestMeter:
     """Requests by method, route and status, and how long they took. A route is the pattern that
     matched, so that ids in paths make no series of their own."""
@@ -76,10 +83,7 @@ class RequestMeter:
         )
 
     def note(self, request: web.Request, status: int, seconds: float) -> None:
-        resource = request.match_info.route.resource
-        route = UNKNOWN_ROUTE if resource is None else resource.canonical
-        # A method that no route has is any text that somebody sent.
-        method = request.method if resource is not None else UNKNOWN_ROUTE
+        method, route = route_of(request)
         self._answered.labels(method, route, str(status)).inc()
         self._seconds.labels(method, route).observe(seconds)
 

@@ -252,7 +252,13 @@ def nobody(alice: Caller) -> Caller:
 
 
 @pytest.fixture
-async def agent(manager: Manager, settings: ManagerSettings) -> AsyncIterator[ScriptedAgent]:
+async def agent(manager: Manager) -> AsyncIterator[ScriptedAgent]:
+    async with joined(manager) as scripted:
+        yield scripted
+
+
+@asynccontextmanager
+async def joined(manager: Manager) -> AsyncIterator[ScriptedAgent]:
     """A node that the manager has found."""
     scripted = ScriptedAgent(f"i-{uuid.uuid4().hex[:8]}")
     etcd: EtcdStore = manager.stores.etcd

@@ -13,6 +13,15 @@ class Body(msgspec.Struct):
     text: str
 
 
+class FrameOfTheReleaseBefore(msgspec.Struct, frozen=True, array_like=True):
+    version: int
+    id: int
+    method: str
+    remaining_seconds: float
+    trace: str
+    body: msgspec.Raw
+
+
 CALL = Call("call", Body, Body)
 
 
@@ -26,6 +35,16 @@ def test_a_request_survives(id_: int, trace: str, remaining: float, text: str) -
         trace,
     )
     assert wire.decode_body(Body, frame.body) == Body(text)
+
+
+def test_frames_of_other_releases_are_read() -> None:
+    """Also what was written before there was anything behind the body, and after there is more."""
+    old = [1, 7, "call", 1.0, "r-1", Body("x")]
+    assert wire.decode_request(msgspec.msgpack.encode(old)).traceparent == ""
+    told = wire.decode_request(msgspec.msgpack.encode([*old, "00-a-b-01", "of the future"]))
+    assert (told.traceparent, wire.decode_body(Body, told.body)) == ("00-a-b-01", Body("x"))
+    data = wire.encode_request(7, CALL, 1.0, "r-1", Body("x"), "00-a-b-01")
+    assert msgspec.msgpack.decode(data, type=FrameOfTheReleaseBefore).trace == "r-1"
 
 
 def test_a_reply_survives() -> None:

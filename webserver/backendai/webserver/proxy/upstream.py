@@ -17,6 +17,7 @@ from backendai.common.faults import fault_from_problem
 from backendai.common.http import REQUEST_ID_HEADER
 from backendai.common.logs import get_logger
 from backendai.common.signing import SignedRequest, media_type, signed_headers
+from backendai.common.tracing import SpanKind, span, trace_headers
 from backendai.common.web_logins import PASSWORD_AT_HEADER
 
 from ..faults import ManagerAway, ManagerLate
@@ -84,7 +85,7 @@ class Upstream:
                 skip_auto_headers=_AUTO_HEADERS,
             )
 
-        return await self._try(send, self._session)
+        return await self._try(outgoing.method, send, self._session)
 
     async def ask_json(self, outgoing: Outgoing, body: Mapping[str, Any]) -> dict[str, Any]:
         """The object that a manager answers to one. Raises the fault that it tells of, and
@@ -119,7 +120,7 @@ class Upstream:
                     max_msg_size=FRAME_BYTES_MAX,
                 )
 
-        return await self._try(send, self._sockets)
+        return await self._try(outgoing.method, send, self._sockets)
 
     async def check(self) -> None:
         """Raises ManagerAway unless a manager answers."""
@@ -150,12 +151,23 @@ class Upstream:
 
     async def _try(
         self,
+        method: str,
         send: Callable[[aiohttp.ClientSession, str], Awaitable[R]],
         session: aiohttp.ClientSession | None,
     ) -> R:
-        """By the first address that answers; it is asked first from then on."""
+        """By the first address that answers; it is asked first from then on. A span until then."""
         if session is None:
             raise RuntimeError("the way to the managers is not open")
+        facts = {"http.request.method": method}
+        # The address may hold anything; the manager's own span tells the route.
+        with span(f"{method} manager", SpanKind.CLIENT, facts, begins_trace=False):
+            return await self._try_each(send, session)
+
+    async def _try_each(
+        self,
+        send: Callable[[aiohttp.ClientSession, str], Awaitable[R]],
+        session: aiohttp.ClientSession,
+    ) -> R:
         failed: Exception | None = None
         for endpoint in tuple(self._endpoints):
             try:
@@ -188,6 +200,7 @@ class Upstream:
         }
         if outgoing.request_id:
             made[REQUEST_ID_HEADER] = outgoing.request_id
+        made |= trace_headers()
         if outgoing.content_type:
             made["Content-Type"] = outgoing.content_type
         keypair, date_text = outgoing.keypair, self._clock.now().isoformat()

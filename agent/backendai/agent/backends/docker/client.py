@@ -25,6 +25,7 @@ from backendai.agent.faults import (
     NetworkMissing,
 )
 from backendai.common.metrics import CallMeter
+from backendai.common.tracing import SpanKind, span
 
 ASK_TIMEOUT_SECONDS: Final = 8
 WORK_TIMEOUT_SECONDS: Final = 110
@@ -90,7 +91,11 @@ class DockerClient:
 
     async def _call(self, lane: _Lane, function: Callable[[Api], T]) -> T:
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(lane.threads, self._guarded, lane, function)
+        asked = getattr(function, "__qualname__", "").partition(".<locals>")[0]
+        # Loops ask short questions all the time.
+        is_work, facts = lane is self._working, {"code.function.name": asked}
+        with span(f"engine {lane.name}", SpanKind.CLIENT, facts, begins_trace=is_work):
+            return await loop.run_in_executor(lane.threads, self._guarded, lane, function)
 
     def _guarded(self, lane: _Lane, function: Callable[[Api], T]) -> T:
         with self._calls.timed(lane.name) if self._calls else contextlib.nullcontext():

@@ -527,6 +527,7 @@ OBSERVE: Final = Call(
     AgentReport,
     idempotent=True,
     deadline_seconds=OBSERVE_WAIT_SECONDS_MAX + 10.0,
+    is_poll=True,
 )
 EXECUTE: Final = Call("execute", Execute, ExecuteResult, idempotent=False, deadline_seconds=60.0)
 INTERRUPT: Final = Call("interrupt", KernelRef, Nothing, idempotent=True, deadline_seconds=10.0)

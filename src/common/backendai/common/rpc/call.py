@@ -17,6 +17,7 @@ Rep = TypeVar("Rep")
 class Call(Generic[Req, Rep]):
     """A method of a contract: its name, its structs, and how long an answer may take.
 
+    `is_poll` is asked without end whether or not anything happens, and begins no trace by itself.
     `idempotent` says that asking again after a lost reply is right. Only the caller does so, with
     `repeat.ask_repeatedly`.
     """
@@ -26,6 +27,7 @@ class Call(Generic[Req, Rep]):
     reply: type[Rep]
     idempotent: bool = False
     deadline_seconds: float = 10.0
+    is_poll: bool = False
 
 
 AnyCall = Call[Any, Any]

@@ -24,6 +24,7 @@ from ..faults import (
     fault_from_data,
 )
 from ..logs import context_field, get_logger
+from ..tracing import SpanKind, span, traceparent
 from . import wire
 from .call import Call, Rep, Req
 from .curve import KeyPair
@@ -70,6 +71,11 @@ class RpcPeer:
         AgentConnectionLost when it is the connection that ended.
         """
         limit = call.deadline_seconds if timeout_seconds is None else timeout_seconds
+        facts = {"rpc.method": call.name, "server.address": self.address}
+        with span(f"rpc {call.name}", SpanKind.CLIENT, facts, begins_trace=not call.is_poll):
+            return await self._ask(call, request, limit)
+
+    async def _ask(self, call: Call[Req, Rep], request: Req, limit: float) -> Rep:
         await failpoint("rpc.client.before_send")
         frame = await self._exchange(call, request, limit)
         await failpoint("rpc.client.after_reply")
@@ -110,8 +116,8 @@ class RpcPeer:
 
     async def _exchange(self, call: Call[Any, Any], request: Any, limit: float) -> wire.ReplyFrame:
         loop, id_ = asyncio.get_running_loop(), next(self._ids)
-        trace = context_field("request_id")
-        data = wire.encode_request(id_, call, limit, str(trace) if trace else "", request)
+        request_id = str(context_field("request_id") or "")
+        data = wire.encode_request(id_, call, limit, request_id, request, traceparent())
         if len(data) > wire.FRAME_BYTES_MAX:
             raise AgentInvalidInput(f"{call.name}: a request of {len(data)} bytes is too large")
         waiting = self._waiting[id_] = _Waiting(loop.create_future())

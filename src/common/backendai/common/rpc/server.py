@@ -7,6 +7,7 @@ is logged here, once, whole. Many requests of one peer may wait at the same time
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from types import TracebackType
 from typing import Any, Final, Self
@@ -25,6 +26,7 @@ from ..faults import (
     fault_data,
 )
 from ..logs import bind_context, get_logger
+from ..tracing import Span, SpanKind, no_span, span
 from . import wire
 from .call import AnyCall, Call, Rep, Req, Timed, untimed
 from .curve import KeyPair
@@ -154,6 +156,23 @@ class RpcServer:
         _caller.set(user)
         if frame.trace:
             bind_context(request_id=frame.trace)
+        with self._span_of(frame) as here:
+            reply = await self._reply_to(route, frame, here)
+        self._send(route, reply)
+
+    def _span_of(self, frame: wire.RequestFrame) -> AbstractContextManager[Span]:
+        call = self._calls.get(frame.method)
+        if call is None:
+            # Any text that somebody sent.
+            return no_span()
+        facts = {"rpc.method": call.name}
+        if frame.trace:
+            facts["request_id"] = frame.trace
+        parent, begins_trace = frame.traceparent, not call.is_poll
+        name = f"rpc {call.name}"
+        return span(name, SpanKind.SERVER, facts, parent=parent, begins_trace=begins_trace)
+
+    async def _reply_to(self, route: bytes, frame: wire.RequestFrame, here: Span) -> bytes:
         try:
             reply = wire.encode_reply(frame.id, True, await self._handle(frame))
             if frame.trace:
@@ -161,18 +180,20 @@ class RpcServer:
                 # or an agent does by itself has no request, and is told elsewhere.
                 log.info("rpc.answered", method=frame.method)
             await failpoint("rpc.server.before_reply")
+            return reply
         except Fault as fault:
-            reply = wire.encode_reply(frame.id, False, fault_data(fault))
+            here.fail(fault.code)
+            return wire.encode_reply(frame.id, False, fault_data(fault))
         except asyncio.CancelledError:
             gone = Unavailable("the server is stopping")
             self._send(route, wire.encode_reply(frame.id, False, fault_data(gone)))
             raise
         except Exception as error:
+            here.fail(type(error).__name__)
             log.crash("rpc.handler_failed", error, method=frame.method)
-            reply = wire.encode_reply(frame.id, False, fault_data(InternalError()))
+            return wire.encode_reply(frame.id, False, fault_data(InternalError()))
         finally:
             self._forget(route)
-        self._send(route, reply)
 
     async def _handle(self, frame: wire.RequestFrame) -> Any:
         call = self._calls.get(frame.method)

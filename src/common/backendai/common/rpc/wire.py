@@ -14,7 +14,9 @@ FRAME_BYTES_MAX: Final = 32 * 1024 * 1024
 
 
 class RequestFrame(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """`remaining_seconds` is how long the caller will still wait; `trace` ties log records."""
+    """`remaining_seconds` is how long the caller will still wait; `trace` is the id of the request,
+    which ties log records, and `traceparent` the caller's span. What stands behind the body may be
+    missing, and more may follow it: peers of other releases write and read less."""
 
     version: int
     id: int
@@ -22,6 +24,7 @@ class RequestFrame(msgspec.Struct, frozen=True, array_like=True, gc=False):
     remaining_seconds: float
     trace: str
     body: msgspec.Raw
+    traceparent: str = ""
 
 
 class ReplyFrame(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -59,10 +62,17 @@ def decode_body(kind: Any, body: msgspec.Raw) -> Any:
 
 
 def encode_request(
-    id_: int, call: AnyCall, remaining_seconds: float, trace: str, request: object
+    id_: int,
+    call: AnyCall,
+    remaining_seconds: float,
+    trace: str,
+    request: object,
+    traceparent: str = "",
 ) -> bytes:
     body = encode_body(request)
-    return _encoder.encode(RequestFrame(VERSION, id_, call.name, remaining_seconds, trace, body))
+    return _encoder.encode(
+        RequestFrame(VERSION, id_, call.name, remaining_seconds, trace, body, traceparent)
+    )
 
 
 def decode_request(data: bytes) -> RequestFrame:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import trafaret as t
 
@@ -163,6 +164,20 @@ def host_port(*, port_min: int = 1) -> Check:
     return Check(t.Call(check), allowed)
 
 
+def web_address(example: str = "https://portal.example.org/wsproxy") -> Check:
+    """An http or https address, its path kept without the slash at its end."""
+    allowed = f'an address such as "{example}"'
+
+    def check(value: Any) -> str:
+        parts = urlsplit(value) if isinstance(value, str) and value.isascii() else urlsplit("")
+        is_plain = not (parts.query or parts.fragment or parts.username or parts.password)
+        if parts.scheme not in ("http", "https") or not is_plain or not is_host(_host_of(parts)):
+            raise t.DataError(f"must be {allowed}")
+        return str(value).rstrip("/")
+
+    return Check(t.Call(check), allowed)
+
+
 def network() -> Check:
     """An address, or a network in the form address/bits."""
     allowed = "an address or a network such as 10.1.0.0/16"
@@ -229,6 +244,14 @@ def is_host(text: str) -> bool:
     except ValueError:
         return len(text) <= 253 and all(_HOST_LABEL.fullmatch(part) for part in text.split("."))
     return True
+
+
+def _host_of(parts: Any) -> str:
+    try:
+        # Raises for a port that is none.
+        return parts.hostname or " " if parts.port != 0 else " "
+    except ValueError:
+        return " "
 
 
 def _size_of(value: Any) -> int | None:

@@ -18,6 +18,7 @@ from .checks import (
     path,
     secret,
     text,
+    web_address,
 )
 from .fields import setting, settings
 
@@ -121,6 +122,22 @@ class MonitoringSettings:
         "Where Prometheus gets /metrics and balancers get /health/live and /health/ready; whoever "
         "reaches it may read them; empty: nowhere",
         default=None,
+    )
+
+
+@settings
+class TracingSettings:
+    """Traces for OpenTelemetry, which need the extra `tracing` of backendai-common."""
+
+    endpoint: str | None = setting(
+        optional(web_address("http://127.0.0.1:4318")),
+        "Where a collector takes OTLP over HTTP, without /v1/traces; empty: nothing is traced",
+        default=None,
+    )
+    sample: float = setting(
+        number(0, 1),
+        "Which part of all traces is collected; the same in all daemons, or traces have gaps",
+        default=1.0,
     )
 
 
