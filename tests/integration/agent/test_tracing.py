@@ -44,9 +44,10 @@ async def test_a_kernel_is_followed_to_the_engine(
     asked = await collector.find("rpc ensure", "backendai-manager")
     answered = await collector.find("rpc ensure", "backendai-agent")
     assert (answered.trace, answered.parent) == (asked.trace, asked.id)
-    work = await collector.find("engine work", "backendai-agent")
-    assert work.kind == "CLIENT"
-    assert work.facts["code.function.name"].startswith("DockerBackend.")
+    await collector.find("engine work", "backendai-agent")
+    work = {each.facts["code.function.name"]: each for each in collector.list("engine work")}
+    assert work["DockerBackend.start"].facts["kernel"] == ref.kernel_id
+    assert work["DockerBackend.start"].kind == "CLIENT"
     begun = [each.name for each in collector.spans if not each.parent]
     assert "engine ask" not in begun, "what loops ask all the time begins no trace"
     assert "rpc observe" not in begun
