@@ -22,6 +22,7 @@ from backendai.common.enums import Reason
 from backendai.common.faults import Fault, InternalError
 from backendai.common.logs import get_logger, log_context
 from backendai.common.loops import LoopHealth, Wake, supervise
+from backendai.common.tracing import span
 
 from .backends.backend import Listing
 from .desires import Record, record_order
@@ -246,12 +247,15 @@ class Supervisor:
         if self._group is None or kernel_id in self._tasks:
             work.close()
             return
-        task = self._group.create_task(self._guarded(kernel_id, work), name=f"{verb} {kernel_id}")
+        task = self._group.create_task(
+            self._guarded(kernel_id, verb, work), name=f"{verb} {kernel_id}"
+        )
         self._tasks[kernel_id] = task
 
-    async def _guarded(self, kernel_id: str, work: Coroutine[Any, Any, None]) -> None:
+    async def _guarded(self, kernel_id: str, verb: str, work: Coroutine[Any, Any, None]) -> None:
         try:
-            with log_context(kernel=kernel_id):
+            facts = {"kernel": kernel_id}
+            with log_context(kernel=kernel_id), span(f"kernel {verb}", facts=facts):
                 await work
         except Fault as fault:
             # The level is unchanged, so the next step tries again.

@@ -46,8 +46,11 @@ async def test_a_kernel_is_followed_to_the_engine(
     assert (answered.trace, answered.parent) == (asked.trace, asked.id)
     await collector.find("engine work", "backendai-agent")
     work = {each.facts["code.function.name"]: each for each in collector.list("engine work")}
-    assert work["DockerBackend.start"].facts["kernel"] == ref.kernel_id
-    assert work["DockerBackend.start"].kind == "CLIENT"
+    started = await collector.find("kernel start")
+    assert (started.parent, started.facts) == ("", {"kernel": ref.kernel_id})
+    for name in ("DockerBackend.create", "DockerBackend.start"):
+        assert (work[name].trace, work[name].parent) == (started.trace, started.id)
+        assert work[name].kind == "CLIENT"
     begun = [each.name for each in collector.spans if not each.parent]
     assert "engine ask" not in begun, "what loops ask all the time begins no trace"
     assert "rpc observe" not in begun

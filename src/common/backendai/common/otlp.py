@@ -117,15 +117,15 @@ class _OtlpSpan:
         self._made.set_status(trace.StatusCode.ERROR)
 
 
-class _LastWords(logging.Handler):
-    """Keeps the last record of the libraries, which would log each batch that is not taken."""
+class _FirstWords(logging.Handler):
+    """Keeps what the libraries say first of a batch; they would log each that is not taken."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
         self.said = ""
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.said = record.getMessage()[:_WHY_CHARS_MAX]
+        self.said = self.said or record.getMessage()[:_WHY_CHARS_MAX]
 
 
 class _Sending(SpanExporter):
@@ -135,11 +135,12 @@ class _Sending(SpanExporter):
         self._exporter = exporter
         self._endpoint = endpoint
         self._is_failing = False
-        self._library = _LastWords()
+        self._library = _FirstWords()
         logger = logging.getLogger("opentelemetry")
         logger.handlers, logger.propagate = [self._library], False
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        self._library.said = ""
         outcome = self._exporter.export(spans)
         is_failing = outcome is not SpanExportResult.SUCCESS
         if is_failing and not self._is_failing:

@@ -24,7 +24,6 @@ from backendai.agent.faults import (
     EngineUnreachable,
     NetworkMissing,
 )
-from backendai.common.logs import context_field
 from backendai.common.metrics import CallMeter
 from backendai.common.tracing import SpanKind, span
 
@@ -95,8 +94,6 @@ class DockerClient:
         asked = getattr(function, "__qualname__", "").partition(".<locals>")[0]
         # Loops ask short questions all the time.
         is_work, facts = lane is self._working, {"code.function.name": asked}
-        if kernel_id := context_field("kernel"):
-            facts["kernel"] = str(kernel_id)
         with span(f"engine {lane.name}", SpanKind.CLIENT, facts, begins_trace=is_work):
             return await loop.run_in_executor(lane.threads, self._guarded, lane, function)
 
