@@ -1,13 +1,10 @@
-"""One host: a network, processes and mounts of its own, with an engine and an agent.
-
-Its first process is its power: killed, everything on the host is gone in that moment.
-"""
+"""One host: a machine with an engine and an agent."""
 
 import enum
-import os
 import shutil
 import signal
 import subprocess
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Final
@@ -17,21 +14,16 @@ import psutil
 
 from backendai.common.rpc.curve import ensure_keypair
 from backendai.common.settings.render import render_toml
-from backendai.halfstack.engine import remove_cgroups, remove_tree
+from backendai.halfstack.engine import remove_cgroups
 from backendai.halfstack.images import find_cache
+from tests.hosts.machine import Machine, await_child, is_running
 from tests.hosts.network import Bridge
-from tests.running.stack import COMMAND, Done, Stack, list_containers, open_engine, run
+from tests.running.stack import COMMAND, Stack, list_containers, open_engine
 from tests.running.waiting import until
 
-BOOT: Final = Path(__file__).with_name("boot.sh")
+ENGINE: Final = Path(__file__).with_name("engine.sh")
 RPC_PORT: Final = 6001
 RELAY_PORT: Final = 6002
-# Whatever ends us ends the first process of a host, and that ends the rest.
-_POWER: Final = (
-    *("setpriv", "--pdeathsig", "KILL"),
-    *("unshare", "--net", "--mount", "--uts", "--pid", "--fork", "--mount-proc"),
-    "--kill-child=KILL",
-)
 
 
 class Cut(enum.Enum):
@@ -42,20 +34,14 @@ class Cut(enum.Enum):
     LEAVING = (("OUTPUT", "-o"),)
 
 
-class Host:
-    """Nothing runs before `boot`. `number` is that of its cable."""
+class Host(Machine):
+    """An agent is started by `start_agent` only."""
 
     def __init__(self, name: str, number: int, folder: Path, bridge: Bridge, stack: Stack) -> None:
-        self.name = name
-        self.number = number
-        self.folder = folder
-        self.address = bridge.address_of(number)
-        self._bridge = bridge
+        super().__init__(name, number, folder, bridge)
         self._stack = stack
-        self._power: subprocess.Popen[bytes] | None = None
-        self._first: psutil.Process | None = None
         self._agent: psutil.Process | None = None
-        self.etc.mkdir(parents=True)
+        self.etc.mkdir()
         (folder / "group").write_text(self._group)
 
     @property
@@ -68,27 +54,14 @@ class Host:
         return self.folder / "etc"
 
     @property
-    def is_up(self) -> bool:
-        return self._first is not None and _is_running(self._first)
-
-    @property
-    def pid(self) -> int:
-        """Of its first process, as the machine counts."""
-        assert self._first is not None, f"{self.name} is down"
-        return self._first.pid
-
-    @property
     def docker_host(self) -> str:
         """Where its engine is found from outside of it."""
         return f"unix:///proc/{self.pid}/root/run/docker.sock"
 
-    def boot(self) -> None:
-        """Power on, and wait until the engine answers. The agent is started by `start_agent`."""
-        argv = [*_POWER, "/bin/sh", str(BOOT), self.name, str(self.folder), self._group, "warn"]
-        with (self.folder / "boot.log").open("ab") as log:
-            self._power = subprocess.Popen(argv, stdout=log, stderr=log, start_new_session=True)
-        self._first = _await_child(self._power.pid, f"{self.name} boots")
-        self._bridge.plug(self.number, self.pid)
+    def boot(self, what: Sequence[str] = ()) -> None:
+        """Power on, and wait until the engine answers."""
+        engine = ["/bin/sh", str(ENGINE), str(self.folder), self._group, "warn"]
+        super().boot(what or engine)
         try:
             until(self._has_engine, f"the engine of {self.name} answers")
         except AssertionError as error:
@@ -106,39 +79,10 @@ class Host:
                 pass
 
     def kill(self) -> None:
-        """Pull the plug: every process and container is gone, what is on disk stays."""
-        if self._power is None:
-            return
-        if self._first is not None and self._first.is_running():
-            self._first.kill()
-        self._power.wait()
-        self._power = self._first = self._agent = None
-        self._bridge.unplug(self.number)
+        """As of any machine, and its containers are gone with it."""
+        super().kill()
+        self._agent = None
         remove_cgroups(self._group)
-
-    def remove(self) -> None:
-        self.kill()
-        remove_tree(self.folder)
-
-    def command(self, *argv: str) -> list[str]:
-        """What runs `argv` on the host."""
-        return ["nsenter", "-t", str(self.pid), "-n", "-m", "-u", "-p", "--", *argv]
-
-    def run(self, *argv: str, seconds: float = 120.0, **more: Any) -> Done:
-        """A command on the host, to its end."""
-        return run(self.command(*argv), self.environ, seconds, cwd=self.folder, **more)
-
-    def ok(self, *argv: str) -> str:
-        done = self.run(*argv)
-        assert done.code == 0, f"{self.name}: {' '.join(argv)}: exit {done.code}\n{done.both}"
-        return done.out
-
-    @property
-    def environ(self) -> dict[str, str]:
-        """Of a person on the host, who knows nothing of the cluster."""
-        path = f"{COMMAND.parent}:/usr/sbin:/usr/bin:/sbin:/bin"
-        kept = {name: text for name, text in os.environ.items() if name in ("HOME", "BAI_CACHE")}
-        return {**kept, "PATH": path, "COLUMNS": "200"}
 
     def engine(self) -> AbstractContextManager[docker.DockerClient]:
         return open_engine(self.docker_host)
@@ -191,7 +135,7 @@ class Host:
             way = subprocess.Popen(
                 argv, env=self.environ, cwd=self.folder, stdout=log, stderr=log, stdin=-3
             )
-        self._agent = _await_child(way.pid, f"the agent of {self.name} starts")
+        self._agent = await_child(way.pid, f"the agent of {self.name} starts")
 
     def kill_agent(self) -> None:
         """Its containers run on."""
@@ -208,7 +152,7 @@ class Host:
 
     @property
     def has_agent(self) -> bool:
-        return self._agent is not None and _is_running(self._agent)
+        return self._agent is not None and is_running(self._agent)
 
     @property
     def log(self) -> str:
@@ -231,21 +175,3 @@ class Host:
                 return bool(client.info()["Name"] == self.name)
         except docker.errors.DockerException as error:
             raise ConnectionError(str(error)) from error
-
-
-def _is_running(process: psutil.Process) -> bool:
-    """One that waits to be reaped by its parent has ended."""
-    try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
-
-
-def _await_child(pid: int, what: str) -> psutil.Process:
-    """The process that a program which enters or makes name spaces has started in them."""
-
-    def find() -> psutil.Process | None:
-        children = psutil.Process(pid).children()
-        return children[0] if children else None
-
-    return until(find, what)

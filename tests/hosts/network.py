@@ -47,13 +47,14 @@ class Bridge:
         """A cable from the bridge to the network of process `pid`, where it is `eth0`.
 
         No route leads further: some machines' gateways answer for any address, and what cannot be
-        reached would seem to be there.
+        reached would seem to be there. Who takes over a number is found at once: the cable's own
+        address stays with it, as VRRP has it.
         """
         outer, inside = f"{self.name}.{number}", ("nsenter", "-t", str(pid), "-n", "ip")
         run("ip", "link", "add", outer, "type", "veth", "peer", "name", "eth0", "netns", str(pid))
         run("ip", "link", "set", outer, "master", self.name, "up")
         run(*inside, "address", "add", f"{self.address_of(number)}/24", "dev", "eth0")
-        run(*inside, "link", "set", "eth0", "up")
+        run(*inside, "link", "set", "eth0", "address", f"02:00:00:00:00:{number:02x}", "up")
 
     def unplug(self, number: int) -> None:
         """At once: a network that has lost its processes keeps its end for some seconds."""

@@ -1,6 +1,5 @@
 """A machine joins the cluster with one command, as an operator does it; what is wrong is told."""
 
-import shutil
 import stat
 import tomllib
 from collections.abc import Iterator
@@ -9,6 +8,8 @@ import pytest
 
 from backendai.common.settings.render import render_toml
 from tests.hosts.host import RPC_PORT, Cut, Host
+from tests.hosts.membership import join as join_at
+from tests.hosts.membership import lent
 from tests.hosts.placing import place
 from tests.hosts.rig import Rig
 from tests.running.rest import Api
@@ -19,22 +20,9 @@ from tests.running.waiting import until
 
 @pytest.fixture
 def fresh(rig: Rig) -> Iterator[Host]:
-    """A host that is no node any more: its agent is down, and its files are away."""
-    host = rig.hosts[2]
-    host.stop_agent()
-    kept = host.etc.with_name("kept")
-    host.etc.rename(kept)
-    host.etc.mkdir()
-    # What an operator sets beside what the cluster says.
-    own = {name: section for name, section in host.settings().items() if name == "container"}
-    places = ("state-dir", "bundle-dir")
-    own["agent"] = {name: host.settings()["agent"][name] for name in places}
-    (host.etc / "agent.toml").write_text(render_toml(own))
-    yield host
-    if host.has_agent:
-        host.stop_agent()
-    shutil.rmtree(host.etc)
-    kept.rename(host.etc)
+    """A host that is no node any more."""
+    with lent(rig.hosts[2]):
+        yield rig.hosts[2]
 
 
 def make_token(rig: Rig, *words: str) -> str:
@@ -48,10 +36,7 @@ def manager_of(rig: Rig) -> str:
 
 
 def join(rig: Rig, host: Host, token: str, *words: str, **environ: str) -> Done:
-    """`backendai ag join`, the token where nobody sees it."""
-    given = [f"{name}={text}" for name, text in (environ or {"BACKEND_JOIN_TOKEN": token}).items()]
-    argv = ["env", *given, str(COMMAND), "ag", "join", manager_of(rig), *words]
-    return host.run(*argv, "-f", str(host.etc / "agent.toml"))
+    return join_at(host, manager_of(rig), token, *words, **environ)
 
 
 def test_a_machine_joins_with_one_command_and_runs_a_session(

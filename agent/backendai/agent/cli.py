@@ -53,8 +53,8 @@ def start_server(config: Path | None) -> None:
 @click.argument("token", required=False, envvar="BACKEND_JOIN_TOKEN")
 @click.option("--id", "agent_id", help="Name of the node; by default `i-` and the host's name.")
 @click.option("--host", help="Address of this machine for managers and app proxies.")
-@click.option("--rpc-port", type=click.IntRange(1, 65535), default=6001, show_default=True)
-@click.option("--relay-port", type=click.IntRange(1, 65535), default=6002, show_default=True)
+@click.option("--rpc-port", type=click.IntRange(1, 65535), help="By default 6001.")
+@click.option("--relay-port", type=click.IntRange(1, 65535), help="By default 6002.")
 @click.option(
     "--etcd",
     metavar="HOST:PORT",
@@ -75,8 +75,8 @@ def join(
     token: str | None,
     agent_id: str | None,
     host: str | None,
-    rpc_port: int,
-    relay_port: int,
+    rpc_port: int | None,
+    relay_port: int | None,
     etcd: tuple[str, ...],
     config: Path,
     is_started: bool,
@@ -85,7 +85,9 @@ def join(
 
     TOKEN is from `backendai admin agent join-token`. Other users of this machine can read what
     stands on a command line: put it into BACKEND_JOIN_TOKEN, or say - to have it read from stdin.
-    The key of the node is made here and never leaves it. Run it again if it was interrupted.
+    The key of the node is made here and never leaves it. Run it again if it was interrupted, or
+    where the managers have moved to, with the agent stopped: sessions go on, and what is not said
+    stays as it is.
 
     \b
     Examples:

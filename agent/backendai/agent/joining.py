@@ -1,7 +1,8 @@
 """`ag join`: from a machine with nothing but our wheel to a node of a cluster, in one command.
 
 What is decided here is pure; `join` asks the manager, answers its question, and writes the files.
-Repeated after a crash it goes on with the same key, to which the same token opens again.
+Repeated after a crash it goes on with the same key, to which the same token opens again. A node
+that joins again, where its cluster has moved to, keeps its key and where it listens.
 """
 
 import asyncio
@@ -16,7 +17,7 @@ import ssl
 import subprocess
 import tomllib
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from http.client import HTTPException
 from pathlib import Path
@@ -56,6 +57,8 @@ CLOCK_SECONDS_MAX: Final = 60.0
 ANSWER_SECONDS_MAX: Final = 60.0
 CONNECT_SECONDS_MAX: Final = 5.0
 UNIT: Final = "backendai-agent.service"
+RPC_PORT: Final = 6001
+RELAY_PORT: Final = 6002
 KEY_FILE: Final = "agent.key"
 MANAGER_KEYS_FILE: Final = "manager-keys"
 # No request line holds these.
@@ -64,16 +67,16 @@ _NO_ADDRESS: Final = re.compile(r"[^\x21-\x7e]")
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a person asked for. `host` None: the address by which this machine reaches managers;
-    `etcd` empty: the members that the manager names."""
+    """What a person asked for. `host` and ports None: as `find_place` says; `etcd` empty: the
+    members that the manager names."""
 
     manager: str
     token: str
     config: Path
     agent_id: str
     host: str | None = None
-    rpc_port: int = 6001
-    relay_port: int = 6002
+    rpc_port: int | None = None
+    relay_port: int | None = None
     etcd: tuple[HostPort, ...] = ()
 
     @property
@@ -83,6 +86,17 @@ class Plan:
     @property
     def manager_host(self) -> str:
         return urlsplit(self.manager).hostname or ""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where managers find the node, and by which key. `host` empty: the address by which this
+    machine reaches them."""
+
+    host: str
+    rpc_port: int
+    relay_port: int
+    key_file: Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,15 +117,12 @@ async def join(plan: Plan) -> Mapping[str, Any]:
     # What needs no token is looked at before it is shown.
     await check_etcd(plan.etcd)
     await asyncio.to_thread(look_at_manager, plan.manager)
-    if plan.host is None:
-        host = await asyncio.to_thread(find_own_address, plan.manager)
-    else:
-        host = await asyncio.to_thread(resolve_host, plan.host)
-    keypair = ensure_keypair((plan.folder / KEY_FILE).absolute())
+    place = await asyncio.to_thread(resolve_place, plan.manager, find_place(plan, known))
+    keypair = ensure_keypair(place.key_file)
     request = JoinRequest(
         token=plan.token,
         agent_id=plan.agent_id,
-        address=str(HostPort(host, plan.rpc_port)),
+        address=str(HostPort(place.host, place.rpc_port)),
         public_key=keypair.public,
     )
     async with answering(request, keypair):
@@ -121,7 +132,7 @@ async def join(plan: Plan) -> Mapping[str, Any]:
     refuse_other_cluster(plan.config, old, new)
     if not plan.etcd:
         await check_etcd(members)
-    values = lay_over(known, compose(plan, host, members, welcome))
+    values = lay_over(known, compose(plan, place, members, welcome))
     keys = "".join(f"{key}\n" for key in welcome.manager_keys)
     write_durable(plan.folder / MANAGER_KEYS_FILE, keys.encode())
     write_durable(plan.config, render_toml(values).encode())
@@ -179,6 +190,13 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
+def _is_unspecified(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_unspecified
+    except ValueError:
+        return False
+
+
 def judge_clock(told: str, now: datetime) -> str:
     """What is wrong with this machine's clock, by the `Date` of an answer; empty if none. PURE"""
     try:
@@ -193,7 +211,7 @@ def judge_clock(told: str, now: datetime) -> str:
 
 
 def compose(
-    plan: Plan, host: str, members: Sequence[HostPort], welcome: Welcome
+    plan: Plan, place: Place, members: Sequence[HostPort], welcome: Welcome
 ) -> Mapping[str, Any]:
     """The settings of the agent. PURE."""
     first, *more = [{"host": member.host, "port": member.port} for member in members]
@@ -208,9 +226,9 @@ def compose(
         },
         "agent": {
             "id": plan.agent_id,
-            "rpc-listen-addr": {"host": host, "port": plan.rpc_port},
-            "relay-listen-addr": {"host": host, "port": plan.relay_port},
-            "rpc-keypair": str(plan.folder.absolute() / KEY_FILE),
+            "rpc-listen-addr": {"host": place.host, "port": place.rpc_port},
+            "relay-listen-addr": {"host": place.host, "port": place.relay_port},
+            "rpc-keypair": str(place.key_file),
             "manager-public-keys-file": str(plan.folder.absolute() / MANAGER_KEYS_FILE),
             "resource-group": welcome.resource_group,
         },
@@ -222,6 +240,31 @@ def refuse_other_name(plan: Plan, known: Mapping[str, Any]) -> None:
     name = known.get("agent", {}).get("id")
     if name not in (None, "", plan.agent_id):
         raise Conflict(f"{plan.config} calls this node {name}, not {plan.agent_id}")
+
+
+def find_place(plan: Plan, known: Mapping[str, Any]) -> Place:
+    """What is not asked for stays as this machine has it, so that who joins again is found where
+    managers know it. PURE. Raises ServerMisconfigured."""
+    own = known.get("agent", {})
+    rpc = _read_listening(plan.config, own, "rpc-listen-addr")
+    relay = _read_listening(plan.config, own, "relay-listen-addr")
+    key_file = Path(str(own.get("rpc-keypair", "")))
+    return Place(
+        host=plan.host or ("" if _is_loopback(rpc.host) or _is_unspecified(rpc.host) else rpc.host),
+        rpc_port=plan.rpc_port or rpc.port or RPC_PORT,
+        relay_port=plan.relay_port or relay.port or RELAY_PORT,
+        # A relative one is relative to where the agent is started.
+        key_file=key_file if key_file.is_absolute() else plan.folder.absolute() / KEY_FILE,
+    )
+
+
+def _read_listening(config: Path, own: Mapping[str, Any], name: str) -> HostPort:
+    """Everywhere and anywhere, where nothing is said."""
+    try:
+        found: HostPort = host_port(port_min=0).trafaret.check(own.get(name, "0.0.0.0:0"))
+    except t.DataError as error:
+        raise ServerMisconfigured(f"{config}: {name} of [agent]: {error}") from None
+    return found
 
 
 def read_membership(plan: Plan, known: Mapping[str, Any]) -> Membership:
@@ -287,6 +330,12 @@ def _list(members: frozenset[HostPort]) -> str:
     return ", ".join(sorted(map(str, members)))
 
 
+def resolve_place(manager: str, place: Place) -> Place:
+    """With an address as its host. Raises ServerMisconfigured and Unavailable."""
+    host = resolve_host(place.host) if place.host else find_own_address(manager)
+    return replace(place, host=host)
+
+
 def resolve_host(host: str) -> str:
     """The address behind a name of this machine, since nobody listens at a name.
 
@@ -298,7 +347,7 @@ def resolve_host(host: str) -> str:
         address = str(min(found, key=lambda one: one[0] != socket.AF_INET)[4][0])
     except (OSError, UnicodeError) as error:
         raise ServerMisconfigured(f"--host {host}: no address of that name ({error})") from error
-    if ipaddress.ip_address(address).is_unspecified:
+    if _is_unspecified(address):
         raise ServerMisconfigured(
             f"--host {host}: managers need one address of this machine, not all of them"
         )
@@ -338,8 +387,8 @@ async def answering(request: JoinRequest, keypair: KeyPair) -> AsyncIterator[Non
             await stack.enter_async_context(server)
         except ServerMisconfigured as fault:
             advice = (
-                "if the agent of this machine runs, it has joined already; else choose another "
-                "--host or --rpc-port"
+                "if the agent of this machine runs, it has joined already: stop it to join again, "
+                "its containers run on; else choose another --host or --rpc-port"
             )
             if getattr(fault.__cause__, "errno", None) != errno.EADDRINUSE:
                 advice = "name an address of this machine with --host, and a port that is allowed"

@@ -5,6 +5,7 @@ import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -16,12 +17,14 @@ from backendai.agent.cli import ag
 from backendai.agent.durable import write_durable
 from backendai.agent.joining import (
     Membership,
+    Place,
     Plan,
     answering,
     check_etcd,
     check_manager,
     compose,
     find_etcd,
+    find_place,
     judge_certificate,
     judge_clock,
     judge_transport,
@@ -49,6 +52,9 @@ MEMBERS = (HostPort("10.0.0.5", 2379),)
 CLOSED = HostPort("127.0.0.1", 9)
 WELCOME = Welcome(resource_group="gpu", manager_keys=("k" * 40,), etcd=ETCD)
 SAME = Membership("local", frozenset(MEMBERS), frozenset({"k" * 40}))
+
+
+PLACE = Place("10.0.0.7", 6001, 6002, Path("/etc/backend.ai/agent.key"))
 
 
 def make_plan(config: Path = Path("/etc/backend.ai/agent.toml")) -> Plan:
@@ -133,7 +139,7 @@ def test_what_is_no_place_of_etcd_is_refused() -> None:
 
 
 def test_what_is_written_are_sound_settings() -> None:
-    values = compose(make_plan(), "10.0.0.7", (*MEMBERS, CLOSED), WELCOME)
+    values = compose(make_plan(), PLACE, (*MEMBERS, CLOSED), WELCOME)
     settings = check_settings(AgentSettings, values, "agent.toml")
     assert settings.agent.resource_group == "gpu"
     assert str(settings.agent.rpc_listen_addr) == "10.0.0.7:6001"
@@ -143,8 +149,8 @@ def test_what_is_written_are_sound_settings() -> None:
 def test_a_password_of_etcd_is_written_only_where_there_is_one() -> None:
     login = EtcdPlace(namespace="local", host="h", port=1, user="u", password="secret-word")
     welcome = Welcome(resource_group="gpu", manager_keys=(), etcd=login)
-    assert compose(make_plan(), "x", MEMBERS, welcome)["etcd"]["password"] == "secret-word"
-    assert "password" not in compose(make_plan(), "x", MEMBERS, WELCOME)["etcd"]
+    assert compose(make_plan(), PLACE, MEMBERS, welcome)["etcd"]["password"] == "secret-word"
+    assert "password" not in compose(make_plan(), PLACE, MEMBERS, WELCOME)["etcd"]
 
 
 def test_what_an_operator_set_beside_stays() -> None:
@@ -155,6 +161,36 @@ def test_what_an_operator_set_beside_stays() -> None:
         "container": {"scratch-size": "10g"},
         "etcd": {"namespace": "n"},
     }
+
+
+def test_a_node_that_joins_again_stays_where_managers_know_it() -> None:
+    known = {
+        "rpc-listen-addr": "10.0.0.9:7001",
+        "relay-listen-addr": {"host": "10.0.0.9", "port": 7002},
+        "rpc-keypair": "/var/lib/node.key",
+    }
+    kept = Place("10.0.0.9", 7001, 7002, Path("/var/lib/node.key"))
+    assert find_place(make_plan(), {"agent": known}) == kept
+    asked = replace(make_plan(), host="10.0.0.7", rpc_port=6001, relay_port=6002)
+    assert find_place(asked, {"agent": known}) == replace(PLACE, key_file=kept.key_file)
+
+
+@pytest.mark.parametrize(
+    "known",
+    [
+        {},
+        # Nowhere where another machine finds it, and relative to who knows where.
+        {"rpc-listen-addr": "127.0.0.1:6001", "rpc-keypair": "agent.key"},
+        {"rpc-listen-addr": "0.0.0.0:0", "relay-listen-addr": "0.0.0.0:0"},
+    ],
+)
+def test_a_node_is_found_where_it_reaches_managers(known: dict[str, str]) -> None:
+    assert find_place(make_plan(), {"agent": known}) == replace(PLACE, host="")
+
+
+def test_what_is_no_address_to_listen_at_is_told() -> None:
+    with pytest.raises(ServerMisconfigured, match=r"agent\.toml: rpc-listen-addr of \[agent\]"):
+        find_place(make_plan(), {"agent": {"rpc-listen-addr": 3}})
 
 
 @pytest.mark.parametrize(
