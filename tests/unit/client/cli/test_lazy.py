@@ -9,7 +9,7 @@ import click
 import pytest
 
 from backendai.client.cli.dashes import CommandAfterDashes
-from backendai.client.cli.lazy import KNOWN_PLUGINS, LazyGroup
+from backendai.client.cli.lazy import KNOWN_PLUGINS, OTHER_WORDS, LazyGroup
 from backendai.client.cli.root import OWN, root
 
 DEAR = {"aiohttp", "rich", "sqlalchemy", "docker", "numpy", "msgspec", "asyncio", "ssl"}
@@ -88,6 +88,11 @@ def test_an_unknown_command_is_no_command() -> None:
         (["sesion"], "backendai session?"),
         (["terminate"], "backendai session terminate?"),
         (["session", "terminat", "a"], "backendai session terminate?"),
+        (["session", "destroy", "a"], "Did you mean: backendai session terminate?"),
+        (["vfolder", "destroy", "a"], "Did you mean: backendai vfolder delete?"),
+        (["destroy", "a"], "Did you mean: backendai session terminate, "),
+        (["admin", "scaling-group"], "Did you mean: backendai admin resource-group?"),
+        (["admin", "user", "create"], "Did you mean: backendai admin user add?"),
         (["session", "zzz"], "Choose among create, list, info"),
     ],
 )
@@ -95,6 +100,11 @@ def test_an_unknown_command_is_told_with_the_near_one(words: list[str], near: st
     with pytest.raises(click.UsageError, match="No such command") as caught:
         root.main(words, prog_name="backendai", standalone_mode=False)
     assert near in caught.value.message
+
+
+def test_words_of_other_programs_are_none_of_ours_where_they_are_told() -> None:
+    words = {word for path in LEAVES for word in path.split()}
+    assert {ours for told in OTHER_WORDS.values() for ours in told} <= words
 
 
 def test_what_follows_dashes_is_not_parsed() -> None:

@@ -32,6 +32,42 @@ KNOWN_PLUGINS: Final[Mapping[str, str]] = {
     "build": "Build sample images on this machine.",
 }
 
+# What people type who know other programs, such as the official client, and our words for it. They
+# are told and not taken: a thing has one name here.
+OTHER_WORDS: Final[Mapping[str, tuple[str, ...]]] = {
+    "destroy": ("terminate", "delete"),
+    "kill": ("terminate", "cancel"),
+    "stop": ("terminate", "cancel"),
+    "remove": ("delete", "terminate", "forget"),
+    "rm": ("delete", "terminate", "forget"),
+    "start": ("create",),
+    "new": ("create", "add"),
+    "add": ("create",),
+    "create": ("add",),
+    "show": ("info",),
+    "get": ("info", "list"),
+    "inspect": ("info",),
+    "status": ("info",),
+    "ls": ("list",),
+    "ps": ("list",),
+    "modify": ("update",),
+    "edit": ("update",),
+    "set": ("update",),
+    "execute": ("exec",),
+    "run": ("exec",),
+    "shell": ("terminal",),
+    "status-history": ("history",),
+    "apps": ("app",),
+    "server-logs": ("error-log",),
+    "group": ("project",),
+    "scaling-group": ("resource-group",),
+    "resource-preset": ("preset",),
+    "keypair-resource-policy": ("policy",),
+    "user-resource-policy": ("policy",),
+    "project-resource-policy": ("policy",),
+}
+_NEAR_MAX: Final = 3
+
 
 class LazyGroup(click.Group):
     """Commands of a table."""
@@ -74,7 +110,9 @@ class LazyGroup(click.Group):
         """Names of commands that `name` may mean, as they follow this group's own."""
         from difflib import get_close_matches
 
-        return get_close_matches(name, self.list_commands(ctx), n=3)
+        names = self.list_commands(ctx)
+        same = [word for word in OTHER_WORDS.get(name, ()) if word in names]
+        return same[:1] or get_close_matches(name, names, n=_NEAR_MAX)
 
     def _advice(self, ctx: click.Context, name: str) -> str:
         if near := self.suggest(ctx, name):
@@ -110,13 +148,11 @@ class PluggedGroup(LazyGroup):
     def suggest(self, ctx: click.Context, name: str) -> list[str]:
         """Also commands of the own groups: `terminate` is one of `session`."""
         groups = [self.get_command(ctx, own) for own in self.table]
-        inner = [
-            f"{group.name} {one}"
-            for group in groups
-            if isinstance(group, LazyGroup)
-            for one in group.suggest(ctx, name)
-        ]
-        return [*super().suggest(ctx, name), *inner]
+        inner = [group for group in groups if isinstance(group, LazyGroup)]
+        if exact := [f"{group.name} {name}" for group in inner if name in group.table]:
+            return exact[:_NEAR_MAX]
+        near = [f"{group.name} {one}" for group in inner for one in group.suggest(ctx, name)]
+        return [*super().suggest(ctx, name), *near][:_NEAR_MAX]
 
     def help_of(self, name: str) -> str:
         return self.table[name][1] if name in self.table else KNOWN_PLUGINS.get(name, "")
