@@ -1,5 +1,6 @@
 """Settings: every mistake is told at once, and what is generated from a tree reads back as it."""
 
+import os
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from backendai.common.settings.checks import (
     text,
 )
 from backendai.common.settings.fields import Check, section, setting, settings
-from backendai.common.settings.load import BadSettings, check_settings, load_settings
+from backendai.common.settings.load import BadSettings, check_settings, find_file, load_settings
 from backendai.common.settings.render import render_reference, render_sample, render_toml
 from backendai.common.settings.sections import (
     DbSettings,
@@ -149,6 +150,18 @@ def test_files_are_looked_for_from_near_to_far(home: Path) -> None:
     assert load_settings(Tree, "manager", environ={}).manager.num_proc == 5
     near.write_text("[manager]\nnum-proc = 6\n")
     assert load_settings(Tree, "manager", environ={}).manager.num_proc == 6
+
+
+def test_folders_that_are_shut_are_passed_over(home: Path) -> None:
+    (home / "work").chmod(0)
+    own = os.geteuid()
+    try:
+        # As `runuser -u backendai` is in root's home: nothing is shut to root.
+        os.seteuid(own or 65534)
+        with pytest.raises(BadSettings, match="there is no manager"):
+            find_file("manager")
+    finally:
+        os.seteuid(own)
 
 
 @pytest.mark.parametrize("content", [b"[manager\n", b"\xff\xfe", b"a = 1\na = 2\n"])
