@@ -91,6 +91,7 @@ def test_an_unknown_command_is_no_command() -> None:
         (["session", "destroy", "a"], "Did you mean: backendai session terminate?"),
         (["vfolder", "destroy", "a"], "Did you mean: backendai vfolder delete?"),
         (["destroy", "a"], "Did you mean: backendai session terminate, "),
+        (["show-config"], "Did you mean: backendai mgr show-config, backendai ag show-config, "),
         (["admin", "scaling-group"], "Did you mean: backendai admin resource-group?"),
         (["admin", "user", "create"], "Did you mean: backendai admin user add?"),
         (["session", "zzz"], "Choose among create, list, info"),

@@ -146,11 +146,12 @@ class PluggedGroup(LazyGroup):
         return None if target is None else _load(target)
 
     def suggest(self, ctx: click.Context, name: str) -> list[str]:
-        """Also commands of the own groups: `terminate` is one of `session`."""
-        groups = [self.get_command(ctx, own) for own in self.table]
-        inner = [group for group in groups if isinstance(group, LazyGroup)]
-        if exact := [f"{group.name} {name}" for group in inner if name in group.table]:
+        """Also commands of groups: `terminate` is one of `session`, `doctor` of `mgr`."""
+        groups = [self.get_command(ctx, one) for one in self.list_commands(ctx)]
+        named = [group for group in groups if isinstance(group, click.Group)]
+        if exact := [f"{one.name} {name}" for one in named if name in one.list_commands(ctx)]:
             return exact[:_NEAR_MAX]
+        inner = [group for group in named if isinstance(group, LazyGroup)]
         near = [f"{group.name} {one}" for group in inner for one in group.suggest(ctx, name)]
         return [*super().suggest(ctx, name), *near][:_NEAR_MAX]
 
