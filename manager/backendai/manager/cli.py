@@ -110,7 +110,7 @@ def generate_rpc_keypair(out: Path) -> None:
     pair = ensure_keypair(out)
     public = out.with_name(out.name + ".pub")
     public.write_text(pair.public + "\n", "ascii")
-    click.echo(pair.public)
+    click.echo(f"wrote {out}; its public half, {pair.public}, is in {public}")
 
 
 @mgr.command("dbshell")
