@@ -147,6 +147,15 @@ async def test_create_takes_a_default_image_and_says_what_runs(
     assert body["config"]["environ"] == {"A": "B=C"}
 
 
+async def test_create_says_where_images_come_from_when_there_is_none(
+    server: ScriptedServer, command: Command
+) -> None:
+    server.on("POST", "/admin/gql", {"data": {"images": []}})
+    done = await command("session", "create")
+    assert done.code == 4
+    assert "`docker pull` one on a node, or add a registry" in done.err
+
+
 async def test_create_takes_the_image_of_the_environment(
     server: ScriptedServer, command: Command
 ) -> None:

@@ -253,7 +253,7 @@ async def test_images_are_found_listed_and_named(file: str) -> None:
 def check_names(file: str, name: str) -> None:
     ok("-f", file, "image", "alias", "py", name)
     assert "already exists" in refusal("-f", file, "image", "alias", "py", name)
-    assert "for aarch64 is not known" in refusal(
+    assert "no image is known yet: a node has to have one" in refusal(
         "-f", file, "image", "alias", "--arch", "aarch64", "arm", name
     )
     (listed,) = json.loads(ok("image", "list", "-f", file, "--output", "json"))

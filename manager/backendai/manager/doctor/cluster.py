@@ -34,6 +34,7 @@ from .judge_cluster import (
     judge_alerts,
     judge_certificates,
     judge_daemon,
+    judge_images,
     judge_managers,
     judge_node_clocks,
     judge_node_disks,
@@ -100,10 +101,16 @@ async def _examine_rows(conn: AsyncConnection) -> Rows:
         judge_versions({row.id: row.version for row in versions}, version(_OWN)),
         judge_node_clocks(agents),
         judge_node_disks(agents),
+        judge_images(await _count_images(conn)),
         judge_waiting(await _load_waiting(conn)),
         judge_alerts(await list_alerts(conn, with_ended=False, limit=ALERTS_MAX)),
     ]
     return Rows(findings, await _load_app_proxies(conn))
+
+
+async def _count_images(conn: AsyncConnection) -> int:
+    count = sa.select(sa.func.count()).select_from(t.images).where(t.images.c.is_active)
+    return int(await conn.scalar(count) or 0)
 
 
 async def _load_waiting(conn: AsyncConnection) -> list[Waiting]:

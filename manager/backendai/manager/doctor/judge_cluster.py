@@ -11,7 +11,10 @@ from backendai.manager.alerts.model import Alert
 
 from .model import SKEW_SECONDS_MAX, Finding, advise, fail, ok, some
 
-CLUSTER_NAMES: Final = ("managers", "versions", "node clocks", "node disks", "waiting", "alerts")
+CLUSTER_NAMES: Final = (
+    *("managers", "versions", "node clocks", "node disks"),
+    *("images", "waiting", "alerts"),
+)
 WAITING_SECONDS_MAX: Final = 3600.0
 FULL_PERCENT: Final = 90.0
 EXPIRY_DAYS_MIN: Final = 21
@@ -97,6 +100,14 @@ def judge_node_disks(agents: Sequence[AgentFact]) -> Finding:
         fix = "remove images (`docker image prune`) and what else is old there, or add space"
         return fail("node disks", some(full), fix)
     return ok("node disks", f"{len(disks)} are below {FULL_PERCENT:.0f} %")
+
+
+def judge_images(count: int) -> Finding:
+    """`count` of those that sessions may use."""
+    if count:
+        return ok("images", f"{count} known")
+    fix = "`docker pull` one on a node, or name a registry (`backendai admin registry add`)"
+    return advise("images", "none is known: no session can start", fix)
 
 
 def judge_waiting(waiting: Sequence[Waiting]) -> Finding:

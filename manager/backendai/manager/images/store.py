@@ -211,7 +211,9 @@ def _hint(near: Sequence[str], names: Sequence[str]) -> str:
     if near:
         return f"; did you mean {', '.join(near)}?"
     if not names:
-        return "; no image is known yet"
+        return (
+            "; no image is known yet: a node has to have one, or an administrator adds a registry"
+        )
     more = f" and {len(names) - NEAR_MAX} more" if len(names) > NEAR_MAX else ""
     return f"; there are {', '.join(names[:NEAR_MAX])}{more}"
 

@@ -139,7 +139,10 @@ class Found:
         the resource group takes no sessions of that type."""
         row, request = self._row, self._request
         if row.id is None:
-            raise ProjectNotFound(f"{request.project!r} in domain {request.domain!r}")
+            raise ProjectNotFound(
+                f"{request.project!r} in domain {request.domain!r}; an administrator lets people "
+                "in: `backendai admin user update EMAIL --project NAME`"
+            )
         group = choose_resource_group(row.allowed or [], request.resource_group)
         _refuse_type(request, group, row.refusing or {})
         if row.policy is None:

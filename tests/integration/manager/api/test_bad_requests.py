@@ -169,6 +169,14 @@ async def test_an_image_unlike_all_others_names_what_there_is(alice: Caller, nam
     assert "python" in answer.json["msg"]
 
 
+async def test_who_is_in_no_such_project_learns_who_lets_people_in(
+    alice: Caller, name: str
+) -> None:
+    answer = await alice.ask("POST", "/session", body_of(name, group="nosuch"))
+    assert answer.status == 404
+    assert "`backendai admin user update EMAIL --project NAME`" in answer.json["msg"]
+
+
 async def test_an_unknown_image_names_near_ones(alice: Caller, name: str) -> None:
     answer = await alice.ask("POST", "/session", body_of(name, image="pyton:3.11"))
     assert (answer.status, answer.json["title"]) == (404, "No such environment image.")

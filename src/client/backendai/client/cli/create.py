@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from backendai.client.cli.options import IMAGE_VARIABLE, creation_options, take_creation
+from backendai.client.cli.options import creation_options, take_creation
 
 if TYPE_CHECKING:
     from backendai.client.client import Client
@@ -78,7 +78,10 @@ async def plan_session(
     if image is None:
         default = await client.images.find_default()
         if default is None:
-            raise BadUsage(f"The server has no image: name one by --image or {IMAGE_VARIABLE}.")
+            raise BadUsage(
+                "The server knows no image: `docker pull` one on a node, or add a registry "
+                "(`backendai admin registry add`)."
+            )
         image = default.reference
     return NewSession(image=image, name=name, **more)
 
