@@ -23,7 +23,9 @@ def test_nothing_is_left_of_a_cluster(machines: Machines) -> None:
         follow(machine, *ONE_MACHINE)
         know_image(machine)
         machine.ok(CREATE)
+        assert "bai" in machine.ok("iptables-save")
         follow(machine, "uninstall")
         assert machine.ok(LEFT) == ""
         assert machine.ok(ACCOUNTS) == ""
+        assert "bai" not in machine.ok("iptables-save")
         assert machine.ok("systemctl list-units --all --plain --no-legend 'backendai*'") == ""
