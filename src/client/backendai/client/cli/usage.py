@@ -43,7 +43,10 @@ def curves(of_all: bool, output: Output) -> None:
     if output == "table":
         rows = [row for row in rows if row["num_sessions"]]
     if not rows:
-        click.echo("Nothing is noted of the last thirty days; there is a note each quarter of an hour.", err=True)
+        click.echo(
+            "Nothing is noted of the last thirty days; there is a note each quarter of an hour.",
+            err=True,
+        )
         return
     show_rows(rows, ("at", *METRICS), output)
 
