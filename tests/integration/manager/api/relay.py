@@ -97,10 +97,10 @@ async def listening(
 
 @asynccontextmanager
 async def echoing() -> AsyncIterator[int]:
-    """The port of an app that repeats what it is told until it is told `bye`."""
+    """The port of an app that repeats what it is told until it is told `bye`, and nothing else."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while (data := await reader.read(65536)) and b"bye" not in data:
+        while (data := await reader.read(65536)) not in (b"", b"bye"):
             writer.write(data)
             await writer.drain()
         writer.close()
