@@ -37,6 +37,13 @@ def test_templates_are_kept_for_somebody_else(commands: Commands) -> None:
     assert (body["payload"], body["owner_access_key"]) == ("kind: task_template\n", "AKANN")
 
 
+@pytest.mark.parametrize("words", [("add", "-"), ("update", "7", "-")])
+def test_an_empty_file_is_named(commands: Commands, words: tuple[str, ...]) -> None:
+    done = commands.run("template", *words, typed="\n")
+    assert (done.exit_code, commands.transport.asked) == (2, [])
+    assert "is empty" in done.output
+
+
 @pytest.mark.parametrize("word", ["create", "show"])
 def test_former_words_are_no_commands(commands: Commands, word: str) -> None:
     assert commands.run("template", word, "1").exit_code == 2

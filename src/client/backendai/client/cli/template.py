@@ -43,6 +43,13 @@ _owner = click.option("--owner", metavar="ACCESS_KEY", help="Act for another key
 _file = click.argument("file", type=click.File("rb"))
 
 
+def _read(file: BinaryIO) -> str:
+    text = read_script(file.name, file.read())
+    if not text.strip():
+        raise click.UsageError(f"{file.name} is empty: `backendai template add --help` has one.")
+    return text
+
+
 @click.command()
 @_file
 @click.option("--project", help="Project that it is shared with.")
@@ -68,7 +75,7 @@ def add(
     """
     from backendai.client.cli.connect import with_client
 
-    payload = read_script(file.name, file.read())
+    payload = _read(file)
     made = with_client(
         lambda client: client.templates.create(
             payload, kind=_kind(kind), project=project, domain=domain, owner_access_key=owner
@@ -134,7 +141,7 @@ def update(template_id: str, file: BinaryIO, owner: str | None, kind: str | None
     """
     from backendai.client.cli.connect import with_client
 
-    payload = read_script(file.name, file.read())
+    payload = _read(file)
     with_client(
         lambda client: client.templates.update(
             template_id, payload, kind=_kind(kind), owner_access_key=owner
