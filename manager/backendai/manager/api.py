@@ -56,7 +56,9 @@ def make_manager_app(
         body_bytes_max=settings.manager.body_bytes_max,
         access_log=access_log,
     )
+    # A restart is waited for by everybody: what lasts as long as its client ends before.
     app.on_shutdown.append(services.apps.streams.end_all)
+    app.on_shutdown.append(services.sessions.watch.end_all)
     routes = list_routes(services, health, stores, settings.manager)
     add_routes(app, routes, services.gatekeeper, services.status.refuse_frozen)
     return app

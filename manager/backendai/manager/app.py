@@ -60,7 +60,8 @@ from .vfolders.purge import LOOK_SECONDS as FOLDERS_LOOK_SECONDS
 
 log = logs.get_logger(__name__)
 
-DRAIN_SECONDS: Final = 5.0
+# aiohttp waits for so long twice: before and after it has cut off what is still coming in.
+DRAIN_SECONDS: Final = 3.0
 STOP_SECONDS: Final = 9.0
 SAVE_SECONDS: Final = 2.0
 LOG_FLUSH_SECONDS: Final = 0.5

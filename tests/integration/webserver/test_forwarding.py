@@ -1,14 +1,18 @@
 """What passes through to a manager and back: bodies, streams, sockets, and no wrong headers."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import aiohttp
 import pytest
 import sqlalchemy as sa
+from aiohttp import WSCloseCode
 
+from backendai.common.http import serve
 from backendai.common.settings.checks import HostPort
 from backendai.common.settings.sections import RedisSettings
+from backendai.webserver.app import make_web_app
 from tests.integration.webserver.conftest import Browser
 from tests.integration.webserver.scripted import ScriptedManager, scripted_manager
 from tests.running.webserver import make_settings, running_webserver
@@ -155,3 +159,24 @@ async def test_signing_up_is_passed_on_unsigned(browser: Browser) -> None:
     browser.cookie = ""
     told = (await browser.ask("POST", "/func/auth/signup", {"email": "a@b"})).json
     assert "authorization" not in told["headers"]
+
+
+async def test_what_lasts_as_long_as_its_browser_ends_with_the_webserver(
+    upstream: ScriptedManager, redis_url: str, tmp_path: Path, http: aiohttp.ClientSession
+) -> None:
+    settings = make_settings(upstream.address, redis_settings(redis_url), tmp_path)
+    here = HostPort("127.0.0.1", 0)
+    async with running_webserver(settings) as (webserver, _), asyncio.timeout(30):
+        async with serve(make_web_app(webserver), here, shutdown_seconds=600.0) as address:
+            browser = Browser(http, f"http://{address}")
+            await browser.log_in("somebody")
+            headers = {"Cookie": f"AIOHTTP_SESSION={browser.cookie}", "Origin": browser.endpoint}
+            events = await http.get(f"{browser.endpoint}/func/events/slow", headers=headers)
+            assert await events.content.readuntil(b"\n\n") == b"event: one\ndata: 1\n\n"
+            url = f"{browser.endpoint}/func/stream/echo"
+            socket = await http.ws_connect(url, headers=headers, autoclose=False)
+            await socket.send_str("text")
+            assert (await socket.receive()).data == "text"
+        assert await events.read() == b""
+        assert (await socket.receive()).data == WSCloseCode.SERVICE_RESTART
+    upstream.go_on.set()

@@ -10,12 +10,13 @@ import aiohttp
 import pytest
 import trafaret as t
 from aiohttp import web
+from aiohttp.test_utils import make_mocked_request
 
 from backendai.common.access_log import AccessLog
 from backendai.common.clock import FakeClock
 from backendai.common.faults import RateLimited, ServerMisconfigured, SessionNotFound
 from backendai.common.health import health_handlers
-from backendai.common.http import json_response, make_app, raw_target, serve
+from backendai.common.http import json_response, lasting, make_app, raw_target, serve
 from backendai.common.logs import context_field
 from backendai.common.loops import LoopHealth
 from backendai.common.params import read_params
@@ -275,3 +276,39 @@ async def test_answered_probes_leave_no_line_in_the_access_log(
         await own.flush()
     paths = [json.loads(line)["path"] for line in "".join(lines).splitlines()]
     assert paths == ["/"], "only the one that failed: no route"
+
+
+async def test_what_lasts_as_long_as_its_client_ends_whole_with_the_server() -> None:
+    ended: list[bool] = []
+
+    async def stay(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        await response.write(b"begun")
+        with lasting(request) as stay:
+            await asyncio.Event().wait()
+        ended.append(stay.is_over)
+        return response
+
+    app, here = make_app(), HostPort("127.0.0.1", 0)
+    app.router.add_get("/", stay)
+    async with aiohttp.ClientSession() as http, asyncio.timeout(30):
+        async with serve(app, here, shutdown_seconds=600.0) as address:
+            answer = await http.get(f"http://{address}/")
+            assert await answer.content.readexactly(5) == b"begun"
+        assert (await answer.read(), ended) == (b"", [True])
+
+
+async def test_who_is_cancelled_by_another_stays_cancelled() -> None:
+    begun = asyncio.Event()
+
+    async def stay() -> None:
+        with lasting(make_mocked_request("GET", "/", app=make_app())):
+            begun.set()
+            await asyncio.Event().wait()
+
+    task = asyncio.create_task(stay())
+    await begun.wait()
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task

@@ -49,7 +49,8 @@ log = get_logger(__name__)
 
 # Where the build of the GUI puts its files.
 OWN_PAGES: Final = Path(__file__).parent / "static"
-DRAIN_SECONDS: Final = 5.0
+# aiohttp waits for so long twice: before and after it has cut off what is still coming in.
+DRAIN_SECONDS: Final = 3.0
 LOG_FLUSH_SECONDS: Final = 0.5
 REDIS_SECONDS: Final = 2.0
 

@@ -7,7 +7,7 @@ its user's access.
 import asyncio
 import uuid
 from collections.abc import Coroutine, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -127,9 +127,15 @@ class Streams:
 
 async def close(socket: web.WebSocketResponse, end: End) -> None:
     """Tell the client why it is over, and end the connection."""
-    with suppress(TimeoutError):
+    try:
         async with asyncio.timeout(end.answer_seconds):
             await socket.close(code=end.code, message=end.reason)
+    except TimeoutError:
+        return
+    except asyncio.CancelledError:
+        # Also of one who waited with it until the client reads: aiohttp has them wait as one.
+        if (task := asyncio.current_task()) is None or task.cancelling():
+            raise
 
 
 async def first_end(*ways: Coroutine[Any, Any, End]) -> End:

@@ -52,11 +52,10 @@ class _Handlers:
         params = await read_params(request, _PARAMS)
         scope = _scope_of(params["scope"])
         feed = await self._feed_of(request, params)
-        response = await open_stream(request)
-        await response.write(HEARTBEAT)
-        # A client that goes away ends the stream; a store that does, ends it until the client's
-        # next try, which begins where this one ended.
-        with contextlib.suppress(ConnectionError):
+        async with open_stream(request) as response:
+            await response.write(HEARTBEAT)
+            # A store that goes away ends the stream until the client's next try, which begins where
+            # this one ended.
             is_whole = await _tell(response, feed, scope)
             # Of all sessions there is always more to come: clients ask again.
             if is_whole and params.get("session") != _EVERY:

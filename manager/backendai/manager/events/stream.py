@@ -1,9 +1,13 @@
 """Server-sent events as the official client reads them: the head of an answer, and its frames."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Final
 
 import msgspec
 from aiohttp import web
+
+from backendai.common.http import lasting
 
 # Old clients cannot take a comment line without a colon.
 HEARTBEAT: Final = b": heartbeat\n\n"
@@ -15,11 +19,14 @@ _HEADERS: Final = {
 }
 
 
-async def open_stream(request: web.Request) -> web.StreamResponse:
-    """The answer that events are written to; its head is sent."""
+@asynccontextmanager
+async def open_stream(request: web.Request) -> AsyncIterator[web.StreamResponse]:
+    """The answer that events are written to; its head is sent. It ends with its client, and with
+    this server: clients ask again."""
     response = web.StreamResponse(headers=_HEADERS)
     await response.prepare(request)
-    return response
+    with lasting(request), suppress(ConnectionError):
+        yield response
 
 
 def encode_event(name: str, data: Any, number: int | None = None) -> bytes:

@@ -244,12 +244,22 @@ class _Handlers:
             status = await self._sessions.wait_started(session, seconds)
             if status is not None:
                 return _word_of(status, wanted)
+            if self._sessions.watch.is_over:
+                return _break_off(request)
             if ends_at is not None and loop.time() >= ends_at:
                 return render.WAITED_OUT
             if request.transport is None or request.transport.is_closing():
                 # Nobody reads the answer; the session comes all the same.
                 log.info("session.client_gone", session=str(session.id))
                 return session.status.value
+
+
+def _break_off(request: web.Request) -> str:
+    """This manager stops: who has a token asks another one when the connection breaks, and who has
+    none is told to look later."""
+    if TOKEN_HEADER in request.headers and request.transport is not None:
+        request.transport.abort()
+    return render.WAITED_OUT
 
 
 def _word_of(status: SessionStatus, wanted: SessionRequest) -> str:

@@ -40,7 +40,13 @@ _ENDED_WHEN_ASKED: Final = frozenset(
 
 
 class Watch(Protocol):
-    """Waits for sessions without asking the database over and over."""
+    """Waits for sessions without asking the database over and over. `is_over` once nobody waits any
+    more, as this manager stops."""
+
+    @property
+    def is_over(self) -> bool: ...
+
+    async def end_all(self, _: object = None) -> None: ...
 
     async def wait(
         self,
@@ -48,7 +54,7 @@ class Watch(Protocol):
         is_done: Callable[[SessionStatus], bool],
         timeout_seconds: float,
     ) -> SessionStatus | None:
-        """The status that `is_done` accepts, or None when the time is over.
+        """The status that `is_done` accepts; None when the time or all waiting is over.
 
         For a session that was seen a moment ago in a status that is not accepted.
         """
@@ -78,7 +84,7 @@ class Sessions:
     def __init__(self, database: Database, owners: Owners, watch: Watch, clock: Clock) -> None:
         self._database = database
         self._owners = owners
-        self._watch = watch
+        self.watch = watch
         self._clock = clock
 
     async def scope_of(self, actor: Actor, owner_access_key: str | None, reference: str) -> Scope:
@@ -111,7 +117,7 @@ class Sessions:
         """The status once the session runs or never will; None when `seconds` are over."""
         if session.status in SETTLED:
             return session.status
-        return await self._watch.wait(session.id, SETTLED.__contains__, seconds)
+        return await self.watch.wait(session.id, SETTLED.__contains__, seconds)
 
     async def end(
         self, scope: Scope, reference: str, *, forced: bool = False, recursive: bool = False
@@ -137,7 +143,7 @@ class Sessions:
             status: SessionStatus | None = one.status
             if status not in SESSION_FINAL:
                 left = max(0.0, ends_at - self._clock.monotonic())
-                status = await self._watch.wait(one.session.id, SESSION_FINAL.__contains__, left)
+                status = await self.watch.wait(one.session.id, SESSION_FINAL.__contains__, left)
             ended.append(Ended(one.session, status or SessionStatus.TERMINATING))
         return ended
 
@@ -155,7 +161,7 @@ class Sessions:
             return locked.session
 
         session = await self._database.transact(work)
-        await self._watch.wait(session.id, SETTLED.__contains__, END_WAIT_SECONDS)
+        await self.watch.wait(session.id, SETTLED.__contains__, END_WAIT_SECONDS)
 
     async def rename(self, scope: Scope, reference: str, name: str) -> None:
         """Raises SessionAlreadyExists when another live session of the owner has the name."""

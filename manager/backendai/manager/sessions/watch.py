@@ -1,8 +1,8 @@
 """Waits until a session has come somewhere: hints say when to look, the period covers lost ones."""
 
 import uuid
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Final
 
 import sqlalchemy as sa
@@ -29,6 +29,18 @@ class SessionWatch:
         self._database = database
         self._board = board
         self._clock = clock
+        self._waiting: set[Wake] = set()
+        self._is_over = False
+
+    @property
+    def is_over(self) -> bool:
+        return self._is_over
+
+    async def end_all(self, _: object = None) -> None:
+        """Nobody waits any more, as when the time is over: this manager stops."""
+        self._is_over = True
+        for wake in self._waiting:
+            wake.hint()
 
     async def wait(
         self,
@@ -36,7 +48,7 @@ class SessionWatch:
         is_done: Callable[[SessionStatus], bool],
         timeout_seconds: float,
     ) -> SessionStatus | None:
-        """The status that `is_done` accepts, or None when the time is over.
+        """The status that `is_done` accepts; None when the time or all waiting is over.
 
         For a session that was seen a moment ago in a status that is not accepted.
         """
@@ -46,6 +58,7 @@ class SessionWatch:
             # Only news of what is waited for wakes: the steps before it would each cost a query.
             for status in filter(is_done, SessionStatus):
                 watches.enter_context(self._board.watch(status_hint(session_id, status), wake))
+            watches.enter_context(self._held(wake))
             pause = FIRST_LOOK_SECONDS
             while True:
                 left = ends_at - self._clock.monotonic()
@@ -53,9 +66,17 @@ class SessionWatch:
                 status = await self._status_of(session_id)
                 if is_done(status):
                     return status
-                if self._clock.monotonic() >= ends_at:
+                if self._is_over or self._clock.monotonic() >= ends_at:
                     return None
                 pause = PERIOD_SECONDS
+
+    @contextmanager
+    def _held(self, wake: Wake) -> Iterator[None]:
+        self._waiting.add(wake)
+        try:
+            yield
+        finally:
+            self._waiting.discard(wake)
 
     async def _status_of(self, session_id: uuid.UUID) -> SessionStatus:
         statement = sa.select(sessions.c.status).where(sessions.c.id == session_id)

@@ -69,9 +69,7 @@ class _Handlers:
     async def events(self, request: web.Request) -> web.StreamResponse:
         task_id = _id_of((await read_params(request, _PARAMS)).get("task_id", ""))
         task = await self._tasks.get(request[ACTOR], task_id)
-        response = await open_stream(request)
-        # A client that goes away ends the stream.
-        with contextlib.suppress(ConnectionError):
+        async with open_stream(request) as response:
             await self._clock.sleep(FIRST_EVENT_SECONDS)
             if task.status.is_final:
                 await response.write(encode_event(_name_of(task), _level(task)) + CLOSE)

@@ -9,8 +9,8 @@ import logging
 import os
 import re
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -47,6 +47,7 @@ BODY_BYTES_MAX: Final = 16 * 1024 * 1024
 READ_AHEAD_BYTES: Final = 64 * 1024
 RETRY_AFTER_SECONDS: Final = 1
 REQUEST_ID: Final = web.RequestKey("request_id", str)
+_STAYS: Final = web.AppKey("stays", set["Stay"])
 _REQUEST_ID_GIVEN: Final = re.compile(r"[A-Za-z0-9_-]{8,64}")
 _NOT_IN_REASON: Final = re.compile(r"[^\x20-\x7e]")
 
@@ -67,7 +68,47 @@ def make_app(
     edge = make_edge((TimeoutError, *unavailable), access_log)
     app = web.Application(client_max_size=body_bytes_max, middlewares=[edge, *middlewares])
     app.on_response_prepare.append(_set_headers)
+    app[_STAYS] = set()
+    app.on_shutdown.append(_end_stays)
     return app
+
+
+class Stay:
+    """An answer that lasts as long as its client; `is_over` once its server has ended it."""
+
+    def __init__(self) -> None:
+        self.is_over = False
+        self._task = asyncio.current_task()
+
+    def end(self) -> None:
+        self.is_over = True
+        if self._task is not None:
+            self._task.cancel()
+
+    def is_ended_alone(self) -> bool:
+        """Takes the cancellation back, and tells whether there was no other."""
+        return self.is_over and self._task is not None and self._task.uncancel() == 0
+
+
+@contextmanager
+def lasting(request: web.Request) -> Iterator[Stay]:
+    """Around what has no end of its own, so that it holds up no restart: when the server stops, it
+    is cancelled inside, and goes on behind with `is_over`. For requests to what `make_app` made."""
+    stays, stay = request.app[_STAYS], Stay()
+    stays.add(stay)
+    try:
+        yield stay
+    except asyncio.CancelledError:
+        if not stay.is_ended_alone():
+            raise
+    finally:
+        stays.discard(stay)
+
+
+async def _end_stays(app: web.Application) -> None:
+    stays: set[Stay] = app[_STAYS]
+    for stay in tuple(stays):
+        stay.end()
 
 
 def make_edge(

@@ -1,6 +1,7 @@
 """`/func/…`: a request passed on, and its answer passed back, both as they come."""
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from typing import Final
 
 import aiohttp
@@ -9,7 +10,7 @@ from multidict import CIMultiDict
 
 from backendai.common.encoded import decode_body, is_encoded
 from backendai.common.faults import StoreUnavailable
-from backendai.common.http import REQUEST_ID, json_response, raw_target
+from backendai.common.http import REQUEST_ID, json_response, lasting, raw_target
 from backendai.common.logs import get_logger
 from backendai.common.signing import VERSION_HEADERS
 from backendai.common.web_logins import PASSWORD_AT_HEADER
@@ -34,6 +35,7 @@ _KEPT: Final = "Other logins could not be ended, because the store of logins doe
 PASSWORD_WARNING: Final = f"The password was changed. {_KEPT}: end them once it does."
 ACCOUNT_WARNING: Final = f"The account was closed. {_KEPT}; they can do nothing any more."
 # What else a client says, the manager need not hear.
+_EVENTS: Final = "text/event-stream"
 _PASSED: Final = (
     "Accept",
     "Accept-Language",
@@ -191,7 +193,9 @@ async def _pass_back(request: web.Request, answer: aiohttp.ClientResponse) -> we
     await response.prepare(request)
     if request.method == "HEAD":
         return response
-    await _pump(answer, response)
+    # Events come as long as somebody listens, who asks again when they end.
+    with lasting(request) if answer.content_type == _EVENTS else nullcontext():
+        await _pump(answer, response)
     return response
 
 
