@@ -29,7 +29,6 @@ from backendai.client.plain import PlainTransport
 
 RATE: Final = 50
 PAUSE_SECONDS: Final = 1.0
-TERMINALS: Final = 3
 WEBSERVER: Final = "http://127.0.0.1:8090"
 SILENCE_SECONDS_MAX: Final = 15.0
 ASK_SHELL: Final = b"echo shell-is-$$.\r"
@@ -83,6 +82,20 @@ async def keep_terminal(client: Client, session: str, tally: Tally) -> None:
         await asyncio.sleep(PAUSE_SECONDS)
 
 
+async def keep_listening(client: Client, session: str) -> None:
+    """As a page of the GUI does, which a server that ends must not wait for."""
+
+    async def listen() -> None:
+        async for _ in client.sessions.events(session):
+            pass
+
+    listening = asyncio.create_task(listen())
+    while not (STOP.exists() or listening.done()):
+        await asyncio.wait((listening,), timeout=PAUSE_SECONDS)
+    listening.cancel()
+    await asyncio.wait((listening,))
+
+
 async def ask_shell(terminal: Terminal, seen: list[str]) -> None:
     shown, pieces = b"", aiter(terminal)
     await terminal.type(ASK_SHELL)
@@ -119,8 +132,10 @@ async def main(sessions: list[str]) -> None:
         site, known["BAI_LOGIN"], known["BAI_PASSWORD"], transport=PlainTransport(site)
     )
     async with Client(config) as client, Client(login) as web, asyncio.TaskGroup() as group:
-        for session in sessions[:TERMINALS]:
-            group.create_task(keep_terminal(client, session, tally))
+        for way, session in zip((client, client, web), sessions, strict=False):
+            group.create_task(keep_terminal(way, session, tally))
+        for way in (client, web):
+            group.create_task(keep_listening(way, sessions[0]))
         kinds = itertools.cycle(kinds_of(client, web, sessions).items())
         next_at = time.monotonic()
         while not STOP.exists():

@@ -41,8 +41,8 @@ def downgrade() -> None:
 '''
 
 
-# What the page promises; how long it takes on a busy machine says nothing about us.
-STALL_SECONDS_MAX: Final = float(os.environ.get("BAI_TEST_STALL_SECONDS", "inf"))
+# Where nothing else runs it is a second or two, which a run for acceptance asks for.
+STALL_SECONDS_MAX: Final = float(os.environ.get("BAI_TEST_STALL_SECONDS", "45"))
 # A machine of two processors has room for twenty only of an image that asks for little.
 SMALL: Final = "bai/small:1"
 SMALL_FILE: Final = f"FROM {PYTHON.name}\\nLABEL ai.backend.resource.min.cpu=0.05\\n"
