@@ -14,7 +14,7 @@ import pytest
 from aiohttp import web
 
 from backendai.common.access_log import AccessLog
-from backendai.common.faults import ServerMisconfigured, SessionNotFound
+from backendai.common.faults import SessionNotFound
 from backendai.common.http import make_app, serve
 from backendai.common.logs import context_field
 from backendai.common.otlp import OtlpTracer
@@ -106,16 +106,21 @@ async def test_without_a_collector_a_span_is_nothing() -> None:
         assert not is_traced()
 
 
-async def test_packages_that_lack_are_told_with_the_command(
-    monkeypatch: pytest.MonkeyPatch, collector: Collector
+async def test_a_daemon_without_the_packages_works_untraced_and_says_so_once(
+    monkeypatch: pytest.MonkeyPatch, collector: Collector, logged: list[logging.LogRecord]
 ) -> None:
     monkeypatch.delitem(sys.modules, "backendai.common.otlp")
     monkeypatch.setitem(sys.modules, "opentelemetry", None)
-    with pytest.raises(ServerMisconfigured) as caught:
-        async with traced(settings_of(collector), "backendai-test", "1"):
-            pass
-    assert "pip install 'backendai-common[tracing]'" in caught.value.detail
-    assert "[tracing] endpoint" in caught.value.detail
+    async with served(settings_of(collector), []) as url:
+        assert not is_traced()
+        told = await (await ask(f"{url}/things/one", traceparent=GIVEN)).json()
+    assert told == {"trace": None, "next": {}}
+    ours = [record for record in logged if record.name == "backendai.common.tracing"]
+    assert [record.getMessage() for record in ours] == ["tracing.impossible"]
+    fields = fields_of(ours[0])
+    assert fields["endpoint"] == collector.endpoint
+    assert "opentelemetry" in fields["why"]
+    assert fields["fix"] == f"{sys.prefix}/bin/pip install 'backendai-common[tracing]'"
 
 
 def test_bad_settings_are_told_at_once() -> None:

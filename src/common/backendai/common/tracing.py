@@ -2,10 +2,11 @@
 
 Off unless `[tracing] endpoint` names a collector: then a span is nothing, and nothing of
 OpenTelemetry is imported. Where a trace begins, and what a span may tell, is decided by those who
-open it; `otlp` carries it out.
+open it; `otlp` carries it out. A daemon without the packages for it works on untraced.
 """
 
 import asyncio
+import sys
 import threading
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import (
@@ -19,7 +20,7 @@ from contextvars import ContextVar
 from enum import Enum
 from typing import Final, Protocol, TypeAlias
 
-from .faults import Fault, ServerMisconfigured
+from .faults import Fault
 from .logs import get_logger, log_context
 from .settings.sections import TracingSettings
 
@@ -91,21 +92,16 @@ _tracer: ContextVar[Tracer | None] = ContextVar("tracer", default=None)
 
 @asynccontextmanager
 async def traced(settings: TracingSettings, service: str, version: str) -> AsyncIterator[None]:
-    """Collect the spans of this task and of all that it starts from now on.
-
-    Raises ServerMisconfigured when a collector is named and the packages for it are not there.
-    """
-    if settings.endpoint is None:
-        _tracer.set(None)
-        yield
-        return
-    tracer = _open_tracer(settings.endpoint, settings.sample, service, version)
+    """Collect the spans of this task and of all that it starts from now on, where that is wanted
+    and can be done."""
+    tracer = _find_tracer(settings, service, version)
     _tracer.set(tracer)
     try:
         yield
     finally:
         _tracer.set(None)
-        await _close(tracer)
+        if tracer is not None:
+            await _close(tracer)
 
 
 def span(
@@ -164,15 +160,18 @@ def _named(here: Span) -> AbstractContextManager[None]:
     return log_context(trace_id=here.trace_id) if here.trace_id else nullcontext()
 
 
-def _open_tracer(endpoint: str, sample: float, service: str, version: str) -> Tracer:
+def _find_tracer(settings: TracingSettings, service: str, version: str) -> Tracer | None:
+    """None where no collector is named, or the packages for it are not there: a daemon that was
+    upgraded without them has to serve all the same."""
+    if settings.endpoint is None:
+        return None
     try:
         from .otlp import OtlpTracer
     except ImportError as error:
-        raise ServerMisconfigured(
-            f"[tracing] endpoint is set, and what sends traces is not installed ({error}): "
-            "run `pip install 'backendai-common[tracing]'`, or leave endpoint empty."
-        ) from error
-    return OtlpTracer(endpoint, sample, service, version)
+        fix = f"{sys.prefix}/bin/pip install 'backendai-common[tracing]'"
+        log.warning("tracing.impossible", endpoint=settings.endpoint, why=str(error), fix=fix)
+        return None
+    return OtlpTracer(settings.endpoint, settings.sample, service, version)
 
 
 async def _close(tracer: Tracer) -> None:
