@@ -59,6 +59,8 @@ CONNECT_SECONDS_MAX: Final = 5.0
 UNIT: Final = "backendai-agent.service"
 RPC_PORT: Final = 6001
 RELAY_PORT: Final = 6002
+RPC_SETTING: Final = "rpc-listen-addr"
+RELAY_SETTING: Final = "relay-listen-addr"
 KEY_FILE: Final = "agent.key"
 MANAGER_KEYS_FILE: Final = "manager-keys"
 # No request line holds these.
@@ -90,13 +92,14 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where managers find the node, and by which key. `host` empty: the address by which this
-    machine reaches them."""
+    """Where managers and app proxies find the node, and by which key. `host` empty: the address by
+    which this machine reaches managers; `relay_host` empty: the same as `host`."""
 
     host: str
     rpc_port: int
     relay_port: int
     key_file: Path
+    relay_host: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +120,7 @@ async def join(plan: Plan) -> Mapping[str, Any]:
     # What needs no token is looked at before it is shown.
     await check_etcd(plan.etcd)
     await asyncio.to_thread(look_at_manager, plan.manager)
-    place = await asyncio.to_thread(resolve_place, plan.manager, find_place(plan, known))
+    place = await asyncio.to_thread(resolve_place, plan, find_place(plan, known))
     keypair = ensure_keypair(place.key_file)
     request = JoinRequest(
         token=plan.token,
@@ -226,8 +229,11 @@ def compose(
         },
         "agent": {
             "id": plan.agent_id,
-            "rpc-listen-addr": {"host": place.host, "port": place.rpc_port},
-            "relay-listen-addr": {"host": place.host, "port": place.relay_port},
+            RPC_SETTING: {"host": place.host, "port": place.rpc_port},
+            RELAY_SETTING: {
+                "host": place.relay_host or place.host,
+                "port": place.relay_port,
+            },
             "rpc-keypair": str(place.key_file),
             "manager-public-keys-file": str(plan.folder.absolute() / MANAGER_KEYS_FILE),
             "resource-group": welcome.resource_group,
@@ -244,18 +250,25 @@ def refuse_other_name(plan: Plan, known: Mapping[str, Any]) -> None:
 
 def find_place(plan: Plan, known: Mapping[str, Any]) -> Place:
     """What is not asked for stays as this machine has it, so that who joins again is found where
-    managers know it. PURE. Raises ServerMisconfigured."""
+    managers and app proxies know it. PURE. Raises ServerMisconfigured."""
     own = known.get("agent", {})
-    rpc = _read_listening(plan.config, own, "rpc-listen-addr")
-    relay = _read_listening(plan.config, own, "relay-listen-addr")
+    rpc = _read_listening(plan.config, own, RPC_SETTING)
+    relay = _read_listening(plan.config, own, RELAY_SETTING)
     key_file = Path(str(own.get("rpc-keypair", "")))
     return Place(
-        host=plan.host or ("" if _is_loopback(rpc.host) or _is_unspecified(rpc.host) else rpc.host),
+        host=plan.host or _known_outside(rpc.host),
         rpc_port=plan.rpc_port or rpc.port or RPC_PORT,
         relay_port=plan.relay_port or relay.port or RELAY_PORT,
         # A relative one is relative to where the agent is started.
         key_file=key_file if key_file.is_absolute() else plan.folder.absolute() / KEY_FILE,
+        # One that is asked for is for both.
+        relay_host="" if plan.host else _known_outside(relay.host),
     )
+
+
+def _known_outside(host: str) -> str:
+    """Empty for what no other machine finds this one by."""
+    return "" if _is_loopback(host) or _is_unspecified(host) else host
 
 
 def _read_listening(config: Path, own: Mapping[str, Any], name: str) -> HostPort:
@@ -330,14 +343,21 @@ def _list(members: frozenset[HostPort]) -> str:
     return ", ".join(sorted(map(str, members)))
 
 
-def resolve_place(manager: str, place: Place) -> Place:
-    """With an address as its host. Raises ServerMisconfigured and Unavailable."""
-    host = resolve_host(place.host) if place.host else find_own_address(manager)
-    return replace(place, host=host)
+def resolve_place(plan: Plan, place: Place) -> Place:
+    """With addresses as its hosts. Raises ServerMisconfigured and Unavailable."""
+    rpc, relay = (f"{plan.config}: {name} of [agent]" for name in (RPC_SETTING, RELAY_SETTING))
+    host = (
+        resolve_host(place.host, "--host" if plan.host else rpc)
+        if place.host
+        else find_own_address(plan.manager)
+    )
+    relay_host = resolve_host(place.relay_host, relay) if place.relay_host else host
+    return replace(place, host=host, relay_host=relay_host)
 
 
-def resolve_host(host: str) -> str:
-    """The address behind a name of this machine, since nobody listens at a name.
+def resolve_host(host: str, source: str) -> str:
+    """The address behind a name of this machine, since nobody listens at a name. `source` is who
+    said it.
 
     Raises ServerMisconfigured.
     """
@@ -346,10 +366,10 @@ def resolve_host(host: str) -> str:
         # What has no family of its own in the settings of the agent is IPv4.
         address = str(min(found, key=lambda one: one[0] != socket.AF_INET)[4][0])
     except (OSError, UnicodeError) as error:
-        raise ServerMisconfigured(f"--host {host}: no address of that name ({error})") from error
+        raise ServerMisconfigured(f"{source} {host}: no address of that name ({error})") from error
     if _is_unspecified(address):
         raise ServerMisconfigured(
-            f"--host {host}: managers need one address of this machine, not all of them"
+            f"{source} {host}: others need one address of this machine, not all of them"
         )
     return address
 

@@ -36,6 +36,7 @@ from backendai.agent.joining import (
     refuse_other_cluster,
     refuse_other_name,
     resolve_host,
+    resolve_place,
 )
 from backendai.agent.settings import AgentSettings
 from backendai.common.contracts.joining import EtcdPlace, JoinRequest, Welcome
@@ -169,10 +170,36 @@ def test_a_node_that_joins_again_stays_where_managers_know_it() -> None:
         "relay-listen-addr": {"host": "10.0.0.9", "port": 7002},
         "rpc-keypair": "/var/lib/node.key",
     }
-    kept = Place("10.0.0.9", 7001, 7002, Path("/var/lib/node.key"))
+    kept = Place("10.0.0.9", 7001, 7002, Path("/var/lib/node.key"), "10.0.0.9")
     assert find_place(make_plan(), {"agent": known}) == kept
     asked = replace(make_plan(), host="10.0.0.7", rpc_port=6001, relay_port=6002)
     assert find_place(asked, {"agent": known}) == replace(PLACE, key_file=kept.key_file)
+
+
+@pytest.mark.parametrize(
+    ("relay", "kept"),
+    [
+        # App proxies may come by a network of their own.
+        ("192.168.7.9:7002", "192.168.7.9:7002"),
+        ("10.0.0.9:7002", "10.0.0.9:7002"),
+        ("127.0.0.1:7002", "10.0.0.9:7002"),
+        ("0.0.0.0:7002", "10.0.0.9:7002"),
+    ],
+)
+def test_a_node_that_joins_again_stays_where_app_proxies_know_it(relay: str, kept: str) -> None:
+    plan = make_plan()
+    known = {"agent": {"rpc-listen-addr": "10.0.0.9:6001", "relay-listen-addr": relay}}
+    place = resolve_place(plan, find_place(plan, known))
+    settings = check_settings(AgentSettings, compose(plan, place, MEMBERS, WELCOME), "agent.toml")
+    assert str(settings.agent.rpc_listen_addr) == "10.0.0.9:6001"
+    assert str(settings.agent.relay_listen_addr) == kept
+
+
+def test_an_address_that_is_asked_for_is_for_app_proxies_too() -> None:
+    plan = replace(make_plan(), host="10.0.0.7")
+    known = {"agent": {"rpc-listen-addr": "10.0.0.9:1", "relay-listen-addr": "192.168.7.9:2"}}
+    place = resolve_place(plan, find_place(plan, known))
+    assert (place.host, place.relay_host) == ("10.0.0.7", "10.0.0.7")
 
 
 @pytest.mark.parametrize(
@@ -244,14 +271,28 @@ def test_a_file_of_settings_that_is_none_is_told(tmp_path: Path) -> None:
 
 
 def test_a_name_of_this_machine_becomes_its_address() -> None:
-    assert resolve_host("localhost") == "127.0.0.1"
-    assert resolve_host("10.0.0.7") == "10.0.0.7"
+    assert resolve_host("localhost", "--host") == "127.0.0.1"
+    assert resolve_host("10.0.0.7", "--host") == "10.0.0.7"
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "a..b"])
 def test_what_is_no_address_of_a_machine_is_refused(host: str) -> None:
-    with pytest.raises(ServerMisconfigured, match="--host"):
-        resolve_host(host)
+    with pytest.raises(ServerMisconfigured, match=f" --host {host}: "):
+        resolve_place(replace(make_plan(), host=host), replace(PLACE, host=host))
+
+
+@pytest.mark.parametrize(
+    ("place", "name"),
+    [
+        (replace(PLACE, host="a..b"), "rpc-listen-addr"),
+        (replace(PLACE, relay_host="a..b"), "relay-listen-addr"),
+    ],
+)
+def test_an_address_of_the_settings_that_is_none_is_told_as_theirs(place: Place, name: str) -> None:
+    with pytest.raises(ServerMisconfigured) as caught:
+        resolve_place(make_plan(), place)
+    told = f"/etc/backend.ai/agent.toml: {name} of [agent] a..b: "
+    assert caught.value.detail.startswith(told)
 
 
 @contextmanager
