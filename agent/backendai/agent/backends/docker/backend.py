@@ -25,6 +25,7 @@ from backendai.common.failpoints import failpoint
 from backendai.common.faults import QuotaExceeded
 from backendai.common.logs import get_logger
 from backendai.common.metrics import CallMeter
+from backendai.common.tracing import SpanKind, span
 
 from .bodies import (
     commit_body,
@@ -181,7 +182,9 @@ class DockerBackend:
         lines = self._client.stream(
             lambda api: api.pull(repository, tag, stream=True, decode=True, auth_config=auth)
         )
-        await follow_pull(name, lines, progress)
+        # The login is no part of the name.
+        with span("engine pull", SpanKind.CLIENT, {"image": name}):
+            await follow_pull(name, lines, progress)
         await failpoint("agent.docker.after_pull")
 
     async def remove_image(self, name: str) -> None:

@@ -9,6 +9,7 @@ import contextlib
 import threading
 from collections.abc import AsyncIterator, Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
@@ -25,7 +26,7 @@ from backendai.agent.faults import (
     NetworkMissing,
 )
 from backendai.common.metrics import CallMeter
-from backendai.common.tracing import SpanKind, span
+from backendai.common.tracing import Span, SpanKind, span
 
 ASK_TIMEOUT_SECONDS: Final = 8
 WORK_TIMEOUT_SECONDS: Final = 110
@@ -86,15 +87,14 @@ class DockerClient:
     async def work_long(self, order: Callable[[Api], object]) -> None:
         """Something whose end nobody can tell, over a connection of its own. Once begun, the engine
         goes on with it, whoever waits."""
-        async for _ in self.stream(lambda api: map(order, (api,))):
-            pass
+        with _step(self._working, order):
+            async for _ in self.stream(lambda api: map(order, (api,))):
+                pass
 
     async def _call(self, lane: _Lane, function: Callable[[Api], T]) -> T:
         loop = asyncio.get_running_loop()
-        asked = getattr(function, "__qualname__", "").partition(".<locals>")[0]
         # Loops ask short questions all the time.
-        is_work, facts = lane is self._working, {"code.function.name": asked}
-        with span(f"engine {lane.name}", SpanKind.CLIENT, facts, begins_trace=is_work):
+        with _step(lane, function, begins_trace=lane is self._working):
             return await loop.run_in_executor(lane.threads, self._guarded, lane, function)
 
     def _guarded(self, lane: _Lane, function: Callable[[Api], T]) -> T:
@@ -116,7 +116,8 @@ class DockerClient:
         )
 
     async def stream(self, begin: Callable[[Api], Iterable[T]]) -> AsyncIterator[T]:
-        """The items of a blocking generator, read in a thread of its own."""
+        """The items of a blocking generator, read in a thread of its own. No span: some never
+        end."""
         pump = _Pump(lambda: self._connect(None), begin)
         pump.start()
         try:
@@ -238,6 +239,15 @@ def _innermost(error: BaseException) -> str:
     while (inner := error.__cause__ or error.__context__) is not None:
         error = inner
     return f"{type(error).__name__}: {error}"
+
+
+def _step(
+    lane: _Lane, function: Callable[[Api], object], *, begins_trace: bool = True
+) -> AbstractContextManager[Span]:
+    """What is asked of the engine, by the name of our function that asks."""
+    asked = getattr(function, "__qualname__", "").partition(".<locals>")[0]
+    facts = {"code.function.name": asked}
+    return span(f"engine {lane.name}", SpanKind.CLIENT, facts, begins_trace=begins_trace)
 
 
 def _lane(name: str, workers: int, timeout_seconds: int) -> _Lane:
