@@ -104,13 +104,16 @@ def start_server(ctx: click.Context, config_path: Path | None) -> None:
 @mgr.command("generate-rpc-keypair")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="File to write.")
 def generate_rpc_keypair(out: Path) -> None:
-    """Make the key pair with which agents know this manager; the public half goes to OUT.pub."""
+    """Make the key pair with which agents know this manager; the public half goes to OUT.pub, and
+    to stdout as a line for manager-keys."""
     from backendai.common.rpc.curve import ensure_keypair
 
     pair = ensure_keypair(out)
     public = out.with_name(out.name + ".pub")
     public.write_text(pair.public + "\n", "ascii")
-    click.echo(f"wrote {out}; its public half, {pair.public}, is in {public}")
+    click.echo(f"wrote {out}, and its public half, which this prints, to {public}", err=True)
+    # Alone, for `>> manager-keys`.
+    click.echo(pair.public)
 
 
 @mgr.command("dbshell")
