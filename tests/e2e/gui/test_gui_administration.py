@@ -240,8 +240,6 @@ def test_nodes_and_their_groups_are_changed_in_forms(visit: Visit, names: Names)
     expect(takes).not_to_be_checked()
     choose_deed(page, name, "Open for new sessions")
     expect(takes).to_be_checked()
-    choose_deed(page, name, "Move to a group")
-    send(find_dialog(page), "Move to a group", "Saved.")
 
 
 def test_what_waits_is_moved_forward_and_ended(

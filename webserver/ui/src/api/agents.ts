@@ -75,7 +75,7 @@ function agentOf(row: Row): Agent {
   }
 }
 
-export const modifyAgent = (id: string, props: { schedulable?: boolean; scaling_group?: string }): Promise<void> =>
+export const modifyAgent = (id: string, props: { schedulable: boolean }): Promise<void> =>
   change('mutation($id: String!, $props: ModifyAgentInput!) { modify_agent(id: $id, props: $props) { ok msg } }', { id, props })
 
 export interface ResourceGroupDetail {
