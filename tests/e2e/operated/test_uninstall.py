@@ -31,7 +31,7 @@ def test_nothing_is_left_of_a_cluster(machines: Machines) -> None:
         machine.ok(CREATE)
         assert "bai" in machine.ok("iptables-save")
         machine.ok(BACKUP)
-        follow(machine, "uninstall")
+        follow(machine, "uninstall#")
         assert machine.ok(LEFT) == ""
         assert machine.ok(f"ls {BACKUPS}") == "last.tar.gz\n"
         assert machine.ok(ACCOUNTS) == ""

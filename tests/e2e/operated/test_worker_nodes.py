@@ -8,12 +8,19 @@ import pytest
 
 from tests.e2e.operated.conftest import Machines, end_sessions, follow
 from tests.e2e.operated.test_systemd import AS_ADMIN, UNITS, container_of, value_of
+from tests.e2e.operated.test_uninstall import ACCOUNTS, LEFT
 from tests.running.machine import Machine
 from tests.running.waiting import until
 
 pytestmark = pytest.mark.timeout(1500)
 
 AS_MANAGER: Final = "runuser -u backendai -- backendai mgr"
+# As where folders are on NFS.
+MOUNT: Final = """
+touch /vfroot/local/kept
+mount --bind /vfroot/local /vfroot/local
+echo '/vfroot/local /vfroot/local none bind 0 0' >> /etc/fstab
+"""
 STORES: Final = "postgresql redis-server etcd"
 
 
@@ -97,3 +104,22 @@ def test_all_goes_on_with_a_control_plane_on_a_third_machine(
         until(lambda: new.run(create).code == 0, "a session starts")
         assert new.ok(f"{AS_ADMIN} backendai session exec anew -c 'print(6 * 7)'") == "42\n"
         new.ok(f"{AS_ADMIN} backendai session terminate anew")
+        take_off(node, new)
+
+
+def take_off(node: Machine, manager: Machine) -> None:
+    """Nothing is left on the node but the folders, which are everybody's."""
+    name = f"i-{node.ok('hostname').strip()}"
+    node.ok(MOUNT)
+    manager.ok(f"{AS_ADMIN} backendai admin agent drain {name} --max-wait 3m")
+    follow(node, "uninstall#A node")
+    assert node.run("mountpoint --quiet /vfroot/local").code != 0
+    assert "/vfroot" not in node.ok("cat /etc/fstab")
+    assert node.ok("ls /vfroot/local/kept")
+    assert node.ok(LEFT) == ""
+    assert node.ok(ACCOUNTS) == ""
+    assert "bai" not in node.ok("iptables-save")
+    fence = f"{AS_MANAGER} agent fence {name} --yes"
+    until(lambda: manager.run(fence).code == 0, "it has been silent for long enough")
+    (line,) = (line for line in manager.ok(f"{AS_MANAGER} agent list").splitlines() if name in line)
+    assert "TERMINATED" in line
