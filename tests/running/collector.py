@@ -63,12 +63,15 @@ class Collector:
             while self.count < count:
                 await self._next()
 
-    async def find(self, name: str, service: str = "") -> Told:
-        """The first span of a name, as soon as it is there."""
+    async def find(self, name: str, service: str = "", **facts: str) -> Told:
+        """The first span of a name, as soon as it is there; `facts` with `_` for dots."""
+        wanted = {key.replace("_", "."): text for key, text in facts.items()}.items()
         async with asyncio.timeout(PATIENCE_SECONDS):
-            while not (found := self.list(name, service)):
+            while True:
+                for each in self.list(name, service):
+                    if wanted <= each.facts.items():
+                        return each
                 await self._next()
-        return found[0]
 
     async def whole(self, trace: str, count: int) -> list[Told]:
         """So many spans of a trace, as soon as they are there; daemons send theirs by turns."""

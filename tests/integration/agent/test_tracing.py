@@ -44,13 +44,11 @@ async def test_a_kernel_is_followed_to_the_engine(
     asked = await collector.find("rpc ensure", "backendai-manager")
     answered = await collector.find("rpc ensure", "backendai-agent")
     assert (answered.trace, answered.parent) == (asked.trace, asked.id)
-    await collector.find("engine work", "backendai-agent")
-    work = {each.facts["code.function.name"]: each for each in collector.list("engine work")}
     started = await collector.find("kernel start")
     assert (started.parent, started.facts) == ("", {"kernel": ref.kernel_id})
     for name in ("DockerBackend.create", "DockerBackend.start"):
-        assert (work[name].trace, work[name].parent) == (started.trace, started.id)
-        assert work[name].kind == "CLIENT"
+        work = await collector.find("engine work", code_function_name=name)
+        assert (work.trace, work.parent, work.kind) == (started.trace, started.id, "CLIENT")
     begun = [each.name for each in collector.spans if not each.parent]
     assert "engine ask" not in begun, "what loops ask all the time begins no trace"
     assert "rpc observe" not in begun
