@@ -6,6 +6,7 @@ from typing import Any, Final
 from playwright.sync_api import Page
 
 from backendai.halfstack.gui import SOURCES, fetch_libraries
+from tests.running.browser import settle
 from tests.running.stack import ROOT
 
 _PROGRAM: Final = ROOT / SOURCES / "node_modules/axe-core/axe.min.js"
@@ -23,6 +24,7 @@ def find_axe() -> Path:
 
 def find_barriers(page: Page, program: Path) -> list[str]:
     """What is serious or critical, one line for each element."""
+    settle(page)
     if not page.evaluate("() => 'axe' in window"):
         # Said to the browser, not to the page, so that the page's own policy stays as it is.
         page.evaluate(f"() => {{ {program.read_text()} }}")

@@ -33,6 +33,13 @@ _OF_THE_NETWORK: Final = ("net::ERR_NETWORK_CHANGED", "net::ERR_INTERNET_DISCONN
 # By the page that tells of a broken network.
 _OVERTAKEN: Final = "is interrupted by another navigation"
 _TRIES: Final = 5
+# Colours that pass from light to dark are half way for a while; what goes round for ever is no end.
+_SETTLE: Final = """async () => {
+  await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))
+  const ends = ({ effect }) => effect?.getComputedTiming().endTime !== Infinity
+  const passing = document.getAnimations().filter(ends)
+  await Promise.all(passing.map(({ finished }) => finished.catch(() => undefined)))
+}"""
 
 
 @dataclass
@@ -164,3 +171,8 @@ def open_visit(browser: Browser, origin: str, shots: Path, **more: Any) -> Itera
         raise
     finally:
         context.close()
+
+
+def settle(page: Page) -> None:
+    """Wait until nothing moves or fades any more: half way a page looks as it never does."""
+    page.evaluate(_SETTLE)

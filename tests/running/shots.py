@@ -11,16 +11,8 @@ from typing import Final
 
 from playwright.sync_api import Page
 
+from tests.running.browser import settle
 from tests.running.stack import ROOT
-
-# Colours that pass from light to dark are half way for a while; what goes round for ever is no end.
-_SETTLE: Final = """async () => {
-  await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))
-  const ends = ({ effect }) => effect?.getComputedTiming().endTime !== Infinity
-  const passing = document.getAnimations().filter(ends)
-  await Promise.all(passing.map(({ finished }) => finished.catch(() => undefined)))
-}"""
-
 
 # Picture of the guides -> the shot that it is made of.
 PICTURES: Final = {
@@ -71,7 +63,7 @@ def keep_shot(page: Page, name: str) -> None:
     """As `name`.png, in place of the one of an earlier run. Nothing moves in it."""
     folder = find_shots()
     folder.mkdir(parents=True, exist_ok=True)
-    page.evaluate(_SETTLE)
+    settle(page)
     data = page.screenshot(path=folder / f"{name}.png", animations="disabled")
     if os.environ.get("BAI_GUIDE_PICTURES") == "1":
         keep_pictures(page, name, data)

@@ -3,7 +3,7 @@
     python load.py SESSION …
 
 until the file `load.stop` is there. Fifty requests begin each second: looks, lists, code in one of
-the sessions, files of the folder `data`, and looks through the webserver. One that fails is asked
+the sessions, files of the folder `busy`, and looks through the webserver. One that fails is asked
 once more, a second later, as a client does. Beside them terminals are open; one that breaks is
 opened again. The last line is a JSON object.
 """
@@ -117,7 +117,7 @@ def kinds_of(client: Client, web: Client, sessions: list[str]) -> Mapping[str, W
         "look": lambda: client.sessions.info(any_session()),
         "list": client.sessions.list,
         "code": lambda: run_code(client, any_session()),
-        "files": lambda: client.vfolders.list_files("data"),
+        "files": lambda: client.vfolders.list_files("busy"),
         "web": lambda: web.sessions.info(any_session()),
     }
 
