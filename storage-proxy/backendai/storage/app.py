@@ -38,7 +38,8 @@ from .volumes.readings import read_volumes
 
 log = get_logger(__name__)
 
-DRAIN_SECONDS: Final = 5.0
+# Everybody waits with a transfer that is under way; it goes on where it was, at the next daemon.
+DRAIN_SECONDS: Final = 1.5
 STOP_SECONDS_MAX: Final = 8.0
 LOG_FLUSH_SECONDS: Final = 0.5
 UPLOAD_SWEEP_SECONDS: Final = 600.0
