@@ -26,6 +26,7 @@ PURE: Final = (
     "backendai.common.enums",
     "backendai.manager.sched",
     "backendai.manager.lifecycle.decide",
+    "backendai.agent.joining.decide",
     "backendai.agent.machine",
     "backendai.agent.accelerators.conditions",
     "backendai.agent.accelerators.cuda.limits",

@@ -98,8 +98,9 @@ def join(
 
     from backendai.common.faults import Fault
 
-    from .joining import Plan, check_manager, judge_transport, read_place, start_unit
-    from .joining import join as join_cluster
+    from .joining.decide import Plan, check_manager, judge_transport, read_place
+    from .joining.join import join as join_cluster
+    from .joining.join import start_unit
     from .registration import name_node
 
     if token == "-":  # noqa: S105 - no token

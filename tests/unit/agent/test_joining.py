@@ -15,12 +15,17 @@ from click.testing import CliRunner
 
 from backendai.agent.cli import ag
 from backendai.agent.durable import write_durable
-from backendai.agent.joining import (
+from backendai.agent.joining.asking import (
+    answering,
+    check_etcd,
+    look_at_manager,
+    resolve_host,
+    resolve_place,
+)
+from backendai.agent.joining.decide import (
     Membership,
     Place,
     Plan,
-    answering,
-    check_etcd,
     check_manager,
     compose,
     find_etcd,
@@ -29,15 +34,11 @@ from backendai.agent.joining import (
     judge_clock,
     judge_transport,
     lay_over,
-    look_at_manager,
-    read_config,
-    read_membership,
     read_place,
     refuse_other_cluster,
     refuse_other_name,
-    resolve_host,
-    resolve_place,
 )
+from backendai.agent.joining.known import read_config, read_membership
 from backendai.agent.settings import AgentSettings
 from backendai.common.contracts.joining import EtcdPlace, JoinRequest, Welcome
 from backendai.common.faults import Conflict, ServerMisconfigured, Unavailable

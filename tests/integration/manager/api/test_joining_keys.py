@@ -10,8 +10,8 @@ from typing import Final
 import msgspec
 import pytest
 
-from backendai.agent.joining import Plan
-from backendai.agent.joining import join as join_cluster
+from backendai.agent.joining.decide import Plan
+from backendai.agent.joining.join import join as join_cluster
 from backendai.agent.settings import AgentSettings
 from backendai.common.contracts.joining import CONTRACT, JOIN_PATH, PROVE, Proof, Prove, Welcome
 from backendai.common.rpc.curve import KeyPair, ensure_keypair, generate_keypair, load_keypair

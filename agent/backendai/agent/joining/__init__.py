@@ -1,0 +1,1 @@
+"""How a machine becomes a node of a cluster."""
