@@ -1,6 +1,5 @@
 """A webserver in this process, before a manager wherever that is."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,6 +10,7 @@ from backendai.common.settings.load import check_settings
 from backendai.common.settings.sections import RedisSettings
 from backendai.webserver.app import Webserver, make_webserver, run_webserver
 from backendai.webserver.settings import WebserverSettings
+from tests.running.apart import apart
 
 INDEX: Final = '<!doctype html><meta name="csp-nonce" content="{{nonce}}"><title>pages</title>\n'
 
@@ -45,20 +45,6 @@ def make_settings(
 
 @asynccontextmanager
 async def running_webserver(settings: WebserverSettings) -> AsyncIterator[tuple[Webserver, str]]:
-    """In a task of its own: a fixture is set up and torn down by different ones."""
-    told = asyncio.Event()
-    ready: asyncio.Future[tuple[Webserver, str]] = asyncio.get_running_loop().create_future()
-
-    async def run() -> None:
-        made = make_webserver(settings)
-        async with run_webserver(made) as address:
-            ready.set_result((made, f"http://{address}"))
-            await told.wait()
-
-    task = asyncio.create_task(run())
-    await asyncio.wait((task, ready), return_when=asyncio.FIRST_COMPLETED)
-    if task.done():
-        await task
-    yield ready.result()
-    told.set()
-    await task
+    made = make_webserver(settings)
+    async with apart(run_webserver(made)) as address:
+        yield made, f"http://{address}"

@@ -1,6 +1,5 @@
 """A trace goes on over RPC: the caller's span is the parent of the one at the other end."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -14,6 +13,7 @@ from backendai.common.rpc.client import RpcPeer
 from backendai.common.rpc.server import RpcServer
 from backendai.common.settings.sections import TracingSettings
 from backendai.common.tracing import span, traced
+from tests.running.apart import apart
 from tests.running.collector import Collector, running_collector
 
 
@@ -42,23 +42,18 @@ async def collector() -> AsyncIterator[Collector]:
 @asynccontextmanager
 async def served(settings: TracingSettings) -> AsyncIterator[RpcPeer]:
     """A peer of an agent that is traced by `settings`; the peer's own is for the caller to say."""
-    ready: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-    told = asyncio.Event()
-
-    async def serve() -> None:
-        async with traced(settings, "backendai-agent", "1"):
-            server = RpcServer("tcp://127.0.0.1:0", None, [], [SAY, LOOK])
-            server.on(SAY, say)
-            server.on(LOOK, say)
-            async with server:
-                ready.set_result(server.address)
-                await told.wait()
-
-    task = asyncio.create_task(serve())
-    async with RpcPeer(await ready, None, None) as peer:
+    async with apart(serving(settings)) as address, RpcPeer(address, None, None) as peer:
         yield peer
-    told.set()
-    await task
+
+
+@asynccontextmanager
+async def serving(settings: TracingSettings) -> AsyncIterator[str]:
+    async with traced(settings, "backendai-agent", "1"):
+        server = RpcServer("tcp://127.0.0.1:0", None, [], [SAY, LOOK])
+        server.on(SAY, say)
+        server.on(LOOK, say)
+        async with server:
+            yield server.address
 
 
 async def test_both_ends_of_a_call_are_of_one_trace(collector: Collector) -> None:

@@ -1,12 +1,11 @@
 """One trace through all daemons: browser, webserver, manager, and the node or storage behind it."""
 
-import asyncio
 import logging
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final
 
 import pytest
 
@@ -23,33 +22,13 @@ from tests.integration.manager.api.caller import until
 from tests.integration.manager.api.scripted import ScriptedAgent
 from tests.integration.manager.api.storage import HOST, SECRET, allow, body_of
 from tests.integration.webserver.conftest import Browser
+from tests.running.apart import apart
 from tests.running.collector import Collector, Told, running_collector
 from tests.running.webserver import make_settings, running_webserver
 
 TRACE: Final = "0af7651916cd43dd8448eb211c80319c"
 PARENT: Final = "b7ad6b7169203331"
 GIVEN: Final = f"00-{TRACE}-{PARENT}-01"
-T = TypeVar("T")
-
-
-@asynccontextmanager
-async def apart(running: AbstractAsyncContextManager[T]) -> AsyncIterator[T]:
-    """In a task of its own, as a daemon is one, so that only its own spans are told as its own."""
-    told = asyncio.Event()
-    ready: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-
-    async def run() -> None:
-        async with running as found:
-            ready.set_result(found)
-            await told.wait()
-
-    task = asyncio.create_task(run())
-    await asyncio.wait((task, ready), return_when=asyncio.FIRST_COMPLETED)
-    if task.done():
-        await task
-    yield ready.result()
-    told.set()
-    await task
 
 
 @pytest.fixture

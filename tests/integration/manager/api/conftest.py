@@ -6,7 +6,7 @@ import json
 import shutil
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from backendai.manager.db.schema import upgrade
 from backendai.manager.settings import ManagerSettings
 from tests.integration.manager.api.caller import Caller, until
 from tests.integration.manager.api.scripted import IMAGES, ScriptedAgent
+from tests.running.apart import apart
 
 _names = itertools.count(1)
 
@@ -199,24 +200,8 @@ async def empty(redis_url: str) -> None:
         await client.flushdb()
 
 
-@asynccontextmanager
-async def started(settings: ManagerSettings) -> AsyncIterator[Manager]:
-    """A manager in a task of its own: a fixture is set up and torn down by different ones."""
-    told = asyncio.Event()
-    ready: asyncio.Future[Manager] = asyncio.get_running_loop().create_future()
-
-    async def run() -> None:
-        async with run_manager(settings) as running:
-            ready.set_result(running)
-            await told.wait()
-
-    task = asyncio.create_task(run())
-    await asyncio.wait((task, ready), return_when=asyncio.FIRST_COMPLETED)
-    if task.done():
-        await task
-    yield ready.result()
-    told.set()
-    await task
+def started(settings: ManagerSettings) -> AbstractAsyncContextManager[Manager]:
+    return apart(run_manager(settings))
 
 
 @pytest.fixture
