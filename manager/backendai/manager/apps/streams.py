@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from backendai.common.clock import Clock
 from backendai.common.faults import AgentFault, Fault, InvalidParams, Kind
+from backendai.common.http import LAST_ANSWER_SECONDS, close_socket
 from backendai.common.loops import LoopHealth, supervise
 from backendai.manager.db.engine import Database
 
@@ -47,8 +48,9 @@ CLIENT_GONE: Final = End()
 APP_ENDED: Final = End(WSCloseCode.GOING_AWAY, "The app has closed the connection.")
 _KERNEL_ENDED: Final = End(WSCloseCode.GOING_AWAY, "The session does not run any more.")
 UNWELCOME: Final = End(WSCloseCode.POLICY_VIOLATION, "This keypair may not be used any more.")
-# All requests wait while a manager is restarted, so nobody's slowness may prolong it.
-MANAGER_ENDS: Final = End(WSCloseCode.SERVICE_RESTART, "The manager is restarted.", 0.2)
+MANAGER_ENDS: Final = End(
+    WSCloseCode.SERVICE_RESTART, "The manager is restarted.", LAST_ANSWER_SECONDS
+)
 _AGAIN: Final = frozenset({Kind.UNAVAILABLE, Kind.CONFLICT})
 # Its id and its generation.
 Kernel = tuple[uuid.UUID, int]
@@ -127,15 +129,7 @@ class Streams:
 
 async def close(socket: web.WebSocketResponse, end: End) -> None:
     """Tell the client why it is over, and end the connection."""
-    try:
-        async with asyncio.timeout(end.answer_seconds):
-            await socket.close(code=end.code, message=end.reason)
-    except TimeoutError:
-        return
-    except asyncio.CancelledError:
-        # Also of one who waited with it until the client reads: aiohttp has them wait as one.
-        if (task := asyncio.current_task()) is None or task.cancelling():
-            raise
+    await close_socket(socket, end.code, end.reason, answer_seconds=end.answer_seconds)
 
 
 async def first_end(*ways: Coroutine[Any, Any, End]) -> End:

@@ -47,6 +47,8 @@ BODY_BYTES_MAX: Final = 16 * 1024 * 1024
 READ_AHEAD_BYTES: Final = 64 * 1024
 RETRY_AFTER_SECONDS: Final = 1
 REQUEST_ID: Final = web.RequestKey("request_id", str)
+# All requests wait while a daemon is restarted, so nobody's slowness may prolong it.
+LAST_ANSWER_SECONDS: Final = 0.2
 _STAYS: Final = web.AppKey("stays", set["Stay"])
 _REQUEST_ID_GIVEN: Final = re.compile(r"[A-Za-z0-9_-]{8,64}")
 _NOT_IN_REASON: Final = re.compile(r"[^\x20-\x7e]")
@@ -254,6 +256,21 @@ async def serve(
         yield HostPort(host, port)
     finally:
         await runner.cleanup()
+
+
+async def close_socket(
+    socket: web.WebSocketResponse, code: int, reason: bytes = b"", *, answer_seconds: float
+) -> None:
+    """Tell the client that it is over and why; its answer is waited for no longer than this."""
+    try:
+        async with asyncio.timeout(answer_seconds):
+            await socket.close(code=code, message=reason)
+    except TimeoutError:
+        return
+    except asyncio.CancelledError:
+        # Also of one who waited with it until the client reads: aiohttp has them wait as one.
+        if (task := asyncio.current_task()) is None or task.cancelling():
+            raise
 
 
 def _framework_logger() -> logging.Logger:

@@ -1,19 +1,17 @@
 """WebSockets below /func/stream: frames passed both ways until either side closes."""
 
 import asyncio
-from contextlib import suppress
 from typing import Any, Final
 
 import aiohttp
 from aiohttp import WSCloseCode, WSMsgType, web
 
-from backendai.common.http import lasting
+from backendai.common.http import LAST_ANSWER_SECONDS, close_socket, lasting
 
 from .upstream import FRAME_BYTES_MAX, Outgoing, Upstream
 
 _PING_SECONDS: Final = 30.0
 _CLOSE_SECONDS: Final = 5.0
-_LAST_SECONDS: Final = 0.2
 Socket = web.WebSocketResponse | aiohttp.ClientWebSocketResponse
 
 
@@ -33,7 +31,8 @@ async def join(request: web.Request, upstream: Upstream, outgoing: Outgoing) -> 
         with lasting(request) as stay:
             await _pump_both(outer, inner)
         if stay.is_over:
-            await _close_soon(outer)
+            code = WSCloseCode.SERVICE_RESTART
+            await close_socket(outer, code, answer_seconds=LAST_ANSWER_SECONDS)
         return outer
     finally:
         await inner.close()
@@ -65,13 +64,6 @@ async def _pump(source: Any, sink: Any) -> None:
     except (ConnectionError, aiohttp.ClientError, RuntimeError):
         # The other side is gone; both are closed next.
         return
-
-
-async def _close_soon(outer: web.WebSocketResponse) -> None:
-    """All requests wait while a webserver is restarted, so nobody's slowness may prolong it."""
-    with suppress(TimeoutError):
-        async with asyncio.timeout(_LAST_SECONDS):
-            await outer.close(code=WSCloseCode.SERVICE_RESTART)
 
 
 def _code(given: int | None) -> int:
