@@ -21,15 +21,8 @@ from backendai.common.otlp import OtlpTracer
 from backendai.common.settings.checks import HostPort
 from backendai.common.settings.load import BadSettings, check_settings
 from backendai.common.settings.sections import TracingSettings
-from backendai.common.tracing import (
-    NO_SPAN,
-    SpanKind,
-    is_traced,
-    span,
-    trace_headers,
-    traced,
-    traceparent,
-)
+from backendai.common.spans import NO_SPAN, SpanKind
+from backendai.common.tracing import is_traced, span, trace_headers, traced, traceparent
 from tests.running.collector import Collector, running_collector
 
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"

@@ -18,7 +18,8 @@ from backendai.common.contracts.wsproxy import (
 from backendai.common.faults import Unavailable
 from backendai.common.http import read_at_most
 from backendai.common.logs import get_logger
-from backendai.common.tracing import SpanKind, span, trace_headers
+from backendai.common.spans import SpanKind
+from backendai.common.tracing import span, trace_headers
 
 log = get_logger(__name__)
 

@@ -16,7 +16,8 @@ from backendai.common.faults import Stale
 from backendai.common.lifecycle import KernelEvent
 from backendai.common.logs import get_logger
 from backendai.common.loops import Wake
-from backendai.common.tracing import Span, span
+from backendai.common.spans import Span
+from backendai.common.tracing import span
 from backendai.manager.lifecycle.lease import Lease
 from backendai.manager.lifecycle.model import Move
 from backendai.manager.lifecycle.store import CoreStore

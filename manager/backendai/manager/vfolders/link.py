@@ -23,8 +23,9 @@ from backendai.common.faults import (
 )
 from backendai.common.http import REQUEST_ID_HEADER
 from backendai.common.logs import context_field, get_logger
+from backendai.common.spans import SpanKind
 from backendai.common.storage_faults import VolumeNotFound
-from backendai.common.tracing import SpanKind, span, trace_headers
+from backendai.common.tracing import span, trace_headers
 
 from .volumes import Host, ProxyAddress, VolumeConfig, read_config
 

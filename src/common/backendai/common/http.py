@@ -37,7 +37,8 @@ from .handover import HANDOVER, Handover
 from .logs import get_logger, log_context
 from .metrics import route_of
 from .settings.checks import HostPort
-from .tracing import TRACEPARENT_HEADER, Span, SpanKind, is_traced, no_span, span
+from .spans import TRACEPARENT_HEADER, Span, SpanKind
+from .tracing import is_traced, no_span, span
 
 log = get_logger(__name__)
 

@@ -19,7 +19,7 @@ from opentelemetry.sdk.trace.sampling import TraceIdRatioBased
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from .logs import get_logger
-from .tracing import NO_SPAN, TRACEPARENT_HEADER, Facts, Span, SpanKind
+from .spans import NO_SPAN, TRACEPARENT_HEADER, Facts, Span, SpanKind
 
 log = get_logger(__name__)
 

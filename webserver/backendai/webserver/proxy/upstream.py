@@ -17,7 +17,8 @@ from backendai.common.faults import fault_from_problem
 from backendai.common.http import REQUEST_ID_HEADER
 from backendai.common.logs import get_logger
 from backendai.common.signing import SignedRequest, media_type, signed_headers
-from backendai.common.tracing import SpanKind, span, trace_headers
+from backendai.common.spans import SpanKind
+from backendai.common.tracing import span, trace_headers
 from backendai.common.web_logins import PASSWORD_AT_HEADER
 
 from ..faults import ManagerAway, ManagerLate

@@ -25,7 +25,8 @@ from backendai.common.failpoints import failpoint
 from backendai.common.faults import QuotaExceeded
 from backendai.common.logs import get_logger
 from backendai.common.metrics import CallMeter
-from backendai.common.tracing import SpanKind, span
+from backendai.common.spans import SpanKind
+from backendai.common.tracing import span
 
 from .bodies import (
     commit_body,

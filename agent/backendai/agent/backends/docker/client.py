@@ -26,7 +26,8 @@ from backendai.agent.faults import (
     NetworkMissing,
 )
 from backendai.common.metrics import CallMeter
-from backendai.common.tracing import Span, SpanKind, span
+from backendai.common.spans import Span, SpanKind
+from backendai.common.tracing import span
 
 ASK_TIMEOUT_SECONDS: Final = 8
 WORK_TIMEOUT_SECONDS: Final = 110

@@ -24,7 +24,8 @@ from ..faults import (
     fault_from_data,
 )
 from ..logs import context_field, get_logger
-from ..tracing import SpanKind, span, traceparent
+from ..spans import SpanKind
+from ..tracing import span, traceparent
 from . import wire
 from .call import Call, Rep, Req
 from .curve import KeyPair

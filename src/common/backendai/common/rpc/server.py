@@ -26,7 +26,8 @@ from ..faults import (
     fault_data,
 )
 from ..logs import bind_context, get_logger
-from ..tracing import Span, SpanKind, no_span, span
+from ..spans import Span, SpanKind
+from ..tracing import no_span, span
 from . import wire
 from .call import AnyCall, Call, Rep, Req, Timed, untimed
 from .curve import KeyPair
